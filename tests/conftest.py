@@ -1,0 +1,17 @@
+"""Shapes written in convlin's signatures are checked at every call the tests make."""
+
+import os
+
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+with install_import_hook("convlin", "beartype.beartype"):
+    import convlin  # noqa: F401 - loaded here so that everything below it is checked
+
+settings.register_profile("convlin", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("convlin")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: workers share the cores
+    import torch
+
+    torch.set_num_threads(1)

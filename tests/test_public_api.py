@@ -1,0 +1,75 @@
+"""What `convlin` promises: its names, how light its door is, and the tree of its exceptions."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import convlin
+from convlin import errors
+
+NAMES = [
+    "ConvGeometry",
+    "ConvlinError",
+    "FullyConvolutional",
+    "GeometryError",
+    "InputError",
+    "Measured",
+    "Proved",
+    "ReceptiveField",
+    "Refusal",
+    "Refused",
+    "Refuted",
+    "Verdict",
+    "audit",
+    "fully_convolutional",
+    "prove",
+    "to_conv",
+    "to_linear",
+]
+
+
+def test_these_names_and_no_others():
+    assert sorted(convlin.__all__) == NAMES
+    assert set(NAMES) <= set(dir(convlin))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_loads_and_explains_itself(name):
+    doc = inspect.getdoc(getattr(convlin, name))
+    assert doc, f"{name} has no docstring"
+    assert len(doc.splitlines()[0]) <= 100
+
+
+@pytest.mark.parametrize(
+    "name", ["audit", "fully_convolutional", "prove", "to_conv", "to_linear", "ConvGeometry"]
+)
+def test_every_entry_point_shows_an_example(name):
+    assert ">>>" in inspect.getdoc(getattr(convlin, name))
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        convlin.no_such_name  # noqa: B018
+
+
+def test_import_convlin_imports_nothing_heavy():
+    code = (
+        "import sys, convlin; convlin.ConvGeometry; convlin.Refused;"
+        "print(sorted({'torch', 'numpy', 'scipy', 'matplotlib', 'PIL', 'typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_exception_tree_is_the_one_drawn():
+    drawn = {line.strip("│├└─ ").split()[0] for line in errors.__doc__.splitlines() if "──" in line}
+    real = {
+        name
+        for name, value in vars(errors).items()
+        if inspect.isclass(value) and issubclass(value, errors.ConvlinError)
+    }
+    assert drawn == real - {"ConvlinError"}
+    assert issubclass(errors.GeometryError, errors.Refused)
+    assert issubclass(errors.Refused, ValueError)

@@ -1,0 +1,28 @@
+"""Everything `make bench` prints. Ratios are of the same round; seconds are of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import dense
+import layers
+import proofs
+import torch
+from tables import console
+
+
+def main() -> None:
+    """Run the races one after the other."""
+    console.print(
+        f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    )
+    with torch.inference_mode():
+        dense.run()
+        layers.run()
+    proofs.run()
+
+
+if __name__ == "__main__":
+    main()

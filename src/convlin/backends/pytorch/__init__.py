@@ -1,0 +1,16 @@
+"""PyTorch modules: the exchanges as drop-in layers, and whole models rewritten.
+
+| file | idea |
+|---|---|
+| `to_linear.py`, `to_conv.py` | one layer exchanged |
+| `linear_forms.py`, `fixed_size.py` | the modules `to_linear` returns |
+| `conv_forms.py` | the modules `to_conv` returns |
+| `sliding.py` | pad, cut windows, channels to the front: how every sliding form runs |
+| `reading.py` | which layers are what their class says |
+| `parameters.py` | parameters that share storage |
+"""
+
+from convlin.backends.pytorch.to_conv import to_conv
+from convlin.backends.pytorch.to_linear import to_linear
+
+__all__ = ["to_conv", "to_linear"]

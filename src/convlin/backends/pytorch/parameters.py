@@ -1,0 +1,36 @@
+"""Parameters that share storage, and layers made to hold them without allocating any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+__all__ = ["alias", "holding", "same_bias"]
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def alias(parameter: Tensor, view: Callable[[Tensor], Tensor], copy: bool = False) -> nn.Parameter:
+    """Return a parameter on `view` of this one's storage (a copy of it, if asked).
+
+    It asks for a gradient iff the given one does; that gradient is its own.
+    """
+    seen = view(parameter.detach())
+    return nn.Parameter(seen.clone() if copy else seen, requires_grad=parameter.requires_grad)
+
+
+def same_bias(bias: nn.Parameter | None, copy: bool = False) -> nn.Parameter | None:
+    """Return the very same parameter, so that ties stay ties (a copy of it, if asked)."""
+    return alias(bias, lambda whole: whole, copy=True) if copy and bias is not None else bias
+
+
+def holding(
+    cls: type[Layer], *sizes: Any, weight: nn.Parameter, bias: nn.Parameter | None, **options: Any
+) -> Layer:
+    """Return a `cls` (nn.Linear, nn.Conv2d, …) around these parameters; nothing is allocated."""
+    layer = cls(*sizes, bias=bias is not None, device="meta", dtype=weight.dtype, **options)
+    layer.weight = weight
+    layer.bias = bias
+    return layer

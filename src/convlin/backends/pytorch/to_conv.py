@@ -1,0 +1,110 @@
+"""`to_conv`: a fully connected layer as a convolution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
+
+import torch
+from torch import Tensor, nn
+
+from convlin.backends.pytorch.conv_forms import FullSizeConv, PointwiseConv
+from convlin.backends.pytorch.parameters import alias, holding, same_bias
+from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.errors import Refusal, Refused
+from convlin.exchange.columns import to_kernel
+from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order
+
+__all__ = ["to_conv"]
+
+
+def to_conv(
+    linear: nn.Linear,
+    feature_size: Sequence[SupportsIndex] | None = None,
+    *,
+    order: Any = None,
+    ndim: int = 2,
+    copy: bool = False,
+) -> PointwiseConv | FullSizeConv:
+    """Return `linear` as a convolution, drop-in: it takes what the Linear took.
+
+    Without `feature_size`: a convolution of kernel 1 in `ndim` dimensions on every row,
+    (..., in) → (..., out). With `feature_size` = (C, *spatial), in pixels: a kernel as large as
+    the map, for vectors (..., C·H·W) and for maps of at least that size. Child `conv` is the
+    convolution itself; `.to_linear()` gives the Linear back.
+
+    `order` says how the map was flattened: a permutation of "CL", "CHW" or "CDHW" (default: just
+    that), or whole numbers: vector element j is map element order[j] in C order. That is what
+    comes out when arange(C·H·W).reshape(C, H, W) takes the model's own way to the Linear.
+
+    Weights alias the Linear's, and the bias is the same parameter. `copy=True` copies both.
+
+    Raises `Refused`: the Linear is none (hooks, parametrizations, a subclass's own forward …),
+    `feature_size` does not multiply to in_features, or no view of the Linear's storage has this
+    `order` and `copy` is False.
+
+    Identity: Σ_j W[o, j]·x[j] = Σ_c Σ_t w[o, c, t]·x[c, t], where j runs through (c, t) (Long,
+    Shelhamer and Darrell, "Fully convolutional networks", 2015, section 3.1).
+
+    >>> import torch
+    >>> linear = torch.nn.Linear(3 * 4 * 5, 7)
+    >>> form = to_conv(linear, feature_size=(3, 4, 5), order="HWC")
+    >>> form.conv.weight.shape, form.conv.weight.data_ptr() == linear.weight.data_ptr()
+    (torch.Size([7, 3, 4, 5]), True)
+    """
+    require_plain(linear, nn.Linear)
+    if feature_size is None:
+        if order is not None:
+            raise Refused(Refusal("to_conv", "order", order, "None without feature_size"))
+        if ndim not in AXIS_LETTERS:
+            raise Refused(Refusal("to_conv", "ndim", ndim, "1, 2 or 3"))
+        return PointwiseConv(_conv(linear, (linear.in_features, *(1,) * ndim), copy=copy))
+    size = _feature_size(feature_size, linear.in_features)
+    elements = element_order(order.cpu() if isinstance(order, Tensor) else order, size)
+    axes = axes_of(elements, size)
+    if axes is not None:
+        return FullSizeConv(_conv(linear, size, axes, copy=copy), axes)
+    if not copy:
+        raise Refused(
+            Refusal("to_conv", "order", "an array that is no order of axes", "copy=True",
+                    "no view of the Linear's storage holds the kernel in this order")
+        )  # fmt: skip
+    device = linear.weight.device
+    places = torch.from_numpy(elements.copy()).to(device)
+    gathered = alias(linear.weight, lambda rows: rows[:, torch.argsort(places)])
+    conv = _conv(linear, size, weight=gathered, copy=True)
+    return FullSizeConv(conv, None, places)
+
+
+def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
+    """Return (C, *spatial) as integers that multiply to the number of features."""
+    size = tuple(int(n) for n in feature_size)
+    if len(size) - 1 not in AXIS_LETTERS or min(size) < 1:
+        raise Refused(Refusal("to_conv", "feature_size", size, "(C, L), (C, H, W) or (C, D, H, W)"))
+    if math.prod(size) != features:
+        raise Refused(
+            Refusal("to_conv", "feature_size", size, f"sizes whose product is {features}",
+                    f"in_features, and not {math.prod(size)}")
+        )  # fmt: skip
+    return size
+
+
+def _conv(
+    linear: nn.Linear,
+    size: tuple[int, ...],
+    axes: tuple[int, ...] | None = None,
+    weight: nn.Parameter | None = None,
+    copy: bool = False,
+) -> nn.Module:
+    """Return the convolution with kernel `size`, the columns running over the map by `axes`."""
+    shape, axes = (linear.out_features, *size), axes or tuple(range(len(size)))
+    if weight is None:
+        weight = alias(linear.weight, lambda rows: to_kernel(rows, shape, axes), copy)
+    else:
+        weight = alias(weight, lambda rows: to_kernel(rows, shape, axes))
+    conv = holding(
+        CONVOLUTIONS[len(size) - 1, False], size[0], linear.out_features, size[1:],
+        weight=weight, bias=same_bias(linear.bias, copy),
+    )  # fmt: skip
+    return conv.train(linear.training)

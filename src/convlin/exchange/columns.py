@@ -1,0 +1,85 @@
+"""The kernel as the rows of a matrix: the weight map of every form that slides.
+
+A convolution's output at position p is a fully connected layer applied to the window of p::
+
+    y[o, p] = Σ_c Σ_t  w[o, c, t] · x[c, p·stride + t·dilation - before]  + b[o]
+            = Σ_k  M[o, k] · window(p)[k]  + b[o]          with k = (c, t), flattened
+
+M is w with all axes but the first flattened, so it costs nothing: it is the same storage seen
+as a matrix. In which *order* the axes (c, t₁, t₂, …) are flattened is free as long as windows
+are flattened alike. A kernel in C order takes (c, t₁, t₂); a channels_last kernel has no such
+view, but has one in the order (t₁, t₂, c): the axes sorted by stride. So weights stay shared.
+
+The same map, read backwards, turns the matrix of a fully connected layer into a kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from array_api_compat import array_namespace
+from jaxtyping import Shaped
+
+__all__ = ["column_order", "to_kernel", "to_rows"]
+
+
+def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:
+    """Return the order in which a view can flatten the axes (c, *kernel); None if no view can.
+
+    Axes count from 0 = c. C order wins wherever it is possible.
+
+    >>> import numpy as np
+    >>> column_order(np.zeros((7, 3, 2, 5)))
+    (0, 1, 2)
+    >>> column_order(np.zeros((7, 2, 5, 3)).transpose(0, 3, 1, 2))  # channels_last
+    (1, 2, 0)
+    >>> column_order(np.zeros((7, 3, 2, 5))[:, :, :, ::2]) is None
+    True
+    """
+    sizes, strides = weight.shape[1:], _strides(weight)[1:]
+    natural = tuple(range(len(sizes)))
+    by_stride = tuple(sorted(natural, key=lambda axis: -strides[axis]))
+    return next((o for o in (natural, by_stride) if _flattens(sizes, strides, o)), None)
+
+
+def to_rows(
+    weight: Shaped[Any, "o c *kernel"], order: Sequence[int], groups: int | None = None
+) -> Shaped[Any, "..."]:
+    """Return the kernel as the matrix (out, columns); with `groups`, as (G, out/G, columns).
+
+    `columns` runs over (in/groups, *kernel) in `order`. A view wherever a view is possible.
+    """
+    xp = array_namespace(weight)
+    outputs, columns = weight.shape[0], math.prod(weight.shape[1:])
+    permuted = xp.permute_dims(weight, (0, *(axis + 1 for axis in order)))
+    rows = (outputs,) if groups is None else (groups, outputs // groups)
+    return xp.reshape(permuted, (*rows, columns))
+
+
+def to_kernel(
+    matrix: Shaped[Any, "..."], weight_shape: Sequence[int], order: Sequence[int]
+) -> Shaped[Any, "o c *kernel"]:
+    """Return the kernel that `to_rows` made into `matrix`: its inverse, and always a view."""
+    xp = array_namespace(matrix)
+    outputs, *sizes = weight_shape
+    unflat = xp.reshape(matrix, (outputs, *(sizes[axis] for axis in order)))
+    back = [0] * len(order)
+    for position, axis in enumerate(order):
+        back[axis] = position + 1
+    return xp.permute_dims(unflat, (0, *back))
+
+
+def _strides(array: Any) -> tuple[int, ...]:
+    """Return the steps of each axis in memory; only their ratios matter here."""
+    return tuple(array.stride() if callable(getattr(array, "stride", None)) else array.strides)
+
+
+def _flattens(sizes: Sequence[int], strides: Sequence[int], order: Sequence[int]) -> bool:
+    """Return whether the axes in this order are one evenly spaced run of memory."""
+    axes = [axis for axis in order if sizes[axis] != 1]
+    return all(
+        strides[outer] == strides[inner] * sizes[inner]
+        for outer, inner in zip(axes, axes[1:], strict=False)
+    )

@@ -1,0 +1,75 @@
+"""In which order a feature map was flattened into the vector that a Linear reads.
+
+A vector element j is map element order[j], the map counted in C order. So `order` is what comes
+out when arange(C·H·W).reshape(C, H, W) is sent through the reshapes between map and Linear.
+
+An order that is a permutation of the map's axes ("HWC") leaves the weight a view of the Linear's:
+W[o, j] with j unflattened by axes. Any other order takes each column to its own place::
+
+    w[o, order[j]] = W[o, j]
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from convlin.errors import Refusal, Refused
+
+__all__ = ["AXIS_LETTERS", "axes_of", "element_order"]
+
+AXIS_LETTERS = {1: "CL", 2: "CHW", 3: "CDHW"}
+
+
+def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " features"]:
+    """Return `order` as the array of map elements that the vector runs through.
+
+    `order` is None (C order), a permutation of the axes' letters, or that array itself.
+    Raises `Refused` for anything else.
+
+    >>> element_order("WHC", (2, 1, 3)).tolist()
+    [0, 3, 1, 4, 2, 5]
+    """
+    letters = AXIS_LETTERS[len(feature_size) - 1]
+    elements = np.arange(math.prod(feature_size))
+    if order is None:
+        return elements
+    if isinstance(order, str):
+        if sorted(order) != sorted(letters):
+            raise Refused(
+                Refusal("to_conv", "order", repr(order), f"a permutation of {letters!r}",
+                        f"feature_size = {tuple(feature_size)}")
+            )  # fmt: skip
+        axes = [letters.index(letter) for letter in order]
+        return elements.reshape(feature_size).transpose(axes).ravel()
+    given = np.asarray(order)
+    if (
+        given.dtype.kind not in "iu"
+        or given.size != elements.size
+        or not np.array_equal(np.sort(given, axis=None), elements)
+    ):
+        raise Refused(
+            Refusal("to_conv", "order", f"{given.dtype} array of shape {given.shape}",
+                    f"{letters!r} permuted, or whole numbers 0 … {elements.size - 1}, each once")
+        )  # fmt: skip
+    return given.ravel()
+
+
+def axes_of(
+    elements: Int[np.ndarray, " features"], feature_size: Sequence[int]
+) -> tuple[int, ...] | None:
+    """Return the axes (0 = channel) that the vector runs over, slowest first; None if it does not.
+
+    >>> axes_of(element_order("HWC", (3, 2, 5)), (3, 2, 5))
+    (1, 2, 0)
+    """
+    grid = np.arange(math.prod(feature_size)).reshape(feature_size)
+    for axes in itertools.permutations(range(len(feature_size))):
+        if np.array_equal(grid.transpose(axes).ravel(), elements):
+            return axes
+    return None

@@ -1,0 +1,3 @@
+"""x"""
+def choose(geometry, input_size, exchange, memory_limit, itemsize):
+    return exchange or "windows"

@@ -6,8 +6,8 @@
         [    ⋱        ]
         [ 0        M_G ]
 
-The zeros are true weights of the Linear, so this form copies, and has G times the parameters;
-its inverse exists only while they are 0.
+The zeros are true weights of the Linear, so this form copies, and holds G times the weights; its
+inverse exists only while they are 0.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Shaped
 
 from convlin.errors import Refusal
-from convlin.geometry import ConvGeometry
 
 __all__ = ["leaks", "to_blocks", "to_rows"]
 
 
 def to_blocks(rows: Shaped[Any, "groups o k"]) -> Shaped[Any, "groups*o groups*k"]:
-    """Return the groups' matrices along the diagonal of one."""
+    """Return the groups' matrices along the diagonal of one, as a new array.
+
+    >>> import numpy as np
+    >>> to_blocks(np.array([[[1, 2]], [[3, 4]]]))
+    array([[1, 2, 0, 0],
+           [0, 0, 3, 4]])
+    """
     xp = array_namespace(rows)
     groups, outputs, columns = rows.shape
     blocks = xp.zeros((groups, outputs, groups, columns), dtype=rows.dtype, device=device(rows))
@@ -33,38 +38,40 @@ def to_blocks(rows: Shaped[Any, "groups o k"]) -> Shaped[Any, "groups*o groups*k
     return xp.reshape(blocks, (groups * outputs, groups * columns))
 
 
-def to_rows(matrix: Shaped[Any, "o k"], geometry: ConvGeometry) -> Shaped[Any, "o k/groups"]:
-    """Return the blocks stacked, dropping what is off them: the inverse of `to_blocks`."""
+def to_rows(matrix: Shaped[Any, "o k"], groups: int) -> Shaped[Any, "groups o/groups k/groups"]:
+    """Return the blocks on the diagonal, as a new array: the inverse of `to_blocks`.
+
+    What is off the blocks is dropped; ask `leaks` first.
+    """
     xp = array_namespace(matrix)
-    groups = geometry.groups
-    outputs, columns = (n // groups for n in matrix.shape)
-    return xp.concat(
-        [
-            matrix[g * outputs : (g + 1) * outputs, g * columns : (g + 1) * columns]
-            for g in range(groups)
-        ],
-        axis=0,
-    )
+    blocks = _blocks(matrix, groups)
+    return xp.stack([blocks[group, :, group, :] for group in range(groups)], axis=0)
 
 
 def leaks(matrix: Shaped[Any, "o k"], groups: int) -> tuple[Refusal, ...]:
-    """Return a refusal for every block off the diagonal that holds a non-zero weight."""
-    outputs, columns = (n // groups for n in matrix.shape)
-    refusals = []
-    for row in range(groups):
-        for column in range(groups):
-            if row == column:
-                continue
-            block = matrix[
-                row * outputs : (row + 1) * outputs, column * columns : (column + 1) * columns
-            ]
-            xp = array_namespace(block)
-            found = xp.nonzero(block)
-            if found[0].shape[0]:
-                o, k = int(found[0][0]), int(found[1][0])
-                site = f"weight[{row * outputs + o}, {column * columns + k}]"
-                refusals.append(
-                    Refusal("linear", site, block[o, k].item(), "0",
-                            f"it ties outputs of group {row} to inputs of group {column}")
-                )  # fmt: skip
-    return tuple(refusals)
+    """Return a refusal for every block off the diagonal that holds a weight other than 0.
+
+    >>> import numpy as np
+    >>> print(*leaks(np.array([[1, 2, 0, 0], [5, 0, 3, 4]]), 2))
+    linear: weight[1, 0] = 5; fits: 0 (off the blocks: output group 1 would read input group 0)
+    """
+    xp = array_namespace(matrix)
+    blocks = _blocks(matrix, groups)
+    _, outputs, _, columns = blocks.shape
+    found = []
+    occupied = xp.any(xp.any(blocks != 0, axis=3), axis=1)
+    for to, of in zip(*(axis.tolist() for axis in xp.nonzero(occupied)), strict=True):
+        if to == of:
+            continue
+        block = blocks[to, :, of, :]
+        o, k = (int(axis[0]) for axis in xp.nonzero(block))
+        field = f"weight[{to * outputs + o}, {of * columns + k}]"
+        reason = f"off the blocks: output group {to} would read input group {of}"
+        found.append(Refusal("linear", field, block[o, k].item(), "0", reason))
+    return tuple(found)
+
+
+def _blocks(matrix: Shaped[Any, "o k"], groups: int) -> Shaped[Any, "groups o groups k"]:
+    outputs, columns = matrix.shape
+    shape = (groups, outputs // groups, groups, columns // groups)
+    return array_namespace(matrix).reshape(matrix, shape)

@@ -15,6 +15,7 @@ The same map, read backwards, turns the matrix of a fully connected layer into a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -46,7 +47,7 @@ def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:
 
 def to_rows(
     weight: Shaped[Any, "o c *kernel"], order: Sequence[int], groups: int | None = None
-) -> Shaped[Any, "..."]:
+) -> Shaped[Any, "*rows columns"]:
     """Return the kernel as the matrix (out, columns); with `groups`, as (G, out/G, columns).
 
     `columns` runs over (in/groups, *kernel) in `order`. A view wherever a view is possible.
@@ -59,7 +60,7 @@ def to_rows(
 
 
 def to_kernel(
-    matrix: Shaped[Any, "..."], weight_shape: Sequence[int], order: Sequence[int]
+    matrix: Shaped[Any, "*rows columns"], weight_shape: Sequence[int], order: Sequence[int]
 ) -> Shaped[Any, "o c *kernel"]:
     """Return the kernel that `to_rows` made into `matrix`: its inverse, and always a view."""
     xp = array_namespace(matrix)
@@ -80,6 +81,5 @@ def _flattens(sizes: Sequence[int], strides: Sequence[int], order: Sequence[int]
     """Return whether the axes in this order are one evenly spaced run of memory."""
     axes = [axis for axis in order if sizes[axis] != 1]
     return all(
-        strides[outer] == strides[inner] * sizes[inner]
-        for outer, inner in zip(axes, axes[1:], strict=False)
+        strides[outer] == strides[inner] * sizes[inner] for outer, inner in itertools.pairwise(axes)
     )

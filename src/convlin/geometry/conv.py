@@ -166,6 +166,11 @@ class ConvGeometry:
         return len(self.kernel)
 
     @property
+    def kind(self) -> str:
+        """PyTorch's name for it: 'Conv2d', 'ConvTranspose1d' and so on."""
+        return f"Conv{'Transpose' if self.transposed else ''}{self.ndim}d"
+
+    @property
     def taps(self) -> int:
         """Number of taps (kernel positions) per pair of channels."""
         return math.prod(self.kernel)
@@ -226,34 +231,44 @@ class ConvGeometry:
         refusals = [r for dim, n in enumerate(sizes) for r in self._misfit(dim, n)]
         if refusals:
             raise GeometryError(refusals)
-        return tuple(self._outputs(dim, n) for dim, n in enumerate(sizes))
+        return tuple(self.output_length(dim, n) for dim, n in enumerate(sizes))
 
-    def _outputs(self, dim: int, n: int) -> int:
+    def output_length(self, dim: int, n: int) -> int:
+        """Return the output's size along `dim` for an input of `n` there; < 1 if there is none."""
         spare = sum(self.padding[dim]) - self.extent[dim]
         if self.transposed:
             return (n - 1) * self.stride[dim] - spare + self.output_padding[dim]
         return (n + spare) // self.stride[dim] + 1
 
+    @property
+    def smallest_input(self) -> tuple[int, ...]:
+        """The smallest input size that has an output, and that the padding mode can pad.
+
+        >>> ConvGeometry(1, 1, kernel=(5, 3), padding=1, padding_mode="reflect").smallest_input
+        (3, 2)
+        """
+        return tuple(self._smallest(dim) for dim in range(self.ndim))
+
+    def _smallest(self, dim: int) -> int:
+        sides, extent = self.padding[dim], self.extent[dim]
+        if self.transposed:
+            missing = sum(sides) - extent - self.output_padding[dim]
+            return max(1, missing // self.stride[dim] + 2)
+        repeated = {"reflect": max(sides) + 1, "circular": max(sides)}.get(self.padding_mode, 1)
+        return max(1, extent - sum(sides), repeated)
+
     def _misfit(self, dim: int, n: int) -> Iterable[Refusal]:
         """Yield what forbids `n` input pixels along dimension `dim`."""
-        before, after = self.padding[dim]
-        field = f"input_size[{dim}]"
-        if n < 1:
-            yield Refusal("geometry", field, n, "a whole number ≥ 1")
-        elif self.padding_mode == "reflect" and max(before, after) >= n:
-            reason = f"reflect padding {(before, after)} must be smaller than the input"
-            yield Refusal("geometry", field, n, f"≥ {max(before, after) + 1}", reason)
-        elif self.padding_mode == "circular" and max(before, after) > n:
-            reason = f"circular padding {(before, after)} may wrap around once"
-            yield Refusal("geometry", field, n, f"≥ {max(before, after)}", reason)
-        elif self._outputs(dim, n) < 1:
-            smallest = self.extent[dim] - before - after
-            if self.transposed:
-                smallest = (before + after - self.extent[dim] - self.output_padding[dim]) // (
-                    self.stride[dim]
-                ) + 2
-            reason = f"kernel extent {self.extent[dim]}, padding {(before, after)}"
-            yield Refusal("geometry", field, n, f"≥ {max(1, smallest)}", reason)
+        smallest, sides = self._smallest(dim), self.padding[dim]
+        if n >= smallest:
+            return
+        if self.padding_mode == "reflect" and max(sides) >= n:
+            reason = f"reflect padding {sides} must be smaller than the input"
+        elif self.padding_mode == "circular" and max(sides) > n:
+            reason = f"circular padding {sides} may wrap around once"
+        else:
+            reason = f"kernel extent {self.extent[dim]}, padding {sides}"
+        yield Refusal("geometry", f"input_size[{dim}]", n, f"≥ {smallest}", reason)
 
     def source(self, dim: int, n: int, output: int, tap: int) -> int | None:
         """Return the input position that `tap` of `output` reads along `dim`; None in zero padding.

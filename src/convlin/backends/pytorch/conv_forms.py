@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
-from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.columns import to_rows
 
@@ -28,7 +28,7 @@ class PointwiseConv(nn.Module):
     torch.Size([7, 2, 5])
     """
 
-    def __init__(self, conv: nn.Module) -> None:
+    def __init__(self, conv: Conv) -> None:
         super().__init__()
         self.conv = conv
 
@@ -60,7 +60,7 @@ class FullSizeConv(nn.Module):
     inverse: Tensor | None
 
     def __init__(
-        self, conv: nn.Module, axes: tuple[int, ...] | None, elements: Tensor | None = None
+        self, conv: Conv, axes: tuple[int, ...] | None, elements: Tensor | None = None
     ) -> None:
         super().__init__()
         self.conv = conv
@@ -74,7 +74,7 @@ class FullSizeConv(nn.Module):
         """The map's size (C, *spatial), which is the kernel's."""
         return (self.conv.in_channels, *self.conv.kernel_size)
 
-    def forward(self, x: Shaped[Tensor, "..."]) -> Shaped[Tensor, "..."]:
+    def forward(self, x: Tensor) -> Tensor:
         """Apply the convolution to vectors, each seen as a map, or to maps."""
         return _as_given(self.conv(_as_maps(x, self.feature_size, self.axes, self.inverse)), x,
                          math.prod(self.feature_size))  # fmt: skip
@@ -92,7 +92,7 @@ class FullSizeConv(nn.Module):
         return linear
 
 
-def _linear(form: nn.Module, conv: nn.Module, order: tuple[int, ...]) -> nn.Linear:
+def _linear(form: nn.Module, conv: Conv, order: tuple[int, ...]) -> nn.Linear:
     """Return the Linear whose rows are the kernel with its axes flattened in this order."""
     require_plain(conv, CONVOLUTIONS[len(conv.kernel_size), False])
     weight = alias(conv.weight, lambda kernel: to_rows(kernel, order))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -21,9 +21,11 @@ def alias(parameter: Tensor, view: Callable[[Tensor], Tensor], copy: bool = Fals
     return nn.Parameter(seen.clone() if copy else seen, requires_grad=parameter.requires_grad)
 
 
-def same_bias(bias: nn.Parameter | None, copy: bool = False) -> nn.Parameter | None:
+def same_bias(bias: Tensor | None, copy: bool = False) -> nn.Parameter | None:
     """Return the very same parameter, so that ties stay ties (a copy of it, if asked)."""
-    return alias(bias, lambda whole: whole, copy=True) if copy and bias is not None else bias
+    if copy and bias is not None:
+        return alias(bias, lambda whole: whole, copy=True)
+    return cast("nn.Parameter | None", bias)  # torch declares biases as Tensor
 
 
 def holding(
@@ -32,5 +34,5 @@ def holding(
     """Return a `cls` (nn.Linear, nn.Conv2d, …) around these parameters; nothing is allocated."""
     layer = cls(*sizes, bias=bias is not None, device="meta", dtype=weight.dtype, **options)
     layer.weight = weight
-    layer.bias = bias
+    layer.register_parameter("bias", bias)
     return layer

@@ -8,6 +8,7 @@ own, lazy and quantized layers, parameters that are no plain tensors.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -15,9 +16,11 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.errors import Refusal, Refused
 
-__all__ = ["CONVOLUTIONS", "require_plain"]
+__all__ = ["CONVOLUTIONS", "Conv", "require_plain"]
 
-CONVOLUTIONS: dict[tuple[int, bool], type[nn.Module]] = {
+Conv: TypeAlias = nn.modules.conv._ConvNd
+
+CONVOLUTIONS: dict[tuple[int, bool], type[Conv]] = {
     (1, False): nn.Conv1d,
     (2, False): nn.Conv2d,
     (3, False): nn.Conv3d,
@@ -92,6 +95,8 @@ def _odd_parameters(layer: nn.Module) -> Iterator[Refusal]:
     """Yield a refusal for a weight or bias that is no plain `nn.Parameter`."""
     site = type(layer).__name__
     for name in ("weight", "bias"):
+        if not hasattr(layer, name):
+            continue
         value = layer._parameters.get(name)
         if name not in layer._parameters:
             reason = "torch.nn.utils.remove_weight_norm, remove_spectral_norm or prune.remove first"
@@ -101,4 +106,6 @@ def _odd_parameters(layer: nn.Module) -> Iterator[Refusal]:
         elif value is not None and (
             type(value) is not nn.Parameter or type(value.data) is not Tensor
         ):
-            yield Refusal(site, name, f"a {type(value).__name__}", "an nn.Parameter of plain Tensor")
+            yield Refusal(
+                site, name, f"a {type(value).__name__}", "an nn.Parameter of plain Tensor"
+            )

@@ -9,10 +9,9 @@ The steps are functions, so that torch.fx records each as one node.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor, compiler, fx
-from torch import channels_last as channels_last_2d
-from torch import channels_last_3d
 from torch.nn import functional
 
 from convlin.errors import GeometryError, Refusal
@@ -30,9 +29,7 @@ def require_map(x: Tensor, channels: int, least: tuple[int, ...]) -> Tensor:
         fits = all(n >= k for n, k in zip(x.shape[1 - rank :], least, strict=True))
     if not fits:
         sizes = ", ".join((str(channels), *(f"≥{n}" for n in least)))
-        raise GeometryError(
-            Refusal("input", "shape", tuple(x.shape), f"(N, {sizes}) or ({sizes})")
-        )
+        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(N, {sizes}) or ({sizes})"))
     return x
 
 
@@ -58,7 +55,7 @@ def cut_windows(
     ndim = len(kernel)
     for axis, (taps, step, spacing) in enumerate(zip(kernel, stride, dilation, strict=True)):
         x = x.unfold(axis - ndim - axis, spacing * (taps - 1) + 1, step)[..., ::spacing]
-    x = x.unflatten(-2 * ndim - 1, (groups, -1))
+    x = torch.unflatten(x, -2 * ndim - 1, (groups, -1))
     # Axes are now (*batch, groups, c/groups, *out, *kernel), counted from the end.
     channel = -2 * ndim - 1
     columns = [channel if axis == 0 else axis - 1 - ndim for axis in order]
@@ -76,7 +73,7 @@ def channels_first(
     That is channels_last iff the image or the kernel (`channels_last`) is.
     """
     y = y.movedim(-1, -1 - ndim)
-    formats = {4: channels_last_2d, 5: channels_last_3d}
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     if x.ndim == ndim + 2 and x.ndim in formats and not x.is_contiguous():
         channels_last = channels_last or x.is_contiguous(memory_format=formats[x.ndim])
     return y if channels_last else y.contiguous()

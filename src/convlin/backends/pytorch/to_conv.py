@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from convlin.backends.pytorch.conv_forms import FullSizeConv, PointwiseConv
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
-from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
 from convlin.errors import Refusal, Refused
 from convlin.exchange.columns import to_kernel
 from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order
@@ -96,7 +96,7 @@ def _conv(
     axes: tuple[int, ...] | None = None,
     weight: nn.Parameter | None = None,
     copy: bool = False,
-) -> nn.Module:
+) -> Conv:
     """Return the convolution with kernel `size`, the columns running over the map by `axes`."""
     shape, axes = (linear.out_features, *size), axes or tuple(range(len(size)))
     if weight is None:

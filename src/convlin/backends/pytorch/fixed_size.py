@@ -1,0 +1,102 @@
+"""A convolution at one input size, as one dense Linear on the flattened input."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, fx, nn
+
+from convlin.backends.pytorch.linear_forms import LinearForm
+from convlin.backends.pytorch.parameters import alias, holding
+from convlin.backends.pytorch.reading import Conv, require_plain
+from convlin.errors import GeometryError, Refusal, Refused
+from convlin.exchange.fixed_size import first_difference, repeated_bias
+from convlin.geometry import ConvGeometry
+from convlin.matrix import dense
+
+__all__ = ["FixedSizeLinear"]
+
+
+class FixedSizeLinear(LinearForm):
+    """One `linear` from all inputs to all outputs, for images of `input_size` only.
+
+    It remembers the convolution it came from, which is no part of it: its state_dict and
+    parameters are the Linear's alone.
+    """
+
+    def __init__(self, conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]) -> None:
+        super().__init__(geometry)
+        self.input_size = input_size
+        self.output_size = geometry.output_size(input_size)
+        self._origin = (conv,)  # in a tuple, or nn.Module would take it for a child
+        weight, bias = _matrix(conv, geometry, input_size)
+        self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+
+    def extra_repr(self) -> str:
+        """Return the geometry and the size it is fixed at."""
+        return f"{self.geometry}, input_size={self.input_size}"
+
+    def forward(self, x: Shaped[Tensor, "*n c *size"]) -> Shaped[Tensor, "*n o *out"]:
+        """Take what the convolution took, at this size, and return what it returned.
+
+        Raises `GeometryError` for an image of any other size.
+        """
+        g = self.geometry
+        y: Tensor = self.linear(_flat(x, (g.in_channels, *self.input_size)))
+        return torch.unflatten(y, -1, (g.out_channels, *self.output_size))
+
+    def to_conv(self) -> Conv:
+        """Return the very convolution this came from, if it still gives these weights.
+
+        Where dtype or device were changed by `.to()`, a copy of it at those. Raises `Refused`,
+        naming the first weight that differs, where the Linear or the convolution was changed.
+        """
+        require_plain(self, type(self))
+        require_plain(self.linear, nn.Linear)
+        (conv,) = self._origin
+        weight = self.linear.weight
+        if (conv.weight.dtype, conv.weight.device) != (weight.dtype, weight.device):
+            conv = copy.deepcopy(conv).to(weight)
+        expected = _matrix(self._origin[0], self.geometry, self.input_size)
+        refusals = [
+            _differs(name, now.detach(), then.detach().to(now))
+            for name, now, then in zip(
+                ("weight", "bias"), (weight, self.linear.bias), expected, strict=True
+            )
+            if now is not None and then is not None
+        ]
+        if any(refusals):
+            raise Refused(refusal for refusal in refusals if refusal)
+        return conv
+
+
+def _matrix(
+    conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]
+) -> tuple[nn.Parameter, nn.Parameter | None]:
+    """Return the dense weight and the repeated bias, as new parameters."""
+    weight = alias(conv.weight, lambda kernel: dense(geometry, kernel, input_size))
+    if conv.bias is None:
+        return weight, None
+    rows = weight.shape[0]
+    return weight, alias(conv.bias, lambda bias: repeated_bias(bias, rows), copy=True)
+
+
+def _differs(name: str, now: Tensor, then: Tensor) -> Refusal | None:
+    """Return a refusal that names the first entry that is not the convolution's."""
+    place = first_difference(now, then)
+    if place is None:
+        return None
+    field = f"{name}[{', '.join(map(str, place))}]"
+    return Refusal("linear", field, now[place].item(), str(then[place].item()),
+                   "the Linear or its convolution was changed since")  # fmt: skip
+
+
+@fx.wrap
+def _flat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return images (N, *shape) or (*shape) flattened; raise for any others."""
+    if x.ndim not in (len(shape), len(shape) + 1) or x.shape[-len(shape) :] != shape:
+        sizes = ", ".join(map(str, shape))
+        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(N, {sizes}) or ({sizes})"))
+    return x.flatten(-len(shape))

@@ -1,0 +1,272 @@
+"""How large, and of what degree, the result of an operation is.
+
+Every tensor that a watched program makes is a polynomial in the weights and the inputs, with
+whole coefficients, as long as only listed operations made it. If each weight and each input is
+a whole number of size ≤ M, then its size is at most coefficient·M^degree, and so is every
+partial sum on the way, in any order::
+
+    operation                             coefficient                       degree
+    ------------------------------------  --------------------------------  -----------
+    conv, mm, bmm, dot  (n = inner sum)   n·cₐ·c_b                          sum of both
+    mul                                   cₐ·c_b                            sum of both
+    add, sub, addmm's bias                cₐ + c_b                          maximum
+    sum, fold           (n summands)      n·cₐ                              cₐ's
+    view, permute, index, pad, cat, copy  maximum                           maximum
+
+A program that takes any other step leaves the list for good: a `Value` remembers the first one.
+Steps that are exact on whole numbers all the same (a ReLU, a comparison) still allow
+counterexamples to be trusted bit for bit; steps that round do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, prod
+from typing import Any
+
+__all__ = ["INDEX_ARGUMENT", "MOVES", "PIECEWISE", "RULES", "Value", "constant", "largest_integer"]
+
+MANTISSA = 53
+"""Whole numbers up to 2⁵³, and sums that never leave them, are exact in float64."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What is known of a tensor's elements.
+
+    weights, inputs: degree in each. coefficient: |element| ≤ coefficient·M^(weights + inputs).
+    terms: roundings on the longest path, as n in Higham's γₙ. results: stored results on it.
+    off: the first operation off the list, "" for a polynomial. exact: whole numbers stay exact.
+    signed: a difference or a sign was taken, so absolute values do not run through the program.
+    """
+
+    weights: int = 0
+    inputs: int = 0
+    coefficient: int = 0
+    terms: int = 0
+    results: int = 0
+    off: str = ""
+    exact: bool = True
+    signed: bool = False
+
+    @property
+    def degree(self) -> int:
+        """Total degree."""
+        return self.weights + self.inputs
+
+    @property
+    def constant(self) -> bool:
+        """Whether the elements depend on neither weights nor inputs."""
+        return not self.degree and not self.off
+
+    def join(self, *others: Value) -> Value:
+        """Return what holds of elements that come from any of these."""
+        values = (self, *others)
+        return Value(
+            max(v.weights for v in values),
+            max(v.inputs for v in values),
+            max(v.coefficient for v in values),
+            max(v.terms for v in values),
+            max(v.results for v in values),
+            next((v.off for v in values if v.off), ""),
+            all(v.exact for v in values),
+            any(v.signed for v in values),
+        )
+
+    def plus(self, other: Value) -> Value:
+        """Return what holds of a sum."""
+        total = self.join(other)
+        return replace(
+            total,
+            coefficient=self.coefficient + other.coefficient,
+            terms=total.terms + 1,
+            results=total.results + 1,
+        )
+
+    def times(self, other: Value, inner: int = 1) -> Value:
+        """Return what holds of a sum of `inner` products."""
+        both = self.join(other)
+        return replace(
+            both,
+            weights=self.weights + other.weights,
+            inputs=self.inputs + other.inputs,
+            coefficient=inner * self.coefficient * other.coefficient,
+            terms=self.terms + other.terms + inner,
+            results=self.results + other.results + 1,
+        )
+
+    def summed(self, inner: int) -> Value:
+        """Return what holds of a sum of `inner` such elements."""
+        return replace(
+            self,
+            coefficient=inner * self.coefficient,
+            terms=self.terms + max(0, inner - 1),
+            results=self.results + (inner > 1),
+        )
+
+    def left(self, operation: str, exact: bool = False) -> Value:
+        """Return this value after a step off the list."""
+        return replace(self, off=self.off or operation, exact=self.exact and exact)
+
+
+def largest_integer(value: Value) -> int:
+    """Return the largest M with coefficient·M^degree < 2⁵³ (0 if there is none).
+
+    >>> largest_integer(Value(weights=1, inputs=1, coefficient=25089))  # VGG-16's fc6
+    599174
+    """
+    limit = (2**MANTISSA - 1) // max(1, value.coefficient)
+    if value.degree <= 1:
+        return limit
+    low, high = 0, 2 ** (MANTISSA // value.degree + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**value.degree <= limit else (low, middle)
+    return low
+
+
+def constant(number: Any) -> Value:
+    """Return the value of a Python number in the program."""
+    if isinstance(number, complex) or not isfinite(number) or number != int(number):
+        return Value(off=f"the constant {number}", exact=False)
+    return Value(coefficient=abs(int(number)), signed=number < 0)
+
+
+Rule = Callable[[Sequence[Any], dict[str, Any], Callable[[Any], Value]], Value]
+
+
+def _scaled(value: Value, factor: Any) -> Value:
+    """Return alpha·value; alpha = 1 costs no rounding."""
+    return value if factor == 1 else value.times(constant(factor))
+
+
+def _sum_of_two(sign: int) -> Rule:
+    def rule(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+        total = of(args[0]).plus(_scaled(of(args[1]), kwargs.get("alpha", 1)))
+        return replace(total, signed=total.signed or sign < 0)
+
+    return rule
+
+
+def _product(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return of(args[0]).times(of(args[1]))
+
+
+def _contraction(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    """Hold for mm, bmm, mv and dot: the last axis of the first runs with the second."""
+    return of(args[0]).times(of(args[1]), args[0].shape[-1])
+
+
+def _affine(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    """Hold for addmm, addmv and baddbmm: beta·bias + alpha·(left @ right)."""
+    product = _scaled(of(args[1]).times(of(args[2]), args[1].shape[-1]), kwargs.get("alpha", 1))
+    beta = kwargs.get("beta", 1)
+    return _with_bias(product, _scaled(of(args[0]), beta)) if beta else product
+
+
+def _with_bias(product: Value, bias: Value) -> Value:
+    """Return product + bias, stored once."""
+    return replace(product.plus(bias), results=max(product.results, bias.results + 1))
+
+
+def _convolution(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    image, weight, bias, transposed, groups = args[0], args[1], args[2], args[6], args[8]
+    taps = prod(weight.shape[2:])
+    inner = taps * (weight.shape[0] // groups if transposed else weight.shape[1])
+    product = of(image).times(of(weight), inner)
+    return product if bias is None else _with_bias(product, of(bias))
+
+
+def _sum(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    axes = args[1] if len(args) > 1 and args[1] is not None else range(args[0].ndim)
+    axes = [axes] if isinstance(axes, int) else axes
+    inner = prod(args[0].shape[axis] for axis in axes or range(args[0].ndim))
+    return of(args[0]).summed(inner)
+
+
+def _fold(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return of(args[0]).summed(prod(args[2]))
+
+
+def _padded(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    fill = args[2] if len(args) > 2 else kwargs.get("value", 0)
+    return of(args[0]).join(constant(fill))
+
+
+def _negative(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return replace(of(args[0]), signed=True)
+
+
+def _zero(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return Value()
+
+
+def _one(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return Value(coefficient=1)
+
+
+def _second(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+    return of(args[1])
+
+
+RULES: dict[str, Rule] = {
+    "add": _sum_of_two(+1),
+    "sub": _sum_of_two(-1),
+    "rsub": _sum_of_two(-1),
+    "mul": _product,
+    "mm": _contraction,
+    "bmm": _contraction,
+    "mv": _contraction,
+    "dot": _contraction,
+    "addmm": _affine,
+    "addmv": _affine,
+    "baddbmm": _affine,
+    "convolution": _convolution,
+    "sum": _sum,
+    "col2im": _fold,
+    "neg": _negative,
+    "zero": _zero,
+    "zeros": _zero,
+    "zeros_like": _zero,
+    "new_zeros": _zero,
+    "ones": _one,
+    "ones_like": _one,
+    "new_ones": _one,
+    "eye": _one,
+    "fill": _second,
+    "full": _second,
+    "full_like": _second,
+    "copy": _second,
+    "constant_pad_nd": _padded,
+}
+"""What the results of an operation are, from what its arguments are."""
+
+MOVES = frozenset({
+    "_reshape_alias", "_to_copy", "_unsafe_view", "alias", "as_strided", "block_diag", "cat",
+    "channel_shuffle", "clone", "detach", "diag_embed", "diagonal", "expand", "flip",
+    "gather", "im2col", "index", "index_copy", "index_put", "index_select", "lift",
+    "lift_fresh", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d",
+    "reflection_pad2d", "reflection_pad3d", "repeat", "replication_pad1d",
+    "replication_pad2d", "replication_pad3d", "roll", "select", "select_scatter", "slice",
+    "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose",
+    "tril", "triu", "unbind", "unfold", "unsqueeze", "view",
+})  # fmt: skip
+"""Operations whose every result is one of their arguments' elements, or a whole constant."""
+
+INDEX_ARGUMENT = {
+    "gather": 2,
+    "index": 1,
+    "index_copy": 2,
+    "index_put": 1,
+    "index_select": 2,
+}
+"""Which argument says where to look: it must not depend on weights or inputs."""
+
+PIECEWISE = frozenset({
+    "abs", "amax", "amin", "clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "hardtanh",
+    "le", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "max",
+    "max_pool2d_with_indices", "max_pool3d_with_indices", "maximum", "min", "minimum", "ne",
+    "relu", "sgn", "sign", "sort", "threshold", "topk", "where",
+})  # fmt: skip
+"""Operations off the list that do not round: whole numbers stay whole, and grow no larger."""

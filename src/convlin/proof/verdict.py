@@ -1,0 +1,171 @@
+"""Verdicts: proved, refuted or measured, and never one word for two of these.
+
+Verdict
+├── Proved     equal for every input of the scope; wrong with the stated probability only
+├── Refuted    a counterexample says where the two sides part
+└── Measured   no proof applies; the largest deviation found, next to its bound if there is one
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.text import Text
+
+__all__ = ["Counterexample", "Kind", "Measured", "Proved", "Refuted", "Rounding", "Verdict"]
+
+Kind = Literal["weight", "bias", "value", "shape", "dtype", "exception", "contract"]
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """The largest deviation of two equal functions on real numbers in the modules' own dtype.
+
+    deviation: largest |left - right|, on seeded normal inputs; scale: largest |left|.
+    bound: how far any two orders of summation may lie apart at that element; None if no bound
+    is derived, and `note` says why. within: no element lies beyond its own bound.
+
+    >>> print(Rounding(2.5e-7, 3.0e-6, scale=1.5, dtype="float32"))
+    float32 deviation 2.5e-07, bound 3e-06, of 1.5
+    """
+
+    deviation: float
+    bound: float | None
+    scale: float
+    dtype: str
+    note: str = ""
+    within: bool = True
+
+    def __str__(self) -> str:
+        bound = "no bound" if self.bound is None else f"bound {self.bound:.2g}"
+        return f"{self.dtype} deviation {self.deviation:.2g}, {bound}, of {self.scale:.2g}"
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Where two sides part, boiled down.
+
+    kind: what parts them. "weight": output element `output` meets input element `input` with
+    weight `expected` on the one side and `got` on the other; "bias": the outputs for input 0;
+    "value": the outputs for an input that could not be boiled down to one element; "shape",
+    "dtype", "exception" and "contract" name a `field`. Indices are those of one sample, without
+    the batch, unless `note` says otherwise. Numbers of kind weight and bias are exact
+    (int or Fraction).
+
+    >>> print(Counterexample("weight", 3, -4, output=(2, 0, 1), input=(1, 5, 0)))
+    output (2, 0, 1) meets input (1, 5, 0) with weight 3 against -4
+    """
+
+    kind: Kind
+    expected: object
+    got: object
+    output: tuple[int, ...] | None = None
+    input: tuple[int, ...] | None = None
+    field: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        match self.kind:
+            case "weight":
+                text = f"output {self.output} meets input {self.input} with weight"
+            case "bias":
+                text = f"output {self.output} has bias"
+            case "value":
+                text = f"output {self.output} is"
+            case _:
+                text = f"{self.field} is"
+        text += f" {_number(self.expected)} against {_number(self.got)}"
+        return f"{text} ({self.note})" if self.note else text
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a proof found; true only if it proved something."""
+
+    kind: ClassVar[Literal["proved", "refuted", "measured"]]
+    colour: ClassVar[str]
+
+    def __bool__(self) -> bool:
+        return self.kind == "proved"
+
+    @property
+    def details(self) -> str:
+        """Everything behind the word, in one line."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.details}"
+
+    def __rich__(self) -> Text:
+        return Text.assemble((self.kind, f"bold {self.colour}"), f": {self.details}")
+
+    def _repr_html_(self) -> str:
+        details = html.escape(self.details)
+        return f'<span style="color:{self.colour}"><b>{self.kind}</b></span>: {details}'
+
+
+@dataclass(frozen=True)
+class Proved(Verdict):
+    """Equal on the whole scope; a wrong pair passes with at most `failure_probability`.
+
+    >>> verdict = Proved("every input of shape (3,)", 2, 1e-12, None)
+    >>> bool(verdict), str(verdict)
+    (True, 'proved: every input of shape (3,); 2 draws, wrong with probability < 1e-12')
+    """
+
+    kind = "proved"
+    colour = "green"
+    scope: str
+    draws: int
+    failure_probability: float
+    rounding: Rounding | None
+
+    @property
+    def details(self) -> str:
+        """Scope, draws, failure probability and rounding."""
+        draws = f"{self.draws} draw{'s' * (self.draws != 1)}"
+        text = f"{self.scope}; {draws}, wrong with probability < {self.failure_probability:.2g}"
+        return f"{text}; {self.rounding}" if self.rounding else text
+
+
+@dataclass(frozen=True)
+class Refuted(Verdict):
+    """Not equal, or a broken contract: see `counterexample`.
+
+    >>> bool(Refuted(Counterexample("bias", 1, 0, output=(4,))))
+    False
+    """
+
+    kind = "refuted"
+    colour = "red"
+    counterexample: Counterexample
+
+    @property
+    def details(self) -> str:
+        """The counterexample."""
+        return str(self.counterexample)
+
+
+@dataclass(frozen=True)
+class Measured(Verdict):
+    """Neither proved nor refuted: `reason` says why, `rounding` how far apart the sides were."""
+
+    kind = "measured"
+    colour = "yellow"
+    reason: str
+    rounding: Rounding | None
+
+    @property
+    def details(self) -> str:
+        """The deviation and the reason why it was not proved."""
+        if self.rounding is None:
+            return self.reason
+        note = f" ({self.rounding.note})" if self.rounding.note else ""
+        return f"{self.rounding}{note}; not proved: {self.reason}"
+
+
+def _number(value: object) -> str:
+    """Write a number so that two different ones look different."""
+    return repr(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,20 @@
+"""A trained classifier as a network for images of any size, equal to sliding it over them.
+
+| file | idea |
+|---|---|
+| `convert.py` | `fully_convolutional`: the steps in order |
+| `tracing.py` | from a model to its graph and shapes; nothing run, nothing copied |
+| `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
+| `layout.py` | where elements lie after reshapes, found with numbered elements |
+| `place.py` | what is known of a value |
+| `walk.py`, `registry.py`, `rules/` | one pass through the graph; the table of rules; the rules |
+| `grid.py` | what the new graph does to the dense grid |
+| `network.py` | `FullyConvolutional`: the result, and its windows |
+| `proofs.py`, `deviation.py`, `report.py` | what is proved, measured and reported |
+"""
+
+from convlin.backends.pytorch.fully_convolutional.convert import fully_convolutional
+from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
+from convlin.backends.pytorch.fully_convolutional.report import Report
+
+__all__ = ["FullyConvolutional", "Report", "fully_convolutional"]

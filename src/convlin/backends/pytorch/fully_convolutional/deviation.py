@@ -1,0 +1,83 @@
+"""How far the dense map is from the classifier slid over the same images: run both, compare."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from convlin.backends.pytorch.fully_convolutional.report import Deviation
+from convlin.errors import Refusal, Refused
+
+if TYPE_CHECKING:
+    from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
+
+__all__ = ["Images", "measure"]
+
+Images = Tensor | Iterable[Tensor]
+WINDOWS = 64  # compared per image, spread evenly over its cells
+BATCH = 16
+
+
+@torch.inference_mode()
+def measure(
+    model: nn.Module,
+    network: FullyConvolutional,
+    images: Images,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Deviation:
+    """Return the largest differences on up to 64 windows of every image."""
+    absolute = relative = 0.0
+    other_argmax = compared = 0
+    batches = list(_batches(images, network))
+    for done, batch in enumerate(batches, 1):
+        dense = _leaves(network(batch))
+        largest = [float(leaf.abs().max()) for leaf in dense]
+        cells = _some_of(network.cells(tuple(batch.shape[2:])))
+        for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):
+            other = torch.zeros(len(some) * len(batch), dtype=torch.bool, device=batch.device)
+            slid = _leaves(model(torch.cat([batch[network.crop(cell)] for cell in some])))
+            for own, leaf, top in zip(slid, dense, largest, strict=True):
+                there = torch.cat([leaf[(..., *cell)] for cell in some])
+                own = own.reshape(there.shape)
+                difference = float((own - there).abs().max())
+                absolute = max(absolute, difference)
+                relative = max(relative, difference / max(top, float(own.abs().max()), 1e-300))
+                other |= own.argmax(1) != there.argmax(1)
+            other_argmax += int(other.sum())
+            compared += len(other)
+        if progress is not None:
+            progress("images compared", done, len(batches))
+    return Deviation(absolute, relative, other_argmax / compared, compared)
+
+
+def _leaves(outputs: object) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+
+
+def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
+    """Yield batches (N, C, H, W) in the network's dtype, on its device."""
+    rank = len(network.window) + 1
+    like = next(network.parameters(), torch.empty(0))
+    given = [images] if isinstance(images, Tensor) else list(images)
+    for image in given:
+        batch = image if image.ndim == rank else image[None]
+        if batch.ndim != rank or len(batch) == 0:
+            raise Refused(
+                Refusal("images", "shape", tuple(image.shape), f"{rank} axes, or {rank - 1} for one "
+                        "image")
+            )  # fmt: skip
+        yield batch.to(like.device, like.dtype)
+    if not given:
+        raise Refused(Refusal("images", "images", "none", "one or more, or images=None"))
+
+
+def _some_of(cells: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return up to 64 cells, evenly spread, the first and the last among them."""
+    every = list(itertools.product(*(range(n) for n in cells)))
+    count = min(WINDOWS, len(every))
+    return [every[i * (len(every) - 1) // max(count - 1, 1)] for i in range(count)]

@@ -1,0 +1,78 @@
+"""What the rewritten graph does to the dense grid: each one function, and so one node.
+
+Cells are taken with `index_select`, since a slice whose end is a size makes torch.export fix
+that size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+__all__ = ["POOLS", "dilated_mean", "select_channels", "shorten", "take_cells", "window_cells"]
+
+CONV_FUNCTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+POOLS: dict[tuple[str, int], type[nn.Module]] = {
+    ("avg", 1): nn.AvgPool1d, ("avg", 2): nn.AvgPool2d, ("avg", 3): nn.AvgPool3d,
+    ("max", 1): nn.MaxPool1d, ("max", 2): nn.MaxPool2d, ("max", 3): nn.MaxPool3d,
+}  # fmt: skip
+
+
+@fx.wrap
+def take_cells(
+    x: Shaped[Tensor, "n c *size"], ranges: Sequence[tuple[int, int, int]]
+) -> Shaped[Tensor, "n c *taken"]:
+    """Return every `step`-th cell from `start`, leaving off `tail` at the end, per dimension."""
+    for dim, (start, tail, step) in enumerate(ranges, 2):
+        if (start, tail, step) != (0, 0, 1):
+            cells = torch.arange(start, x.shape[dim] - tail, step, device=x.device)
+            x = x.index_select(dim, cells)
+    return x
+
+
+@fx.wrap
+def shorten(x: Shaped[Tensor, "n c *size"], dim: int, like: Tensor) -> Shaped[Tensor, "n c *cut"]:
+    """Return the first cells of `x` along `dim`, as many as `like` has."""
+    return x.index_select(dim, torch.arange(like.shape[dim], device=x.device))
+
+
+@fx.wrap
+def window_cells(
+    x: Shaped[Tensor, "n c *size"],
+    images: Shaped[Tensor, "n k *pixels"],
+    window: Sequence[int],
+    stride: Sequence[int],
+) -> Shaped[Tensor, "n c *cells"]:
+    """Return the cells that are windows of the images, ⌊(H - P)/S⌋ + 1 of them per dimension."""
+    for dim, (size, step) in enumerate(zip(window, stride, strict=True), 2):
+        cells = (images.shape[dim] - size) // step + 1
+        x = x.index_select(dim, torch.arange(cells, device=x.device))
+    return x
+
+
+@fx.wrap
+def select_channels(
+    x: Shaped[Tensor, "n c *size"], channels: Sequence[int]
+) -> Shaped[Tensor, "n k *size"]:
+    """Return these channels, in this order."""
+    first, count = channels[0], len(channels)
+    if list(channels) == list(range(first, first + count)):
+        return x.narrow(1, first, count)
+    return x.index_select(1, torch.tensor(channels, device=x.device))
+
+
+@fx.wrap
+def dilated_mean(
+    x: Float[Tensor, "n c *size"], kernel: Sequence[int], dilation: Sequence[int]
+) -> Float[Tensor, "n c *out"]:
+    """Return the mean of `kernel` cells that lie `dilation` apart, at every cell.
+
+    PyTorch's average pools have no dilation, its depthwise convolutions do.
+    """
+    taps = x.new_full((x.shape[1], 1, *kernel), 1 / math.prod(kernel))
+    return CONV_FUNCTIONS[len(kernel)](x, taps, dilation=tuple(dilation), groups=x.shape[1])

@@ -1,0 +1,106 @@
+"""Which element of the map stands where, found by sending arange(C·H·W) through the reshapes.
+
+A reshaped value is described by a tensor of its shape at the window that holds, at every place,
+the number of the map element (C order) that the model put there. Where every axis of it runs
+along one axis of the map (permuted, cut, channels picked or shuffled, axes of size 1 come or gone),
+the value still is a map: `arrangement` says which. Otherwise (flattened) it is only good for a
+Linear that reads all of it, or for what treats all elements alike.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+__all__ = ["Arrangement", "Roles", "arrangement", "axis_of_channels", "elements", "pooled_channels"]
+
+Roles = tuple[int | None, ...]  # per axis behind the batch: 0 channels, 1 … space, None of size 1
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """A value that is a part of a map: its channels, (start, count, every) per dimension, roles."""
+
+    channels: tuple[int, ...]
+    cells: tuple[tuple[int, int, int], ...]
+    roles: Roles
+
+    def is_all_of(self, map_shape: tuple[int, ...]) -> bool:
+        """Whether nothing was left out, and the channels are in order."""
+        return self.channels == tuple(range(map_shape[0])) and self.cells == tuple(
+            (0, n, 1) for n in map_shape[1:]
+        )
+
+
+def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "..."]:
+    """Return the element numbers of a whole map whose axes lie as `roles` say."""
+    numbers = torch.arange(math.prod(map_shape)).reshape(map_shape)
+    present = [role for role in roles if role is not None]
+    absent = [role for role in range(len(map_shape)) if role not in present]
+    shape = [1 if role is None else map_shape[role] for role in roles]
+    return numbers.permute(*present, *absent).reshape(shape)
+
+
+def arrangement(numbers: Int64[Tensor, "..."], map_shape: tuple[int, ...]) -> Arrangement | None:
+    """Return which part of the map the value is; None if it is no map any more.
+
+    >>> shuffled = torch.arange(24).reshape(2, 2, 3, 2).transpose(0, 1).reshape(4, 3, 2)
+    >>> arrangement(shuffled, (4, 3, 2))
+    Arrangement(channels=(0, 2, 1, 3), cells=((0, 3, 1), (0, 2, 1)), roles=(0, 1, 2))
+    >>> arrangement(shuffled.flatten(), (4, 3, 2)) is None
+    True
+    """
+    roles: list[int | None] = [None] * numbers.ndim
+    picked: list[list[int]] = []
+    for role, places in enumerate(torch.unravel_index(numbers, map_shape)):
+        moving = [
+            axis for axis in range(places.ndim) if (places != places.narrow(axis, 0, 1)).any()
+        ]
+        if len(moving) > 1 or (moving and roles[moving[0]] is not None):
+            return None
+        line = places.movedim(moving[0], -1) if moving else places.reshape(-1)[:1]
+        picked.append(line.reshape(-1, line.shape[-1])[0].tolist())
+        if moving:
+            roles[moving[0]] = role
+    cells = [_progression(line) for line in picked[1:]]
+    if any(cell is None for cell in cells):
+        return None
+    shape = (len(picked[0]), *(len(line) for line in picked[1:]))
+    if tuple(numbers.shape) == shape and all(r in (None, i) for i, r in enumerate(roles)):
+        roles = list(range(len(shape)))
+    elif len(picked[0]) == 1 and None in roles:
+        roles[roles.index(None)] = 0
+    return Arrangement(tuple(picked[0]), tuple(c for c in cells if c is not None), tuple(roles))
+
+
+def axis_of_channels(roles: Roles | None) -> int | None:
+    """Return the axis (batch not counted) of the channels, if there is one."""
+    return roles.index(0) if roles is not None and 0 in roles else None
+
+
+def pooled_channels(
+    numbers: Int64[Tensor, "..."], axis: int, map_shape: tuple[int, ...]
+) -> Int64[Tensor, "..."] | None:
+    """Return which channel each result of a reduction along `axis` stems from.
+
+    None unless every result takes in each cell of one channel exactly once.
+    """
+    groups = numbers.movedim(axis, -1)
+    cells = math.prod(map_shape[1:])
+    channel, cell = groups // cells, groups % cells
+    whole = groups.shape[-1] == cells and torch.equal(
+        cell.sort(-1).values, torch.arange(cells).expand_as(cell)
+    )
+    return channel[..., 0] if whole and torch.equal(channel, channel[..., :1] + 0 * cell) else None
+
+
+def _progression(line: list[int]) -> tuple[int, int, int] | None:
+    """Return (start, count, every) of evenly rising numbers."""
+    every = line[1] - line[0] if len(line) > 1 else 1
+    if every < 1 or line != list(range(line[0], line[0] + every * len(line), every)):
+        return None
+    return line[0], len(line), every

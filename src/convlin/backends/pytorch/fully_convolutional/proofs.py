@@ -1,0 +1,116 @@
+"""What is given to the judge: the model's own operations on the map, cut out, and the exchange.
+
+The left side is the model's reshape nodes and its Linear, as a graph of their own on the map of the
+window; nothing in it comes from the conversion but where the map lies. The right side is the new
+convolution. Where cells lie apart on the grid, the left side first takes every step-th.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from torch import fx, nn
+
+from convlin.backends.pytorch.fully_convolutional import registry
+from convlin.backends.pytorch.fully_convolutional.place import Known, Place
+from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
+from convlin.proof import Verdict, prove
+
+if TYPE_CHECKING:
+    from convlin.backends.pytorch.fully_convolutional.walk import Call
+
+__all__ = ["of_cell", "of_map"]
+
+
+def of_cell(layer: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Verdict]:
+    """Return the comparison of two layers on the channels of one cell, (C,) and (C, 1, …)."""
+    features = getattr(layer, "in_features", None) or layer.num_features
+
+    def run() -> Verdict:
+        cell = nn.Unflatten(1, (features, *(1,) * ndim))
+        return prove(layer, nn.Sequential(cell, exchanged, nn.Flatten(1)).eval(), (features,))
+
+    return run
+
+
+def of_map(call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module) -> Callable[[], Verdict]:
+    """Return the comparison of the way from a map through `linear` with the convolution of it."""
+    axes = place.unpooled or place.axes
+    size = tuple((axis.size - 1) * axis.step + 1 for axis in axes)
+    steps = tuple(axis.step for axis in axes)
+
+    def run() -> Verdict:
+        chain = _chain(call, place, linear, steps)
+        whole = nn.Sequential(exchanged, nn.Flatten(1)).eval()
+        return prove(chain, whole, (place.channels, *size))
+
+    return run
+
+
+def _chain(call: Call, place: Place, linear: nn.Linear, steps: tuple[int, ...]) -> fx.GraphModule:
+    """Return the model's nodes from the map (or the pool behind it) to the Linear, as a module."""
+    walk, graph = call.walk, fx.Graph()
+    modules: dict[str, Any] = {"linear": linear}
+    image = graph.placeholder("map")
+    start = image
+    if max(steps) > 1:
+        every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
+        start = graph.call_function(operator.getitem, (image, every))
+    source = place.source
+    env = {source: _as_the_model_has_it(graph, start, walk.values[source])}
+    if place.pool is not None and source is place.pool:
+        env = {place.pool.all_input_nodes[0]: start}
+        nodes = [place.pool]
+    else:
+        nodes = []
+    # The way back from the Linear; what is neither a reshape nor the pool treats elements alike.
+    way, node = [], call.node.all_input_nodes[0]
+    while node not in env and node is not place.pool:
+        way.append(node)
+        node = next(n for n in node.all_input_nodes if isinstance(walk.values[n], Place | tuple))
+    for node in [*nodes, *reversed(way)]:
+        env[node] = _copied(call, graph, modules, env, node)
+    graph.output(graph.call_module("linear", (env[call.node.all_input_nodes[0]],)))
+    return fx.GraphModule(modules, graph).eval()
+
+
+def _copied(
+    call: Call, graph: fx.Graph, modules: dict[str, Any], env: dict[fx.Node, fx.Node], node: fx.Node
+) -> fx.Node:
+    walk = call.walk
+    module = walk.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
+    rule = registry.find(node, module)
+    inner = next(n for n in node.all_input_nodes if n in env)
+    is_pool = walk.values[node].pool is node if isinstance(walk.values[node], Place) else False
+    if rule is None or not (is_pool or registry.KINDS[rule] == "reshape"):
+        return env[inner]
+
+    def operand(arg: fx.Node) -> Any:
+        if arg in env:
+            return env[arg]
+        known = walk.values[arg]
+        assert isinstance(known, Known)
+        if known.at2 == known.at3:
+            return known.at2
+        # A number that grows with the batch, such as the x.size(0) in x.view(x.size(0), -1).
+        count = graph.call_method("size", (env[inner], 0))
+        times = known.at2 // BATCH
+        return count if times == 1 else graph.call_function(operator.mul, (count, times))
+
+    copied = graph.node_copy(node, operand)
+    if module is not None:
+        modules[str(node.target)] = module
+    return copied
+
+
+def _as_the_model_has_it(graph: fx.Graph, start: fx.Node, place: Any) -> fx.Node:
+    """Write the map with its axes in the model's order."""
+    if not isinstance(place, Place) or place.is_map or place.roles is None:
+        return start
+    present = [role for role in place.roles if role is not None]
+    absent = [role for role in range(len(place.map_shape)) if role not in present]
+    permuted = graph.call_method("permute", (start, 0, *(role + 1 for role in [*present, *absent])))
+    return graph.call_method("reshape", (permuted, -1, *place.shape))
+

@@ -1,0 +1,225 @@
+"""Convolutions, pools and padding: what reads a few neighbours.
+
+On the window's own grid they stay as they are. Behind an adaptive pool, where the window's
+neighbours lie `step` grid cells apart, they are dilated by `step` and lose their stride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import nn
+
+from convlin.backends.pytorch.fully_convolutional import grid
+from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
+from convlin.backends.pytorch.fully_convolutional.registry import function, layer
+from convlin.backends.pytorch.fully_convolutional.rules.pooling import pool_all
+from convlin.backends.pytorch.fully_convolutional.walk import Call
+from convlin.backends.pytorch.parameters import holding
+from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.geometry import ConvGeometry
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+@layer(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def convolution(call: Call, input: Any) -> Place:
+    """Keep a convolution; dilate it where the window's neighbours lie apart."""
+    conv, place = call.module, call.map(input)
+    g = ConvGeometry.of(conv)
+    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes, g.out_channels)
+    symmetric = all(before == after for before, after in g.padding)
+    if g.padding_mode != "zeros" or not symmetric:
+        raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
+                           "adaptive pool")  # fmt: skip
+    with call.resited():
+        require_plain(conv, *CONVOLUTIONS.values())
+    dilated = holding(
+        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
+        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)),
+        weight=conv.weight, bias=conv.bias,
+    ).train(conv.training)  # fmt: skip
+    call.exchanged(f"dilation {g.dilation} ⇒ {dilated.dilation}, stride {g.stride} ⇒ 1")
+    return call.mapped(place, call.walk.module(call.site, dilated, place.node), axes,
+                  g.out_channels)  # fmt: skip
+
+
+@function("conv1d", "conv2d", "conv3d")
+def convolution_function(
+    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Place:  # fmt: skip
+    """Keep a functional convolution; dilate it as the layer."""
+    place = call.map(input)
+    if not isinstance(weight, Constant):
+        raise call.refused("weight", "computed from the images", "a tensor of the model")
+    out, per_group, *kernel = weight.shape
+    g = ConvGeometry(per_group * groups, out, kernel, _one(stride), padding=_one(padding),
+                     dilation=_one(dilation), groups=groups)  # fmt: skip
+    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes, out)
+    if any(before != after for before, after in g.padding):
+        raise call.refused("padding", g.padding, "symmetric behind an adaptive pool")
+    node = call.walk.function(
+        call.node.target, place.node, weight.node, None if bias is None else bias.node,
+        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)), groups=groups,
+    )  # fmt: skip
+    call.exchanged(f"dilation {g.dilation} ⇒ × {place.step}, stride {g.stride} ⇒ 1")
+    return call.mapped(place, node, axes, out)
+
+
+@layer(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+def max_pool_layer(call: Call, input: Any) -> Place:
+    """Keep a max pool; dilate it where the window's neighbours lie apart."""
+    pool = call.module
+    return max_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.dilation,
+                    pool.ceil_mode, pool.return_indices)  # fmt: skip
+
+
+@function("max_pool1d", "max_pool2d", "max_pool3d")
+def max_pool(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Place:  # fmt: skip
+    """Keep a max pool, as the layer."""
+    place = call.map(input)
+    if return_indices:
+        raise call.refused("return_indices", True, "False", "indices count within one image")
+    kernel, pads, spacing = (_each(n, call.ndim) for n in (kernel_size, padding, dilation))
+    if _covers(place, kernel, pads):
+        return pool_all(call, place, "max")
+    steps = _each(stride or kernel, call.ndim)
+    axes = behind(call, place, kernel, steps, _pairs(pads), spacing, ceil_mode)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes)
+    if any(pads) or _cut(place, axes, kernel, steps, spacing):
+        raise call.refused("padding, ceil_mode", (pads, ceil_mode), "none behind an adaptive pool")
+    pool = grid.POOLS["max", call.ndim](
+        kernel, stride=1, dilation=tuple(d * q for d, q in zip(spacing, place.step, strict=True))
+    )
+    call.exchanged(f"stride {steps} ⇒ 1, dilation × {place.step}")
+    return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+
+
+@layer(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+def average_pool_layer(call: Call, input: Any) -> Place:
+    """Keep an average pool; dilate it where the window's neighbours lie apart."""
+    pool = call.module
+    return average_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
+                        pool.count_include_pad, getattr(pool, "divisor_override", None))  # fmt: skip
+
+
+@function("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def average_pool(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Place:  # fmt: skip
+    """Keep an average pool, as the layer."""
+    place = call.map(input)
+    kernel, pads, ones = _each(kernel_size, call.ndim), _each(padding, call.ndim), (1,) * call.ndim
+    steps = _each(stride or kernel, call.ndim)
+    if _covers(place, kernel, pads) and divisor_override is None:
+        return pool_all(call, place, "avg")
+    axes = behind(call, place, kernel, steps, _pairs(pads), ones, ceil_mode)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes)
+    if any(pads) or divisor_override or _cut(place, axes, kernel, steps, ones):
+        raise call.refused("padding, ceil_mode, divisor_override",
+                           (pads, ceil_mode, divisor_override), "none behind an adaptive pool")  # fmt: skip
+    call.exchanged(f"stride {steps} ⇒ 1, dilation {place.step}")
+    node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step)
+    return call.mapped(place, node, axes)
+
+
+@layer(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d,
+       nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
+       nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
+       nn.CircularPad2d, nn.CircularPad3d)  # fmt: skip
+def pad_layer(call: Call, input: Any) -> Place:
+    """Keep padding; note which cells it breaks."""
+    constant = isinstance(call.module, nn.modules.padding._ConstantPadNd)
+    return pad(call, input, call.module.padding, "constant" if constant else "other")
+
+
+@function("pad")
+def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
+        value: float | None = None) -> Place:  # fmt: skip
+    """Keep padding; note which cells it breaks. Negative padding cuts cells off."""
+    place = call.map(input)
+    sides = tuple(pad) + (0,) * (2 * call.ndim - len(pad))
+    if any(sides[2 * call.ndim :]):
+        raise call.refused("pad", pad, f"space only, {2 * call.ndim} numbers")
+    pairs = tuple((sides[2 * d], sides[2 * d + 1]) for d in reversed(range(call.ndim)))
+    if place.is_spread and any(sides):
+        raise call.refused("pad", pad, "none behind an adaptive pool")
+    if min(sides) < 0 < max(sides):
+        raise call.refused("pad", pad, "all sides ≥ 0, or all ≤ 0")
+    if min(sides) < 0:
+        axes = tuple(
+            axis.taken(-before, axis.size + before + after)
+            for axis, (before, after) in zip(place.axes, pairs, strict=True)
+        )
+    else:
+        ones = (1,) * call.ndim
+        axes = behind(call, place, ones, ones, pairs, ones)
+    return call.mapped(place, call.keep(), axes)
+
+
+def behind(
+    call: Call, place: Place, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
+    dilation: Sequence[int], ceil: bool = False,
+) -> tuple[Axis, ...]:  # fmt: skip
+    """Return the axes behind a layer that reads neighbours, noting what it breaks."""
+    rows = list(zip(place.axes, kernel, stride, padding, dilation, strict=True))
+    axes = tuple(axis.windowed(k, s, p, d, ceil, call.site) for axis, k, s, p, d in rows)
+    if any(call.site in axis.culprits for axis in axes):
+        _note_break(call, padding, ceil)
+        for axis, pixels in zip(place.axes, call.walk.window[1:], strict=True):
+            if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
+                raise call.refused("padding", padding, "0 behind a pool that leaves a remainder",
+                                   "the network has a cell where the classifier has padding")  # fmt: skip
+    return axes
+
+
+def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
+    if any(side for pair in padding for side in pair):
+        call.breaks("padding", padding, "0", "the window sees padding where the large image has "
+                    "neighbours")  # fmt: skip
+    elif ceil:
+        call.breaks("ceil_mode", True, "a map that leaves no remainder", "the window's last cell "
+                    "is cut, the large image's is not")  # fmt: skip
+
+
+def _cut(place: Place, axes: tuple[Axis, ...], kernel: Sequence[int],
+         stride: Sequence[int], dilation: Sequence[int]) -> bool:  # fmt: skip
+    """Whether ceil_mode adds a cell at the window."""
+    rows = zip(place.axes, axes, kernel, stride, dilation, strict=True)
+    return any(a.windowed(k, s, dilation=d).size != b.size for a, b, k, s, d in rows)
+
+
+def _covers(place: Place, kernel: Sequence[int], pads: Sequence[int]) -> bool:
+    return tuple(kernel) == place.size and not any(pads) and not place.is_whole
+
+
+def _each(value: Any, ndim: int) -> tuple[int, ...]:
+    """Return one number per dimension, as PyTorch's layers take them."""
+    if isinstance(value, Iterable):
+        numbers = tuple(value)
+        return numbers * ndim if len(numbers) == 1 else numbers
+    return (value,) * ndim
+
+
+def _one(value: Any) -> Any:
+    """Return a one-element sequence as its number."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+
+
+def _pairs(pads: Sequence[int]) -> Pairs:
+    return tuple((p, p) for p in pads)

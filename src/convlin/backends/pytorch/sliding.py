@@ -73,7 +73,10 @@ def channels_first(
     That is channels_last iff the image or the kernel (`channels_last`) is.
     """
     y = y.movedim(-1, -1 - ndim)
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    if x.ndim == ndim + 2 and x.ndim in formats and not x.is_contiguous():
-        channels_last = channels_last or x.is_contiguous(memory_format=formats[x.ndim])
-    return y if channels_last else y.contiguous()
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
+    if last is not None and x.ndim == ndim + 2:
+        image_last = x.is_contiguous(memory_format=last) and not x.is_contiguous()
+        if channels_last or image_last:
+            return y.contiguous(memory_format=last)
+    # Through one line and back: an axis of size 1 may keep a step that says channels_last.
+    return y.contiguous().view(-1).view(y.shape)

@@ -1,0 +1,140 @@
+"""Which exchange is made, and the words of the refusals, on geometries alone."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convlin import ConvGeometry, GeometryError, Refused
+from convlin.exchange import TABLE, choose
+from convlin.exchange.patchify import refusals as overlapping
+
+
+def geometry(kernel, **fields):
+    return ConvGeometry(4, 6, kernel=kernel, **fields)
+
+
+CHOSEN = {
+    "kernel-1": (geometry((1, 1)), None, "pointwise"),
+    "kernel-1-everything": (
+        geometry((1, 1), stride=(2, 3), padding=2, dilation=5, groups=2, padding_mode="reflect"),
+        None,
+        "pointwise",
+    ),
+    "kernel-1-at-a-size": (geometry((1,)), (7,), "pointwise"),
+    "kernel-is-stride": (geometry((4, 2), stride=(4, 2)), None, "patchify"),
+    "kernel-is-stride-padded": (geometry((4, 2), stride=(4, 2), padding=3), None, "patchify"),
+    "stride-beyond-kernel": (geometry((2, 2), stride=(3, 2)), None, "patchify"),
+    "mixed": (geometry((1, 3), stride=(2, 3), dilation=(4, 1)), None, "patchify"),
+    "dilated-and-disjoint": (geometry((2,), stride=3, dilation=2), None, "patchify"),
+    "full-size": (geometry((3, 5)), (3, 5), "full_size"),
+    "full-size-any-stride": (geometry((3, 5), stride=2), (3, 5), "full_size"),
+    "full-size-padded": (geometry((3, 5), padding=(1, 0)), (1, 5), "full_size"),
+    "full-size-dilated-where-1": (geometry((3, 1), dilation=(1, 7)), (3, 1), "full_size"),
+    "larger-than-kernel": (geometry((3, 5)), (3, 6), "fixed_size"),
+    "dilated-to-one-cell": (geometry((2, 2), dilation=2), (3, 3), "fixed_size"),
+    "transposed": (geometry((3, 3), transposed=True), (3, 3), "fixed_size"),
+    "transposed-kernel-1": (geometry((1, 1), transposed=True), (3, 3), "fixed_size"),
+}
+
+
+@pytest.mark.parametrize("given_geometry, size, name", CHOSEN.values(), ids=CHOSEN)
+def test_first_that_fits(given_geometry, size, name):
+    assert choose(given_geometry, size) == name
+
+
+def test_windows_are_never_chosen_unasked():
+    assert choose(geometry((3, 3)), None, "windows") == "windows"
+    assert [row.name for row in TABLE if not row.unasked] == ["windows"]
+
+
+REFUSED = {
+    "overlapping": (
+        geometry((3, 3)), None, None,
+        "Conv2d: stride = (1, 1); fits: (3, 3), at least the kernel (3, 3) (windows overlap)\n"
+        "Conv2d: input_size = None; fits: (3, 3), which the kernel covers; any size, for one dense "
+        "Linear; None with exchange='windows'",
+    ),
+    "dilated-patches": (
+        geometry((2, 2), stride=2, dilation=2), None, None,
+        "Conv2d: dilation = (2, 2); fits: (1, 1) (windows overlap)\n"
+        "Conv2d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+    ),
+    "stride-and-dilation": (
+        geometry((4, 1, 2), stride=(1, 2, 2), dilation=(2, 3, 1)), None, None,
+        "Conv3d: stride = (1, 2, 2); fits: (4, 2, 2), at least the kernel (4, 1, 2) (windows overlap)\n"
+        "Conv3d: dilation = (2, 3, 1); fits: (1, 3, 1) (at stride (4, 2, 2))\n"
+        "Conv3d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+    ),
+    "reflect-cannot-cover": (
+        geometry((3,), padding=1, padding_mode="reflect"), None, None,
+        "Conv1d: stride = (1,); fits: (3,), at least the kernel (3,) (windows overlap)\n"
+        "Conv1d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+    ),
+    "transposed": (
+        geometry((3,), stride=3, transposed=True), None, None,
+        "ConvTranspose1d: transposed = True; fits: False\n"
+        "ConvTranspose1d: input_size = None; fits: any size, for one dense Linear",
+    ),
+    "not-pointwise": (
+        geometry((1, 2)), None, "pointwise", "Conv2d: kernel = (1, 2); fits: (1, 1)",
+    ),
+    "transposed-pointwise": (
+        geometry((1,), transposed=True), None, "pointwise",
+        "ConvTranspose1d: transposed = True; fits: False",
+    ),
+    "not-full-size": (
+        geometry((3, 5), dilation=(2, 1)), (5, 6), "full_size",
+        "Conv2d: dilation = (2, 1); fits: (1, 1)\n"
+        "Conv2d: input_size = (5, 6); fits: (3, 5), which the kernel covers",
+    ),
+    "full-size-of-what": (
+        geometry((3, 5)), None, "full_size",
+        "Conv2d: input_size = None; fits: (3, 5), which the kernel covers",
+    ),
+    "kernel-within-padding": (
+        geometry((3, 5), padding=2), (5, 6), "full_size",
+        "Conv2d: padding = ((2, 2), (2, 2)); fits: 0 (the kernel (3, 5) covers padding only)",
+    ),
+    "fixed-at-what": (
+        geometry((3,)), None, "fixed_size",
+        "Conv1d: input_size = None; fits: the size of the inputs, in pixels",
+    ),
+    "transposed-windows": (
+        geometry((3,), transposed=True), None, "windows",
+        "ConvTranspose1d: transposed = True; fits: False (it has no windows)",
+    ),
+    "no-such-exchange": (
+        geometry((3,)), None, "im2col",
+        "to_linear: exchange = 'im2col'; fits: None, pointwise, patchify, full_size, fixed_size, windows",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given_geometry, size, name, words", REFUSED.values(), ids=REFUSED)
+def test_refusals_name_every_field_and_what_would_fit(given_geometry, size, name, words):
+    with pytest.raises(Refused) as caught:
+        choose(given_geometry, size, name)
+    assert str(caught.value) == words
+
+
+def test_what_a_refusal_says_would_fit_does_fit():
+    assert choose(geometry((4, 1, 2), stride=(4, 2, 2), dilation=(1, 3, 1))) == "patchify"
+    assert choose(geometry((3, 3)), (3, 3)) == "full_size"
+    assert choose(geometry((2, 2), stride=2)) == "patchify"
+
+
+def test_impossible_sizes_are_geometry_errors_whatever_the_exchange():
+    with pytest.raises(GeometryError, match=r"input_size\[1\] = 2; fits: ≥ 3"):
+        choose(geometry((3, 3)), (7, 2))
+    with pytest.raises(GeometryError, match="2 numbers, one per kernel dimension"):
+        choose(geometry((3, 3)), (7, 8, 9), "windows")
+
+
+@given(st.integers(1, 7), st.integers(1, 9), st.integers(1, 9))
+def test_patches_are_windows_that_share_no_pixel(kernel, stride, dilation):
+    layer = ConvGeometry(1, 1, kernel=(kernel,), stride=stride, dilation=dilation)
+    windows = [{p * stride + t * dilation for t in range(kernel)} for p in range(80)]
+    shared = any(a & b for a, b in itertools.combinations(windows, 2))
+    assert bool(overlapping(layer)) == shared

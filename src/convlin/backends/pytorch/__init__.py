@@ -6,11 +6,17 @@
 | `linear_forms.py`, `fixed_size.py` | the modules `to_linear` returns |
 | `conv_forms.py` | the modules `to_conv` returns |
 | `sliding.py` | pad, cut windows, channels to the front: how every sliding form runs |
+| `fully_convolutional/` | a whole classifier made ready for images of any size |
 | `reading.py` | which layers are what their class says |
 | `parameters.py` | parameters that share storage |
 """
 
+from convlin.backends.pytorch.fully_convolutional import (
+    FullyConvolutional,
+    Report,
+    fully_convolutional,
+)
 from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 
-__all__ = ["to_conv", "to_linear"]
+__all__ = ["FullyConvolutional", "Report", "fully_convolutional", "to_conv", "to_linear"]

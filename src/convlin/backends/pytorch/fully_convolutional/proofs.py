@@ -16,7 +16,7 @@ from torch import fx, nn
 from convlin.backends.pytorch.fully_convolutional import registry
 from convlin.backends.pytorch.fully_convolutional.place import Known, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
-from convlin.proof import Verdict, prove
+from convlin.proof.verdict import Verdict
 
 if TYPE_CHECKING:
     from convlin.backends.pytorch.fully_convolutional.walk import Call
@@ -29,6 +29,8 @@ def of_cell(layer: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], V
     features = getattr(layer, "in_features", None) or layer.num_features
 
     def run() -> Verdict:
+        from convlin.proof import prove
+
         cell = nn.Unflatten(1, (features, *(1,) * ndim))
         return prove(layer, nn.Sequential(cell, exchanged, nn.Flatten(1)).eval(), (features,))
 
@@ -42,6 +44,8 @@ def of_map(call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module) ->
     steps = tuple(axis.step for axis in axes)
 
     def run() -> Verdict:
+        from convlin.proof import prove
+
         chain = _chain(call, place, linear, steps)
         whole = nn.Sequential(exchanged, nn.Flatten(1)).eval()
         return prove(chain, whole, (place.channels, *size))
@@ -58,19 +62,16 @@ def _chain(call: Call, place: Place, linear: nn.Linear, steps: tuple[int, ...]) 
     if max(steps) > 1:
         every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
         start = graph.call_function(operator.getitem, (image, every))
-    source = place.source
-    env = {source: _as_the_model_has_it(graph, start, walk.values[source])}
-    if place.pool is not None and source is place.pool:
-        env = {place.pool.all_input_nodes[0]: start}
-        nodes = [place.pool]
+    if place.pool is None:
+        source = walk.values[place.source]
+        env = {place.source: _as_the_model_has_it(graph, start, source)}
     else:
-        nodes = []
-    # The way back from the Linear; what is neither a reshape nor the pool treats elements alike.
+        env = {place.pool.all_input_nodes[0]: start}
     way, node = [], call.node.all_input_nodes[0]
-    while node not in env and node is not place.pool:
+    while node not in env:
         way.append(node)
         node = next(n for n in node.all_input_nodes if isinstance(walk.values[n], Place | tuple))
-    for node in [*nodes, *reversed(way)]:
+    for node in reversed(way):
         env[node] = _copied(call, graph, modules, env, node)
     graph.output(graph.call_module("linear", (env[call.node.all_input_nodes[0]],)))
     return fx.GraphModule(modules, graph).eval()
@@ -85,7 +86,7 @@ def _copied(
     inner = next(n for n in node.all_input_nodes if n in env)
     is_pool = walk.values[node].pool is node if isinstance(walk.values[node], Place) else False
     if rule is None or not (is_pool or registry.KINDS[rule] == "reshape"):
-        return env[inner]
+        return env[inner]  # it treats all elements alike, and is no part of the exchange
 
     def operand(arg: fx.Node) -> Any:
         if arg in env:

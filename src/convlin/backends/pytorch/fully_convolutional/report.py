@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlin.proof import Verdict
+from convlin.proof.verdict import Verdict
 
 __all__ = ["Deviation", "Report", "Row"]
 

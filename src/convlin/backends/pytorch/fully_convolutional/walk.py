@@ -21,9 +21,12 @@ from convlin.backends.pytorch.fully_convolutional.axis import Axis
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Known, Lost, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH, native_shape, site_of
 from convlin.errors import Refusal, Refused
-from convlin.proof import Verdict
+from convlin.proof.verdict import Verdict
 
 __all__ = ["Call", "Layer", "Walk"]
+
+_PLUMBING = ("out", "_stacklevel")  # arguments that torch's Python functions pass on
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -189,6 +192,7 @@ class Call:
         args, kwargs = map_aggregate(
             (self.node.args, self.node.kwargs), lambda arg: self._operand(arg, kind)
         )
+        kwargs = {key: value for key, value in kwargs.items() if key not in _PLUMBING}
         try:
             inspect.signature(rule).bind(self, *args, **kwargs)
         except TypeError as error:

@@ -25,7 +25,7 @@ from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
-from convlin.proof import Verdict
+from convlin.proof.verdict import Verdict
 
 
 @layer(nn.Linear)

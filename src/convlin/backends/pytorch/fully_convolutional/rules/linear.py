@@ -25,7 +25,7 @@ from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
-from convlin.proof.verdict import Verdict
+from convlin.proof import Verdict
 
 
 @layer(nn.Linear)
@@ -60,7 +60,9 @@ def _exchanged(call: Call, value: Any, linear: nn.Linear) -> Place:
             "input", value.shape, "the channels of a cell, or all of the map once",
             f"the map is {value.map_shape}",
         )  # fmt: skip
-    return _full_size(call, value, linear) if value.unpooled is None else _folded(call, value, linear)
+    return (
+        _full_size(call, value, linear) if value.unpooled is None else _folded(call, value, linear)
+    )
 
 
 def _partial(place: Place) -> bool:
@@ -68,12 +70,14 @@ def _partial(place: Place) -> bool:
 
 
 def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
-    """Return the 1×1 convolution of every cell."""
+    """Return the 1×1 convolution of every cell, in the form the user wants."""
     with call.resited():
         conv: Any = to_conv(linear, ndim=call.ndim).conv
     _tie(call, linear, conv)
-    call.exchanged(_text(linear, conv, ""), proofs.of_cell(linear, conv, call.ndim))
-    node = call.walk.module(call.site, conv, place.node)
+    head = conv if call.walk.head == "conv" else to_linear(conv)
+    form = "" if head is conv else ", run as Linear on every cell"
+    call.exchanged(_text(linear, conv, form), proofs.of_cell(linear, conv, call.ndim))
+    node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, source=call.node)
 
 
@@ -114,9 +118,7 @@ def _headed(
     call.exchanged(_text(linear, conv, note + form), prove)
     unpooled = place.unpooled or place.axes
     pooled_broken = frozenset(place.culprits)
-    axes = tuple(
-        axis.windowed(axis.size).breaking(pooled_broken) for axis in unpooled
-    )
+    axes = tuple(axis.windowed(axis.size).breaking(pooled_broken) for axis in unpooled)
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
                        source=call.node, unpooled=None, pool=None)  # fmt: skip

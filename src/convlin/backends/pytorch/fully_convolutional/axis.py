@@ -124,9 +124,7 @@ class Axis:
         if rest or (self.size > 1 and self.step % every):
             return None
         step = 1 if self.size == 1 else self.step // every
-        return replace(
-            self, stride=stride, step=step, slack=self.slack + self.stride * (every - 1)
-        )
+        return replace(self, stride=stride, step=step, slack=self.slack + self.stride * (every - 1))
 
     def at_most(self, slack: int) -> Axis:
         """Return the axis without the grid cells beyond ⌊(H + slack)/stride⌋."""
@@ -146,8 +144,6 @@ class Axis:
         """Return what breaks each output, given the cells it reads; `site` if some lie outside."""
         outside = frozenset({site})
         return tuple(
-            frozenset().union(
-                *(self.broken[i] if 0 <= i < self.size else outside for i in cells)
-            )
+            frozenset().union(*(self.broken[i] if 0 <= i < self.size else outside for i in cells))
             for cells in reads
         )

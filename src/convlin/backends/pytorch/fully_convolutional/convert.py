@@ -9,10 +9,20 @@ from typing import Literal, SupportsIndex
 
 from torch import fx, nn
 
-from convlin.backends.pytorch.fully_convolutional import rules  # noqa: F401 - they fill the registry
 from convlin.backends.pytorch.fully_convolutional.deviation import Images, measure
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.backends.pytorch.fully_convolutional.report import Report, Row
+from convlin.backends.pytorch.fully_convolutional.rules import (  # noqa: F401 - fill the registry
+    joins,
+    linear,
+    never,
+    normalisation,
+    outputs,
+    pointwise,
+    pooling,
+    reshapes,
+    windows,
+)
 from convlin.backends.pytorch.fully_convolutional.tracing import trace, twin
 from convlin.backends.pytorch.fully_convolutional.walk import Walk
 from convlin.errors import Refusal, Refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +31,12 @@ def measure(
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Deviation:
     """Return the largest differences on up to 64 windows of every image."""
-    absolute = relative = 0.0
+    absolute = relative = torch.zeros(())  # tensors, since torch.maximum does not lose a NaN
     other_argmax = compared = 0
     batches = list(_batches(images, network))
     for done, batch in enumerate(batches, 1):
         dense = _leaves(network(batch))
-        largest = [float(leaf.abs().max()) for leaf in dense]
+        largest = [leaf.abs().max() for leaf in dense]
         cells = _some_of(network.cells(tuple(batch.shape[2:])))
         for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):
             other = torch.zeros(len(some) * len(batch), dtype=torch.bool, device=batch.device)
@@ -44,15 +44,16 @@ def measure(
             for own, leaf, top in zip(slid, dense, largest, strict=True):
                 there = torch.cat([leaf[(..., *cell)] for cell in some])
                 own = own.reshape(there.shape)
-                difference = float((own - there).abs().max())
-                absolute = max(absolute, difference)
-                relative = max(relative, difference / max(top, float(own.abs().max()), 1e-300))
+                difference = (own - there).abs().max().cpu()
+                scale = torch.maximum(top, own.abs().max()).cpu()
+                absolute = torch.maximum(absolute, difference)
+                relative = torch.maximum(relative, difference / scale if difference else difference)
                 other |= own.argmax(1) != there.argmax(1)
             other_argmax += int(other.sum())
             compared += len(other)
         if progress is not None:
             progress("images compared", done, len(batches))
-    return Deviation(absolute, relative, other_argmax / compared, compared)
+    return Deviation(float(absolute), float(relative), other_argmax / compared, compared)
 
 
 def _leaves(outputs: object) -> list[Tensor]:
@@ -68,15 +69,14 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
         batch = image if image.ndim == rank else image[None]
         if batch.ndim != rank or len(batch) == 0:
             raise Refused(
-                Refusal("images", "shape", tuple(image.shape), f"{rank} axes, or {rank - 1} for one "
-                        "image")
-            )  # fmt: skip
+                Refusal("images", "shape", tuple(image.shape), f"{rank} axes, one image {rank - 1}")
+            )
         yield batch.to(like.device, like.dtype)
     if not given:
         raise Refused(Refusal("images", "images", "none", "one or more, or images=None"))
 
 
-def _some_of(cells: tuple[int, ...]) -> list[tuple[int, ...]]:
+def _some_of(cells: tuple[int, ...]) -> list[Any]:
     """Return up to 64 cells, evenly spread, the first and the last among them."""
     every = list(itertools.product(*(range(n) for n in cells)))
     count = min(WINDOWS, len(every))

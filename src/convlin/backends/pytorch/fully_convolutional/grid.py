@@ -11,10 +11,19 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor, fx, nn
+from torch import Tensor, compiler, fx, nn
 from torch.nn import functional
 
-__all__ = ["POOLS", "dilated_mean", "select_channels", "shorten", "take_cells", "window_cells"]
+__all__ = [
+    "POOLS",
+    "channels_first",
+    "channels_last",
+    "dilated_mean",
+    "select_channels",
+    "shorten",
+    "take_cells",
+    "window_cells",
+]
 
 CONV_FUNCTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 POOLS: dict[tuple[str, int], type[nn.Module]] = {
@@ -64,6 +73,22 @@ def select_channels(
     if list(channels) == list(range(first, first + count)):
         return x.narrow(1, first, count)
     return x.index_select(1, torch.tensor(channels, device=x.device))
+
+
+@fx.wrap
+def channels_last(x: Shaped[Tensor, "n c *size"]) -> Shaped[Tensor, "n *size c"]:
+    """Return the channels of every cell as the last axis."""
+    return x.movedim(1, -1)
+
+
+@fx.wrap
+def channels_first(x: Shaped[Tensor, "n *size c"]) -> Shaped[Tensor, "n c *size"]:
+    """Return the last axis as channels again.
+
+    A convolution of a permuted map would make torch.export exclude maps of one cell.
+    """
+    x = x.movedim(-1, 1)
+    return x.clone(memory_format=torch.contiguous_format) if compiler.is_compiling() else x
 
 
 @fx.wrap

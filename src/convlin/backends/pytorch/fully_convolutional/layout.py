@@ -36,7 +36,7 @@ class Arrangement:
         )
 
 
-def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "..."]:
+def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "*shape"]:
     """Return the element numbers of a whole map whose axes lie as `roles` say."""
     numbers = torch.arange(math.prod(map_shape)).reshape(map_shape)
     present = [role for role in roles if role is not None]
@@ -45,7 +45,7 @@ def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "..."]:
     return numbers.permute(*present, *absent).reshape(shape)
 
 
-def arrangement(numbers: Int64[Tensor, "..."], map_shape: tuple[int, ...]) -> Arrangement | None:
+def arrangement(numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]) -> Arrangement | None:
     """Return which part of the map the value is; None if it is no map any more.
 
     >>> shuffled = torch.arange(24).reshape(2, 2, 3, 2).transpose(0, 1).reshape(4, 3, 2)
@@ -83,8 +83,8 @@ def axis_of_channels(roles: Roles | None) -> int | None:
 
 
 def pooled_channels(
-    numbers: Int64[Tensor, "..."], axis: int, map_shape: tuple[int, ...]
-) -> Int64[Tensor, "..."] | None:
+    numbers: Int64[Tensor, "*shape"], axis: int, map_shape: tuple[int, ...]
+) -> Int64[Tensor, "*shape"] | None:
     """Return which channel each result of a reduction along `axis` stems from.
 
     None unless every result takes in each cell of one channel exactly once.

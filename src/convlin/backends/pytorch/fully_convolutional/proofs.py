@@ -16,7 +16,7 @@ from torch import fx, nn
 from convlin.backends.pytorch.fully_convolutional import registry
 from convlin.backends.pytorch.fully_convolutional.place import Known, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
-from convlin.proof.verdict import Verdict
+from convlin.proof import Verdict, prove
 
 if TYPE_CHECKING:
     from convlin.backends.pytorch.fully_convolutional.walk import Call
@@ -26,26 +26,24 @@ __all__ = ["of_cell", "of_map"]
 
 def of_cell(layer: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Verdict]:
     """Return the comparison of two layers on the channels of one cell, (C,) and (C, 1, …)."""
-    features = getattr(layer, "in_features", None) or layer.num_features
+    features: Any = layer.in_features if isinstance(layer, nn.Linear) else layer.num_features
 
     def run() -> Verdict:
-        from convlin.proof import prove
-
         cell = nn.Unflatten(1, (features, *(1,) * ndim))
         return prove(layer, nn.Sequential(cell, exchanged, nn.Flatten(1)).eval(), (features,))
 
     return run
 
 
-def of_map(call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module) -> Callable[[], Verdict]:
+def of_map(
+    call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module
+) -> Callable[[], Verdict]:
     """Return the comparison of the way from a map through `linear` with the convolution of it."""
     axes = place.unpooled or place.axes
     size = tuple((axis.size - 1) * axis.step + 1 for axis in axes)
     steps = tuple(axis.step for axis in axes)
 
     def run() -> Verdict:
-        from convlin.proof import prove
-
         chain = _chain(call, place, linear, steps)
         whole = nn.Sequential(exchanged, nn.Flatten(1)).eval()
         return prove(chain, whole, (place.channels, *size))
@@ -114,4 +112,3 @@ def _as_the_model_has_it(graph: fx.Graph, start: fx.Node, place: Any) -> fx.Node
     absent = [role for role in range(len(place.map_shape)) if role not in present]
     permuted = graph.call_method("permute", (start, 0, *(role + 1 for role in [*present, *absent])))
     return graph.call_method("reshape", (permuted, -1, *place.shape))
-

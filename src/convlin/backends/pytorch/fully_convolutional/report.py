@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlin.proof.verdict import Verdict
+from convlin.proof import Verdict
 
 __all__ = ["Deviation", "Report", "Row"]
 
@@ -64,7 +64,9 @@ class Report:
         if self.exact:
             equal = "equal to the classifier on every window, up to rounding"
         else:
-            some = ", ".join(breaking[:4]) + (f" and {len(breaking) - 4} more" if breaking[4:] else "")
+            some = ", ".join(breaking[:4]) + (
+                f" and {len(breaking) - 4} more" if breaking[4:] else ""
+            )
             equal = f"not equal to the classifier on every window: {some}"
         return (
             f"output: {equal}",
@@ -95,7 +97,9 @@ class Report:
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{n}</th>" for n in ("layer", "operation", "exchange", "verdict", "window"))
+        head = "".join(
+            f"<th>{n}</th>" for n in ("layer", "operation", "exchange", "verdict", "window")
+        )
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (
                 row.layer, row.operation, row.exchange,

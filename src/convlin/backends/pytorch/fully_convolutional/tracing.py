@@ -50,10 +50,10 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
         ) from error  # fmt: skip
     traced = fx.GraphModule(model, graph)
     held = [value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point()]
-    like = {"dtype": held[0].dtype, "device": held[0].device} if held else {}
+    like = held[0] if held else torch.empty(0)
     # fake tensors: nothing here is computed, so nothing of the window's size is allocated
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        _Shapes(traced).run(torch.empty(BATCH, *window, **like))
+        _Shapes(traced).run(torch.empty(BATCH, *window, dtype=like.dtype, device=like.device))
     return traced
 
 

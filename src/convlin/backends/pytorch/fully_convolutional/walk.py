@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
@@ -21,7 +20,7 @@ from convlin.backends.pytorch.fully_convolutional.axis import Axis
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Known, Lost, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH, native_shape, site_of
 from convlin.errors import Refusal, Refused
-from convlin.proof.verdict import Verdict
+from convlin.proof import Verdict
 
 __all__ = ["Call", "Layer", "Walk"]
 
@@ -79,9 +78,9 @@ class Walk:
             return self._known(node)
         module = self.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
         call = Call(self, node, module)
-        if operands and not any(isinstance(operand, Place | tuple) for operand in operands):
-            if isinstance(node.meta["dtype"], torch.dtype):
-                return Constant(call.keep(), tuple(native_shape(node)))
+        made_of_images = any(isinstance(operand, Place | tuple) for operand in operands)
+        if operands and not made_of_images and node.meta["dtype"] is not None:
+            return Constant(call.keep(), tuple(native_shape(node)))
         rule = registry.find(node, module)
         if rule is None:
             known = "convlin has no rule for it" if module or registry.name_of(node) else (
@@ -99,7 +98,7 @@ class Walk:
         return Place(self.images, self.window[0], axes, roles, node, self.images)
 
     def _constant(self, node: fx.Node) -> Constant | Known:
-        value = self.traced
+        value: Any = self.traced
         for name in str(node.target).split("."):
             value = getattr(value, name)
         if not isinstance(value, Tensor):
@@ -146,7 +145,7 @@ class Walk:
         self.modules[free] = module
         return self.graph.call_module(free, inputs, options)
 
-    def function(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> fx.Node:
+    def function(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """Write a call of a function."""
         return self.graph.call_function(target, args, kwargs)
 
@@ -210,8 +209,12 @@ class Call:
         if not isinstance(value, Known):
             return value
         if kind != "reshape" and value.at2 != value.at3:
-            raise self.refused(arg.name, value.at2, "a number that does not depend on the batch",
-                               f"it is {value.at2} at batch {BATCH} and {value.at3} at batch 3")  # fmt: skip
+            raise self.refused(
+                arg.name,
+                value.at2,
+                "a number that does not depend on the batch",
+                f"it is {value.at2} at batch {BATCH} and {value.at3} at batch 3",
+            )
         return value.at2
 
     def refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
@@ -247,8 +250,12 @@ class Call:
         """Return the operand if the model has it as a map (N, C, *size); refuse it otherwise."""
         place = self.place(value)
         if not place.is_map:
-            raise self.refused("input", (BATCH, *place.shape), f"(N, {place.channels}, "
-                               f"{', '.join(map(str, place.size))})", self._lying(place))  # fmt: skip
+            raise self.refused(
+                "input",
+                (BATCH, *place.shape),
+                f"(N, {place.channels}, {', '.join(map(str, place.size))})",
+                self._lying(place),
+            )
         return place
 
     def place(self, value: Any) -> Place:

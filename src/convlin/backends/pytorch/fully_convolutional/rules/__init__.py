@@ -1,4 +1,4 @@
-"""The rules, one family a file; importing them fills the table of `registry`.
+"""The rules, one family a file; importing a file enters its rules in the table of `registry`.
 
 | file | layers | what happens |
 |---|---|---|
@@ -12,27 +12,3 @@
 | `outputs.py` | what the model returns | one cell per window |
 | `never.py` | attention, upsampling … | refused, and why |
 """
-
-from convlin.backends.pytorch.fully_convolutional.rules import (
-    joins,
-    linear,
-    never,
-    normalisation,
-    outputs,
-    pointwise,
-    pooling,
-    reshapes,
-    windows,
-)
-
-__all__ = [
-    "joins",
-    "linear",
-    "never",
-    "normalisation",
-    "outputs",
-    "pointwise",
-    "pooling",
-    "reshapes",
-    "windows",
-]

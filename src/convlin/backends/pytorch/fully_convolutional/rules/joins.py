@@ -4,6 +4,8 @@ Equal grids have equal stride and step; one may have more cells than the other f
 sizes (⌊(H + slack)/stride⌋), and is then cut to the smaller. A finer grid is thinned out.
 """
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 import math
@@ -67,7 +69,9 @@ def concatenation(call: Call, tensors: Sequence[Any], dim: int = 0) -> Place:
 def expand_as(call: Call, input: Any, other: Any) -> Place:
     """Keep a value of the whole image spread over a map."""
     gate, map_ = call.map(input), call.map(other)
-    if not gate.is_whole and gate.size != map_.size:
+    if gate.shape == map_.shape:
+        return gate
+    if not gate.is_whole:
         raise call.refused("input", gate.size, f"{map_.size} cells", _ONE_MEETS_MANY)
     axes = tuple(axis.breaking(gate.culprits) for axis in map_.axes)
     return call.mapped(map_, call.keep(), axes)
@@ -90,22 +94,24 @@ def aligned(call: Call, places: Sequence[Place]) -> list[Place]:
 
 def coarsened(call: Call, place: Place, stride: tuple[int, ...]) -> Place:
     """Return the value on a grid of this stride."""
-    axes = [axis.coarsened(s) for axis, s in zip(place.axes, stride, strict=True)]
-    if any(axis is None for axis in axes):
+    thinned = [axis.coarsened(s) for axis, s in zip(place.axes, stride, strict=True)]
+    axes = tuple(axis for axis in thinned if axis is not None)
+    if len(axes) < len(thinned):
         raise call.refused("stride", [axis.stride for axis in place.axes], f"{stride}",
                            "its cells do not lie on the other's grid")  # fmt: skip
     every = tuple(s // axis.stride for axis, s in zip(place.axes, stride, strict=True))
     if all(n == 1 for n in every):
         return place
     ranges = tuple((0, 0, n) for n in every)
-    return replace(place, axes=tuple(axes), node=call.walk.function(grid.take_cells, place.node, ranges))
+    node = call.walk.function(grid.take_cells, place.node, ranges)
+    return replace(place, axes=axes, node=node)
 
 
 def _cut(call: Call, place: Place, places: Sequence[Place]) -> Place:
     """Return the value with the cells that all of them have, for every image size."""
     node, axes = place.node, []
     for dim, axis in enumerate(place.axes):
-        least = min(places, key=lambda other: other.axes[dim].slack)  # noqa: B023
+        least = min(places, key=lambda other: other.axes[dim].slack)
         if axis.slack > least.axes[dim].slack:
             node = call.walk.function(grid.shorten, node, dim + 2, least.node)
         axes.append(axis.at_most(least.axes[dim].slack))
@@ -124,7 +130,9 @@ def _two(call: Call, a: Place, b: Place, in_place: bool) -> Place:
                            f"of maps {a.map_shape} and {b.map_shape}")  # fmt: skip
     for place, other in ((a, b), (b, a)):
         if place.size != other.size and not place.is_whole and not other.is_whole:
-            raise call.refused("operands", (a.size, b.size), "equal numbers of cells", _ONE_MEETS_MANY)
+            raise call.refused(
+                "operands", (a.size, b.size), "equal numbers of cells", _ONE_MEETS_MANY
+            )
     if in_place:
         refuse_seen_elsewhere(call, a)
     places = aligned(call, [a, b])
@@ -132,9 +140,8 @@ def _two(call: Call, a: Place, b: Place, in_place: bool) -> Place:
         call.node.all_input_nodes[0], call.node
     ):  # fmt: skip
         raise call.refused("inplace", True, "False", "the grid is cut first")
-    first, second = (call.node.args[0], call.node.args[1])
-    operands = {first: places[0].node, second: places[1].node}
-    node = call.keep(operands) if first is not second else call.keep()
+    operands = dict(zip(call.node.all_input_nodes, [place.node for place in places], strict=False))
+    node = call.keep(operands)
     base = max(places, key=lambda place: not place.is_whole)
     result = base.moved(
         node, axes=_mixed_axes(places), channels=max(a.channels, b.channels), roles=roles,
@@ -155,8 +162,12 @@ def _weighted(call: Call, place: Place, constant: Constant, in_place: bool) -> P
     sizes = (1,) * (rank - len(constant.shape)) + constant.shape
     axis = layout.axis_of_channels(place.roles)
     if axis is None or any(n != 1 for i, n in enumerate(sizes) if i != axis + 1):
-        raise call.refused("weights", constant.shape, "one number per channel",
-                           "it has numbers of its own for each place, and only for the window's")  # fmt: skip
+        raise call.refused(
+            "weights",
+            constant.shape,
+            "one number per channel",
+            "it has numbers of its own for each place, and only for the window's",
+        )
     weights = constant.node
     wanted = (sizes[axis + 1], *(1,) * call.ndim)
     if constant.shape[-len(wanted) :] != wanted:
@@ -173,7 +184,9 @@ def _weighted(call: Call, place: Place, constant: Constant, in_place: bool) -> P
 
 def _common(a: layout.Roles, b: layout.Roles) -> layout.Roles | None:
     """Return the roles of a result of both; None if axes of one meet others of the other."""
-    if len(a) != len(b) or any(None not in pair and pair[0] != pair[1] for pair in zip(a, b, strict=True)):
+    if len(a) != len(b) or any(
+        None not in pair and pair[0] != pair[1] for pair in zip(a, b, strict=True)
+    ):
         return None
     return tuple(y if x is None else x for x, y in zip(a, b, strict=True))
 

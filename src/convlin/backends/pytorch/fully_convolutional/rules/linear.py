@@ -7,6 +7,8 @@
 | the whole map behind an adaptive average pool | the same with the pool folded in |
 """
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 from collections.abc import Callable

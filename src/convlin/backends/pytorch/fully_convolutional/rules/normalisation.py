@@ -6,8 +6,10 @@
 | of the batch | refused: the classifier itself is then no function of one image |
 | over channels of one cell (LayerNorm on the last axis, local response, unit length) | stays |
 | over space (GroupNorm, InstanceNorm) | breaks equality |
-| over space with a weight per cell (LayerNorm of maps) | refused: it has no weight for a larger map |
+| over space, a weight per cell (LayerNorm of maps) | refused: a larger map has more cells |
 """
+
+# ruff: noqa: A002 - PyTorch calls it `input`
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from convlin.backends.pytorch.fully_convolutional import proofs
+from convlin.backends.pytorch.fully_convolutional import grid, proofs
 from convlin.backends.pytorch.fully_convolutional.place import Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.walk import Call
@@ -43,8 +45,17 @@ def batch_norm_layer(call: Call, input: Any) -> Place:
 
 
 @function("batch_norm")
-def batch_norm(call: Call, input: Any, running_mean: Any, running_var: Any, weight: Any = None,
-               bias: Any = None, training: bool = False, *rest: Any, **more: Any) -> Place:  # fmt: skip
+def batch_norm(
+    call: Call,
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    *rest: Any,
+    **more: Any,
+) -> Place:
     """Keep a functional BatchNorm with running statistics."""
     place = _channels_first(call, input)
     if training or running_mean is None:
@@ -56,8 +67,9 @@ def batch_norm(call: Call, input: Any, running_mean: Any, running_var: Any, weig
 def layer_norm_layer(call: Call, input: Any) -> Place:
     """Keep a LayerNorm over channels, channels brought to the end around it."""
     place = _channels_last(call, input, call.module.normalized_shape)
-    last = _moved(call, place.node, 1, -1)
-    return _kept(call, place, _moved(call, call.walk.module(call.site, call.module, last), -1, 1))
+    last = call.walk.function(grid.channels_last, place.node)
+    node = call.walk.module(call.site, call.module, last)
+    return _kept(call, place, call.walk.function(grid.channels_first, node))
 
 
 @function("layer_norm", "rms_norm")
@@ -65,9 +77,9 @@ def layer_norm(call: Call, input: Any, normalized_shape: Sequence[int], weight: 
                bias: Any = None, eps: float | None = 1e-5) -> Place:  # fmt: skip
     """Keep a functional LayerNorm over channels."""
     place = _channels_last(call, input, normalized_shape)
-    last = _moved(call, place.node, 1, -1)
+    last = call.walk.function(grid.channels_last, place.node)
     node = call.keep({call.node.all_input_nodes[0]: last})
-    return _kept(call, place, _moved(call, node, -1, 1))
+    return _kept(call, place, call.walk.function(grid.channels_first, node))
 
 
 @layer(nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
@@ -100,8 +112,12 @@ def _over_space(call: Call, value: Any, running: bool) -> Place:
     if running:
         return call.mapped(place, call.keep(), place.axes)
     if place.is_single or place.is_spread:
-        raise call.refused("input", (place.channels, *place.size), "a map of several cells, in "
-                           "front of any pooling", "statistics of one window's cells are lost")  # fmt: skip
+        raise call.refused(
+            "input",
+            (place.channels, *place.size),
+            "a map of several cells, in front of any pooling",
+            "statistics of one window's cells are lost",
+        )
     call.breaks("statistics", "over space", "running statistics, or over channels alone",
                 "they are the window's here, and the whole of a larger image's there")  # fmt: skip
     site = frozenset({call.site}) | place.culprits
@@ -112,8 +128,12 @@ def _channels_first(call: Call, value: Any) -> Place:
     """Return the operand if the axis behind the batch is its channels."""
     place = call.place(value)
     if place.roles is None or not place.roles or place.roles[0] != 0:
-        raise call.refused("input", place.shape, "(N, channels, …)",
-                           f"every element of the map {place.map_shape} has weights of its own")  # fmt: skip
+        raise call.refused(
+            "input",
+            place.shape,
+            "(N, channels, …)",
+            f"every element of the map {place.map_shape} has weights of its own",
+        )
     return place
 
 
@@ -126,11 +146,5 @@ def _channels_last(call: Call, value: Any, normalized_shape: Any) -> Place:
     return place
 
 
-def _moved(call: Call, node: fx.Node, source: int, destination: int) -> fx.Node:
-    return call.walk.graph.call_method("movedim", (node, source, destination))
-
-
 def _kept(call: Call, place: Place, node: fx.Node) -> Place:
     return place.moved(node, source=call.node)
-
-

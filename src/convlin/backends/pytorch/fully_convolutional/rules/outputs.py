@@ -45,6 +45,10 @@ def _checked(call: Call, value: Any) -> Place:
         raise call.refused("output", place.shape, "one cell per window", "it was pooled over the "
                            "whole image")  # fmt: skip
     if not place.is_single or place.roles is None:
-        raise call.refused("output", ("N", *place.shape), "(N, C), one cell per window",
-                           f"it is made of a map {place.map_shape}; another window may fit")  # fmt: skip
+        raise call.refused(
+            "output",
+            ("N", *place.shape),
+            "(N, C), one cell per window",
+            f"it is made of a map {place.map_shape}; another window may fit",
+        )
     return place

@@ -1,5 +1,7 @@
 """What treats every element alike, or every cell's channels: stays, wherever elements lie."""
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,9 +13,30 @@ from convlin.backends.pytorch.fully_convolutional.registry import function, laye
 from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 
-@layer(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish,
-       nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign,
-       nn.Tanhshrink, nn.Hardshrink, nn.Softshrink, nn.LogSigmoid, nn.Threshold, nn.RReLU)  # fmt: skip
+@layer(
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Hardswish,
+    nn.Hardsigmoid,
+    nn.Hardtanh,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+    nn.Softsign,
+    nn.Tanhshrink,
+    nn.Hardshrink,
+    nn.Softshrink,
+    nn.LogSigmoid,
+    nn.Threshold,
+    nn.RReLU,
+)
 def activation_layer(call: Call, input: Any) -> Place:
     """Keep an activation."""
     return elementwise(call, call.place(input), getattr(call.module, "inplace", False))
@@ -47,7 +70,9 @@ def dropout_layer(call: Call, input: Any) -> Any:
 
 @function("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
           "feature_alpha_dropout")  # fmt: skip
-def dropout(call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+def dropout(
+    call: Call, input: Any, p: float = 0.5, training: bool = True, inplace: bool = False
+) -> Any:
     """Leave out a functional dropout that is switched off."""
     if training and p > 0:
         raise call.refused("training", True, "False, or self.training", "it is on in eval mode too")
@@ -169,7 +194,9 @@ def _turned(call: Call, place: Place) -> fx.Node:
         raise call.refused("arguments", tuple(rest), "dim, others by name")
     kwargs.pop("_stacklevel", None)
     if call.node.op == "call_method":
-        return call.walk.graph.call_method(str(call.node.target), (place.node,), {**kwargs, "dim": 1})
+        return call.walk.graph.call_method(
+            str(call.node.target), (place.node,), {**kwargs, "dim": 1}
+        )
     return call.walk.function(call.node.target, place.node, **{**kwargs, "dim": 1})
 
 

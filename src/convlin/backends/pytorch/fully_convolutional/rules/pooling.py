@@ -8,6 +8,8 @@
 | o = 1, and the result meets a map again (squeeze-excite) | pooled over the whole image: inexact |
 """
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 import math
@@ -47,7 +49,9 @@ def adaptive_average(call: Call, input: Any, output_size: Any) -> Place:
 
 
 @function("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
-def adaptive_maximum(call: Call, input: Any, output_size: Any, return_indices: bool = False) -> Place:
+def adaptive_maximum(
+    call: Call, input: Any, output_size: Any, return_indices: bool = False
+) -> Place:
     """Pool to a given number of cells by maxima."""
     if return_indices:
         raise call.refused("return_indices", True, "False")
@@ -55,7 +59,9 @@ def adaptive_maximum(call: Call, input: Any, output_size: Any, return_indices: b
 
 
 @function("mean")
-def mean(call: Call, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Place:
+def mean(
+    call: Call, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Place:
     """Average over channels, or over all cells of some dimensions of space."""
     return _reduce(call, input, dim, keepdim, "avg")
 
@@ -77,7 +83,9 @@ def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> Place:
     if all(o == 1 for o in out):
         return pool_all(call, place, kind)
     if all(n % o == 0 for n, o in zip(place.size, out, strict=True)):
-        return _pooled(call, place, tuple(n // o for n, o in zip(place.size, out, strict=True)), kind)
+        return _pooled(
+            call, place, tuple(n // o for n, o in zip(place.size, out, strict=True)), kind
+        )
     if kind == "max":
         raise call.refused("output_size", out, f"divisors of the map's {place.size} cells",
                            "its windows are of unequal size")  # fmt: skip
@@ -143,7 +151,9 @@ def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> Place
         return _reduce_flattened(call, place, axes, keepdim, kind)
     reduced = [place.roles[axis] for axis in axes]
     roles: layout.Roles = tuple(
-        None if i in axes else role for i, role in enumerate(place.roles) if keepdim or i not in axes
+        None if i in axes else role
+        for i, role in enumerate(place.roles)
+        if keepdim or i not in axes
     )
     if 0 in reduced:
         if any(role and place.size[role - 1] > 1 for role in reduced):

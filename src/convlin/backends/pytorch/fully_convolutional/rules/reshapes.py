@@ -5,6 +5,8 @@ still a map, cut cells and picked channels are written into the new graph; if no
 themselves go on to the Linear that will read them.
 """
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 import math
@@ -89,10 +91,11 @@ def _rearranged(call: Call, value: Any, run: Callable[[Tensor], Any]) -> Any:
     count = math.prod(value.map_shape)
     numbers = value.elements
     batch = torch.stack([numbers + image * count for image in range(BATCH)])
-    return map_aggregate(run(batch), lambda part: _found(call, value, part, count))
+    found: Any = map_aggregate(run(batch), lambda part: _found(call, value, part, count))
+    return found
 
 
-def _found(call: Call, value: Place, part: Any, count: int) -> Place:
+def _found(call: Call, value: Place, part: Any, count: int) -> Any:
     """Return the place of the elements that came out."""
     if part.ndim == 0 or part.shape[0] != BATCH or not torch.equal(part[1], part[0] + count):
         raise call.refused("result", tuple(part.shape), f"({BATCH}, …), one row an image",

@@ -4,6 +4,8 @@ On the window's own grid they stay as they are. Behind an adaptive pool, where t
 neighbours lie `step` grid cells apart, they are dilated by `step` and lose their stride.
 """
 
+# ruff: noqa: A002 - PyTorch calls it `input`
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -22,6 +24,7 @@ from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
 from convlin.geometry import ConvGeometry
 
 Pairs = tuple[tuple[int, int], ...]
+_FLOOR = "ceil_mode ⇒ floor, alike at the window"
 
 
 @layer(nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -96,15 +99,18 @@ def max_pool(
     if _covers(place, kernel, pads):
         return pool_all(call, place, "max")
     steps = _each(stride or kernel, call.ndim)
-    axes = behind(call, place, kernel, steps, _pairs(pads), spacing, ceil_mode)
-    if not place.is_spread:
+    cut = ceil_mode and _cuts(place, kernel, steps, pads, spacing)
+    axes = behind(call, place, kernel, steps, _pairs(pads), spacing, cut)
+    if not place.is_spread and cut == ceil_mode:
         return call.mapped(place, call.keep(), axes)
-    if any(pads) or _cut(place, axes, kernel, steps, spacing):
-        raise call.refused("padding, ceil_mode", (pads, ceil_mode), "none behind an adaptive pool")
-    pool = grid.POOLS["max", call.ndim](
-        kernel, stride=1, dilation=tuple(d * q for d, q in zip(spacing, place.step, strict=True))
-    )
-    call.exchanged(f"stride {steps} ⇒ 1, dilation × {place.step}")
+    if place.is_spread:
+        _refuse_outside(call, pads, cut)
+        spacing = tuple(d * q for d, q in zip(spacing, place.step, strict=True))
+        call.exchanged(f"stride {steps} ⇒ 1, dilation × {place.step}")
+        steps = (1,) * call.ndim
+    else:
+        call.exchanged(_FLOOR)
+    pool = grid.POOLS["max", call.ndim](kernel, steps, pads, spacing)
     return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
 
 
@@ -112,8 +118,16 @@ def max_pool(
 def average_pool_layer(call: Call, input: Any) -> Place:
     """Keep an average pool; dilate it where the window's neighbours lie apart."""
     pool = call.module
-    return average_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
-                        pool.count_include_pad, getattr(pool, "divisor_override", None))  # fmt: skip
+    return average_pool(
+        call,
+        input,
+        pool.kernel_size,
+        pool.stride,
+        pool.padding,
+        pool.ceil_mode,
+        pool.count_include_pad,
+        getattr(pool, "divisor_override", None),
+    )
 
 
 @function("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -127,12 +141,23 @@ def average_pool(
     steps = _each(stride or kernel, call.ndim)
     if _covers(place, kernel, pads) and divisor_override is None:
         return pool_all(call, place, "avg")
-    axes = behind(call, place, kernel, steps, _pairs(pads), ones, ceil_mode)
-    if not place.is_spread:
+    cut = ceil_mode and _cuts(place, kernel, steps, pads, ones)
+    axes = behind(call, place, kernel, steps, _pairs(pads), ones, cut)
+    if not place.is_spread and cut == ceil_mode:
         return call.mapped(place, call.keep(), axes)
-    if any(pads) or divisor_override or _cut(place, axes, kernel, steps, ones):
-        raise call.refused("padding, ceil_mode, divisor_override",
-                           (pads, ceil_mode, divisor_override), "none behind an adaptive pool")  # fmt: skip
+    if not place.is_spread:
+        call.exchanged(_FLOOR)
+        options = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
+        known = {
+            name: value
+            for name, value in options.items()
+            if call.ndim > 1 or value in (True, False)
+        }
+        pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **known)
+        return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+    _refuse_outside(call, pads, cut)
+    if divisor_override is not None:
+        raise call.refused("divisor_override", divisor_override, "None behind an adaptive pool")
     call.exchanged(f"stride {steps} ⇒ 1, dilation {place.step}")
     node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step)
     return call.mapped(place, node, axes)
@@ -183,8 +208,12 @@ def behind(
         _note_break(call, padding, ceil)
         for axis, pixels in zip(place.axes, call.walk.window[1:], strict=True):
             if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
-                raise call.refused("padding", padding, "0 behind a pool that leaves a remainder",
-                                   "the network has a cell where the classifier has padding")  # fmt: skip
+                raise call.refused(
+                    "padding",
+                    padding,
+                    "0 behind a pool that leaves a remainder",
+                    "the network has a cell where the classifier has padding",
+                )
     return axes
 
 
@@ -197,11 +226,19 @@ def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
                     "is cut, the large image's is not")  # fmt: skip
 
 
-def _cut(place: Place, axes: tuple[Axis, ...], kernel: Sequence[int],
-         stride: Sequence[int], dilation: Sequence[int]) -> bool:  # fmt: skip
-    """Whether ceil_mode adds a cell at the window."""
-    rows = zip(place.axes, axes, kernel, stride, dilation, strict=True)
-    return any(a.windowed(k, s, dilation=d).size != b.size for a, b, k, s, d in rows)
+def _cuts(place: Place, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
+          dilation: Sequence[int]) -> bool:  # fmt: skip
+    """Whether ceil_mode adds a cell at the window; if not, it may as well be off."""
+    rows = zip(place.axes, kernel, stride, _pairs(pads), dilation, strict=True)
+    return any(
+        axis.windowed(k, s, p, d, ceil=True).size != axis.windowed(k, s, p, d).size
+        for axis, k, s, p, d in rows
+    )
+
+
+def _refuse_outside(call: Call, pads: Sequence[int], cut: bool) -> None:
+    if any(pads) or cut:
+        raise call.refused("padding, ceil_mode", (tuple(pads), cut), "none behind an adaptive pool")
 
 
 def _covers(place: Place, kernel: Sequence[int], pads: Sequence[int]) -> bool:

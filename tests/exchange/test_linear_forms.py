@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from geometry_strategies import MODES, case_id, conv, convolutions, fill, integers
 from hypothesis import given, settings
 from torch import nn
 
 from convlin import ConvGeometry, GeometryError, Refused, to_linear
+from geometry_strategies import MODES, case_id, conv, convolutions, fill, integers
 
 CASES = {
     "pointwise": [
@@ -74,7 +74,11 @@ def twins(parameters, other):
         two = other.pop(key)
         assert torch.equal(one, two)
         assert one.stride() == two.stride()
-        assert (one.dtype, one.device, one.requires_grad) == (two.dtype, two.device, two.requires_grad)
+        assert (one.dtype, one.device, one.requires_grad) == (
+            two.dtype,
+            two.device,
+            two.requires_grad,
+        )
         yield one, two
     assert not other
 

@@ -5,13 +5,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from geometry_strategies import integers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convlin import Refused
 from convlin.exchange import block_diagonal, columns, flatten_order
 from convlin.exchange.fixed_size import first_difference, repeated_bias
+from geometry_strategies import integers
 
 SHAPE = (7, 3, 2, 5)
 STORED = {  # how the axes lie in memory, slowest first

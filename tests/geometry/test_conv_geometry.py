@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
-from geometry_strategies import MODES, conv, convolutions, probe
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from convlin import ConvGeometry, GeometryError
+from geometry_strategies import MODES, conv, convolutions, probe
 
 ANY = st.one_of(convolutions(), convolutions(transposed=True))
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from geometry_strategies import conv
 from torch import nn
 
 from convlin import ConvGeometry, GeometryError, ReceptiveField
+from geometry_strategies import conv
 
 
 def pool(kernel, stride):
@@ -39,7 +39,10 @@ def test_field_is_the_hull_of_the_pixels_with_a_gradient(stack):
     field = ReceptiveField.pixel(2)
     for _, step in stack:
         field = field.then(step)
-    average = [nn.AvgPool2d(m.kernel_size, m.stride) if isinstance(m, nn.MaxPool2d) else m for m, _ in stack]
+    average = [
+        nn.AvgPool2d(m.kernel_size, m.stride) if isinstance(m, nn.MaxPool2d) else m
+        for m, _ in stack
+    ]
     x = torch.zeros(1, 1, *SIZE, dtype=torch.float64, requires_grad=True)
     y = nn.Sequential(*average)(x)[0, 0]
     for cell in [(0, 0), (1, 2), (y.shape[0] - 1, y.shape[1] - 1)]:
@@ -53,7 +56,9 @@ def test_field_is_the_hull_of_the_pixels_with_a_gradient(stack):
         assert hull == clipped
 
 
-@pytest.mark.parametrize("stack", [STACKS["conv-conv"], STACKS["conv-pool-conv"]], ids=["convs", "pool"])
+@pytest.mark.parametrize(
+    "stack", [STACKS["conv-conv"], STACKS["conv-pool-conv"]], ids=["convs", "pool"]
+)
 @pytest.mark.parametrize("size", [(19, 27), (20, 29), (31, 23), (13, 40)], ids=str)
 def test_a_padding_free_stack_has_as_many_cells_as_windows(stack, size):
     field = ReceptiveField.pixel(2)

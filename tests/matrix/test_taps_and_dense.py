@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from geometry_strategies import case_id, conv, convolutions, integers, probe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlin import ConvGeometry, GeometryError
 from convlin.matrix import connected, dense, dense_shape, sources
+from geometry_strategies import case_id, conv, convolutions, integers, probe
 
 ANY = st.one_of(convolutions(max_kernel=3), convolutions(transposed=True, max_kernel=3))
 
@@ -49,7 +49,10 @@ CASES = [
     (conv(2, 4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=2, groups=2), (8, 7)),
     (conv(2, 4, 6, (3, 2), padding=(2, 1), dilation=(1, 3), padding_mode="reflect"), (5, 6)),
     (conv(2, 3, 6, (2, 5), padding="same", groups=3, padding_mode="replicate"), (5, 4)),
-    (conv(2, 4, 2, (3, 2), transposed=True, stride=(3, 2), padding=1, output_padding=(2, 1)), (3, 4)),
+    (
+        conv(2, 4, 2, (3, 2), transposed=True, stride=(3, 2), padding=1, output_padding=(2, 1)),
+        (3, 4),
+    ),
     (conv(1, 2, 3, 3, transposed=True, dilation=3, output_padding=2), (4,)),
     (conv(3, 2, 4, (2, 1, 3), stride=(1, 2, 1), padding=(1, 0, 2), groups=2), (3, 5, 4)),
 ]

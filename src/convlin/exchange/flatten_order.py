@@ -6,7 +6,7 @@ out when arange(C·H·W).reshape(C, H, W) is sent through the reshapes between m
 An order that is a permutation of the map's axes ("HWC") leaves the weight a view of the Linear's:
 W[o, j] with j unflattened by axes. Any other order takes each column to its own place::
 
-    w[o, order[j]] = W[o, j]
+    w[o, order[j]] = W[o, j]      and back      W[o, j] = w[o, order[j]]
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from array_api_compat import array_namespace
+from jaxtyping import Int, Shaped
 
 from convlin.errors import Refusal, Refused
 
-__all__ = ["AXIS_LETTERS", "axes_of", "element_order"]
+__all__ = ["AXIS_LETTERS", "axes_of", "element_order", "to_map_order", "to_vector_order"]
 
 AXIS_LETTERS = {1: "CL", 2: "CHW", 3: "CDHW"}
 
@@ -73,3 +74,22 @@ def axes_of(
         if np.array_equal(grid.transpose(axes).ravel(), elements):
             return axes
     return None
+
+
+def to_map_order(
+    rows: Shaped[Any, "out features"], elements: Int[Any, " features"]
+) -> Shaped[Any, "out features"]:
+    """Return the columns of vector elements in the order of the map: w[o, order[j]] = W[o, j].
+
+    >>> to_map_order(np.array([[10, 30, 20]]), np.array([0, 2, 1]))
+    array([[10, 20, 30]])
+    """
+    xp = array_namespace(rows)
+    return xp.take(rows, xp.argsort(elements), axis=1)
+
+
+def to_vector_order(
+    rows: Shaped[Any, "out features"], elements: Int[Any, " features"]
+) -> Shaped[Any, "out features"]:
+    """Return the columns of map elements in the order of the vector: W[o, j] = w[o, order[j]]."""
+    return array_namespace(rows).take(rows, elements, axis=1)

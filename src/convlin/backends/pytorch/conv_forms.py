@@ -12,6 +12,7 @@ from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.columns import to_rows
+from convlin.exchange.flatten_order import to_vector_order
 
 __all__ = ["FullSizeConv", "PointwiseConv"]
 
@@ -39,7 +40,7 @@ class PointwiseConv(nn.Module):
 
     def to_linear(self) -> nn.Linear:
         """Return the Linear again, sharing the convolution's current weights."""
-        return _linear(self, self.conv, (0, *range(1, len(self.conv.kernel_size) + 1)))
+        return _linear(self, self.conv, tuple(range(len(self.conv.kernel_size) + 1)))
 
 
 class FullSizeConv(nn.Module):
@@ -47,7 +48,7 @@ class FullSizeConv(nn.Module):
 
     Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as
     large as the kernel, (N, C, H', W') → (N, out, h, w) or without N. An input that could be read
-    both ways (its last axis has C·H·W elements) is vectors.
+    both ways (its last axis has C·H·W elements) is vectors; `conv` itself takes maps only.
 
     >>> import torch
     >>> from convlin import to_conv
@@ -56,18 +57,14 @@ class FullSizeConv(nn.Module):
     (torch.Size([2, 7]), torch.Size([2, 7, 3, 5]))
     """
 
-    elements: Tensor | None
-    inverse: Tensor | None
+    places: Tensor | None
 
-    def __init__(
-        self, conv: Conv, axes: tuple[int, ...] | None, elements: Tensor | None = None
-    ) -> None:
+    def __init__(self, conv: Conv, axes: tuple[int, ...], elements: Tensor | None = None) -> None:
         super().__init__()
         self.conv = conv
         self.axes = axes
-        self.register_buffer("elements", elements, persistent=False)
-        inverse = None if elements is None else torch.argsort(elements)
-        self.register_buffer("inverse", inverse, persistent=False)
+        places = None if elements is None else torch.argsort(elements)
+        self.register_buffer("places", places, persistent=False)  # of map elements, in the vector
 
     @property
     def feature_size(self) -> tuple[int, ...]:
@@ -76,24 +73,26 @@ class FullSizeConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the convolution to vectors, each seen as a map, or to maps."""
-        return _as_given(self.conv(_as_maps(x, self.feature_size, self.axes, self.inverse)), x,
+        return _as_given(self.conv(_as_maps(x, self.feature_size, self.axes, self.places)), x,
                          math.prod(self.feature_size))  # fmt: skip
 
     def to_linear(self) -> nn.Linear:
         """Return the Linear again, its columns in the order of the vector.
 
-        It shares the convolution's current weights; a copy where the order is not one of axes.
+        It shares the convolution's current weights where a view of them has that order (it has,
+        unless the order is not one of axes or the memory format was changed); else it copies.
         """
-        if self.axes is not None:
+        if self.places is None:
             return _linear(self, self.conv, self.axes)
         linear = _linear(self, self.conv, tuple(range(len(self.feature_size))))
-        elements = self.elements
-        linear.weight = alias(linear.weight, lambda rows: rows[:, elements])
+        elements = torch.argsort(self.places)
+        linear.weight = alias(linear.weight, lambda rows: to_vector_order(rows, elements))
         return linear
 
 
 def _linear(form: nn.Module, conv: Conv, order: tuple[int, ...]) -> nn.Linear:
     """Return the Linear whose rows are the kernel with its axes flattened in this order."""
+    require_plain(form, type(form))
     require_plain(conv, CONVOLUTIONS[len(conv.kernel_size), False])
     weight = alias(conv.weight, lambda kernel: to_rows(kernel, order))
     linear = holding(
@@ -119,18 +118,18 @@ def _as_line(x: Tensor, channels: int, ndim: int) -> Tensor:
 @fx.wrap
 def _as_rows(y: Tensor, x: Tensor) -> Tensor:
     """Return a line of pixels as rows again, of the shape of `x`."""
-    return y.flatten(2).movedim(1, -1).reshape(*x.shape[:-1], y.shape[1])
+    return y.flatten(2).movedim(1, -1).reshape(*x.shape[:-1], y.shape[1]).contiguous()
 
 
 @fx.wrap
 def _as_maps(
-    x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...] | None, inverse: Tensor | None
+    x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...], places: Tensor | None
 ) -> Tensor:
     """Return vectors as a batch of maps; maps as they are."""
     if x.ndim and x.shape[-1] == math.prod(feature_size):
         rows = x.reshape(-1, x.shape[-1])
-        if axes is None:
-            return rows[:, inverse].reshape(-1, *feature_size)
+        if places is not None:
+            return rows[:, places].reshape(-1, *feature_size)
         maps = rows.reshape(-1, *(feature_size[axis] for axis in axes))
         return maps.permute(0, *(axes.index(axis) + 1 for axis in range(len(axes))))
     rank = len(feature_size)

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from convlin.backends.pytorch import sliding
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
-from convlin.backends.pytorch.sliding import channels_first, cut_windows, pad, require_map
 from convlin.errors import Refused
 from convlin.exchange import block_diagonal, columns
 from convlin.geometry import ConvGeometry
@@ -60,10 +60,11 @@ class SlidingForm(LinearForm):
         Raises `GeometryError` for another number of channels or dimensions, or too small an image.
         """
         g = self.geometry
-        image = pad(require_map(x, g.in_channels, g.smallest_input), g.padding, g.padding_mode)
-        windows = cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
+        image = sliding.require_map(x, g.in_channels, g.smallest_input)
+        image = sliding.pad(image, g.padding, g.padding_mode)
+        windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
         permuted = self.order != tuple(range(g.ndim + 1))
-        return channels_first(self._layers(windows), x, g.ndim, permuted)
+        return sliding.channels_first(self._layers(windows), x, g.ndim, permuted)
 
     def _layers(
         self, windows: Shaped[Tensor, "*n_out groups columns"]

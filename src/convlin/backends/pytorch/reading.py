@@ -73,9 +73,13 @@ def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
 
 
 def _hooks(layer: nn.Module) -> Iterator[Refusal]:
-    """Yield a refusal for every kind of hook that the exchanged layer would lose."""
+    """Yield a refusal for every kind of hook that the exchanged layer would lose.
+
+    Hooks on loading and saving are no part of it: the keys of an exchanged layer are others, and
+    a weight_norm that was removed leaves one behind.
+    """
     for name, hooks in vars(layer).items():
-        if name.endswith("_hooks") and hooks:
+        if name.endswith("_hooks") and "state_dict" not in name and hooks:
             called = ", ".join(_name(hook) for hook in hooks.values())
             yield Refusal(type(layer).__name__, name, called, "none",
                           "a hook may change what the layer computes")  # fmt: skip

@@ -61,7 +61,9 @@ def cut_windows(
     columns = [channel if axis == 0 else axis - 1 - ndim for axis in order]
     outputs = list(range(-2 * ndim, -ndim))
     front = list(range(x.ndim - 2 * ndim - 2))
-    return x.permute(*front, *outputs, channel - 1, *columns).flatten(-ndim - 1)
+    windows = x.permute(*front, *outputs, channel - 1, *columns)
+    # Flattening or the Linear would make them contiguous, but a tracer would have to know when.
+    return windows.contiguous().flatten(-ndim - 1)
 
 
 @fx.wrap

@@ -14,7 +14,7 @@ from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
 from convlin.errors import Refusal, Refused
 from convlin.exchange.columns import to_kernel
-from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order
+from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order, to_map_order
 
 __all__ = ["to_conv"]
 
@@ -54,27 +54,27 @@ def to_conv(
     (torch.Size([7, 3, 4, 5]), True)
     """
     require_plain(linear, nn.Linear)
+    form: PointwiseConv | FullSizeConv
     if feature_size is None:
         if order is not None:
             raise Refused(Refusal("to_conv", "order", order, "None without feature_size"))
         if ndim not in AXIS_LETTERS:
             raise Refused(Refusal("to_conv", "ndim", ndim, "1, 2 or 3"))
-        return PointwiseConv(_conv(linear, (linear.in_features, *(1,) * ndim), copy=copy))
-    size = _feature_size(feature_size, linear.in_features)
-    elements = element_order(order.cpu() if isinstance(order, Tensor) else order, size)
-    axes = axes_of(elements, size)
-    if axes is not None:
-        return FullSizeConv(_conv(linear, size, axes, copy=copy), axes)
-    if not copy:
-        raise Refused(
-            Refusal("to_conv", "order", "an array that is no order of axes", "copy=True",
-                    "no view of the Linear's storage holds the kernel in this order")
-        )  # fmt: skip
-    device = linear.weight.device
-    places = torch.from_numpy(elements.copy()).to(device)
-    gathered = alias(linear.weight, lambda rows: rows[:, torch.argsort(places)])
-    conv = _conv(linear, size, weight=gathered, copy=True)
-    return FullSizeConv(conv, None, places)
+        size = (linear.in_features, *(1,) * ndim)
+        form = PointwiseConv(_conv(linear, size, tuple(range(ndim + 1)), None, copy))
+    else:
+        size = _feature_size(feature_size, linear.in_features)
+        elements = element_order(order.cpu() if isinstance(order, Tensor) else order, size)
+        axes = axes_of(elements, size)
+        if axes is None and not copy:
+            raise Refused(
+                Refusal("to_conv", "order", "an array that is no order of axes", "copy=True",
+                        "no view of the Linear's storage holds the kernel in this order")
+            )  # fmt: skip
+        gathered = None if axes else torch.tensor(elements, device=linear.weight.device)
+        axes = axes or tuple(range(len(size)))
+        form = FullSizeConv(_conv(linear, size, axes, gathered, copy), axes, gathered)
+    return form.train(linear.training)
 
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
@@ -93,18 +93,20 @@ def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple
 def _conv(
     linear: nn.Linear,
     size: tuple[int, ...],
-    axes: tuple[int, ...] | None = None,
-    weight: nn.Parameter | None = None,
-    copy: bool = False,
+    axes: tuple[int, ...],
+    elements: Tensor | None,
+    copy: bool,
 ) -> Conv:
-    """Return the convolution with kernel `size`, the columns running over the map by `axes`."""
-    shape, axes = (linear.out_features, *size), axes or tuple(range(len(size)))
-    if weight is None:
-        weight = alias(linear.weight, lambda rows: to_kernel(rows, shape, axes), copy)
-    else:
-        weight = alias(weight, lambda rows: to_kernel(rows, shape, axes))
-    conv = holding(
-        CONVOLUTIONS[len(size) - 1, False], size[0], linear.out_features, size[1:],
-        weight=weight, bias=same_bias(linear.bias, copy),
-    )  # fmt: skip
+    """Return the convolution with kernel `size`; columns run over the map by axes or elements."""
+    shape = (linear.out_features, *size)
+
+    def kernel(rows: Tensor) -> Tensor:
+        if elements is not None:
+            rows = to_map_order(rows, elements)
+        view: Tensor = to_kernel(rows, shape, axes)
+        return view
+
+    weight, bias = alias(linear.weight, kernel, copy), same_bias(linear.bias, copy)
+    cls = CONVOLUTIONS[len(size) - 1, False]
+    conv = holding(cls, size[0], linear.out_features, size[1:], weight=weight, bias=bias)
     return conv.train(linear.training)

@@ -1,0 +1,96 @@
+"""torch.export, torch.compile's tracer and torch.fx: one graph for every batch, height and width."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.export import Dim, export
+
+from convlin import to_conv, to_linear
+from geometry_strategies import conv, integers
+
+LAST = torch.channels_last
+FORMS = {
+    "pointwise": to_linear(conv(2, 3, 5, 1)),
+    "pointwise-strided": to_linear(conv(2, 3, 5, 1, stride=2, padding=1)),
+    "pointwise-batched": to_linear(conv(2, 6, 4, 1, groups=2)),
+    "patchify": to_linear(conv(2, 3, 5, (2, 3), stride=(2, 3))),
+    "windows": to_linear(conv(2, 3, 5, 3, padding=1, padding_mode="reflect"), exchange="windows"),
+    "windows-dilated": to_linear(conv(2, 3, 5, 3, stride=2, dilation=2), exchange="windows"),
+    "windows-batched": to_linear(conv(2, 4, 6, 3, groups=2), exchange="windows"),
+    "windows-blocks": to_linear(
+        conv(2, 4, 6, 3, groups=2), exchange="windows", groups="block_diagonal"
+    ),
+    "windows-last": to_linear(conv(2, 3, 5, 3).to(memory_format=LAST), exchange="windows"),
+}
+SIZES = [(8, 9), (13, 8), (21, 34), (9, 11), (17, 15)]
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_one_export_for_every_batch_height_and_width(form):
+    channels = form.geometry.in_channels
+    free = {0: Dim("batch"), 2: Dim("height", min=8, max=999), 3: Dim("width", min=8, max=999)}
+    exported = export(form, (integers(2, channels, 10, 12),), dynamic_shapes=(free,)).module()
+    for batch in (1, 3):
+        for size in SIZES:
+            x = integers(batch, channels, *size, seed=7)
+            assert torch.equal(exported(x), form(x))
+
+
+def test_one_export_for_any_number_of_rows():
+    form = to_conv(nn.Linear(3, 4, dtype=torch.float64))
+    free = {0: Dim("a"), 1: Dim("b")}
+    exported = export(form, (integers(5, 7, 3),), dynamic_shapes=(free,)).module()
+    for rows in ((2, 9), (1, 4), (8, 1)):
+        x = integers(*rows, 3)
+        assert torch.equal(exported(x), form(x))
+
+
+def test_the_convolution_of_a_full_size_form_exports():
+    form = to_conv(nn.Linear(30, 4, dtype=torch.float64), (3, 2, 5), order="HWC")
+    free = {0: Dim("batch"), 2: Dim("height", min=8, max=999), 3: Dim("width", min=8, max=999)}
+    exported = export(form.conv, (integers(2, 3, 10, 12),), dynamic_shapes=(free,)).module()
+    x = integers(1, 3, 9, 21)
+    assert torch.equal(exported(x), form(x))
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_compile_sees_one_graph(form):
+    torch._dynamo.reset()
+    compiled = torch.compile(form, backend="eager", fullgraph=True, dynamic=True)
+    for size in SIZES[:2]:
+        x = integers(2, form.geometry.in_channels, *size, seed=7)
+        assert torch.equal(compiled(x), form(x))
+
+
+FX = """
+import torch
+from torch import fx, nn
+from convlin import to_conv, to_linear
+
+forms = {
+    "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),
+    "batched": to_linear(nn.Conv2d(4, 6, 1, groups=2)),
+    "fixed": to_linear(nn.Conv2d(3, 5, 2), (4, 6)),
+    "rows": to_conv(nn.Linear(6, 4)),
+    "map": to_conv(nn.Linear(12, 4), (3, 2, 2)),
+}
+for name, form in forms.items():
+    channels = 4 if name == "batched" else 3
+    traced = fx.symbolic_trace(form)
+    for batch in (2, 1, 0):
+        x = torch.randn(batch, channels, 4, 6)
+        assert torch.equal(traced(x), form(x)), name
+    print(name, len(traced.graph.nodes))
+"""
+
+
+def test_fx_records_each_step_as_one_node():
+    # In a process of its own: here every annotation is checked, and fx passes proxies for tensors.
+    done = subprocess.run([sys.executable, "-c", FX], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert dict(line.split() for line in done.stdout.splitlines()) == {
+        "sliding": "8", "batched": "11", "fixed": "5", "rows": "5", "map": "5",
+    }  # fmt: skip

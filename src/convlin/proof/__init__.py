@@ -1,0 +1,31 @@
+"""Exact proofs that two layers are equal, and audits of anybody's conversion.
+
+| file | idea |
+|---|---|
+| `identity.py` | `prove`: two given modules, every input |
+| `audit.py` | `audit`: anybody's conversion, every weight and every input |
+| `trial.py`, `contract.py` | its layers of whole numbers, and what a conversion must keep |
+| `verdict.py` | proved, refuted, measured |
+| `watch.py`, `algebra.py` | which operations ran, and how large their results can be |
+| `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |
+| `twins.py` | the same module with other numbers in it |
+| `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |
+| `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |
+
+The judge shares no mathematics with the accused: nothing here knows how an exchange works.
+"""
+
+from convlin.proof.audit import audit
+from convlin.proof.identity import prove
+from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
+
+__all__ = [
+    "Counterexample",
+    "Measured",
+    "Proved",
+    "Refuted",
+    "Rounding",
+    "Verdict",
+    "audit",
+    "prove",
+]

@@ -25,7 +25,16 @@ from dataclasses import dataclass, replace
 from math import isfinite, prod
 from typing import Any
 
-__all__ = ["INDEX_ARGUMENT", "MOVES", "PIECEWISE", "RULES", "Value", "constant", "largest_integer"]
+__all__ = [
+    "INDEX_ARGUMENT",
+    "MANTISSA",
+    "MOVES",
+    "PIECEWISE",
+    "RULES",
+    "Value",
+    "constant",
+    "largest_integer",
+]
 
 MANTISSA = 53
 """Whole numbers up to 2⁵³, and sums that never leave them, are exact in float64."""

@@ -12,10 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Holdings", "Region", "named_tensors"]
+from convlin.proof.algebra import Value
+from convlin.proof.watch import Watch
+
+__all__ = ["Holdings", "Region", "mark_weights", "named_tensors", "shadow"]
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,8 @@ class Holdings:
     >>> holdings = Holdings([layer])
     >>> for region in holdings.regions:
     ...     _ = region.target.fill_(7)
-    >>> holdings.twin(layer).weight
-    Parameter containing:
-    tensor([[7., 7.],
-            [7., 7.],
-            [7., 7.]], dtype=torch.float64)
+    >>> holdings.twin(layer).bias.tolist()
+    [7.0, 7.0, 7.0]
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
@@ -58,7 +59,8 @@ class Holdings:
             start, stop = spans[_memory(tensor)]
             if _memory(tensor) not in self._regions:
                 source = torch.as_strided(tensor.detach(), (stop - start,), (1,), start)
-                target = torch.empty(stop - start, dtype=torch.float64)
+                # numpy asks the system for large pages, torch does not: faster to fill
+                target = torch.from_numpy(np.empty(stop - start))
                 self._regions[_memory(tensor)] = (start, Region(source, target))
 
     @property
@@ -90,6 +92,15 @@ class Holdings:
         return torch.as_strided(region.target, tensor.shape, strides, offset)
 
 
+def shadow(module: Any) -> Any:
+    """Return a deep copy that shares the parameters, and owns its buffers and its state."""
+    memo: dict[int, Any] = {
+        id(tensor): tensor if isinstance(tensor, nn.Parameter) else tensor.detach().clone()
+        for tensor in named_tensors(module).values()
+    }
+    return copy.deepcopy(module, memo)
+
+
 def named_tensors(module: Any) -> Mapping[str, Tensor]:
     """Return the parameters, buffers and plain tensor attributes of a module, by name."""
     if not isinstance(module, nn.Module):
@@ -101,6 +112,13 @@ def named_tensors(module: Any) -> Mapping[str, Tensor]:
                 if isinstance(tensor, Tensor):
                     found[f"{prefix}.{name}".lstrip(".")] = tensor
     return found
+
+
+def mark_weights(watch: Watch, program: Any) -> None:
+    """Tell a watch which tensors are weights."""
+    for tensor in named_tensors(program).values():
+        if tensor.is_floating_point():
+            watch.mark(tensor, Value(weights=1, coefficient=1))
 
 
 def _memory(tensor: Tensor) -> tuple[int, torch.dtype]:

@@ -120,7 +120,7 @@ class Watch(TorchDispatchMode):
                 out = func(*args, **kwargs)
             except Exception:
                 if not known:
-                    self._escaped(f"{func} raised an exception")
+                    self._escaped(f"{_title(func)} raised an exception")
                 raise
             self._record(func, base, value, known, out, args, kwargs)
             return out
@@ -139,20 +139,20 @@ class Watch(TorchDispatchMode):
         if steering is not None:
             where = args[steering] if len(args) > steering else kwargs.get("index")
             if not self._constant(where):
-                return Value().join(*operands).left(f"{func} at computed places")
+                return Value().join(*operands).left(f"{_title(func)} at computed places")
             operands = [
                 self._of(t) for i, a in enumerate(args) if i != steering for t in _tensors(a)
             ]
         if base == "index_put" and any(a is True for a in (*args[3:4], kwargs.get("accumulate"))):
-            return Value().join(*operands).left(str(func))
+            return Value().join(*operands).left(_title(func))
         if base in RULES:
             return RULES[base](args, kwargs, self._operand)
         if base in MOVES:
             return Value().join(*operands)
         if base in PIECEWISE:
             numbers = [a for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, float)]
-            return Value().join(*operands, *map(constant, numbers)).left(str(func), exact=True)
-        return Value().join(*operands).left(str(func))
+            return Value().join(*operands, *map(constant, numbers)).left(_title(func), exact=True)
+        return Value().join(*operands).left(_title(func))
 
     def _operand(self, argument: Any) -> Value:
         return self._of(argument) if isinstance(argument, Tensor) else constant(argument)
@@ -166,7 +166,7 @@ class Watch(TorchDispatchMode):
         listed = base in RULES or base in MOVES
         steers = not listed and not STEERING.isdisjoint(func.tags)
         if not known and (steers or base == "set" or not (results or written)):
-            self._escaped(str(func))
+            self._escaped(_title(func))
         if listed:
             value = _held(value, (*written, *results), sources)
         certain = known and not listed and torch.Tag.nondeterministic_seeded not in func.tags
@@ -248,6 +248,11 @@ class _Guard(TorchFunctionMode):
         elif _foreign(func):
             self._watch.leave(f"{name} outside torch", (args, kwargs))
         return func(*args, **kwargs)
+
+
+def _title(func: Any) -> str:
+    """Return an operation's name for people: aten.relu_."""
+    return str(func._schema.name).replace("::", ".")
 
 
 def _name(func: Any) -> str:

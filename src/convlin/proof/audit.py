@@ -1,0 +1,128 @@
+"""Audit anybody's conversion of a layer: all weights, all inputs, and the contract.
+
+Layer and conversion are polynomials in weights and inputs if they are made of the operations on
+the list of `convlin.proof.algebra`. Fill weights and inputs with whole numbers drawn uniformly
+from {-M, …, M}, convert that layer, and run both in float64: with M small enough, every partial
+sum is an exact integer in any order. Equal functions then give bit-equal outputs, and different
+ones agree with probability at most degree/(2M + 1) per draw (Schwartz and Zippel). The range is
+symmetric on purpose: on non-negative numbers a hidden ReLU, abs or PReLU does nothing.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from convlin.errors import Refusal, Refused
+from convlin.proof.contract import aliasing, broken, modified
+from convlin.proof.draws import Draws
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.real import Look, checked_shape, look, own_dtype, refused_by, rounding
+from convlin.proof.trial import Convert, Trial
+from convlin.proof.twins import Holdings, mark_weights, named_tensors
+from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Verdict
+from convlin.proof.watch import Watch
+
+__all__ = ["audit"]
+
+BATCH = 3
+
+
+def audit(
+    convert: Convert,
+    layer: nn.Module,
+    input_shape: Sequence[int],
+    *,
+    draws: int = 3,
+    seed: int | None = None,
+    copies: bool | None = None,
+) -> Verdict:
+    """Audit a conversion of `layer`: is it equal for all weights and inputs, and drop-in?
+
+    convert: takes the layer, returns a module. input_shape: (C, *spatial) or (features,). copies:
+    whether the converted parameters must have storage of their own (True), must share the
+    layer's (False), or may do either (None: the verdict says which).
+
+    *Proved* over all weights and inputs of that shape, if both sides are made of listed
+    operations only. *Refuted* with the element and the two weights that differ, or the field of
+    the contract that is broken: output shape and dtype; the parameters' dtype, device,
+    requires_grad and aliasing; the training mode; the layer left alone; no exception on batches
+    of 1, 2 and 3, empty ones, unbatched, channels_last and non-contiguous inputs and channels_last
+    weights, where the layer itself takes them. *Measured* if a step leaves the list.
+
+    Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
+    that the conversion answers with. The layer is not changed: `convert` only sees copies.
+
+    >>> def pointwise(conv):
+    ...     linear = nn.Linear(conv.in_channels, conv.out_channels)
+    ...     linear.weight = nn.Parameter(conv.weight.flatten(1))
+    ...     linear.bias = conv.bias
+    ...     return nn.Sequential(nn.Unflatten(-3, (1, -1)), linear)  # the channels are not last
+    >>> print(audit(pointwise, nn.Conv2d(3, 2, 1), (3, 4, 5)))
+    refuted: the outcome is no exception against RuntimeError: mat1 and mat2 shapes cannot be multiplied (36x5 and 3x2)
+    """  # noqa: E501
+    shape = checked_shape(input_shape)
+    if draws < 1:
+        raise Refused(Refusal("audit", "draws", draws, "a whole number ≥ 1"))
+    stream = Draws(seed)
+    x = stream.normal((BATCH, *shape))
+    given = copy.deepcopy(layer)
+    left = look(given, x, grad=True)
+    if left.outcome.error:
+        raise refused_by("the layer takes", shape, left.outcome.error)
+    converted, right = _converted(convert, given, x, left)
+    breach = (
+        modified(layer, given)
+        or (None if right.outcome.error else broken(given, converted, copies))
+        or left.outcome.parts_from(right.outcome)
+        or _learns(left.outcome, right.outcome)
+    )
+    if breach is not None:
+        return Refuted(breach)
+    owners = aliasing(given, converted)
+    del converted
+    holdings = Holdings([layer])
+    found = rounding(left, right, x, layer, holdings)
+    values = left.outcome.value, right.outcome.value
+    trial = Trial(convert, layer, holdings, stream, values)
+    counterexample = trial.refuted((BATCH, *shape), draws)
+    if counterexample is not None:
+        return Refuted(counterexample)
+    verdict = own_dtype(left, right, found)
+    if verdict is not None:
+        return verdict
+    if trial.why:
+        return Measured(trial.why, found)
+    modes = f"in train and eval mode; {owners}" if trial.both_modes else f"in this mode; {owners}"
+    scope = f"all weights, all inputs of shape {shape}, {modes}"
+    return Proved(scope, draws, trial.failure**draws, found)
+
+
+def _converted(convert: Convert, given: nn.Module, x: Tensor, own: Look) -> tuple[Any, Look]:
+    """Convert the layer and run the result, both watched; an exception is an outcome."""
+    watch = Watch()
+    mark_weights(watch, given)
+    try:
+        with watch:
+            converted = convert(given)
+    except Refused:
+        raise
+    except Exception as error:
+        return None, Look(own.dtype, Outcome(error=error))
+    if not callable(converted):
+        return converted, Look(own.dtype, Outcome())
+    floats = [t for t in named_tensors(given).values() if t.is_floating_point()]
+    device = floats[0].device if floats else x.device
+    return converted, Look(own.dtype, run(converted, x.to(device, own.dtype), watch, grad=True))
+
+
+def _learns(mine: Outcome, theirs: Outcome) -> Counterexample | None:
+    """Return whether gradients flow through one side's outputs alone."""
+    for own, other in zip(mine.tensors, theirs.tensors, strict=True):
+        if own.requires_grad is not other.requires_grad:
+            flags = own.requires_grad, other.requires_grad
+            return Counterexample("contract", *flags, field="the output's requires_grad")
+    return None

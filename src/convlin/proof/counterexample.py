@@ -1,0 +1,112 @@
+"""Boil a difference down to one input element and one output element.
+
+First the zero input, which leaves only the biases; then ever smaller parts of the input, as in
+delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input",
+2002). Two linear functions that differ on an input differ on one of its halves too, so for them
+this ends at a single element, and the two weights it meets are what the functions do to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from convlin.proof.outcome import Outcome
+from convlin.proof.verdict import Counterexample, Kind
+
+__all__ = ["Boiled", "Differ", "Pair", "boil"]
+
+Pair = Callable[[Tensor], tuple[Outcome, Outcome]]
+"""Both sides on a batch of inputs."""
+Differ = Callable[[Outcome, Outcome], Tensor]
+"""Which elements of the two outcomes differ: a flat bool tensor."""
+
+BUDGET = 400
+"""How many runs to spend on boiling down where the functions are not linear."""
+
+
+@dataclass(frozen=True)
+class Boiled:
+    """A smallest input on which two sides differ, and the output element that shows it."""
+
+    kind: Kind
+    x: Tensor
+    position: int
+    output: tuple[int, ...]
+    input: tuple[int, ...] | None
+    note: str
+
+    def show(self, expected: object, got: object) -> Counterexample:
+        """Return the counterexample, with the two numbers that differ."""
+        return Counterexample(self.kind, expected, got, self.output, self.input, note=self.note)
+
+
+def boil(
+    pair: Pair, differ: Differ, x: Tensor, linear: bool, note: str = "", batched: bool = True
+) -> Boiled:
+    """Return the smallest difference found, starting from a batch `x` that shows one.
+
+    linear: both sides are affine in their input, so a single element will do. batched: the
+    outputs have the batch's axis, as the inputs do.
+    """
+
+    def shows(candidate: Tensor) -> bool:
+        mine, theirs = pair(candidate)
+        return mine.parts_from(theirs) is None and bool(differ(mine, theirs).any())
+
+    def found(kind: Kind, x: Tensor, place: tuple[int, ...] | None, *words: str) -> Boiled:
+        mine, theirs = pair(x)
+        position = int(differ(mine, theirs).nonzero()[0])
+        output = mine.place(position)
+        if len(x) > 1:
+            words = (*words, f"in a batch of {len(x)}, counted first")
+        elif batched:
+            first = len(mine.tensors) > 1  # behind the output's number
+            output = output[:first] + output[first + 1 :]
+        text = "; ".join(filter(None, (note, *words)))
+        return Boiled(kind, x, position, output, place, text)
+
+    for sample in range(len(x)):
+        if len(x) > 1 and shows(x[sample : sample + 1]):
+            x = x[sample : sample + 1]
+            break
+    if shows(torch.zeros_like(x)):
+        return found("bias", torch.zeros_like(x), None)
+    x = _smallest(shows, x)
+    places = x.nonzero()
+    if len(places) > 1:
+        return found("value", x, None, f"{len(places)} inputs are not 0")
+    index = tuple(places[0].tolist())
+    place = index[1:] if len(x) == 1 else index
+    unit = (x != 0).to(x.dtype)
+    if linear and shows(unit):
+        return found("weight", unit, place)
+    return found("value", x, place, f"input {place} is {x[index].item():g}, the others 0")
+
+
+def _smallest(shows: Callable[[Tensor], bool], x: Tensor) -> Tensor:
+    """Return `x` with as many elements set to 0 as leaves the difference showing."""
+    support, parts, runs = x.flatten().nonzero().flatten(), 2, 0
+
+    def only(places: Tensor) -> Tensor:
+        kept = torch.zeros_like(x).flatten()
+        kept[places] = x.flatten()[places]
+        return kept.view(x.shape)
+
+    while len(support) > 1 and runs < BUDGET:
+        pieces = list(support.chunk(parts))
+        rests = [torch.cat(pieces[:i] + pieces[i + 1 :]) for i in range(len(pieces))]
+        for candidate in pieces + (rests if len(pieces) > 2 else []):
+            runs += 1
+            if shows(only(candidate)):
+                parts = 2 if len(candidate) <= len(pieces[0]) else max(2, len(pieces) - 1)
+                support = candidate
+                break
+        else:
+            if len(pieces) == len(support):
+                break
+            parts = min(2 * parts, len(support))
+    return only(support)

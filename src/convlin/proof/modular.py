@@ -1,0 +1,173 @@
+"""Two programs with given weights, compared modulo random primes.
+
+Finite floats are fractions m·2^e. Every weight of both programs becomes its residue modulo a
+random prime p, the input is drawn from the residues as well, both run their own code in float64,
+where these small whole numbers make every sum exact, and the outputs are compared modulo p.
+Operations on the list of `convlin.proof.algebra` commute with taking residues.
+
+If the two functions differ, some coefficient of their difference, a polynomial in the input, is
+a fraction with a numerator N ≠ 0 of at most B bits. Of the primes ≥ p_min at most ⌊B/log₂ p_min⌋
+divide N, out of π that are drawn from; for any other prime the polynomial is not zero modulo p,
+and vanishes at a random input with probability ≤ degree/p (Schwartz and Zippel). So one draw
+misses the difference with probability at most degree/p_min + ⌊B/log₂ p_min⌋/π; draws multiply.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from math import ceil, floor, log, log2
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlin.proof.algebra import Value, largest_integer
+from convlin.proof.counterexample import Boiled, boil
+from convlin.proof.draws import Draws, primes_between
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.residues import LARGEST_PRIME, Spread, residues, spread
+from convlin.proof.twins import Holdings, mark_weights
+from convlin.proof.verdict import Counterexample
+from convlin.proof.watch import Watch
+
+__all__ = ["Modular", "Plan", "failure"]
+
+SMALLEST = 83
+"""A range of primes that ends below this may hold none: the bound on their number is not valid."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which primes to draw from, and what one draw may miss.
+
+    largest: primes lie in [largest/2, largest]. degree: of the difference in the input.
+    scale: 2^scale times any coefficient of the difference is whole. bits: of its numerator.
+    """
+
+    largest: int
+    degree: int
+    scale: int
+    bits: int
+
+    @classmethod
+    def of(cls, left: Value, right: Value, holdings: Holdings) -> Plan | None:
+        """Return the plan for two values made of these weights; None if their sums are too long."""
+        bound = min(largest_integer(left), largest_integer(right))
+        largest = min(2 * bound + 1, LARGEST_PRIME)
+        if largest < SMALLEST:
+            return None
+        span = reduce(Spread.join, (spread(r.source.cpu()) for r in holdings.regions), Spread())
+        weights = max(left.weights, right.weights)
+        coefficients = max(1, left.coefficient + right.coefficient)
+        bits = ceil(log2(coefficients)) + weights * (span.highest - span.lowest)
+        plan = cls(largest, max(left.inputs, right.inputs), -span.lowest * weights, bits)
+        return plan if plan.failure < 0.5 else None
+
+    @property
+    def failure(self) -> float:
+        """The probability that one draw misses a difference, at most."""
+        return failure(self.largest, self.degree, self.bits)
+
+    def draws_for(self, probability: float) -> int:
+        """Return how many draws miss a difference with at most this probability."""
+        return max(1, ceil(log(probability) / log(self.failure)))
+
+
+def failure(largest: int, degree: int, bits: int) -> float:
+    """Return degree/p_min + ⌊bits/log₂ p_min⌋/π for primes from [largest/2, largest].
+
+    >>> failure(1198349, degree=1, bits=293) < 7e-4  # any float32 weights, VGG-16's fc6
+    True
+    """
+    smallest = largest / 2
+    return degree / smallest + floor(bits / log2(smallest)) / primes_between(largest)
+
+
+class Modular:
+    """Two programs whose weights can be replaced by their residues.
+
+    >>> from torch import nn
+    >>> one, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    >>> sides = Modular(one, other, Holdings([one, other]), Draws(1))
+    >>> sides.load(7919)
+    >>> mine, theirs = sides.pair(torch.ones(1, 3, dtype=torch.float64))
+    >>> bool(sides.differ(mine, theirs).any())
+    True
+    """
+
+    def __init__(self, left: Any, right: Any, holdings: Holdings, draws: Draws) -> None:
+        self.holdings = holdings
+        self.draws = draws
+        self.prime = 0
+        self.programs = holdings.twin(left), holdings.twin(right)
+        self.watches = [Watch(), Watch()]
+
+    def load(self, prime: int) -> None:
+        """Replace the weights by their residues modulo an odd prime."""
+        self.prime = prime
+        for region in self.holdings.regions:
+            residues(region.source.cpu(), region.target, prime)
+        self.watches = [Watch(), Watch()]
+        for watch, program in zip(self.watches, self.programs, strict=True):
+            mark_weights(watch, program)
+
+    def input(self, shape: tuple[int, ...]) -> Tensor:
+        """Return a random input modulo the prime."""
+        return self.draws.numbers(shape, (self.prime - 1) // 2)
+
+    def watched(self, x: Tensor) -> tuple[Outcome, Outcome]:
+        """Run both sides, watching every operation."""
+        left, right = (run(p, x, w) for p, w in zip(self.programs, self.watches, strict=True))
+        return left, right
+
+    def pair(self, x: Tensor) -> tuple[Outcome, Outcome]:
+        """Run both sides as they run by themselves."""
+        left, right = (run(program, x) for program in self.programs)
+        return left, right
+
+    def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
+        """Return which output elements differ modulo the prime; NaN differs from everything."""
+        left, right = mine.numbers, theirs.numbers
+        finite = left.isfinite() & right.isfinite()
+        difference = (left.nan_to_num().long() - right.nan_to_num().long()) % self.prime
+        return (difference != 0) | ~finite
+
+    def counterexample(self, x: Tensor, plan: Plan) -> Counterexample:
+        """Boil a difference at `x` down, and find the two exact numbers that differ."""
+        boiled = boil(self.pair, self.differ, x, linear=True)
+        if boiled.kind == "value":
+            mine, theirs = (side.numbers[boiled.position] for side in self.pair(boiled.x))
+            return boiled.show(float(mine), float(theirs))
+        return boiled.show(*self._exact(boiled, plan))
+
+    def _exact(self, boiled: Boiled, plan: Plan) -> list[Fraction]:
+        """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
+        modulus, numbers = 1, [0, 0]
+        used: set[int] = set()
+        while modulus.bit_length() < plan.bits + 2:
+            prime = self.draws.prime(plan.largest)
+            if prime in used:
+                continue
+            used.add(prime)
+            self.load(prime)
+            for side, rest in enumerate(self._at(boiled)):
+                # the number ≡ its old self (mod modulus) and ≡ 2^scale·rest (mod prime)
+                rest = rest * pow(2, plan.scale, prime)
+                step = (rest - numbers[side]) * pow(modulus, -1, prime) % prime
+                numbers[side] += modulus * step
+            modulus *= prime
+        whole = [n - modulus if n > modulus // 2 else n for n in numbers]
+        return [Fraction(number, 2**plan.scale) for number in whole]
+
+    def _at(self, boiled: Boiled) -> list[int]:
+        """Return both sides' weight (or bias) modulo the current prime."""
+        here = [int(side.numbers[boiled.position]) for side in self.pair(boiled.x)]
+        if boiled.kind == "bias":
+            return here
+        base = self.pair(torch.zeros_like(boiled.x))
+        return [
+            value - int(side.numbers[boiled.position])
+            for value, side in zip(here, base, strict=True)
+        ]

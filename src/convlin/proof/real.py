@@ -1,0 +1,120 @@
+"""Both sides as they are: real numbers, their own dtype and device.
+
+The first look of every proof. It finds what no proof is needed for (an exception, a shape), what
+each side is made of, and, in the end, how far rounding took the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlin.errors import Refusal, Refused
+from convlin.proof.algebra import Value
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.rounding import beyond_rounding, measure, unit
+from convlin.proof.twins import Holdings, mark_weights, named_tensors
+from convlin.proof.verdict import Counterexample, Measured, Refuted, Rounding, Verdict
+from convlin.proof.watch import Watch
+
+__all__ = [
+    "Look", "batch_for", "checked_shape", "look", "own_dtype", "reason", "refused_by", "rounding",
+]  # fmt: skip
+
+LARGE = 2**20
+"""Inputs of more elements than this are run one at a time."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A program's own run: the input, in float64, and the outcome."""
+
+    dtype: torch.dtype
+    outcome: Outcome
+
+
+def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
+    """Return an input shape as a tuple of whole numbers, or refuse it."""
+    shape = tuple(input_shape)
+    if not shape or any(not isinstance(n, int) or n < 1 for n in shape):
+        allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
+        raise Refused(Refusal("proof", "input_shape", shape, allowed))
+    return shape
+
+
+def batch_for(shape: Sequence[int]) -> int:
+    """Return how many inputs to run at once."""
+    return 3 if prod(shape) <= LARGE else 1
+
+
+def look(program: Any, x: Tensor, watch: Watch | None = None, grad: bool = False) -> Look:
+    """Run a program on `x`, brought to its own dtype and device."""
+    floats = [t for t in named_tensors(program).values() if t.is_floating_point()]
+    dtype, device = (floats[0].dtype, floats[0].device) if floats else (torch.float32, x.device)
+    watch = watch if watch is not None else Watch()
+    mark_weights(watch, program)
+    return Look(dtype, run(program, x.to(device, dtype), watch, grad))
+
+
+def refused_by(program: str, shape: tuple[int, ...], error: Exception) -> Refused:
+    """Return the refusal of an input that a program itself does not take."""
+    words = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return Refused(Refusal("proof", "input_shape", shape, f"a shape {program} takes", words))
+
+
+def rounding(left: Look, right: Look, x: Tensor, program: Any, holdings: Holdings) -> Rounding:
+    """Return the deviation of two looks, bounded by `program`'s run on absolute values.
+
+    Overwrites the numbers of the holdings' twins.
+    """
+    dtype = max(left.dtype, right.dtype, key=unit)
+    value = left.outcome.value.join(right.outcome.value)
+    absolute, note = None, ""
+    if value.off:
+        note = f"no bound is derived through {value.off}"
+    elif value.signed:
+        note = "no bound is derived through differences"
+    else:
+        for region in holdings.regions:
+            region.target.copy_(region.source).abs_()
+        rounded = x.to(dtype).double().abs()
+        outcome = run(holdings.twin(program), rounded)
+        absolute = None if outcome.error else outcome.numbers
+    return measure(left.outcome, right.outcome, dtype, absolute, note)
+
+
+def own_dtype(left: Look, right: Look, rounding: Rounding) -> Verdict | None:
+    """Return what keeps two sides that are equal over the reals from being so in their dtype."""
+    if rounding.within and rounding.bound is not None:
+        return None
+    dtype = max(left.dtype, right.dtype, key=unit)
+    numbers = left.outcome.numbers, right.outcome.numbers
+    far = beyond_rounding(*numbers, dtype)
+    if far.any():
+        place = int(far.nonzero()[0])
+        expected, got = (float(side[place]) for side in numbers)
+        note = f"on real numbers in {rounding.dtype}, though equal in exact arithmetic"
+        output = left.outcome.place(place)
+        return Refuted(Counterexample("value", expected, got, output, note=note))
+    if not rounding.within:
+        return Measured(
+            f"equal in exact arithmetic, but in {rounding.dtype} {rounding.note}", rounding
+        )
+    return None
+
+
+def reason(left: Value, right: Value, names: tuple[str, str]) -> str:
+    """Return why two programs are not proved: who left the list, and how; "" if nobody."""
+    if left.off and left.off == right.off:
+        return f"{left.off} is not on the list of exact operations"
+    texts = [
+        f"{name} uses {value.off}, not on the list of exact operations"
+        for name, value in zip(names, (left, right), strict=True)
+        if value.off
+    ]
+    return "; ".join(texts)

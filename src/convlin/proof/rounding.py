@@ -1,0 +1,111 @@
+"""How far two equal functions may lie apart in floating point, and how far they did.
+
+Any two orders of summation of the same n products differ by at most 2·γₙ·(|W|·|x| + |b|),
+γₙ = n·u/(1 - n·u), n counting the bias (Higham, "Accuracy and Stability of Numerical Algorithms",
+2nd ed., chapter 3). |W|·|x| + |b| is the same program run on absolute values, in float64. Sides
+that sum different numbers of products bring a γ of their own. 16-bit types are summed in float32;
+then every stored result is rounded once more. There is no bound where n·u ≥ 1, nor where a
+backend does not sum in some order at all (Winograd, FFT, TF32).
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from convlin.proof.algebra import Value
+from convlin.proof.outcome import Outcome
+from convlin.proof.verdict import Rounding
+
+__all__ = ["beyond_rounding", "gamma", "measure", "unit"]
+
+UNITS = {
+    torch.float64: 2.0**-53,
+    torch.float32: 2.0**-24,
+    torch.float16: 2.0**-11,
+    torch.bfloat16: 2.0**-8,
+}
+
+
+def unit(dtype: torch.dtype) -> float:
+    """Return the unit roundoff u of a dtype."""
+    return UNITS[dtype]
+
+
+def gamma(n: int, u: float) -> float | None:
+    """Return Higham's γₙ = n·u/(1 - n·u), None where n·u ≥ 1.
+
+    >>> gamma(25089, 2.0**-24) < 0.0015, gamma(256, 2.0**-8)
+    (True, None)
+    """
+    return n * u / (1 - n * u) if n * u < 1 else None
+
+
+def beyond_rounding(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return which elements differ by more than half the digits: no rounding, but a difference.
+
+    That is |difference| > √u·(largest |element|), and wherever only one side is a finite number.
+    """
+    scale = max(
+        (float(side.abs().nan_to_num(0, 0, 0).max()) for side in (mine, theirs) if len(side)),
+        default=0.0,
+    )
+    far = (mine - theirs).abs() > sqrt(unit(dtype)) * scale
+    return far | (mine.isfinite() != theirs.isfinite())
+
+
+def measure(
+    mine: Outcome, theirs: Outcome, dtype: torch.dtype, absolute: Tensor | None, note: str = ""
+) -> Rounding:
+    """Return the largest deviation between two outcomes, next to its bound.
+
+    absolute: |W|·|x| + |b| for every output element; None if it could not be had, `note` why.
+    """
+    left, right = mine.numbers, theirs.numbers
+    deviation = (left - right).abs().nan_to_num(float("inf"))
+    name = str(dtype).removeprefix("torch.")
+    if not len(deviation):
+        return Rounding(0.0, None, 0.0, name, "no outputs")
+    worst, scale = int(deviation.argmax()), float(left.abs().max())
+    bound = None
+    if absolute is not None:
+        factors = [_factor(side.value, dtype) for side in (mine, theirs)]
+        if any(device_is_tf32(tensor) for tensor in (*mine.tensors, *theirs.tensors)):
+            note = "TF32 is no order of summation in float32"
+        elif None in factors:
+            terms = max(mine.value.terms, theirs.value.terms)
+            note = f"n·u ≥ 1 for {terms} summands in {name}"
+        else:
+            bound = sum(factor for factor in factors if factor is not None) * absolute
+            bound += _stored(mine, dtype) + _stored(theirs, dtype)
+    if bound is None:
+        return Rounding(float(deviation[worst]), None, scale, name, note)
+    within = bool((deviation <= bound).all())
+    if not within:
+        note = "beyond the bound: no order of summation explains it"
+    return Rounding(float(deviation[worst]), float(bound[worst]), scale, name, note, within)
+
+
+def _factor(value: Value, dtype: torch.dtype) -> float | None:
+    """Return what multiplies |W|·|x| + |b| in one side's error."""
+    summing = gamma(value.terms, min(unit(dtype), unit(torch.float32)))
+    if unit(dtype) <= unit(torch.float32) or value.results <= 1 or summing is None:
+        return summing
+    storing = gamma(value.results, unit(dtype))
+    return None if storing is None else (1 + summing) * (1 + storing) - 1
+
+
+def _stored(side: Outcome, dtype: torch.dtype) -> Tensor | float:
+    """Return the error of rounding a single stored result to 16 bits."""
+    if unit(dtype) <= unit(torch.float32) or side.value.results > 1:
+        return 0.0
+    u = unit(dtype)
+    return side.numbers.abs() * (u / (1 - u)) + torch.finfo(dtype).smallest_normal * u
+
+
+def device_is_tf32(tensor: Tensor) -> bool:
+    """Whether sums behind this tensor may have run in TF32."""
+    allowed = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
+    return tensor.device.type == "cuda" and tensor.dtype == torch.float32 and allowed

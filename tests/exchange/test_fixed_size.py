@@ -38,7 +38,7 @@ def test_the_same_outputs(layer, size, batch):
     assert y.is_contiguous()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.one_of(convolutions(max_kernel=3), convolutions(max_kernel=3, transposed=True)))
 def test_any_convolution_at_one_size(case):
     layer, size = case

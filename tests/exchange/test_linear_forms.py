@@ -154,7 +154,7 @@ def test_block_diagonal_is_one_linear_with_the_same_outputs_and_way_back(layer, 
     assert form.linear.bias is layer.bias
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(convolutions())
 def test_any_convolution_as_windows(case):
     layer, size = case
@@ -167,7 +167,7 @@ def test_any_convolution_as_windows(case):
     assert torch.equal(back.weight, layer.weight)
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(convolutions(max_kernel=3))
 def test_whatever_is_chosen_is_equal_or_refused(case):
     layer, size = case

@@ -181,9 +181,13 @@ def test_a_subclass_that_computes_what_its_base_does_fits():
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_quantized_layers_are_refused():
     quantized = torch.ao.nn.quantized.Conv2d(3, 5, 1)
-    with pytest.raises(Refused, match="type = Conv2d; fits: nn.Conv1d.*from torch.ao.nn.quantized"):
+    with pytest.raises(
+        Refused, match=r"type = Conv2d; fits: nn.Conv1d.*from torch.ao.nn.quantized"
+    ):
         to_linear(quantized)
-    with pytest.raises(Refused, match="type = Linear; fits: nn.Linear .from torch.ao.nn.quantized"):
+    with pytest.raises(
+        Refused, match=r"type = Linear; fits: nn.Linear .from torch.ao.nn.quantized"
+    ):
         to_conv(torch.ao.nn.quantized.Linear(3, 5))
 
 
@@ -195,7 +199,7 @@ class Doubled(nn.Linear):
 def test_linears_are_read_alike():
     with pytest.raises(Refused, match=r"Doubled: forward = test_reading\.Doubled\.forward"):
         to_conv(Doubled(3, 5))
-    with pytest.raises(Refused, match="Conv2d: type = Conv2d; fits: nn.Linear"):
+    with pytest.raises(Refused, match=r"Conv2d: type = Conv2d; fits: nn.Linear"):
         to_conv(layer())
     with pytest.raises(Refused, match="run a lazy layer once first"):
         to_conv(nn.LazyLinear(5))
@@ -228,7 +232,7 @@ def test_forms_with_hooks_have_no_way_back(make):
 def test_forms_whose_child_was_replaced_have_no_way_back():
     form = to_linear(layer())
     form.linear = nn.Sequential(form.linear)
-    with pytest.raises(Refused, match="Sequential: type = Sequential; fits: nn.Linear"):
+    with pytest.raises(Refused, match=r"Sequential: type = Sequential; fits: nn.Linear"):
         form.to_conv()
     form = to_conv(nn.Linear(3, 5))
     form.conv.register_forward_hook(a_hook)

@@ -64,11 +64,11 @@ class SlidingForm(LinearForm):
         image = sliding.pad(image, g.padding, g.padding_mode)
         windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
         permuted = self.order != tuple(range(g.ndim + 1))
-        return sliding.channels_first(self._layers(windows), x, g.ndim, permuted)
+        return sliding.as_image(self._layers(windows), x, windows, g.ndim, permuted)
 
     def _layers(
-        self, windows: Shaped[Tensor, "*n_out groups columns"]
-    ) -> Shaped[Tensor, "*n_out o"]:
+        self, windows: Shaped[Tensor, "*n groups *columns_out"]
+    ) -> Shaped[Tensor, "*n o positions"]:
         raise NotImplementedError
 
     def _conv(self, rows: Tensor, bias: nn.Parameter | None) -> Conv:
@@ -97,8 +97,9 @@ class SlidingLinear(SlidingForm):
         self.linear = linear
 
     def _layers(self, windows: Tensor) -> Tensor:
-        y: Tensor = self.linear(windows.flatten(-2))
-        return y
+        ndim = self.geometry.ndim
+        y: Tensor = self.linear(sliding.as_rows(windows, ndim))
+        return y.movedim(-1, -1 - ndim).flatten(-ndim)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the Linear's current weights."""
@@ -136,8 +137,9 @@ class BatchedLinear(SlidingForm):
         self.register_parameter("bias", bias)
 
     def _layers(self, windows: Tensor) -> Tensor:
-        y: Tensor = torch.einsum("...gk,gok->...go", windows, self.weight).flatten(-2)
-        return y if self.bias is None else y + self.bias
+        columns = sliding.as_columns(windows, self.geometry.ndim)
+        y = torch.matmul(self.weight, columns).flatten(-3, -2)
+        return y if self.bias is None else y + self.bias[:, None]
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""

@@ -1,8 +1,12 @@
-"""One way to run every form that slides: pad, cut windows, apply the layer, channels to the front.
+"""One way to run every form that slides: pad, cut windows, lay them out, and shape the outputs.
 
-Pointwise, patchify, full-size and overlapping windows differ only in how windows lie; in memory
-nothing is copied until the windows are flattened, and not even then where a view can do it
-(channels_last images under a pointwise form, one window as large as the image).
+Pointwise, patchify, full-size and overlapping windows differ only in how windows lie; nothing is
+copied until they are laid out, and not even then where a view will do. There are two layouts:
+
+- as rows, (…, *out, columns), which an nn.Linear wants: a view for channels_last images under a
+  pointwise form, and for one window as large as the image;
+- as columns, (…, groups, columns, positions), which a matrix times them wants: a view for
+  contiguous images under a pointwise form.
 
 The steps are functions, so that torch.fx records each as one node.
 """
@@ -16,7 +20,7 @@ from torch.nn import functional
 
 from convlin.errors import GeometryError, Refusal
 
-__all__ = ["channels_first", "cut_windows", "pad", "require_map"]
+__all__ = ["as_columns", "as_image", "as_rows", "cut_windows", "pad", "require_map"]
 
 
 @fx.wrap
@@ -44,37 +48,61 @@ def pad(x: Tensor, padding: tuple[tuple[int, int], ...], mode: str) -> Tensor:
 
 @fx.wrap
 def cut_windows(
-    x: Shaped[Tensor, "*batch c *size"],
+    x: Shaped[Tensor, "*n c *size"],
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     groups: int,
     order: tuple[int, ...],
-) -> Shaped[Tensor, "*batch *out groups columns"]:
-    """Return each output's window, flattened over (c/groups, *kernel) in `order`."""
+) -> Shaped[Tensor, "*n groups *columns_out"]:
+    """Return a view (…, groups, *columns, *out): the axes (c/groups, *kernel) in `order`."""
     ndim = len(kernel)
     for axis, (taps, step, spacing) in enumerate(zip(kernel, stride, dilation, strict=True)):
         x = x.unfold(axis - ndim - axis, spacing * (taps - 1) + 1, step)[..., ::spacing]
     x = torch.unflatten(x, -2 * ndim - 1, (groups, -1))
-    # Axes are now (*batch, groups, c/groups, *out, *kernel), counted from the end.
+    # Axes are now (…, groups, c/groups, *out, *kernel), counted from the end.
     channel = -2 * ndim - 1
     columns = [channel if axis == 0 else axis - 1 - ndim for axis in order]
-    outputs = list(range(-2 * ndim, -ndim))
-    front = list(range(x.ndim - 2 * ndim - 2))
-    windows = x.permute(*front, *outputs, channel - 1, *columns)
-    # Flattening or the Linear would make them contiguous, but a tracer would have to know when.
-    return windows.contiguous().flatten(-ndim - 1)
+    front = list(range(x.ndim - 2 * ndim - 1))
+    return x.permute(*front, *columns, *range(-2 * ndim, -ndim))
+
+
+# In both layouts, contiguous() comes before flatten(), which would copy all the same: a tracer
+# would have to know in advance which axes merge.
 
 
 @fx.wrap
-def channels_first(
-    y: Shaped[Tensor, "*batch *out c"], x: Tensor, ndim: int, channels_last: bool
-) -> Shaped[Tensor, "*batch c *out"]:
+def as_rows(
+    windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
+) -> Shaped[Tensor, "*n_out columns"]:
+    """Return each output's window as one row, group after group."""
+    outputs = range(-ndim, 0)
+    front = range(windows.ndim - 2 * ndim - 2)
+    columns = range(-2 * ndim - 2, -ndim)
+    return windows.permute(*front, *outputs, *columns).contiguous().flatten(-ndim - 2)
+
+
+@fx.wrap
+def as_columns(
+    windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
+) -> Shaped[Tensor, "*n groups columns positions"]:
+    """Return each output's window as one column, for each group."""
+    return windows.contiguous().flatten(-ndim).flatten(-ndim - 2, -2)
+
+
+@fx.wrap
+def as_image(
+    y: Shaped[Tensor, "*n o positions"],
+    x: Shaped[Tensor, "*n c *size"],
+    windows: Shaped[Tensor, "*n groups *columns_out"],
+    ndim: int,
+    channels_last: bool,
+) -> Shaped[Tensor, "*n o *out"]:
     """Return the outputs as an image, in the memory format a convolution of `x` has.
 
     That is channels_last iff the image or the kernel (`channels_last`) is.
     """
-    y = y.movedim(-1, -1 - ndim)
+    y = y.reshape(*y.shape[:-1], *windows.shape[-ndim:])
     last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
     if last is not None and x.ndim == ndim + 2:
         image_last = x.is_contiguous(memory_format=last) and not x.is_contiguous()

@@ -50,7 +50,7 @@ def concatenation(call: Call, tensors: Sequence[Any], dim: int = 0) -> Place:
     first = places[0]
     axis = dim % (len(first.shape) + 1) - 1
     if any(place.roles is None or place.roles != first.roles for place in places):
-        raise call.refused("tensors", [place.shape for place in places], "maps whose axes lie alike",
+        raise call.refused("tensors", [place.shape for place in places], "maps that lie alike",
                            "flattened maps side by side are no map")  # fmt: skip
     assert first.roles is not None
     if axis < 0 or first.roles[axis] != 0:

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,7 +26,6 @@ from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
-from convlin.proof import Verdict
 
 
 @layer(nn.Linear)
@@ -72,13 +70,12 @@ def _partial(place: Place) -> bool:
 
 
 def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
-    """Return the 1×1 convolution of every cell, in the form the user wants."""
+    """Return the 1×1 convolution of every cell."""
     with call.resited():
         conv: Any = to_conv(linear, ndim=call.ndim).conv
     _tie(call, linear, conv)
-    head = conv if call.walk.head == "conv" else to_linear(conv)
-    form = "" if head is conv else ", run as Linear on every cell"
-    call.exchanged(_text(linear, conv, form), proofs.of_cell(linear, conv, call.ndim))
+    head, form = _form(call, conv)
+    call.exchanged(_text(linear, conv, form), proofs.of_cell(linear, head, call.ndim))
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, source=call.node)
 
@@ -91,12 +88,12 @@ def _full_size(call: Call, place: Place, linear: nn.Linear) -> Place:
     conv.dilation = place.step
     _tie(call, linear, conv)
     note = ", weights copied: the order is none of axes" if copied else ""
-    return _headed(call, place, linear, conv, note, proofs.of_map(call, place, linear, conv))
+    return _headed(call, place, linear, conv, note)
 
 
 def _folded(call: Call, place: Place, linear: nn.Linear) -> Place:
     """Return the convolution on the unpooled map, the pool folded into its kernel."""
-    assert place.unpooled is not None and place.pool is not None
+    assert place.unpooled is not None
     with call.resited():
         behind: Any = to_conv(linear, place.map_shape, order=place.elements, copy=True).conv
     size = tuple(axis.size for axis in place.unpooled)
@@ -106,24 +103,28 @@ def _folded(call: Call, place: Place, linear: nn.Linear) -> Place:
         weight=alias(behind.weight, lambda kernel: folded_pool.fold(kernel, size)),
         bias=linear.bias,
     ).train(linear.training)  # fmt: skip
-    note = f", the pool to {place.size} folded in (copied)"
-    prove = proofs.of_map(call, place, linear, conv)
-    return _headed(call, place, linear, conv, note, prove)
+    return _headed(call, place, linear, conv, f", the pool to {place.size} folded in (copied)")
 
 
-def _headed(
-    call: Call, place: Place, linear: nn.Linear, conv: Any, note: str, prove: Callable[[], Verdict]
-) -> Place:
-    """Write the full-size convolution, in the form the user wants."""
-    head = conv if call.walk.head == "conv" else to_linear(conv, exchange="windows")
-    form = "" if head is conv else ", run as windows × Linear"
-    call.exchanged(_text(linear, conv, note + form), prove)
-    unpooled = place.unpooled or place.axes
-    pooled_broken = frozenset(place.culprits)
-    axes = tuple(axis.windowed(axis.size).breaking(pooled_broken) for axis in unpooled)
+def _headed(call: Call, place: Place, linear: nn.Linear, conv: Any, note: str) -> Place:
+    """Write a convolution that reads the whole map."""
+    head, form = _form(call, conv)
+    call.exchanged(_text(linear, conv, note + form), proofs.of_map(call, place, linear, head))
+    culprits = place.culprits
+    axes = tuple(
+        axis.windowed(axis.size).breaking(culprits) for axis in place.unpooled or place.axes
+    )
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
                        source=call.node, unpooled=None, pool=None)  # fmt: skip
+
+
+def _form(call: Call, conv: Any) -> tuple[nn.Module, str]:
+    """Return the convolution as the user wants it run, and what to say of that."""
+    if call.walk.head == "conv":
+        return conv, ""
+    exchange = "windows" if max(conv.kernel_size) > 1 else "pointwise"
+    return to_linear(conv, exchange=exchange), ", run as a Linear at every cell"
 
 
 def _tie(call: Call, linear: nn.Linear, conv: Any) -> None:

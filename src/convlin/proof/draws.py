@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "chunks", "is_prime", "primes_between"]
+__all__ = ["Draws", "chunks", "in_threads", "is_prime", "parts", "primes_between"]
 
-CHUNK = 1 << 18
+CHUNK = 2**16
 
 
 class Draws:
@@ -39,14 +39,14 @@ class Draws:
     def fill(self, flat: Tensor, largest: int) -> Tensor:
         """Fill a flat float64 CPU tensor uniformly from {-largest, …, largest}; return it."""
         kind: Any = np.int32 if largest < 2**31 - 1 else np.int64
-        parts = [(part, self._stream()) for part in np.array_split(flat.numpy(), _pieces(flat))]
+        jobs = [(part.numpy(), self._stream()) for part in parts(flat)]
 
         def draw(job: tuple[Any, np.random.Generator]) -> None:
             part, stream = job
             for piece in chunks(part):
                 piece[...] = stream.integers(-largest, largest, len(piece), kind, endpoint=True)
 
-        in_threads(draw, parts)
+        in_threads(draw, jobs)
         return flat
 
     def numbers(self, shape: Iterable[int], largest: int) -> Tensor:
@@ -96,9 +96,14 @@ def is_prime(number: int) -> bool:
     )
 
 
-def chunks(flat: Any) -> Iterable[Any]:
+def chunks(flat: Any, size: int = CHUNK) -> Iterable[Any]:
     """Cut a flat array or tensor into pieces that stay in the cache."""
-    return (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
+    return (flat[start : start + size] for start in range(0, len(flat), size))
+
+
+def parts(flat: Tensor) -> list[Tensor]:
+    """Cut a flat tensor into a few parts for threads: as its size says, whatever the machine."""
+    return list(flat.chunk(max(1, min(16, flat.numel() // CHUNK))))
 
 
 def in_threads(work: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
@@ -108,8 +113,3 @@ def in_threads(work: Callable[[Any], Any], jobs: Iterable[Any]) -> list[Any]:
         return [work(jobs[0])]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         return list(pool.map(work, jobs))
-
-
-def _pieces(flat: Tensor) -> int:
-    """Return how many streams fill a tensor: a number that depends on its size alone."""
-    return max(1, min(16, flat.numel() // CHUNK))

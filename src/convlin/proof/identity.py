@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin.errors import Refusal, Refused
+from convlin.proof.algebra import MANTISSA
 from convlin.proof.contract import state
 from convlin.proof.counterexample import Differ, Pair, boil
 from convlin.proof.draws import Draws
@@ -118,7 +119,7 @@ def _left_the_plan(outcomes: tuple[Outcome, Outcome], plan: Plan) -> str:
         return f"it does not run with other weights, in float64 on the CPU ({error})"
     values = outcomes[0].value, outcomes[1].value
     planned = all(
-        v.inputs <= plan.degree and v.coefficient * plan.largest**v.degree < 2 ** (53 + v.degree)
+        v.inputs <= plan.degree and v.coefficient * (plan.largest // 2) ** v.degree < 2**MANTISSA
         for v in values
     )
     return reason(*values, NAMES) or ("" if planned else "it takes other steps in float64")

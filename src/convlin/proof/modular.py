@@ -58,12 +58,13 @@ class Plan:
         largest = min(2 * bound + 1, LARGEST_PRIME)
         if largest < SMALLEST:
             return None
-        span = reduce(Spread.join, (spread(r.source.cpu()) for r in holdings.regions), Spread())
+        powers = [spread(region.source.cpu()) for region in holdings.regions]
+        span = reduce(Spread.join, powers, Spread())
         weights = max(left.weights, right.weights)
         coefficients = max(1, left.coefficient + right.coefficient)
         bits = ceil(log2(coefficients)) + weights * (span.highest - span.lowest)
         plan = cls(largest, max(left.inputs, right.inputs), -span.lowest * weights, bits)
-        return plan if plan.failure < 0.5 else None
+        return plan if span.narrow and plan.failure < 0.5 else None
 
     @property
     def failure(self) -> float:
@@ -98,7 +99,10 @@ class Modular:
     """
 
     def __init__(self, left: Any, right: Any, holdings: Holdings, draws: Draws) -> None:
-        self.holdings = holdings
+        self._regions = [
+            (source := region.source.cpu(), region.target, spread(source))
+            for region in holdings.regions
+        ]
         self.draws = draws
         self.prime = 0
         self.programs = holdings.twin(left), holdings.twin(right)
@@ -107,8 +111,8 @@ class Modular:
     def load(self, prime: int) -> None:
         """Replace the weights by their residues modulo an odd prime."""
         self.prime = prime
-        for region in self.holdings.regions:
-            residues(region.source.cpu(), region.target, prime)
+        for source, target, powers in self._regions:
+            residues(source, target, prime, powers)
         self.watches = [Watch(), Watch()]
         for watch, program in zip(self.watches, self.programs, strict=True):
             mark_weights(watch, program)

@@ -1,14 +1,22 @@
 """Finite floats as fractions m·2^e, and their residues modulo a prime.
 
-An odd prime p does not divide a power of two, so every finite float has a residue
-m·(2^e mod p) mod p; taken balanced, in [-(p-1)/2, (p-1)/2], it is again a small whole number.
-All arithmetic here is on whole numbers below 2⁵³ in float64, hence exact: with |v| < 2⁵⁰ and
-p ≤ 2²⁵, v/p is computed with an error below 1/(2p), and since p is odd no quotient v/p lies
-closer than that to a half, so rounding it finds the right multiple of p.
+An odd prime p divides no power of two, so every finite float has a residue m·(2^e mod p) mod p;
+taken balanced, in [-(p-1)/2, (p-1)/2], it is again a small whole number. In four steps, each
+exact in float64::
+
+    w ← w - p·2^k·round(w/(p·2^k))    for falling k: only changes w by multiples of p
+    w ← w·2^-lowest                   now whole, |w| < 2p; every number was a multiple of 2^lowest
+    w ← w·(2^lowest mod p)            < 2⁵¹ for p ≤ 2²⁵
+    w ← w - p·round(w/p)
+
+The product in the first line is exact because k is at least (bits of |w|) - 52, and the difference
+because it is no larger than w and a multiple of w's last bit. In the last line w/p is computed
+with an error below 1/(2p), and since p is odd no quotient lies closer than that to a half.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlin.proof.draws import CHUNK, chunks, in_threads
+from convlin.proof.draws import chunks, in_threads, parts
 
-__all__ = ["LARGEST_PRIME", "Spread", "balanced", "residues", "spread"]
+__all__ = ["LARGEST_PRIME", "Spread", "residues", "spread"]
 
 LARGEST_PRIME = 2**25
+CHUNK = 2**15
+"""A few temporaries of this many numbers fit a core's own cache."""
 
 
 @dataclass(frozen=True)
@@ -34,108 +44,83 @@ class Spread:
         """Return the spread of both together."""
         return Spread(min(self.lowest, other.lowest), max(self.highest, other.highest))
 
+    @property
+    def narrow(self) -> bool:
+        """Whether residues can be computed: the powers of two on the way are floats."""
+        return self.lowest > -950 and self.highest < 950
 
-def balanced(values: Any, prime: int) -> Any:
-    """Return whole numbers |v| < 2⁵⁰ (float64 array or tensor) modulo an odd prime, balanced.
-
-    >>> balanced(torch.tensor([7.0, -9.0, 12.0], dtype=torch.float64), 5).tolist()
-    [2.0, 1.0, 2.0]
-    """
-    quotient = values * (1 / prime)
-    if isinstance(quotient, Tensor):
-        return values - quotient.round() * prime
-    np.rint(quotient, out=quotient)
-    quotient *= prime
-    return np.subtract(values, quotient, out=quotient)
-
-
-def residues(source: Tensor, target: Tensor, prime: int) -> None:
-    """Write the balanced residues of a flat tensor of finite floats into a flat float64 one."""
-
-    def work(job: tuple[Tensor, Tensor]) -> None:
-        for floats, out in zip(chunks(job[0]), chunks(job[1]), strict=True):
-            out.numpy()[...] = _residues(_numpy(floats), prime)
-
-    pieces = max(1, min(16, source.numel() // CHUNK))
-    in_threads(work, zip(source.chunk(pieces), target.chunk(pieces), strict=True))
+    def shifts(self, prime: int) -> Iterator[int]:
+        """Yield the falling k that take w, step by step, below p·2^lowest."""
+        bits = self.highest
+        while bits - 52 > self.lowest:
+            yield bits - 52
+            bits += prime.bit_length() - 52
+        yield self.lowest
 
 
 def spread(source: Tensor) -> Spread:
-    """Return between which powers of two the numbers of a flat tensor of finite floats lie."""
+    """Return between which powers of two the numbers of a flat tensor of finite floats lie.
+
+    >>> spread(torch.tensor([0.75, -6.0, 0.0]))
+    Spread(lowest=-24, highest=3)
+    """
 
     def work(part: Tensor) -> Spread:
         total = Spread()
-        for floats in chunks(part):
-            layout, bits, exponents = _fields(_numpy(floats))
-            used = exponents[(bits & layout.magnitude) != 0]
-            if len(used):
-                low, high = (max(int(e), 1) - layout.bias for e in (used.min(), used.max()))
-                total = total.join(Spread(low - layout.mantissa, high + 1))
+        for floats in chunks(part, CHUNK):
+            total = total.join(_spread(_numpy(floats)))
         return total
 
     result = Spread()
-    for part in in_threads(work, source.chunk(max(1, min(16, source.numel() // CHUNK)))):
+    for part in in_threads(work, parts(source)):
         result = result.join(part)
     return result
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where sign, exponent and mantissa of an IEEE float lie."""
+def residues(source: Tensor, target: Tensor, prime: int, powers: Spread) -> None:
+    """Write the balanced residues of a flat tensor of finite floats into a flat float64 one.
 
-    integer: Any
-    mantissa: int
-    bias: int
-    exponents: int
+    powers: a narrow spread of the source's numbers.
+    """
+    moduli = [prime * 2.0**k for k in powers.shifts(prime)]
+    factor = pow(2, powers.lowest, prime)
+    factor = factor - prime if factor > prime // 2 else factor
 
-    @property
-    def magnitude(self) -> int:
-        return self.exponents * 2**self.mantissa - 1
+    def work(job: tuple[Tensor, Tensor]) -> None:
+        quotient = np.empty(CHUNK)
+        for floats, out in zip(*(chunks(flat, CHUNK) for flat in job), strict=True):
+            numbers, q = out.numpy(), quotient[: len(out)]
+            numbers[...] = _numpy(floats)
+            for modulus in moduli:
+                _reduce(numbers, modulus, q)
+            numbers *= 2.0**-powers.lowest
+            numbers *= factor
+            _reduce(numbers, prime, q)
+
+    in_threads(work, zip(parts(source), parts(target), strict=True))
 
 
-_LAYOUTS = {
-    np.dtype(np.float32): _Layout(np.int32, 23, 127, 2**8),
-    np.dtype(np.float64): _Layout(np.int64, 52, 1023, 2**11),
-}
+def _reduce(numbers: Any, modulus: float, quotient: Any) -> None:
+    """Subtract the nearest multiple of the modulus from each number, in place."""
+    np.multiply(numbers, 1 / modulus, out=quotient)
+    np.rint(quotient, out=quotient)
+    np.multiply(quotient, modulus, out=quotient)
+    np.subtract(numbers, quotient, out=numbers)
+
+
+def _spread(floats: Any) -> Spread:
+    """Read the exponents of IEEE floats; zeros have none."""
+    integer, mantissa, bias = (
+        (np.int32, 23, 127) if floats.dtype == np.float32 else (np.int64, 52, 1023)
+    )
+    magnitudes = floats.view(integer) & np.iinfo(integer).max
+    used = magnitudes[magnitudes != 0] >> mantissa
+    if not len(used):
+        return Spread()
+    low, high = (max(int(field), 1) - bias for field in (used.min(), used.max()))
+    return Spread(min(0, low - mantissa), max(0, high + 1))
 
 
 def _numpy(floats: Tensor) -> Any:
     """Return floats as a numpy array, 16-bit ones widened (numpy knows no bfloat16)."""
-    floats = floats if floats.dtype == torch.float64 else floats.float()
-    return floats.numpy()
-
-
-def _fields(floats: Any) -> tuple[_Layout, Any, Any]:
-    layout = _LAYOUTS[floats.dtype]
-    bits = floats.view(layout.integer)
-    return layout, bits, (bits >> layout.mantissa) & (layout.exponents - 1)
-
-
-def _residues(floats: Any, prime: int) -> Any:
-    layout, bits, exponents = _fields(floats)
-    powers = _powers(layout, prime)[exponents]
-    mantissas = bits & (2**layout.mantissa - 1)
-    mantissas |= (exponents != 0).astype(layout.integer) << layout.mantissa
-    if layout.mantissa > 23:  # two limbs of 26 and 27 bits
-        high = (mantissas >> 27).astype(np.float64) * _balanced_int(2**27, prime)
-        small = balanced(balanced(high, prime) + (mantissas & (2**27 - 1)), prime)
-    else:
-        small = mantissas.astype(np.float64)
-    small *= powers
-    result = balanced(small, prime)
-    return np.negative(result, out=result, where=bits < 0)
-
-
-def _powers(layout: _Layout, prime: int) -> Any:
-    """Return 2^e mod p, balanced, for every exponent field."""
-    shift = layout.bias + layout.mantissa
-    power, table = pow(2, 1 - shift, prime), []
-    for _ in range(layout.exponents - 1):
-        table.append(_balanced_int(power, prime))
-        power = power * 2 % prime
-    return np.array([table[0], *table], dtype=np.float64)
-
-
-def _balanced_int(number: int, prime: int) -> int:
-    rest = number % prime
-    return rest - prime if rest > prime // 2 else rest
+    return (floats if floats.dtype == torch.float64 else floats.float()).numpy()

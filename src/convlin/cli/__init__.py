@@ -1,0 +1,14 @@
+"""The command line: parse, call, print. Nothing here imports torch before a command needs it.
+
+| file | idea |
+|---|---|
+| `app.py` | the commands together; errors in one line |
+| `demo.py`, `inspect.py`, `convert.py`, `prove.py` | a command each |
+| `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
+| `report.py` | the exchange table, as narrow as a terminal |
+| `terminal.py` | where printing goes, and progress |
+"""
+
+from convlin.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -38,11 +38,17 @@ class DigitClassifier(nn.Module):
         self.activation = nn.ReLU()
         self.output = nn.Linear(48, NOTHING + 1)
 
+    @property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """All layers, in order."""
+        return (*self.features, self.flatten, self.hidden, self.activation, self.output)
+
     def forward(self, window: Float[Tensor, "n 1 32 32"]) -> Float[Tensor, "n 11"]:
         """Return the eleven class scores (logits) of grey windows, 0 = black and 1 = white."""
-        vector = self.flatten(self.features(window))
-        scores: Tensor = self.output(self.activation(self.hidden(vector)))
-        return scores
+        values = window
+        for layer in self.layers:
+            values = layer(values)
+        return values
 
 
 def digit_classifier() -> DigitClassifier:

@@ -15,7 +15,7 @@ from convlin.demo.classifier import NOTHING
 from convlin.demo.sheet import Digit
 from convlin.geometry import ReceptiveField
 
-__all__ = ["Detection", "Score", "digit_heat", "find_digits", "score"]
+__all__ = ["Detection", "Score", "digit_odds", "find_digits", "score"]
 
 REACH = 3  # cells, to either side, among which a peak is the highest
 TOLERANCE = 8.0  # pixels between a detection and the digit it may count for
@@ -49,9 +49,9 @@ class Score:
         return len(self.matches) / true if true else 1.0
 
 
-def digit_heat(scores: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
-    """Return, per cell, the probability that some digit stands in the middle of its window."""
-    return 1 - scores.softmax(0)[NOTHING]
+def digit_odds(scores: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
+    """Return, per cell, the log-odds that some digit stands in the middle of its window."""
+    return scores[:NOTHING].logsumexp(0) - scores[NOTHING]
 
 
 def find_digits(
@@ -75,7 +75,7 @@ def find_digits(
     highest = nn.functional.max_pool2d(lead[None], span, stride=1, padding=REACH)[0]
     peaks = torch.nonzero((lead == highest) & (lead > 0)).tolist()
     probabilities = scores.softmax(0)
-    heat = digit_heat(scores)
+    heat = digit_odds(scores).sigmoid()
     found: list[Detection] = []
     for i, j in sorted(peaks, key=lambda cell: -float(lead[tuple(cell)])):
         digit = int(digits[i, j])

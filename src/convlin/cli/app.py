@@ -1,0 +1,107 @@
+"""The application: its commands, and how errors become one line and an exit code.
+
+Exit codes: 0 for what the command promises, 1 where the answer is no (not proved, no network of
+that kind), 2 for bad input.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from convlin import __version__
+from convlin.cli.convert import convert
+from convlin.cli.demo import demo
+from convlin.cli.inspect import inspect
+from convlin.cli.prove import prove
+from convlin.errors import ConvlinError, GeometryError, Refused
+
+__all__ = ["app", "main"]
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands whose errors are lines on stderr, not tracebacks."""
+
+    debug = False
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run, and say what was wrong in one line; refusals are a line each."""
+        run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args)
+        if not standalone_mode:
+            return run(**extra)
+        try:
+            code = run(**extra)
+        except typer.Abort:
+            sys.exit(_say("aborted", 130))
+        except ConvlinError as error:
+            if self.debug:
+                raise
+            refused = isinstance(error, Refused) and not isinstance(error, GeometryError)
+            sys.exit(_say(str(error), 1 if refused else 2))
+        except Exception as error:
+            # Typer's errors of usage: those of click, or of its own copy of click since 0.20.
+            if self.debug or not hasattr(error, "format_message"):
+                raise
+            sys.exit(_say(f"{' '.join(error.format_message().split())} (see --help)", 2))
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, inspect, convert, prove):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def convlin(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error as well.")
+    ] = False,
+) -> None:
+    """Turn convolutions into fully connected layers and back, exactly, with proof.
+
+    MODEL is an import path **package.module:factory**, called without arguments: your own
+    code runs, and the working directory is searched first.
+    """
+    assert isinstance(context.command, OneLineErrors)
+    context.command.debug = debug
+    if version:
+        typer.echo(f"convlin {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # terminals that know no ⇒
+    app()
+
+
+def _say(text: str, code: int) -> int:
+    for line in text.splitlines():
+        typer.secho(f"convlin: {line}", err=True, fg=typer.colors.RED)
+    return code

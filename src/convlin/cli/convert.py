@@ -1,0 +1,144 @@
+"""`convlin convert`: a classifier as an exported program for images of any size."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.markup import escape
+
+from convlin.cli.models import open_classifier
+from convlin.cli.report import as_json, print_report
+from convlin.cli.shapes import parse_shape
+from convlin.cli.terminal import output, progress
+from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    from convlin import FullyConvolutional
+
+__all__ = ["convert"]
+
+
+def convert(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
+    ],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The .pt2 file to write.")],
+    window: Annotated[
+        str, typer.Option(help="Input shape the model classifies: channels,height,width.")
+    ] = "3,224,224",
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict: safetensors, or what torch.save wrote.")
+    ] = None,
+    allow_inexact: Annotated[
+        bool, typer.Option(help="Convert also where padding and the like break the equality.")
+    ] = False,
+    head: Annotated[
+        Literal["conv", "linear"],
+        typer.Option(help="The first Linear as a convolution, or as windows through a Linear."),
+    ] = "conv",
+    proofs: Annotated[bool, typer.Option(help="Prove every exchange.")] = True,
+    force: Annotated[bool, typer.Option(help="Overwrite the output file.")] = False,
+    trust: Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Write MODEL as a .pt2 that takes any batch of images as large as the window or larger.
+
+    The written file is loaded again and compared before it gets its name. Exit code 1 if the
+    model is refused; every layer that stands against it is named.
+    """
+    shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
+    _check_output(out, force)
+    classifier = open_classifier(model, weights, trust, json)
+
+    from convlin import fully_convolutional
+
+    with progress() as steps:
+        network = fully_convolutional(
+            classifier, shape, allow_inexact=allow_inexact, head=head, proofs=proofs, progress=steps
+        )
+    difference, tried = _write(network, out, model)
+    if json:
+        found = {"output": str(out), "difference": difference, "compared_on": tried}
+        print(jsonlib.dumps(found | as_json(network.report), indent=2))
+        return
+    console = output()
+    print_report(console, network.report)
+    axes = zip("DHW"[-len(shape[1:]) :], shape[1:], strict=True)
+    least = ", ".join(f"{name} ≥ {size}" for name, size in axes)
+    megabytes = out.stat().st_size / 1e6
+    console.print(
+        f"\n[bold green]wrote {escape(str(out))}[/], {megabytes:.1f} MB; loaded again and compared "
+        f"on {'×'.join(str(n) for n in tried)}: largest difference {difference:.2g}"
+    )
+    console.print("load it with", style="dim")
+    console.print(
+        f'    network = torch.export.load("{escape(str(out))}").module()\n'
+        f"    scores = network(images)  # (N, {shape[0]}, {least})"
+    )
+
+
+def _check_output(out: Path, force: bool) -> None:
+    """Refuse before the work what could not be written after it."""
+    if out.suffix != ".pt2":
+        raise InputError(f"{out}: an exported program ends in .pt2")
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder")
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists; overwrite it with --force")
+    if not out.parent.is_dir():
+        raise InputError(f"{out}: no such folder: {out.parent}")
+    if not os.access(out.parent, os.W_OK):
+        raise InputError(f"{out}: cannot be written: no permission for {out.parent}")
+
+
+def _write(network: FullyConvolutional, out: Path, model: str) -> tuple[float, tuple[int, ...]]:
+    """Export, save under another name, load, compare, rename; return the largest difference."""
+    import torch
+
+    from convlin.backends.pytorch.fully_convolutional.export import export
+
+    try:
+        program = export(network)
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{model}: torch.export cannot export it: {first}") from error
+    partial = out.with_name(f".{out.stem}.partial.pt2")
+    try:
+        torch.export.save(program, partial)
+        compared = _compare(network, partial)
+        partial.replace(out)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{out}: cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return compared
+
+
+def _compare(network: FullyConvolutional, file: Path) -> tuple[float, tuple[int, ...]]:
+    """Run the written program at an odd size and a batch it was not exported at."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    from convlin.backends.pytorch.archive import load_archive
+    from convlin.proof.rounding import beyond_rounding
+
+    channels, *window = network.window
+    sizes = [
+        n + (i + 1) * s + 1 for i, (n, s) in enumerate(zip(window, network.stride, strict=True))
+    ]
+    like = next(network.parameters(), torch.empty(0))
+    images = torch.randn(3, channels, *sizes, generator=torch.Generator().manual_seed(0))
+    images = images.to(like)
+    with torch.no_grad():
+        mine = pytree.tree_leaves(network(images))
+        theirs = pytree.tree_leaves(load_archive(file)(images))
+    largest = 0.0
+    for a, b in zip(mine, theirs, strict=True):
+        if beyond_rounding(a, b, a.dtype).any():
+            raise InputError(f"{file}: the written program differs from the network: not kept")
+        largest = max(largest, float((a - b).abs().max()))
+    return largest, tuple(images.shape)

@@ -1,0 +1,158 @@
+"""`convlin demo`: the main job, on a sheet of digits or on a picture of the user's."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from convlin.cli.images import read_image
+from convlin.cli.report import as_json, print_report
+from convlin.cli.shapes import parse_size
+from convlin.cli.terminal import output, progress
+
+if TYPE_CHECKING:
+    from convlin import FullyConvolutional
+    from convlin.demo.reading import Reading
+    from convlin.demo.sheet import Sheet
+    from convlin.demo.sliding import Difference, Race
+
+__all__ = ["demo"]
+
+
+def demo(
+    size: Annotated[str, typer.Option(help="Pixels of the sheet, WIDTHxHEIGHT.")] = "1024x1024",
+    seed: Annotated[int, typer.Option(help="Which sheet.", min=0)] = 0,
+    image: Annotated[
+        Path | None, typer.Option(help="A picture of your own: dark digits, some 24 pixels high.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("out/demo.png"),
+    rounds: Annotated[int, typer.Option(help="Rounds of the race.", min=1)] = 5,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read a large sheet of handwritten digits in one pass of a small trained classifier.
+
+    The classifier knows windows of 32x32 pixels. It is made fully convolutional, the exchange
+    is proved, and the result is compared with sliding the classifier over the sheet: the same
+    scores, and how many times faster.
+    """
+    console = output(json)
+    sheet_size = parse_size(size, "--size")
+    own = None if image is None else read_image(image, 1, (32, 32))[0]
+
+    import torch
+
+    from convlin import fully_convolutional
+    from convlin.demo.classifier import WINDOW, digit_classifier, training_record
+    from convlin.demo.picture import check, draw, write
+    from convlin.demo.reading import read
+    from convlin.demo.sheet import Sheet, compose, held_out_digits
+    from convlin.demo.sliding import largest_difference, race
+
+    check(out)
+    sheet = (
+        Sheet(own, ()) if own is not None else compose(*held_out_digits(), sheet_size, seed=seed)
+    )
+    with progress() as steps:
+        classifier = digit_classifier()
+        images = torch.from_numpy(sheet.image)[None, None]
+        network = fully_convolutional(classifier, WINDOW, images, progress=steps)
+        _print_classifier(console, training_record())
+        print_report(console, network.report)
+        reading = read(network, sheet.image, None if own is not None else sheet.digits)
+        _print_reading(console, reading, sheet)
+        difference = largest_difference(classifier, network, sheet.image)
+        _print_difference(console, difference)
+        result = race(classifier, network, sheet.image, rounds=rounds, progress=steps)
+        _print_race(console, result)
+    write(draw(reading, *_captions(reading, result)), out)
+    console.print(f"\nwrote [bold]{escape(str(out))}[/]")
+    if json:
+        print(jsonlib.dumps(_as_json(network, reading, difference, result, out), indent=2))
+
+
+def _print_classifier(console: Console, record: dict[str, str]) -> None:
+    accuracy, count = float(record["held_out_accuracy"]), record["held_out"]
+    console.rule("[bold]a digit classifier, made fully convolutional[/]", align="left")
+    console.print(
+        f"trained on windows of 32×32 pixels; {accuracy:.1%} right on {count} held-out digits\n"
+    )
+
+
+def _print_reading(console: Console, reading: Reading, sheet: Sheet) -> None:
+    height, width = sheet.image.shape
+    console.print()
+    console.rule(f"[bold]a sheet of {width}×{height} pixels, read in one pass[/]", align="left")
+    found, result = len(reading.detections), reading.result
+    if result is None:
+        console.print(f"{found} digits found")
+        return
+    console.print(
+        f"{found} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
+        f"{len(result.false)} wrong, {len(result.missed)} missed"
+    )
+    console.print(
+        f"precision [bold]{result.precision:.1%}[/], recall [bold]{result.recall:.1%}[/] "
+        "(same digit, at most 8 pixels away)"
+    )
+
+
+def _print_difference(console: Console, difference: Difference) -> None:
+    console.print()
+    console.rule("[bold]against sliding the classifier[/]", align="left")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("precision", "largest difference", "rounding bound there", "largest score"):
+        table.add_column(name, justify="right" if name != "precision" else "left")
+    for row in difference.rows:
+        colour = "green" if row.within else "red"
+        table.add_row(
+            row.dtype, f"[{colour}]{row.largest:.1e}[/]", f"{row.bound:.1e}", f"{row.scale:.1f}"
+        )
+    console.print(f"scores of {difference.windows:,} windows, drawn at random")
+    console.print(table)
+
+
+def _print_race(console: Console, result: Race) -> None:
+    low, high = result.ratios[0], result.ratios[-1]
+    part = "all" if result.timed == result.windows else f"{result.timed:,} of them timed, scaled up"
+    console.print(
+        f"\nevery one of {result.windows:,} windows, median of {len(result.dense)} rounds by turns:"
+    )
+    console.print(f"  sliding, batches of 64  {result.seconds_sliding:7.2f} s  ({part})")
+    console.print(f"  dense, one pass         {result.seconds_dense:7.2f} s")
+    console.print(
+        f"  [bold green]{result.ratio:.0f} times faster[/] (between {low:.0f} and {high:.0f})"
+    )
+
+
+def _captions(reading: Reading, result: Race) -> tuple[str, str]:
+    """Return the picture's title and the line below."""
+    seconds = f"{result.windows:,} windows in {result.seconds_dense:.2f} s"
+    speed = f"{seconds}, {result.ratio:.0f} times faster than sliding the classifier"
+    if reading.result is None:
+        return f"{len(reading.detections)} digits read in one pass", speed
+    quality = f"precision {reading.result.precision:.1%}, recall {reading.result.recall:.1%}"
+    return f"{len(reading.result.matches)} of {len(reading.truth or ())} digits read in one pass", (
+        f"{quality}; {speed}"
+    )
+
+
+def _as_json(
+    network: FullyConvolutional, reading: Reading, difference: Difference, result: Race, out: Path
+) -> dict[str, Any]:
+    score = reading.result
+    return {
+        "report": as_json(network.report),
+        "digits": [vars(found) for found in reading.detections],
+        "precision": score and score.precision,
+        "recall": score and score.recall,
+        "difference": [vars(row) for row in difference.rows],
+        "race": {"windows": result.windows, "timed": result.timed, "dense": result.dense,
+                 "sliding": result.sliding, "ratio": result.ratio},
+        "picture": str(out),
+    }  # fmt: skip

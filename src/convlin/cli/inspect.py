@@ -1,0 +1,75 @@
+"""`convlin inspect`: what would become of a model, layer by layer, without writing anything."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convlin.cli.images import read_image
+from convlin.cli.models import open_classifier
+from convlin.cli.report import as_json, print_report
+from convlin.cli.shapes import parse_shape
+from convlin.cli.terminal import output, progress
+from convlin.errors import InputError
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
+    ],
+    window: Annotated[
+        str, typer.Option(help="Input shape the model classifies: channels,height,width.")
+    ] = "3,224,224",
+    weights: Annotated[
+        Path | None, typer.Option(help="State dict: safetensors, or what torch.save wrote.")
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(help="Picture on whose windows to measure how far off the result is."),
+    ] = None,
+    proofs: Annotated[bool, typer.Option(help="Prove every exchange.")] = True,
+    trust: Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what becomes of MODEL, and whether its output equals a sliding window.
+
+    Every layer that breaks the equality is named, with the reason. Pictures enter as values from
+    0 to 1. Exit code 1 if no network for larger images can be had at all.
+    """
+    shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
+    pictures = [read_image(path, shape[0], _plane(shape)) for path in image or ()]
+    classifier = open_classifier(model, weights, trust, json)
+
+    import torch
+
+    from convlin import fully_convolutional
+
+    with progress() as steps:
+        network = fully_convolutional(
+            classifier,
+            shape,
+            [torch.from_numpy(picture) for picture in pictures] or None,
+            allow_inexact=True,
+            proofs=proofs,
+            progress=steps,
+        )
+    if json:
+        extra = {"model": model, "window": shape, "stride": network.stride}
+        print(jsonlib.dumps(extra | as_json(network.report), indent=2))
+        return
+    console = output()
+    print_report(console, network.report)
+    steps_of = "×".join(str(step) for step in network.stride)
+    console.print(f"a window every {steps_of} pixels")
+
+
+def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the window's height and width; a picture serves no other kind."""
+    if len(shape) != 3:
+        raise InputError("--image: pictures serve windows channels,height,width only")
+    return shape[1], shape[2]

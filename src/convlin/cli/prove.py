@@ -1,0 +1,51 @@
+"""`convlin prove`: are two layers the same map?"""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from convlin.cli.models import open_model
+from convlin.cli.report import verdict_json
+from convlin.cli.shapes import parse_shape
+from convlin.cli.terminal import output
+
+__all__ = ["prove"]
+
+
+def prove(
+    a: Annotated[str, typer.Argument(metavar="A", help="Import path, or a .pt2 file.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Import path, or a .pt2 file.")],
+    input_shape: Annotated[
+        str, typer.Option(help="What both take, without a batch: channels,height,width.")
+    ],
+    weights_a: Annotated[Path | None, typer.Option(help="State dict for A.")] = None,
+    weights_b: Annotated[Path | None, typer.Option(help="State dict for B.")] = None,
+    trust: Annotated[
+        bool, typer.Option(help="Open files that can run code when they are loaded.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Prove that A and B give the same output for every input, or show where they do not.
+
+    Exit code 0: proved. 1: refuted by a counterexample, or only measured, since A or B is not
+    one linear layer; the verdict says which. 2: bad input.
+    """
+    shape = parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,32,32")
+    left = open_model(a, weights_a, trust, json)
+    right = open_model(b, weights_b, trust, json)
+
+    import convlin
+
+    verdict = convlin.prove(left, right, shape)
+    if json:
+        print(
+            jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict_json(verdict), indent=2)
+        )
+    else:
+        output().print(verdict)
+    if not verdict:
+        raise typer.Exit(1)

@@ -23,7 +23,8 @@ class Place:
 
     `unpooled` holds the axes of the map in front of an adaptive average pool that no pool with
     one kernel size can replace: the new graph has not pooled yet, and the next Linear must.
-    `base` is the node whose memory the model's value may share.
+    `tensor` is one object for all names of one and the same tensor of the model; another one with
+    the same `base` may be a view of it, or a copy.
     """
 
     node: fx.Node
@@ -35,6 +36,7 @@ class Place:
     numbers: Tensor | None = field(default=None, compare=False)
     unpooled: tuple[Axis, ...] | None = None
     pool: fx.Node | None = None
+    tensor: object = field(default_factory=object, compare=False)
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -95,8 +97,12 @@ class Place:
         return frozenset().union(*(axis.culprits for axis in self.axes))
 
     def moved(self, node: fx.Node, **changes: Any) -> Place:
-        """Return the place at another node of the new graph, in memory of its own."""
-        return replace(self, node=node, **{"base": node, **changes})
+        """Return the place of a new tensor, at another node of the new graph."""
+        return replace(self, node=node, **{"base": node, "tensor": object(), **changes})
+
+    def seen(self, **changes: Any) -> Place:
+        """Return the place of what may be a view of this tensor, at the same node or part of it."""
+        return replace(self, **{"tensor": object(), **changes})
 
 
 @dataclass(frozen=True)

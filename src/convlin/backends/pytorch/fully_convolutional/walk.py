@@ -278,7 +278,7 @@ class Call:
         """Return the map (N, C, *size) that this layer made of another one."""
         return place.moved(
             node, axes=axes, channels=channels or place.channels, source=self.node, numbers=None,
-            roles=tuple(range(self.ndim + 1)),
+            roles=tuple(range(self.ndim + 1)), base=place.base if node is place.node else node,
         )  # fmt: skip
 
     @contextmanager

@@ -21,7 +21,8 @@ from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function
 from convlin.backends.pytorch.fully_convolutional.rules.pointwise import (
     elementwise,
-    refuse_seen_elsewhere,
+    overwrite,
+    require_private,
 )
 from convlin.backends.pytorch.fully_convolutional.walk import Call
 
@@ -128,27 +129,21 @@ def _two(call: Call, a: Place, b: Place, in_place: bool) -> Place:
     if not alike:
         raise call.refused("operands", (a.shape, b.shape), "maps whose axes lie alike",
                            f"of maps {a.map_shape} and {b.map_shape}")  # fmt: skip
-    for place, other in ((a, b), (b, a)):
-        if place.size != other.size and not place.is_whole and not other.is_whole:
-            raise call.refused(
-                "operands", (a.size, b.size), "equal numbers of cells", _ONE_MEETS_MANY
-            )
+    if a.size != b.size and not a.is_whole and not b.is_whole:
+        raise call.refused("operands", (a.size, b.size), "equal numbers of cells", _ONE_MEETS_MANY)
     if in_place:
-        refuse_seen_elsewhere(call, a)
+        require_private(call, a)
     places = aligned(call, [a, b])
-    if in_place and places[0].node is not a.node and call.walk.later_users(
-        call.node.all_input_nodes[0], call.node
-    ):  # fmt: skip
-        raise call.refused("inplace", True, "False", "the grid is cut first")
     operands = dict(zip(call.node.all_input_nodes, [place.node for place in places], strict=False))
     node = call.keep(operands)
     base = max(places, key=lambda place: not place.is_whole)
     result = base.moved(
         node, axes=_mixed_axes(places), channels=max(a.channels, b.channels), roles=roles,
-        base=a.base if in_place else node, source=a.source if roles is None else call.node,
+        source=a.source if roles is None else call.node,
     )  # fmt: skip
     if in_place:
-        call.walk.values[call.node.all_input_nodes[0]] = result
+        result = replace(result, base=a.base, tensor=a.tensor)
+        overwrite(call, a, result)
     return result
 
 
@@ -157,7 +152,7 @@ def _weighted(call: Call, place: Place, constant: Constant, in_place: bool) -> P
     if math.prod(constant.shape) == 1:
         return elementwise(call, place, in_place)
     if in_place:
-        refuse_seen_elsewhere(call, place)
+        require_private(call, place)
     rank = len(place.shape) + 1
     sizes = (1,) * (rank - len(constant.shape)) + constant.shape
     axis = layout.axis_of_channels(place.roles)
@@ -166,7 +161,7 @@ def _weighted(call: Call, place: Place, constant: Constant, in_place: bool) -> P
             "weights",
             constant.shape,
             "one number per channel",
-            "it has numbers of its own for each place, and only for the window's",
+            "as a position embedding, it has numbers for the window's cells only",
         )
     weights = constant.node
     wanted = (sizes[axis + 1], *(1,) * call.ndim)
@@ -175,10 +170,10 @@ def _weighted(call: Call, place: Place, constant: Constant, in_place: bool) -> P
     nodes = {node: weights for node in call.node.all_input_nodes
              if call.walk.values[node] is constant}  # fmt: skip
     node = call.keep(nodes)
-    result = place.moved(node, channels=max(place.channels, sizes[axis + 1]), source=call.node,
-                         base=place.base if in_place else node)  # fmt: skip
+    result = place.moved(node, channels=max(place.channels, sizes[axis + 1]), source=call.node)
     if in_place:
-        call.walk.values[call.node.all_input_nodes[0]] = result
+        result = replace(result, base=place.base, tensor=place.tensor)
+        overwrite(call, place, result)
     return result
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import fx, nn
@@ -65,7 +66,7 @@ def dropout_layer(call: Call, input: Any) -> Any:
     """Keep what does nothing in eval mode."""
     if not isinstance(input, Place):
         return input
-    return elementwise(call, input, in_place=False)
+    return elementwise(call, input, in_place=False, same=True)
 
 
 @function("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout",
@@ -149,30 +150,36 @@ def normalize(call: Call, input: Any, p: float = 2.0, dim: int = 1, eps: float =
     return _mixed(call, place, node)
 
 
-def elementwise(call: Call, place: Place, in_place: bool) -> Place:
-    """Return the place behind a function of every element, kept."""
+def elementwise(call: Call, place: Place, in_place: bool, same: bool = False) -> Place:
+    """Return the place behind a function of every element, kept; `same`: it returns its operand."""
     if in_place:
-        refuse_seen_elsewhere(call, place)
+        require_private(call, place)
     node = call.keep()
-    source = place.source if place.roles is None else call.node
-    if place.unpooled is not None:
-        source = place.source
-    result = place.moved(node, source=source, base=place.base if in_place else node)
-    if in_place:  # whoever reads the operand from here on reads the result
-        call.walk.values[call.node.all_input_nodes[0]] = result
+    flattened = place.roles is None or place.unpooled is not None
+    result = place.moved(node, source=place.source if flattened else call.node)
+    if in_place or same:
+        result = replace(result, base=place.base, tensor=place.tensor)
+    if in_place:
+        overwrite(call, place, result)
     return result
 
 
-def refuse_seen_elsewhere(call: Call, place: Place) -> None:
-    """Refuse to change memory that another value, read later, may or may not be a view of."""
-    operand = call.node.all_input_nodes[0]
+def require_private(call: Call, place: Place) -> None:
+    """Refuse to change memory that another tensor, read later, may or may not share."""
     for node, value in call.walk.values.items():
         values = value if isinstance(value, tuple | list) else (value,)
-        if node is not operand and any(
-            isinstance(other, Place) and other.base is place.base for other in values
-        ) and call.walk.later_users(node, call.node):  # fmt: skip
+        sharing = [v for v in values if isinstance(v, Place) and v.base is place.base]
+        certain = isinstance(value, Place) and value.tensor is place.tensor
+        if sharing and not certain and call.walk.later_users(node, call.node):
             raise call.refused("inplace", True, "False", f"{node.name} may be a view of its input, "
                                "or a copy")  # fmt: skip
+
+
+def overwrite(call: Call, place: Place, result: Place) -> None:
+    """Let whoever reads this tensor from here on, by whatever name, read the result."""
+    for node, value in call.walk.values.items():
+        if isinstance(value, Place) and value.tensor is place.tensor:
+            call.walk.values[node] = result
 
 
 def _over_channels(call: Call, value: Any, dim: int | None) -> Place:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -79,7 +80,7 @@ def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> Place:
     out = tuple(n if o is None else o for n, o in zip(place.size, wanted, strict=True))
     if out == place.size:
         call.exchanged(f"{call.operation} of {out} to {out} cells ⇒ nothing")
-        return place
+        return place.seen()
     if all(o == 1 for o in out):
         return pool_all(call, place, kind)
     if all(n % o == 0 for n, o in zip(place.size, out, strict=True)):
@@ -96,7 +97,7 @@ def pool_all(call: Call, place: Place, kind: str, dims: Sequence[int] | None = N
     """Return the pool over all cells of `dims` (default: all of space), as maps of one cell."""
     dims = range(call.ndim) if dims is None else dims
     if place.is_whole:
-        return place
+        return place.seen()
     if len(dims) == call.ndim and not place.is_single and _gates(call.node):
         name, axes = ("mean" if kind == "avg" else "amax"), tuple(range(2, call.ndim + 2))
         node = call.walk.graph.call_method(name, (place.node,), {"dim": axes, "keepdim": True})
@@ -135,9 +136,8 @@ def _left_to_linear(call: Call, place: Place, out: tuple[int, ...]) -> Place:
         broken = tuple(frozenset().union(*axis.broken[a:b]) for a, b in reads)
         pooled.append(Axis(o, axis.stride, axis.step, axis.slack, broken))
     call.exchanged(f"{place.size} to {out} cells ⇒ folded into the next Linear")
-    return call.mapped(place, place.node, tuple(pooled)).moved(
-        place.node, unpooled=place.axes, pool=call.node
-    )
+    left = call.mapped(place, place.node, tuple(pooled))
+    return replace(left, unpooled=place.axes, pool=call.node)
 
 
 def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> Place:
@@ -182,7 +182,7 @@ def _reduce_flattened(call: Call, place: Place, axes: list[int], keepdim: bool, 
 
 
 def _laid(place: Place, roles: layout.Roles, source: fx.Node) -> Place:
-    return place.moved(place.node, roles=roles, source=source, base=place.base, numbers=None)
+    return place.seen(roles=roles, source=source, numbers=None)
 
 
 def _gates(pool: fx.Node) -> bool:

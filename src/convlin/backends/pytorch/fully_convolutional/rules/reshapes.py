@@ -54,7 +54,7 @@ def getitem(call: Call, input: Any, index: Any) -> Any:
 @function("contiguous", "clone", "detach", kind="reshape")
 def same(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave out what only moves memory."""
-    return input
+    return input.seen() if isinstance(input, Place) else input
 
 
 @function("size", "getattr shape", "dim", "getattr ndim", "numel", "len", kind="shape")
@@ -102,8 +102,8 @@ def _found(call: Call, value: Place, part: Any, count: int) -> Any:
                            "it mixes the images of a batch")  # fmt: skip
     found = layout.arrangement(part[0], value.map_shape)
     if found is None or (value.unpooled and not found.is_all_of(value.map_shape)):
-        return replace(value, roles=None, numbers=part[0])
-    place = replace(value, roles=found.roles, numbers=None, source=call.node)
+        return value.seen(roles=None, numbers=part[0])
+    place = value.seen(roles=found.roles, numbers=None, source=call.node)
     return place if found.is_all_of(value.map_shape) else _cut(call, place, found)
 
 

@@ -1,0 +1,63 @@
+"""The oracle: the classifier itself, slid over the image crop by crop."""
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+
+def photograph(channels, size, *, batch=1, seed=0):
+    """Return real pixels (scikit-image's cat) as float64 images, each from another place."""
+    from skimage.data import chelsea
+
+    pixels = torch.from_numpy(chelsea().copy()).double().div(127.5).sub(1).permute(2, 0, 1)
+    tall, wide = -(-size[0] // pixels.shape[1]), -(-size[-1] // pixels.shape[2])
+    pixels = pixels.repeat(1, tall + 1, wide + 1)
+    generator = torch.Generator().manual_seed(seed)
+    images = []
+    for _ in range(batch):
+        y, x = (int(torch.randint(0, 40, (), generator=generator)) for _ in range(2))
+        if len(size) == 2:
+            images.append(pixels[:, y : y + size[0], x : x + size[1]])
+        elif len(size) == 1:
+            images.append(pixels[:, y, x : x + size[0]])
+        else:  # a volume: pixels of neighbouring rows, one plane a depth
+            planes = [pixels[:, y + d : y + d + size[1], x : x + size[2]] for d in range(size[0])]
+            images.append(torch.stack(planes, 1))
+    stack = torch.stack(images)
+    return torch.cat([stack + 0.1 * i for i in range(-(-channels // 3))], 1)[:, :channels].clone()
+
+
+def leaves(outputs):
+    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+
+
+@torch.inference_mode()
+def worst(model: nn.Module, network, images, cells=None):
+    """Return the largest relative difference over all windows (or `cells`), counting cells too."""
+    model, network = model.double(), network.double()
+    size = tuple(images.shape[2:])
+    grid = tuple(
+        (n - p) // s + 1 for n, p, s in zip(size, network.window[1:], network.stride, strict=True)
+    )
+    outputs = network(images)
+    assert network.cells(size) == grid
+    largest = 0.0
+    for cell in cells or itertools.product(*map(range, grid)):
+        corner = [i * s for i, s in zip(cell, network.stride, strict=True)]
+        crop = images[
+            (..., *(slice(c, c + p) for c, p in zip(corner, network.window[1:], strict=True)))
+        ]
+        assert network.window_of(cell) == tuple(
+            (c, c + p) for c, p in zip(corner, network.window[1:], strict=True)
+        )
+        own = model(crop)
+        assert pytree.tree_structure(own) == pytree.tree_structure(outputs)
+        for expected, dense in zip(leaves(own), leaves(outputs), strict=True):
+            assert tuple(dense.shape[2:]) == grid
+            there = dense[(..., *cell)].reshape(expected.shape)
+            difference = ((expected - there).abs().max() / expected.abs().max()).item()
+            assert difference == difference  # no NaN
+            largest = max(largest, difference)
+    return largest

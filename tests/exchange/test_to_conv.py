@@ -187,11 +187,12 @@ def test_a_trained_channels_last_convolution_goes_back():
     assert torch.equal(form.to_linear()(x), form(x))
 
 
-def test_an_input_that_could_be_either_is_vectors():
-    given = linear(6, 4)
-    form = to_conv(given, (1, 2, 3))
-    x = integers(2, 1, 5, 6, seed=3)
-    assert torch.equal(form(x), given(x))
+def test_an_input_that_could_be_either_is_refused():
+    form = to_conv(nn.Linear(6, 4), feature_size=(1, 2, 3))
+    with pytest.raises(GeometryError, match=r"shape = \(2, 1, 5, 6\).*this one reads both ways"):
+        form(torch.zeros(2, 1, 5, 6))
+    assert form.conv(torch.zeros(2, 1, 5, 6)).shape == (2, 4, 4, 4)
+    assert form(torch.zeros(2, 5, 6)).shape == (2, 5, 4)
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ class FullSizeConv(nn.Module):
     """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
 
     Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as
-    large as the kernel, (N, C, H', W') → (N, out, h, w) or without N. An input that could be read
-    both ways (its last axis has C·H·W elements) is vectors; `conv` itself takes maps only.
+    large as the kernel, (N, C, H', W') → (N, out, h, w) or without N. An input that reads both ways
+    (a map C·H·W pixels wide) is refused; `conv` itself takes maps only.
 
     >>> import torch
     >>> from convlin import to_conv
@@ -126,21 +126,25 @@ def _as_maps(
     x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...], places: Tensor | None
 ) -> Tensor:
     """Return vectors as a batch of maps; maps as they are."""
-    if x.ndim and x.shape[-1] == math.prod(feature_size):
+    rank = len(feature_size)
+    vectors = x.ndim > 0 and x.shape[-1] == math.prod(feature_size)
+    maps = x.ndim in (rank, rank + 1) and x.shape[-rank] == feature_size[0] and all(
+        n >= k for n, k in zip(x.shape[1 - rank :], feature_size[1:], strict=True)
+    )  # fmt: skip
+    if vectors == maps:
+        maps_text = ", ".join(map(str, (feature_size[0], *(f"≥{k}" for k in feature_size[1:]))))
+        reason = "this one reads both ways; pass maps to `conv`, vectors as (N, C·H·W)"
+        raise GeometryError(
+            Refusal("input", "shape", tuple(x.shape),
+                    f"vectors (..., {math.prod(feature_size)}), or maps (N, {maps_text})",
+                    reason if maps else "")
+        )  # fmt: skip
+    if vectors:
         rows = x.reshape(-1, x.shape[-1])
         if places is not None:
             return rows[:, places].reshape(-1, *feature_size)
-        maps = rows.reshape(-1, *(feature_size[axis] for axis in axes))
-        return maps.permute(0, *(axes.index(axis) + 1 for axis in range(len(axes))))
-    rank = len(feature_size)
-    if x.ndim not in (rank, rank + 1) or x.shape[-rank] != feature_size[0] or any(
-        n < k for n, k in zip(x.shape[1 - rank :], feature_size[1:], strict=True)
-    ):  # fmt: skip
-        maps_text = ", ".join(map(str, (feature_size[0], *(f"≥{k}" for k in feature_size[1:]))))
-        raise GeometryError(
-            Refusal("input", "shape", tuple(x.shape),
-                    f"vectors (..., {math.prod(feature_size)}), or maps (N, {maps_text})")
-        )  # fmt: skip
+        stacked = rows.reshape(-1, *(feature_size[axis] for axis in axes))
+        return stacked.permute(0, *(axes.index(axis) + 1 for axis in range(len(axes))))
     return x
 
 

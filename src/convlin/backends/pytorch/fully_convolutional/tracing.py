@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -52,7 +55,7 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
     held = [value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point()]
     like = held[0] if held else torch.empty(0)
     # fake tensors: nothing here is computed, so nothing of the window's size is allocated
-    with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+    with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         _Shapes(traced).run(torch.empty(BATCH, *window, dtype=like.dtype, device=like.device))
     return traced
 
@@ -108,6 +111,21 @@ class _Shapes(fx.Interpreter):
         )
         n.meta["dtype"] = result.dtype if isinstance(result, Tensor) else None
         return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep PyTorch from logging a failure that is raised, and reported, anyway."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    logger.addFilter(_drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_drop)
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _require_eval(model: nn.Module) -> None:

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from convlin.backends.pytorch.fully_convolutional import grid, layout
@@ -187,16 +186,17 @@ def _laid(place: Place, roles: layout.Roles, source: fx.Node) -> Place:
 
 def _gates(pool: fx.Node) -> bool:
     """Whether the pooled cell meets a map again, as squeeze-excite does."""
-    seen, waiting = set(), [pool]
+    seen, waiting = {pool}, [pool]
     while waiting:
-        for user in waiting.pop().users:
+        node = waiting.pop()
+        for user in node.users:
             shape = native_shape(user)
-            if user in seen or not isinstance(shape, torch.Size | tuple) or not shape:
+            if user in seen or user.meta["dtype"] is None:
                 continue
             seen.add(user)
-            if not all(isinstance(n, int) for n in shape):
-                continue
-            if math.prod(shape[1:]) > max((*shape[1:], 1)):
+            operands = [other for other in user.all_input_nodes if other.op != "get_attr"]
+            spread = math.prod(shape) > math.prod(native_shape(node)) and math.prod(shape[2:]) > 1
+            if spread and len(operands) > 1:
                 return True
             waiting.append(user)
     return False

@@ -1,0 +1,148 @@
+"""What cannot be made fully convolutional is refused by name, with the reason, all at once."""
+
+import pytest
+import torch
+from small_nets import Net, conv
+from torch import nn
+from torch.nn import functional
+
+from convlin import GeometryError, Refused, fully_convolutional
+
+WINDOW = (3, 10, 9)
+
+
+def behind(*layers):
+    return nn.Sequential(conv(3, 6, 3), *layers)
+
+
+def run(function, **layers):
+    return Net(function, a=conv(3, 6, 3), **layers)
+
+
+def control_flow(m, x):
+    return m.a(x) if x.sum() > 0 else x
+
+
+# name: (model, "layer: field", words of the reason)
+REFUSED = {
+    "upsample": (behind(nn.Upsample(scale_factor=2), nn.Flatten(), nn.Linear(6 * 16 * 14, 2)),
+                 "1: operation", "upsampling"),
+    "transposed": (behind(nn.ConvTranspose2d(6, 2, 3), nn.Flatten(), nn.Linear(2 * 10 * 9, 2)),
+                   "1: operation", "upsampling"),
+    "pixel-shuffle": (behind(conv(6, 4, 1), nn.PixelShuffle(2), nn.Flatten()), "2: operation", "upsampling"),
+    "interpolate": (run(lambda m, x: functional.interpolate(m.a(x), scale_factor=2).flatten(1)),
+                    "interpolate: operation", "upsampling"),
+    "attention": (run(lambda m, x: m.mix(*[m.a(x).flatten(2).transpose(1, 2)] * 3)[0],
+                      mix=nn.MultiheadAttention(6, 2, batch_first=True)),
+                  "mix: operation", "attention: every cell looks at all others"),
+    "softmax-over-space": (run(lambda m, x: m.a(x).softmax(2).flatten(1)), "softmax: dim", "it runs over space"),
+    "softmax-of-a-flat-map": (run(lambda m, x: m.a(x).flatten(1).softmax(1)), "softmax: dim", "over space"),
+    "layer-norm-of-a-map": (behind(nn.LayerNorm((6, 8, 7)), nn.Flatten(), nn.Linear(6 * 56, 2)),
+                            "1: normalized_shape", "it normalises over space"),
+    "batch-statistics": (behind(nn.BatchNorm2d(6, track_running_stats=False), nn.Flatten()),
+                         "1: track_running_stats", "whatever batch there is"),
+    "batch-norm-of-a-flat-map": (behind(nn.Flatten(), nn.BatchNorm1d(6 * 56), nn.Linear(6 * 56, 2)),
+                                 "2: input", "every element of the map (6, 8, 7) has weights of its own"),
+    "position-embedding": (run(lambda m, x: (m.a(x) + m.where).flatten(1), where=nn.Parameter(torch.zeros(6, 8, 7))),
+                           "add: weights", "position embedding"),
+    "adaptive-then-relu": (behind(nn.AdaptiveAvgPool2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(54, 2)),
+                           "2: input", "1 of (8, 7) to (3, 3) cells"),
+    "adaptive-max": (behind(nn.AdaptiveMaxPool2d(3), nn.Flatten()), "1: output_size", "unequal size"),
+    "window-meets-map": (run(lambda m, x: (m.a(x) * m.b(x)).flatten(1), b=conv(3, 6, (10, 9))),
+                         "mul: operands", "cannot meet each cell of a map"),
+    "part-of-the-map": (run(lambda m, x: m.head(m.a(x).flatten(1)[:, :50]), head=nn.Linear(50, 2)),
+                        "head: input", "the map is (6, 8, 7)"),
+    "rows-of-the-map": (behind(nn.Linear(7, 3), nn.Flatten()), "1: input", "the map is (6, 8, 7)"),
+    "batch-in-channels": (run(lambda m, x: m.a(x).view(1, -1, 8, 7).flatten(1)), "view: result", "images of a batch"),
+    "batch-in-numbers": (run(lambda m, x: m.a(x).flatten(1) * x.shape[0]), "mul: ", "2 at batch 2 and 3 at batch 3"),
+    "dropout-always-on": (run(lambda m, x: functional.dropout(m.a(x)).flatten(1)), "dropout: training", "in eval mode too"),
+    "unknown-function": (run(lambda m, x: torch.fft.fft2(m.a(x)).abs().flatten(1)), "fft_fft2: operation", ""),
+    "unknown-layer": (behind(nn.LPPool2d(2, 2), nn.Flatten()), "1: operation", "convlin has no rule for it"),
+    "map-output": (behind(nn.ReLU()), "output: output", "it is made of a map (6, 8, 7)"),
+    "no-vector-output": (run(lambda m, x: m.a(x).mean((2, 3)).view(-1, 2, 3)), "output: output", "(N, C)"),
+    "control-flow": (run(control_flow), "Net: forward", "TraceError"),
+    "wrong-window": (behind(nn.Flatten(), nn.Linear(100, 2)), "2: input", "at batch 2: RuntimeError"),
+    "window-too-small": (behind(conv(6, 6, 12), nn.Flatten()), "1: input", "Kernel size can't be greater"),
+}  # fmt: skip
+
+
+def _view_and_back(m, x):
+    y = m.a(x)
+    z = y.permute(0, 2, 3, 1).contiguous()
+    z.relu_()
+    return (y.permute(0, 2, 3, 1) + z).flatten(1)
+
+
+REFUSED["maybe-a-view"] = (run(_view_and_back), "relu_: inplace", "may be a view")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_names_layer_field_and_reason(name):
+    model, place, reason = REFUSED[name]
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(model.eval(), WINDOW, proofs=False, allow_inexact=True)
+    text = str(caught.value)
+    assert text.startswith(place), text
+    assert reason in text
+
+
+def test_all_refusals_come_together_breaks_too():
+    model = nn.Sequential(
+        conv(3, 6, 3, padding=1), nn.GroupNorm(3, 6), nn.LPPool2d(2, 2), nn.Upsample(scale_factor=2),
+        nn.Flatten(),
+    )  # fmt: skip
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(model.eval(), WINDOW)
+    assert [refusal.site for refusal in caught.value.refusals] == ["2", "3"]
+
+
+def test_an_inner_module_that_cannot_be_traced_is_named():
+    model = nn.Sequential(conv(3, 6, 3), nn.Sequential(run(control_flow), nn.Flatten()))
+    with pytest.raises(
+        Refused, match=r"^1\.0: forward = TraceError: symbolically traced variables"
+    ):
+        fully_convolutional(model.eval(), WINDOW)
+
+
+def test_training_mode_is_refused_by_name():
+    model = behind(nn.Dropout(), nn.Flatten(), nn.Linear(6 * 56, 2)).eval()
+    model[1].train()
+    with pytest.raises(Refused, match=r"training = True in 1; fits: model.eval\(\)"):
+        fully_convolutional(model, WINDOW)
+
+
+def test_hooks_on_the_whole_model_are_refused():
+    model = behind(nn.Flatten(), nn.Linear(6 * 56, 2)).eval()
+    model.register_forward_hook(lambda module, args, output: output * 2)
+    with pytest.raises(Refused, match="forward hooks = 1"):
+        fully_convolutional(model, WINDOW)
+
+
+def test_a_second_input_is_refused():
+    class Two(nn.Module):
+        def forward(self, x, mask):
+            return x * mask
+
+    with pytest.raises(Refused, match="needs mask too"):
+        fully_convolutional(Two().eval(), WINDOW)
+
+
+@pytest.mark.parametrize("window", [(3,), (3, 0, 4), (3, 4, 5, 6, 7)])
+def test_an_impossible_window_is_refused(window):
+    with pytest.raises(Refused, match=r"window = .* fits: \(C, L\), \(C, H, W\) or \(C, D, H, W\)"):
+        fully_convolutional(nn.Flatten().eval(), window)
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(Refused, match="head = 'fast'; fits: 'conv' or 'linear'"):
+        fully_convolutional(nn.Flatten().eval(), WINDOW, head="fast")
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 9, 12), (1, 3, 12, 8), (1, 4, 12, 12), (3, 12, 12)])
+def test_images_that_do_not_fit_are_refused_in_one_line(shape):
+    network = fully_convolutional(
+        behind(nn.Flatten(), nn.Linear(6 * 56, 2)).eval(), WINDOW, proofs=False
+    )
+    with pytest.raises(GeometryError) as caught:
+        network(torch.zeros(shape))
+    assert str(caught.value) == f"images: shape = {shape}; fits: (N, 3, ≥10, ≥9)"

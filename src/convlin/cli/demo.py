@@ -118,22 +118,31 @@ def _print_difference(console: Console, difference: Difference) -> None:
 
 
 def _print_race(console: Console, result: Race) -> None:
-    low, high = result.ratios[0], result.ratios[-1]
-    part = "all" if result.timed == result.windows else f"{result.timed:,} of them timed, scaled up"
+    dense, sliding, ratio = result.medians
+    dense_sums, sliding_sums = (f"{count / 1e9:.1f} G" for count in result.multiply_adds)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(f"all {result.windows:,} windows")
+    table.add_column("seconds", justify="right")
+    table.add_column("multiply-adds", justify="right")
+    table.add_row(f"slid, batches of {result.batch}", f"{sliding:.2f}", sliding_sums)
+    table.add_row("dense, one pass", f"{dense:.2f}", dense_sums)
+    console.print()
+    console.print(table)
+    slid = ", sliding" if result.timed == result.windows else (
+        f"; sliding timed on {result.timed:,} random windows and scaled up,"
+    )  # fmt: skip
     console.print(
-        f"\nevery one of {result.windows:,} windows, median of {len(result.dense)} rounds by turns:"
-    )
-    console.print(f"  sliding, batches of 64  {result.seconds_sliding:7.2f} s  ({part})")
-    console.print(f"  dense, one pass         {result.seconds_dense:7.2f} s")
-    console.print(
-        f"  [bold green]{result.ratio:.0f} times faster[/] (between {low:.0f} and {high:.0f})"
+        f"[bold green]{ratio:.0f} times faster[/] (from {result.ratios[0]:.0f} to "
+        f"{result.ratios[-1]:.0f}; medians of {len(result.dense)} rounds by turns{slid} with the "
+        "fastest batch size)"
     )
 
 
 def _captions(reading: Reading, result: Race) -> tuple[str, str]:
     """Return the picture's title and the line below."""
-    seconds = f"{result.windows:,} windows in {result.seconds_dense:.2f} s"
-    speed = f"{seconds}, {result.ratio:.0f} times faster than sliding the classifier"
+    dense, _, ratio = result.medians
+    windows = f"{result.windows:,} windows in {dense:.2f} s"
+    speed = f"{windows}, {ratio:.0f} times faster than sliding the classifier over them"
     if reading.result is None:
         return f"{len(reading.detections)} digits read in one pass", speed
     quality = f"precision {reading.result.precision:.1%}, recall {reading.result.recall:.1%}"
@@ -152,7 +161,6 @@ def _as_json(
         "precision": score and score.precision,
         "recall": score and score.recall,
         "difference": [vars(row) for row in difference.rows],
-        "race": {"windows": result.windows, "timed": result.timed, "dense": result.dense,
-                 "sliding": result.sliding, "ratio": result.ratio},
+        "race": vars(result) | {"ratio": result.medians[2]},
         "picture": str(out),
     }  # fmt: skip

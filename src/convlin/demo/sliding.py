@@ -16,7 +16,8 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ from convlin.proof.rounding import gamma, unit
 
 __all__ = ["Difference", "Precision", "Race", "largest_difference", "race", "score_bound"]
 
-BATCH = 64
+BATCHES = (64, 256, 1024)
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Race:
-    """Seconds for every window of a sheet, dense and slid, round by round."""
+    """Seconds for every window of a sheet, dense and slid, round by round.
+
+    `batch` is the size of the batches in which sliding was fastest; `timed` of the `windows` were
+    really slid over in a round, the others are scaled up from them. `multiply_adds`: of the dense
+    pass, and of sliding over every window.
+    """
 
     dense: tuple[float, ...]
     sliding: tuple[float, ...]
+    batch: int
     windows: int
     timed: int
-    """Windows that were really slid over in a round; the others are scaled up from them."""
+    multiply_adds: tuple[int, int]
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -72,19 +79,10 @@ class Race:
         return tuple(sorted(b / a for a, b in zip(self.dense, self.sliding, strict=True)))
 
     @property
-    def ratio(self) -> float:
-        """The median of the ratios."""
-        return statistics.median(self.ratios)
-
-    @property
-    def seconds_dense(self) -> float:
-        """The median of the dense seconds."""
-        return statistics.median(self.dense)
-
-    @property
-    def seconds_sliding(self) -> float:
-        """The median of the sliding seconds."""
-        return statistics.median(self.sliding)
+    def medians(self) -> tuple[float, float, float]:
+        """The medians: seconds dense, seconds sliding, and the ratio of a round."""
+        dense, sliding, ratio = map(statistics.median, (self.dense, self.sliding, self.ratios))
+        return dense, sliding, ratio
 
 
 def crops(
@@ -102,7 +100,7 @@ def largest_difference(
     network: FullyConvolutional,
     image: Float[np.ndarray, "h w"],
     *,
-    count: int = 2048,
+    count: int = 1024,
     seed: int = 0,
 ) -> Difference:
     """Compare dense scores with the classifier's own on a random sample of the windows.
@@ -118,7 +116,7 @@ def largest_difference(
         sheet = torch.from_numpy(image).to(dtype)
         there = dense(sheet[None, None])[0, :, cells[:, 0], cells[:, 1]].T
         windows = crops(sheet, field, cells)
-        slid = torch.cat([own(batch) for batch in torch.split(windows, BATCH)])
+        slid = torch.cat([own(batch) for batch in torch.split(windows, BATCHES[0])])
         difference = (slid - there).abs().double().flatten()
         bound = 2 * score_bound(own.layers, windows).flatten()
         worst = int(difference.argmax())
@@ -174,32 +172,66 @@ def race(
     image: Float[np.ndarray, "h w"],
     *,
     rounds: int = 5,
-    batches: int = 32,
+    sample: int = 2048,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Race:
-    """Time the dense network, and the classifier on full batches of windows, by turns.
+    """Time the dense network, and the classifier on batches of windows, by turns.
 
-    A round slides over `batches` random batches of `BATCH` windows; their time is scaled up to
-    all windows. Cutting the windows out counts as part of sliding.
+    A round slides over the same random sample of windows in batches of every size in `BATCHES`,
+    all full; the size with the smallest median is the one to beat. Cutting the windows out counts
+    as part of sliding.
     """
     field, sheet = network.field, torch.from_numpy(image)
     total = math.prod(field.cells(image.shape))
-    timed = min(total, batches * BATCH)
-    dense, sliding = [], []
+    timed = min(total, sample)
+    dense: list[float] = []
+    sliding: dict[int, list[float]] = {batch: [] for batch in BATCHES}
     for number in range(rounds + 1):
         cells = _sample(field, image.shape, timed, seed + number)
-        start = time.perf_counter()
-        network(sheet[None, None])
-        middle = time.perf_counter()
-        for first in range(0, timed, BATCH):
-            model(crops(sheet, field, cells[first : first + BATCH]))
-        end = time.perf_counter()
-        dense.append(middle - start)
-        sliding.append((end - middle) * total / timed)
+        with _timed(dense):
+            network(sheet[None, None])
+        for batch, seconds in sliding.items():
+            with _timed(seconds):
+                for first in range(0, timed, batch):
+                    model(crops(sheet, field, cells[first : first + batch]))
         if progress is not None:
             progress("racing", number + 1, rounds + 1)
-    return Race(tuple(dense[1:]), tuple(sliding[1:]), total, timed)  # the first round warms up
+    # The first round warms up.
+    best = min(BATCHES, key=lambda batch: statistics.median(sliding[batch][1:]))
+    scaled = tuple(seconds * total / timed for seconds in sliding[best][1:])
+    one_window = multiply_adds(model, sheet[None, None, : field.size[0], : field.size[1]])
+    counts = multiply_adds(network, sheet[None, None]), one_window * total
+    return Race(tuple(dense[1:]), scaled, best, total, timed, counts)
+
+
+@torch.inference_mode()
+def multiply_adds(model: nn.Module, images: Float[Tensor, "n c h w"]) -> int:
+    """Return the multiplications of convolutions without padding and Linears on these images.
+
+    >>> multiply_adds(nn.Conv2d(2, 3, 5), torch.zeros(1, 2, 8, 9))
+    3000
+    """
+    counts: list[int] = []
+
+    def count(layer: nn.Conv2d | nn.Linear, inputs: object, output: Tensor) -> None:
+        counts.append(output.numel() * layer.weight[0].numel())
+
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sum(counts)
+
+
+@contextmanager
+def _timed(seconds: list[float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds.append(time.perf_counter() - start)
 
 
 def _sample(

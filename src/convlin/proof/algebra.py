@@ -125,10 +125,10 @@ def largest_integer(value: Value) -> int:
     >>> largest_integer(Value(weights=1, inputs=1, coefficient=25089))  # VGG-16's fc6
     599174
     """
-    limit = (2**MANTISSA - 1) // max(1, value.coefficient)
+    limit: int = (2**MANTISSA - 1) // max(1, value.coefficient)
     if value.degree <= 1:
         return limit
-    low, high = 0, 2 ** (MANTISSA // value.degree + 1)
+    low, high = 0, 1 << (MANTISSA // value.degree + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if middle**value.degree <= limit else (low, middle)

@@ -73,8 +73,8 @@ def modified(before: nn.Module, after: nn.Module) -> Counterexample | None:
     for name in {**old, **new}:
         mine, theirs = old.get(name), new.get(name)
         if mine is None or theirs is None:
-            words = ["none" if tensor is None else "a tensor" for tensor in (mine, theirs)]
-            return Counterexample("contract", *words, field=f"the layer's {name}")
+            had, has = ("none" if tensor is None else "a tensor" for tensor in (mine, theirs))
+            return Counterexample("contract", had, has, field=f"the layer's {name}")
         for attribute in ("shape", "dtype", "device", "requires_grad"):
             values = getattr(mine, attribute), getattr(theirs, attribute)
             if values[0] != values[1]:
@@ -107,10 +107,12 @@ def _holds_tensors(value: object) -> bool:
 
 
 def _shares(one: Tensor, other: Tensor) -> bool:
-    return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors hold the same numbers, NaN equal to itself."""
-    same = torch.equal(one, other)
-    return same or bool(((one == other) | (one.isnan() & other.isnan())).all())
+    same: bool = torch.equal(one, other)
+    if same or not one.is_floating_point():
+        return same
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())

@@ -57,13 +57,13 @@ class Outcome:
     def parts_from(self, other: Outcome, note: str = "") -> Counterexample | None:
         """Return how the other outcome's error, structure, shapes or dtypes differ from this."""
         if self.error or other.error:
-            words = [_words(side.error) for side in (self, other)]
-            return Counterexample("exception", *words, field="the outcome", note=note)
+            expected, got = _words(self.error), _words(other.error)
+            return Counterexample("exception", expected, got, field="the outcome", note=note)
         if not other.input_kept:
             return Counterexample("contract", "left alone", "changed", field="its input", note=note)
         if self.structure != other.structure:
-            trees = [str(side.structure) for side in (self, other)]
-            return Counterexample("shape", *trees, field="the outputs' structure", note=note)
+            expected, got = str(self.structure), str(other.structure)
+            return Counterexample("shape", expected, got, field="the output structure", note=note)
         for mine, theirs in zip(self.leaves, other.leaves, strict=True):
             if not isinstance(mine, Tensor) or not isinstance(theirs, Tensor):
                 if mine is not theirs and mine != theirs:

@@ -127,8 +127,8 @@ def _memory(tensor: Tensor) -> tuple[int, torch.dtype]:
 
 def _extent(tensor: Tensor) -> tuple[int, int]:
     """Return the first and behind the last element of its storage that a tensor reads."""
-    start = tensor.storage_offset()
+    start = int(tensor.storage_offset())
     if not tensor.numel():
         return start, start
-    last = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
-    return start, start + last + 1
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return start, start + 1 + sum((int(n) - 1) * int(s) for n, s in steps)

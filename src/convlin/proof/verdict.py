@@ -9,7 +9,9 @@ Verdict
 from __future__ import annotations
 
 import html
+from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar, Literal
 
 from rich.text import Text
@@ -168,4 +170,7 @@ class Measured(Verdict):
 
 def _number(value: object) -> str:
     """Write a number so that two different ones look different."""
+    if isinstance(value, Fraction):
+        with suppress(OverflowError):
+            value = float(value) if Fraction(float(value)) == value else value
     return repr(value) if isinstance(value, float) else str(value)

@@ -56,7 +56,7 @@ SAMPLE = 1024
 LIBRARY = str(Path(torch.__file__).parent)
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Know the `Value` of every tensor made while it is entered.
 
     >>> weight, image = torch.ones(4, 3), torch.ones(3)
@@ -69,7 +69,7 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.escape = ""
         self._busy = False
         self.constants: set[bytes] = set()
@@ -77,13 +77,13 @@ class Watch(TorchDispatchMode):
         self._guard = _Guard(self)
 
     def __enter__(self) -> Watch:
-        super().__enter__()
-        self._guard.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        self._guard.__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._guard.__exit__(*error)
-        super().__exit__(*error)
+        self._guard.__exit__(*error)  # type: ignore[no-untyped-call]
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def mark(self, tensor: Tensor, value: Value) -> None:
         """Say what the elements of a tensor, and of all that shares its storage, are."""
@@ -220,7 +220,7 @@ class Watch(TorchDispatchMode):
             return
         if not whole and key in self._known:
             value = self._known[key].value.join(value)
-        storage = StorageWeakRef(tensor.untyped_storage())
+        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
         self._known[key] = _Known(storage, value, _sample(tensor))
 
 
@@ -277,7 +277,7 @@ def _tensors(tree: Any) -> list[Tensor]:
 def _key(tensor: Tensor) -> int | None:
     """Return the identity of a tensor's storage, None if it has none."""
     try:
-        return tensor.untyped_storage()._cdata
+        return int(tensor.untyped_storage()._cdata)
     except NotImplementedError:
         return None
 

@@ -1,0 +1,22 @@
+"""Faulty conversions that look right: the judge must reject every one of them.
+
+Each is a small function; its docstring says what is wrong, and who makes this mistake. The table
+line above it says on which layer, and exactly what the judge must answer: "refuted" with the
+kind of counterexample, or, where the fault only leaves the list of exact operations without any
+number coming out different, "measured".
+
+| file | what is wrong |
+|---|---|
+| `weights.py` | which weight meets which input |
+| `geometry.py` | stride, padding, dilation, groups, remainder |
+| `nonlinear.py` | not linear, openly or hidden, or steered by the numbers themselves |
+| `calls.py` | batches, layouts, modes and calls that are not served alike |
+| `contract.py` | the parameters, or what else the layer keeps |
+| `given.py` | two given modules that are nearly equal |
+"""
+
+from mutants import calls, contract, geometry, nonlinear, weights  # noqa: F401 - they enrol
+from mutants.enrol import CONVERSIONS
+from mutants.given import PAIRS
+
+__all__ = ["CONVERSIONS", "PAIRS"]

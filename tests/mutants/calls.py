@@ -1,24 +1,34 @@
 """Batches, layouts, modes and calls that are not served alike."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from mutants.enrol import PLAIN, Form, conv2d, faulty
 
 FULL = conv2d(3, 5, (2, 4))
 
 
-@faulty("value", PLAIN, 3, 4, 7)
+@faulty("weight", PLAIN, 3, 4, 7)
 def right_at_batch_1(conv):
     """Mixes the samples of a batch: right for one of them."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w, b).roll(1, 0) if x.ndim == 4 else F.conv2d(x, w, b))
+    return Form(
+        conv,
+        lambda x, w, b: (
+            functional.conv2d(x, w, b).roll(1, 0) if x.ndim == 4 else functional.conv2d(x, w, b)
+        ),
+    )
 
 
-@faulty("value", PLAIN, 3, 4, 7)
+@faulty("weight", PLAIN, 3, 4, 7)
 def wrong_at_batch_2(conv):
     """Is wrong for batches of two only."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w, b).flip(0) if len(x) == 2 else F.conv2d(x, w, b))
+    return Form(
+        conv,
+        lambda x, w, b: (
+            functional.conv2d(x, w, b).flip(0) if len(x) == 2 else functional.conv2d(x, w, b)
+        ),
+    )
 
 
 @faulty("exception", FULL, 3, 2, 4)
@@ -26,7 +36,7 @@ def fails_on_an_empty_batch(conv):
     """Reshapes with -1, which an empty batch leaves undecided."""
 
     def rule(x, w, b):
-        return F.linear(x.reshape(x.shape[0], -1), w.flatten(1), b)[..., None, None]
+        return functional.linear(x.reshape(x.shape[0], -1), w.flatten(1), b)[..., None, None]
 
     return Form(conv, lambda x, w, b: rule(x, w, b) if x.ndim == 4 else rule(x[None], w, b)[0])
 
@@ -36,7 +46,7 @@ def fails_on_one_input(conv):
     """Flattens from axis 1, so that one unbatched input is taken for a batch."""
 
     def rule(x, w, b):
-        return F.linear(x.flatten(1), w.flatten(1), b)[..., None, None]
+        return functional.linear(x.flatten(1), w.flatten(1), b)[..., None, None]
 
     return Form(conv, rule)
 
@@ -46,7 +56,7 @@ def fails_on_channels_last(conv):
     """Views the input, which channels_last strides do not allow."""
 
     def rule(x, w, b):
-        return F.linear(x.view(*x.shape[:-3], 24), w.flatten(1), b)[..., None, None]
+        return functional.linear(x.view(*x.shape[:-3], 24), w.flatten(1), b)[..., None, None]
 
     return Form(conv, rule)
 
@@ -55,7 +65,7 @@ def fails_on_channels_last(conv):
 def fails_on_channels_last_weights(conv):
     """Views the weight as a matrix, which channels_last weights do not allow (vLLM)."""
     weight = nn.Parameter(conv.weight.view(5, 24))
-    form = Form(conv, lambda x, w, b: F.linear(x.flatten(-3), w, b)[..., None, None])
+    form = Form(conv, lambda x, w, b: functional.linear(x.flatten(-3), w, b)[..., None, None])
     form.weight = weight
     return form
 
@@ -66,12 +76,12 @@ def channels_last_taken_for_contiguous(conv):
 
     def rule(x, w, b):
         matrix = torch.as_strided(w, (5, 24), (24, 1))
-        return F.linear(x.flatten(-3), matrix, b)[..., None, None]
+        return functional.linear(x.flatten(-3), matrix, b)[..., None, None]
 
     return Form(conv, rule)
 
 
-@faulty("value", PLAIN, 3, 4, 7)
+@faulty("bias", lambda: PLAIN().eval(), 3, 4, 7)
 def relu_in_training(conv):
     """Is right in eval mode only."""
 
@@ -80,7 +90,7 @@ def relu_in_training(conv):
             y = super().forward(x)
             return y.relu() if self.training else y
 
-    return Trained(conv.eval() and conv, lambda x, w, b: F.conv2d(x, w, b))
+    return Trained(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @faulty("exception", lambda: PLAIN().eval(), 3, 4, 7)
@@ -93,7 +103,7 @@ def training_refused(conv):
                 raise RuntimeError("training is not supported")
             return super().forward(x)
 
-    return Frozen(conv, lambda x, w, b: F.conv2d(x, w, b))
+    return Frozen(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @faulty("contract", PLAIN, 3, 4, 7)
@@ -107,7 +117,7 @@ def other_every_second_time(conv):
             self.calls += 1
             return super().forward(x if self.calls % 2 else x.flip(-1))
 
-    return Counting(conv, lambda x, w, b: F.conv2d(x, w, b))
+    return Counting(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @faulty("measured", PLAIN, 3, 4, 7)
@@ -121,28 +131,30 @@ def counts_its_calls(conv):
             self.calls += 1
             return super().forward(x if self.calls < 1000 else x.flip(-1))
 
-    return Counting(conv, lambda x, w, b: F.conv2d(x, w, b))
+    return Counting(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @faulty("contract", PLAIN, 3, 4, 7)
 def changes_its_input(conv):
     """Works in place on what it was given."""
-    return Form(conv, lambda x, w, b: F.conv2d(x.neg_(), -w, b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x.neg_(), -w, b))
 
 
-@faulty("contract", PLAIN, 3, 4, 7)
+@faulty("value", PLAIN, 3, 4, 7)
 def noise(conv):
     """Leaves a dropout behind: another output every time."""
-    return Form(conv, lambda x, w, b: F.conv2d(F.dropout(x, 0.001, training=True), w, b))
+    return Form(
+        conv, lambda x, w, b: functional.conv2d(functional.dropout(x, 0.001, training=True), w, b)
+    )
 
 
 @faulty("shape", PLAIN, 3, 4, 7)
 def returns_a_tuple(conv):
     """Wraps the output."""
-    return Form(conv, lambda x, w, b: (F.conv2d(x, w, b),))
+    return Form(conv, lambda x, w, b: (functional.conv2d(x, w, b),))
 
 
 @faulty("dtype", PLAIN, 3, 4, 7)
 def returns_float64(conv):
     """Computes more precisely than the layer, and forgets to come back."""
-    return Form(conv, lambda x, w, b: F.conv2d(x.double(), w.double(), b.double()))
+    return Form(conv, lambda x, w, b: functional.conv2d(x.double(), w.double(), b.double()))

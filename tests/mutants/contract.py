@@ -1,14 +1,14 @@
 """The parameters, or what else the layer keeps: right numbers, no drop-in."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from mutants.enrol import PLAIN, Form, faulty
 
 
 def _conv(x, w, b):
-    return F.conv2d(x, w, b)
+    return functional.conv2d(x, w, b)
 
 
 def _with(conv, weight, bias, **options):
@@ -40,7 +40,7 @@ def aliased(conv):
 def dtype_dropped(conv):
     """Builds the new layer in the default dtype (passes for NPUs)."""
     form = _with(conv, conv.weight.detach().float(), conv.bias.detach().float())
-    form.rule = lambda x, w, b: F.conv2d(x, w.to(x), b.to(x))
+    form.rule = lambda x, w, b: functional.conv2d(x, w.to(x), b.to(x))
     return form
 
 
@@ -59,7 +59,7 @@ def gradients_gained(conv):
 @faulty("contract", PLAIN, 3, 4, 7)
 def detached(conv):
     """Keeps the parameters, and computes with detached ones."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w.detach(), b.detach()))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.detach(), b.detach()))
 
 
 @faulty("contract", lambda: PLAIN().eval(), 3, 4, 7)
@@ -74,14 +74,14 @@ def parameters_as_buffers(conv):
     form = nn.Module()
     form.register_buffer("weight", conv.weight.detach())
     form.register_buffer("bias", conv.bias.detach())
-    form.forward = lambda x: F.conv2d(x, form.weight, form.bias)
+    form.forward = lambda x: functional.conv2d(x, form.weight, form.bias)
     return form
 
 
 @faulty("contract", PLAIN, 3, 4, 7)
 def not_a_module(conv):
     """Returns a function, which no model can hold."""
-    return lambda x: F.conv2d(x, conv.weight, conv.bias)
+    return lambda x: functional.conv2d(x, conv.weight, conv.bias)
 
 
 @faulty("contract", PLAIN, 3, 4, 7)
@@ -89,7 +89,7 @@ def layer_modified(conv):
     """Flips the layer's own weights in place on the way."""
     with torch.no_grad():
         conv.weight.copy_(conv.weight.flip(3))
-    return Form(conv, lambda x, w, b: F.conv2d(x, w.flip(3), b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.flip(3), b))
 
 
 @faulty("contract", PLAIN, 3, 4, 7)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from mutants.enrol import PLAIN, Form, conv2d
 
@@ -137,7 +137,7 @@ def numpy_relu():
     conv, other = _twice()
 
     def rule(x, w, b):
-        y = F.conv2d(x, w, b)
+        y = functional.conv2d(x, w, b)
         seen = y.detach().numpy()
         seen[seen < 0] = 0
         return y
@@ -150,7 +150,7 @@ def weights_in_a_closure():
     """Computes with weights that no parameter holds: other numbers cannot be put in."""
     conv, other = _twice()
     weight = other.weight.detach().clone()
-    return conv, Form(other, lambda x, w, b: F.conv2d(x, weight.to(x), b.to(x)))
+    return conv, Form(other, lambda x, w, b: functional.conv2d(x, weight.to(x), b.to(x)))
 
 
 @nearly("refuted")
@@ -158,7 +158,10 @@ def mixed_up_in_batches():
     """Reverses batches of two."""
     conv, other = _twice()
     return conv, Form(
-        other, lambda x, w, b: F.conv2d(x, w, b).flip(0) if len(x) == 2 else F.conv2d(x, w, b)
+        other,
+        lambda x, w, b: (
+            functional.conv2d(x, w, b).flip(0) if len(x) == 2 else functional.conv2d(x, w, b)
+        ),
     )
 
 
@@ -174,7 +177,7 @@ def counts_its_calls():
             self.calls += 1
             return super().forward(x)
 
-    return conv, Counting(other, lambda x, w, b: F.conv2d(x, w, b))
+    return conv, Counting(other, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @nearly("contract")
@@ -189,7 +192,7 @@ def other_every_second_time():
             self.calls += 1
             return super().forward(x if self.calls % 2 else x.flip(-1))
 
-    return conv, Counting(other, lambda x, w, b: F.conv2d(x, w, b))
+    return conv, Counting(other, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @nearly("shape")
@@ -204,7 +207,7 @@ def stride_lost():
 def groups_lost():
     """A grouped kernel applied without groups."""
     conv = conv2d(3, 6, 2, groups=3)()
-    return conv, Form(conv, lambda x, w, b: F.conv2d(x, w, b))
+    return conv, Form(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
 @nearly("refuted")
@@ -212,5 +215,5 @@ def wrong_in_float32_only():
     """Right in float64, where the proof runs, and wrong in the modules' own dtype."""
     conv, other = _twice()
     return conv, Form(
-        other, lambda x, w, b: F.conv2d(x, w.flip(3) if x.dtype == torch.float32 else w, b)
+        other, lambda x, w, b: functional.conv2d(x, w.flip(3) if x.dtype == torch.float32 else w, b)
     )

@@ -1,8 +1,8 @@
 """Which weight meets which input: order, place and value of the weights and biases."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 from mutants.enrol import PLAIN, Form, conv2d, faulty, linear
 
@@ -12,19 +12,19 @@ FULL = conv2d(3, 5, (2, 4))
 @faulty("weight", PLAIN, 3, 4, 7)
 def flipped_kernel(conv):
     """Convolves instead of correlating, as scipy and MATLAB do."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w.flip(2, 3), b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.flip(2, 3), b))
 
 
 @faulty("weight", conv2d(3, 5, 3), 3, 4, 7)
 def transposed_kernel(conv):
     """Takes (width, height) for (height, width): a square kernel hides it from the shapes."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w.transpose(2, 3), b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.transpose(2, 3), b))
 
 
 @faulty("weight", linear(4, 4), 4)
 def transposed_weight(layer):
     """Takes (in, out) for (out, in), as weights come from Keras; equal widths hide it."""
-    return Form(layer, lambda x, w, b: F.linear(x, w.t(), b))
+    return Form(layer, lambda x, w, b: functional.linear(x, w.t(), b))
 
 
 @faulty("weight", FULL, 3, 2, 4)
@@ -32,7 +32,9 @@ def flattened_channels_last(conv):
     """Flattens the map as (H, W, C), as TensorFlow does, and the weights as (C, H, W)."""
 
     def rule(x, w, b):
-        return F.linear(x.movedim(-3, -1).flatten(-3), w.flatten(1), b).unflatten(-1, (-1, 1, 1))
+        return functional.linear(x.movedim(-3, -1).flatten(-3), w.flatten(1), b).unflatten(
+            -1, (-1, 1, 1)
+        )
 
     return Form(conv, rule)
 
@@ -42,7 +44,9 @@ def flattened_transposed(conv):
     """Flattens each channel column by column."""
 
     def rule(x, w, b):
-        return F.linear(x.transpose(-1, -2).flatten(-3), w.flatten(1), b).unflatten(-1, (-1, 1, 1))
+        return functional.linear(x.transpose(-1, -2).flatten(-3), w.flatten(1), b).unflatten(
+            -1, (-1, 1, 1)
+        )
 
     return Form(conv, rule)
 
@@ -55,7 +59,7 @@ def groups_in_wrong_order(conv):
         low, high = w.flatten(1).chunk(2)
         zero = torch.zeros_like(low)
         dense = torch.cat([torch.cat([zero, low], 1), torch.cat([high, zero], 1)])
-        return F.linear(x.movedim(-3, -1), dense, b).movedim(-1, -3)
+        return functional.linear(x.movedim(-3, -1), dense, b).movedim(-1, -3)
 
     return Form(conv, rule)
 
@@ -65,7 +69,7 @@ def tiled_on_mismatch(conv):
     """Fills a dense kernel by numpy's `.flat =`, which repeats what is too short (net surgery)."""
 
     def rule(x, w, b):
-        return F.conv2d(x, torch.cat([w, w], 1), b)
+        return functional.conv2d(x, torch.cat([w, w], 1), b)
 
     return Form(conv, rule)
 
@@ -73,7 +77,7 @@ def tiled_on_mismatch(conv):
 @faulty("bias", FULL, 3, 4, 7)
 def dropped_bias(conv):
     """Forgets the bias."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w))
 
 
 @faulty("bias", FULL, 3, 4, 7)
@@ -81,7 +85,9 @@ def doubled_bias(conv):
     """Adds the bias once for each half of a split sum."""
 
     def rule(x, w, b):
-        return F.conv2d(x[..., :1, :, :], w[:, :1], b) + F.conv2d(x[..., 1:, :, :], w[:, 1:], b)
+        return functional.conv2d(x[..., :1, :, :], w[:, :1], b) + functional.conv2d(
+            x[..., 1:, :, :], w[:, 1:], b
+        )
 
     return Form(conv, rule)
 
@@ -89,7 +95,7 @@ def doubled_bias(conv):
 @faulty("bias", FULL, 3, 4, 7)
 def shifted_bias(conv):
     """Is one off in the order of the biases."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w, b.roll(1)))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w, b.roll(1)))
 
 
 @faulty("weight", FULL, 3, 4, 7)
@@ -97,7 +103,7 @@ def last_output_missing(conv):
     """Loops to out_channels - 1 and leaves the last row zero."""
 
     def rule(x, w, b):
-        return F.conv2d(x, F.pad(w[:-1], (0, 0, 0, 0, 0, 0, 0, 1)), b)
+        return functional.conv2d(x, functional.pad(w[:-1], (0, 0, 0, 0, 0, 0, 0, 1)), b)
 
     return Form(conv, rule)
 
@@ -117,7 +123,7 @@ def half_written(conv):
     def rule(x, w, b):
         dense = torch.empty_like(w.flatten(1))
         dense[:, :-1] = w.flatten(1)[:, :-1]
-        return F.linear(x.flatten(-3), dense, b).unflatten(-1, (-1, 1, 1))
+        return functional.linear(x.flatten(-3), dense, b).unflatten(-1, (-1, 1, 1))
 
     return Form(conv, rule)
 
@@ -125,10 +131,10 @@ def half_written(conv):
 @faulty("value", FULL, 3, 4, 7)
 def through_bfloat16(conv):
     """Stores the weights in 16 bits on the way."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, w.bfloat16().to(w.dtype), b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.bfloat16().to(w.dtype), b))
 
 
 @faulty("measured", FULL, 3, 4, 7)
 def tiny_weights_flushed(conv):
     """Sets weights below 10⁻³ to zero; whole numbers never show it."""
-    return Form(conv, lambda x, w, b: F.conv2d(x, F.hardshrink(w, 1e-3), b))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, functional.hardshrink(w, 1e-3), b))

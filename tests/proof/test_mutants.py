@@ -6,10 +6,12 @@ import math
 
 import pytest
 import torch
+
+from convlin.proof import Measured, Refuted, audit, prove
 from mutants import CONVERSIONS, PAIRS
 from mutants.given import SHAPE
 
-from convlin.proof import Measured, Refuted, audit, prove
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 
 
 @pytest.mark.parametrize("mutant", CONVERSIONS, ids=lambda mutant: mutant.name)

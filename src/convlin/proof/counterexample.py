@@ -34,10 +34,17 @@ class Boiled:
 
     kind: Kind
     x: Tensor
+    outcomes: tuple[Outcome, Outcome]
     position: int
     output: tuple[int, ...]
     input: tuple[int, ...] | None
     note: str
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """The two output elements that differ."""
+        mine, theirs = (float(side.numbers[self.position]) for side in self.outcomes)
+        return mine, theirs
 
     def show(self, expected: object, got: object) -> Counterexample:
         """Return the counterexample, with the two numbers that differ."""
@@ -45,12 +52,19 @@ class Boiled:
 
 
 def boil(
-    pair: Pair, differ: Differ, x: Tensor, linear: bool, note: str = "", batched: bool = True
+    pair: Pair,
+    differ: Differ,
+    x: Tensor,
+    seen: tuple[Outcome, Outcome],
+    linear: bool,
+    note: str = "",
+    batched: bool = True,
 ) -> Boiled:
     """Return the smallest difference found, starting from a batch `x` that shows one.
 
-    linear: both sides are affine in their input, so a single element will do. batched: the
-    outputs have the batch's axis, as the inputs do.
+    seen: the outcomes that differed; shown as they are if they read memory that was never
+    written, or if the difference does not show again. linear: both sides are affine in their
+    input, so a single element will do. batched: the outputs have the batch's axis too.
     """
 
     def shows(candidate: Tensor) -> bool:
@@ -58,7 +72,7 @@ def boil(
         return mine.parts_from(theirs) is None and bool(differ(mine, theirs).any())
 
     def found(kind: Kind, x: Tensor, place: tuple[int, ...] | None, *words: str) -> Boiled:
-        mine, theirs = pair(x)
+        mine, theirs = seen if x is start else pair(x)
         position = int(differ(mine, theirs).nonzero()[0])
         output = mine.place(position)
         if len(x) > 1:
@@ -67,8 +81,13 @@ def boil(
             first = len(mine.tensors) > 1  # behind the output's number
             output = output[:first] + output[first + 1 :]
         text = "; ".join(filter(None, (note, *words)))
-        return Boiled(kind, x, position, output, place, text)
+        return Boiled(kind, x, (mine, theirs), position, output, place, text)
 
+    start = x
+    if any(side.numbers.isnan().any() for side in seen):
+        return found("value", start, None, "NaN: memory that was never written")
+    if not shows(start):
+        return found("value", start, None, "in the first run only")
     for sample in range(len(x)):
         if len(x) > 1 and shows(x[sample : sample + 1]):
             x = x[sample : sample + 1]

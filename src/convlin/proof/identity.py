@@ -105,7 +105,7 @@ def _disproved(
         if why:
             return Measured(why, found)
         if sides.differ(*outcomes).any():
-            return Refuted(sides.counterexample(x, plan))
+            return Refuted(sides.counterexample(x, outcomes, plan))
         verdict = _unsteady(sides, x, outcomes, found) if draw == 0 else None
         if verdict is not None:
             return verdict
@@ -152,8 +152,8 @@ def _unsteady(
 
 def _plainly(pair: Pair, differ: Differ, x: Tensor, note: str = "") -> Counterexample:
     """Boil a difference down, and show the outputs themselves."""
-    boiled = boil(pair, differ, x, linear=False, note=note)
-    return boiled.show(*(float(side.numbers[boiled.position]) for side in pair(boiled.x)))
+    boiled = boil(pair, differ, x, pair(x), linear=False, note=note)
+    return boiled.show(*boiled.numbers)
 
 
 def _measured(

@@ -138,12 +138,13 @@ class Modular:
         difference = (left.nan_to_num().long() - right.nan_to_num().long()) % self.prime
         return (difference != 0) | ~finite
 
-    def counterexample(self, x: Tensor, plan: Plan) -> Counterexample:
+    def counterexample(
+        self, x: Tensor, seen: tuple[Outcome, Outcome], plan: Plan
+    ) -> Counterexample:
         """Boil a difference at `x` down, and find the two exact numbers that differ."""
-        boiled = boil(self.pair, self.differ, x, linear=True)
+        boiled = boil(self.pair, self.differ, x, seen, linear=True)
         if boiled.kind == "value":
-            mine, theirs = (side.numbers[boiled.position] for side in self.pair(boiled.x))
-            return boiled.show(float(mine), float(theirs))
+            return boiled.show(*boiled.numbers)
         return boiled.show(*self._exact(boiled, plan))
 
     def _exact(self, boiled: Boiled, plan: Plan) -> list[Fraction]:

@@ -186,12 +186,12 @@ class _Sides:
             return run(self.layer, layout(batch)), run(self.converted, layout(batch))
 
         linear = not any(value.off for value in self.values)
-        boiled = boil(pair, self.differ, x, linear, note, batched=note != UNBATCHED)
-        values = [side.numbers[boiled.position] for side in pair(boiled.x)]
+        boiled = boil(pair, self.differ, x, (mine, theirs), linear, note, note != UNBATCHED)
+        expected, got = boiled.numbers
         if boiled.kind == "weight":
             base = [side.numbers[boiled.position] for side in pair(torch.zeros_like(boiled.x))]
-            values = [value - rest for value, rest in zip(values, base, strict=True)]
-        return boiled.show(*map(_whole, values))
+            expected, got = expected - float(base[0]), got - float(base[1])
+        return boiled.show(_whole(expected), _whole(got))
 
 
 def _layouts(sides: _Sides, x: Tensor) -> Counterexample | None:
@@ -205,6 +205,5 @@ def _layouts(sides: _Sides, x: Tensor) -> Counterexample | None:
     return None
 
 
-def _whole(number: Tensor) -> int | float:
-    value = float(number)
-    return int(value) if value.is_integer() else value
+def _whole(number: float) -> int | float:
+    return int(number) if number.is_integer() else number

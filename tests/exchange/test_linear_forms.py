@@ -214,6 +214,8 @@ def test_channels_last_weights_and_images(layer, name, weights, images, groups):
     form = exchanged(layer, name, groups=groups)
     y = form(x)
     assert torch.equal(y, layer(x))
+    if not images:
+        assert y.is_contiguous()
     back = form.to_conv()
     for one, two in twins(layer.named_parameters(), back.named_parameters()):
         if groups == "batched" or layer.groups == 1:
@@ -230,6 +232,12 @@ def test_a_channels_last_image_stays_one(layer, name):
     y = exchanged(layer, name)(x)
     assert torch.equal(y, layer(x))
     assert y.is_contiguous(memory_format=memory_format(layer))
+
+
+def test_one_channel_is_no_sign_of_channels_last():
+    layer = conv(2, 1, 3, 2)
+    form = to_linear(layer, exchange="windows")
+    assert form(integers(2, 1, 5, 6)).is_contiguous()
 
 
 def test_a_strided_image():
@@ -334,6 +342,17 @@ def test_storage_that_is_no_matrix_is_refused_with_copy_offered():
     )
     form = to_linear(layer, copy=True)
     x = integers(2, 3, 4, 6)
+    assert torch.equal(form(x), layer(x))
+    assert torch.equal(form.to_conv().weight, layer.weight)
+
+
+def test_storage_that_is_no_matrix_can_still_be_blocks():
+    layer = conv(2, 6, 4, (2, 3), stride=(2, 3), groups=2)
+    layer.weight = nn.Parameter(integers(4, 3, 2, 6)[..., :3])
+    with pytest.raises(Refused, match="no view of this storage"):
+        to_linear(layer)
+    form = to_linear(layer, groups="block_diagonal")
+    x = integers(2, 6, 4, 6)
     assert torch.equal(form(x), layer(x))
     assert torch.equal(form.to_conv().weight, layer.weight)
 

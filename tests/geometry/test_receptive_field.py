@@ -28,7 +28,7 @@ STACKS = {
     ],
     "padded": [
         layer(1, 2, (3, 5), padding=(1, 2), stride=(1, 2)),
-        layer(2, 1, (3, 3), padding=(1, 0)),
+        layer(2, 1, (3, 3), padding=(0, 1)),
     ],
 }
 SIZE = (19, 27)

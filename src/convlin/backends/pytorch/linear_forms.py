@@ -63,8 +63,7 @@ class SlidingForm(LinearForm):
         image = sliding.require_map(x, g.in_channels, g.smallest_input)
         image = sliding.pad(image, g.padding, g.padding_mode)
         windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
-        permuted = self.order != tuple(range(g.ndim + 1))
-        return sliding.as_image(self._layers(windows), x, windows, g.ndim, permuted)
+        return sliding.as_image(self._layers(windows), x, windows, g.ndim)
 
     def _layers(
         self, windows: Shaped[Tensor, "*n groups *columns_out"]

@@ -96,17 +96,12 @@ def as_image(
     x: Shaped[Tensor, "*n c *size"],
     windows: Shaped[Tensor, "*n groups *columns_out"],
     ndim: int,
-    channels_last: bool,
 ) -> Shaped[Tensor, "*n o *out"]:
-    """Return the outputs as an image, in the memory format a convolution of `x` has.
-
-    That is channels_last iff the image or the kernel (`channels_last`) is.
-    """
+    """Return the outputs as an image: channels_last if `x` is, else contiguous."""
     y = y.reshape(*y.shape[:-1], *windows.shape[-ndim:])
-    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(x.ndim)
-    if last is not None and x.ndim == ndim + 2:
-        image_last = x.is_contiguous(memory_format=last) and not x.is_contiguous()
-        if channels_last or image_last:
+    if ndim > 1 and x.ndim == ndim + 2 and not x.is_contiguous():
+        last = torch.channels_last if ndim == 2 else torch.channels_last_3d
+        if x.is_contiguous(memory_format=last):
             return y.contiguous(memory_format=last)
     # Through one line and back: an axis of size 1 may keep a step that says channels_last.
     return y.contiguous().view(-1).view(y.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -79,7 +80,7 @@ def to_conv(
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
     """Return (C, *spatial) as integers that multiply to the number of features."""
-    size = tuple(int(n) for n in feature_size)
+    size = tuple(operator.index(n) for n in feature_size)
     if len(size) - 1 not in AXIS_LETTERS or min(size) < 1:
         raise Refused(Refusal("to_conv", "feature_size", size, "(C, L), (C, H, W) or (C, D, H, W)"))
     if math.prod(size) != features:

@@ -49,9 +49,10 @@ def to_linear(
     - "windows": any convolution but transposed ones, at any size. Only when named, as overlapping
       windows are copied at every call.
 
-    All but the copies named share the weight's storage with `conv`, and the bias is the same
-    parameter; `copy=True` copies both. A channels_last weight is shared too: the Linear's columns
-    then run over (*kernel, in) instead of (in, *kernel).
+    Weights share `conv`'s storage but where a copy is named above, and the bias is the same
+    parameter but in "fixed_size"; `copy=True` copies both. A channels_last weight is shared too:
+    the Linear's columns then run over (*kernel, in) instead of (in, *kernel). Outputs are
+    contiguous, or channels_last if the image is.
 
     Raises `Refused` with everything that does not fit; also for layers that compute more than
     their class says (hooks, parametrizations, weight_norm, a subclass's own forward), and where

@@ -1,0 +1,41 @@
+"""Every exchange before the independent judge, which knows none of their mathematics."""
+
+import pytest
+from torch import nn
+
+from convlin import Proved, audit, to_conv, to_linear
+
+ENROLLED = {
+    "pointwise": (to_linear, nn.Conv2d(3, 5, 1, stride=2, padding=1), (3, 6, 7), {}),
+    "patchify": (to_linear, nn.Conv3d(2, 5, (2, 3, 1), stride=(2, 3, 2)), (2, 5, 7, 4), {}),
+    "full-size": (to_linear, nn.Conv2d(3, 5, (4, 6)), (3, 4, 6), {"input_size": (4, 6)}),
+    "windows": (
+        to_linear,
+        nn.Conv2d(4, 6, (3, 2), padding=(1, 2), dilation=(1, 2), padding_mode="reflect"),
+        (4, 7, 5),
+        {"exchange": "windows"},
+    ),
+    "batched": (to_linear, nn.Conv1d(4, 6, 3, stride=3, groups=2), (4, 11), {}),
+    "blocks": (to_linear, nn.Conv2d(4, 6, 1, groups=2), (4, 3, 5), {"groups": "block_diagonal"}),
+    "fixed-size": (
+        to_linear,
+        nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
+        (2, 4, 5),
+        {"input_size": (4, 5)},
+    ),
+    "transposed": (
+        to_linear,
+        nn.ConvTranspose2d(2, 3, 3, stride=2, output_padding=1),
+        (2, 3, 4),
+        {"input_size": (3, 4)},
+    ),
+    "rows": (to_conv, nn.Linear(30, 7), (30,), {}),
+    "map": (to_conv, nn.Linear(30, 7), (30,), {"feature_size": (3, 2, 5), "order": "WHC"}),
+}
+
+
+@pytest.mark.parametrize("convert, layer, shape, options", ENROLLED.values(), ids=ENROLLED)
+def test_proved_for_all_weights_and_inputs(convert, layer, shape, options):
+    verdict = audit(lambda given: convert(given, **options), layer, shape)
+    assert isinstance(verdict, Proved), str(verdict)
+    assert verdict.failure_probability < 1e-15

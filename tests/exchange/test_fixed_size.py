@@ -108,6 +108,27 @@ def test_a_changed_convolution_is_no_way_back():
         form.to_conv()
 
 
+def test_a_bias_that_came_or_went_is_a_change():
+    bare, biased = (fixed(conv(1, 2, 3, 2, bias=bias), (4,)) for bias in (False, True))
+    bare.linear.bias, biased.linear.bias = biased.linear.bias, None
+    with pytest.raises(Refused, match=r"linear: bias = of shape \(9,\); fits: None .the Linear or"):
+        bare.to_conv()
+    with pytest.raises(Refused, match=r"linear: bias = None; fits: of shape \(9,\) .the Linear or"):
+        biased.to_conv()
+
+
+def test_a_convolution_whose_numbers_or_hooks_changed_is_no_way_back():
+    layer = conv(1, 2, 3, 2)
+    form = fixed(layer, (4,))
+    layer.stride = (2,)
+    with pytest.raises(Refused, match=r"Conv1d: geometry = .*stride=\(2,\).*stride=\(1,\)"):
+        form.to_conv()
+    layer.stride = (1,)
+    layer.register_forward_hook(lambda *_: None)
+    with pytest.raises(Refused, match="_forward_hooks"):
+        form.to_conv()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_after_a_change_of_dtype_the_way_back_has_it_too(dtype):
     layer = nn.Conv2d(2, 3, 2, dtype=torch.float64)

@@ -5,7 +5,7 @@
 | `to_linear.py`, `to_conv.py` | one layer exchanged |
 | `linear_forms.py`, `fixed_size.py` | the modules `to_linear` returns |
 | `conv_forms.py` | the modules `to_conv` returns |
-| `sliding.py` | pad, cut windows, channels to the front: how every sliding form runs |
+| `sliding.py` | pad, cut windows, lay them out: how every sliding form runs |
 | `fully_convolutional/` | a whole classifier made ready for images of any size |
 | `reading.py` | which layers are what their class says |
 | `parameters.py` | parameters that share storage |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Shaped
@@ -17,6 +18,8 @@ from convlin.geometry import ConvGeometry
 from convlin.matrix import dense
 
 __all__ = ["FixedSizeLinear"]
+
+CHANGED = "the Linear or its convolution was changed since"
 
 
 class FixedSizeLinear(LinearForm):
@@ -56,20 +59,20 @@ class FixedSizeLinear(LinearForm):
         require_plain(self, type(self))
         require_plain(self.linear, nn.Linear)
         (conv,) = self._origin
-        weight = self.linear.weight
-        if (conv.weight.dtype, conv.weight.device) != (weight.dtype, weight.device):
-            conv = copy.deepcopy(conv).to(weight)
-        expected = _matrix(self._origin[0], self.geometry, self.input_size)
+        require_plain(conv, type(conv))
+        weight, bias = _matrix(conv, self.geometry, self.input_size)
         refusals = [
-            _differs(name, now.detach(), then.detach().to(now))
-            for name, now, then in zip(
-                ("weight", "bias"), (weight, self.linear.bias), expected, strict=True
-            )
-            if now is not None and then is not None
+            *_differences("weight", self.linear.weight, weight),
+            *_differences("bias", self.linear.bias, bias),
         ]
-        if any(refusals):
-            raise Refused(refusal for refusal in refusals if refusal)
-        return conv
+        if (now := ConvGeometry.of(conv)) != self.geometry:
+            refusals.append(Refusal(now.kind, "geometry", now, str(self.geometry), CHANGED))
+        if refusals:
+            raise Refused(refusals)
+        held = self.linear.weight
+        if (conv.weight.dtype, conv.weight.device) == (held.dtype, held.device):
+            return conv
+        return copy.deepcopy(conv).to(held)
 
 
 def _matrix(
@@ -83,14 +86,22 @@ def _matrix(
     return weight, alias(conv.bias, lambda bias: repeated_bias(bias, rows), copy=True)
 
 
-def _differs(name: str, now: Tensor, then: Tensor) -> Refusal | None:
-    """Return a refusal that names the first entry that is not the convolution's."""
+def _differences(name: str, now: Tensor | None, then: Tensor | None) -> Iterator[Refusal]:
+    """Yield a refusal that names the first entry that is not the convolution's."""
+    if now is None or then is None or now.shape != then.shape:
+        if now is not then:
+            yield Refusal("linear", name, _shape(now), _shape(then), CHANGED)
+        return
+    now = now.detach()
+    then = then.detach().to(now)
     place = first_difference(now, then)
-    if place is None:
-        return None
-    field = f"{name}[{', '.join(map(str, place))}]"
-    return Refusal("linear", field, now[place].item(), str(then[place].item()),
-                   "the Linear or its convolution was changed since")  # fmt: skip
+    if place is not None:
+        field = f"{name}[{', '.join(map(str, place))}]"
+        yield Refusal("linear", field, now[place].item(), str(then[place].item()), CHANGED)
+
+
+def _shape(array: Tensor | None) -> str:
+    return "None" if array is None else f"of shape {tuple(array.shape)}"
 
 
 @fx.wrap

@@ -1,7 +1,7 @@
 """The application: its commands, and how errors become one line and an exit code.
 
-Exit codes: 0 for what the command promises, 1 where the answer is no (not proved, no network of
-that kind), 2 for bad input.
+Exit codes: 0 if the command did what it says; 1 if `prove` did not prove; 2 for bad input, and
+for models that are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from convlin.cli.convert import convert
 from convlin.cli.demo import demo
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
-from convlin.errors import ConvlinError, GeometryError, Refused
+from convlin.errors import ConvlinError
 
 __all__ = ["app", "main"]
 
@@ -49,8 +49,7 @@ class OneLineErrors(TyperGroup):
         except ConvlinError as error:
             if self.debug:
                 raise
-            refused = isinstance(error, Refused) and not isinstance(error, GeometryError)
-            sys.exit(_say(str(error), 1 if refused else 2))
+            sys.exit(_say(str(error), 2))
         except Exception as error:
             # Typer's errors of usage: those of click, or of its own copy of click since 0.20.
             if self.debug or not hasattr(error, "format_message"):

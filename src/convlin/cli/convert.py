@@ -47,7 +47,7 @@ def convert(
 ) -> None:
     """Write MODEL as a .pt2 that takes any batch of images as large as the window or larger.
 
-    The written file is loaded again and compared before it gets its name. Exit code 1 if the
+    The written file is loaded again and compared before it gets its name. Exit code 2 if the
     model is refused; every layer that stands against it is named.
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")

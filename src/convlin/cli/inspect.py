@@ -39,7 +39,7 @@ def inspect(
     """Show what becomes of MODEL, and whether its output equals a sliding window.
 
     Every layer that breaks the equality is named, with the reason. Pictures enter as values from
-    0 to 1. Exit code 1 if no network for larger images can be had at all.
+    0 to 1. Exit code 2 if no network for larger images can be had at all.
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
     pictures = [read_image(path, shape[0], _plane(shape)) for path in image or ()]

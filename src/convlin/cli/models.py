@@ -26,7 +26,7 @@ def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.M
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
-        filled = escape(str(weights)) if weights else "its own"
+        filled = escape(str(weights)) if weights else "as it makes them"
         console.print(f"[dim]runs the code of {escape(spec)}; weights: {filled}[/]")
     elif trust:
         console.print(f"[dim]trusts {escape(spec)}: it may run code of its own[/]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,19 +16,23 @@ __all__ = ["as_json", "print_report", "verdict_json"]
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print what became of every layer, the proofs in full, and the summary."""
+    """Print what became of every layer, the proofs in full, what differs, and the summary."""
+    proofs = any(row.verdict is not None for row in report.rows)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("layer", overflow="fold", max_width=30)
-    table.add_column("exchange", overflow="fold")
-    table.add_column("proof", overflow="fold")
-    table.add_column("= sliding", overflow="fold")
+    for name in ("layer", "exchange", *(["proof"] if proofs else []), "= sliding"):
+        table.add_column(name, overflow="fold", min_width=9)
     for row in report.rows:
-        table.add_row(Text(row.layer), *_cells(row))
+        equal = Text("equal", "green") if row.equal else Text("differs", "red")
+        table.add_row(Text(row.layer), _exchange(row), *([_proof(row)] if proofs else []), equal)
     console.print(table)
     console.print()
     for row in report.rows:
         if row.verdict is not None:
             console.print(Text.assemble((row.layer, "bold"), " ", row.verdict.__rich__()))
+    for why in dict.fromkeys(row.why for row in report.rows if not row.equal):
+        layers = ", ".join(row.layer for row in report.rows if row.why == why and not row.equal)
+        verb = (" differ" if ", " in layers else " differs", "red")
+        console.print(Text.assemble((layers, "bold"), verb, f": {why}"))
     for number, line in enumerate(report.summary):
         style = ("green" if report.exact else "red") if number == 0 else ""
         console.print(Text(line, style=style))
@@ -61,11 +65,15 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     return {"kind": verdict.kind, "details": verdict.details}
 
 
-def _cells(row: Row) -> tuple[RenderableType, RenderableType, RenderableType]:
-    exchanged = row.exchange != "kept"
-    exchange = Text(row.exchange, "bold") if exchanged else Text(f"{row.operation}, kept", "dim")
-    proof = Text() if row.verdict is None else Text(row.verdict.kind, f"bold {row.verdict.colour}")
-    if row.verdict is not None and hasattr(row.verdict, "failure_probability"):
-        proof.append(f", p < {row.verdict.failure_probability:.1e}", "not bold default")
-    equal = Text("equal", "green") if row.equal else Text(f"differs: {row.why}", "red")
-    return exchange, proof, equal
+def _exchange(row: Row) -> Text:
+    kept = row.exchange == "kept"
+    return Text(f"{row.operation}, kept", "dim") if kept else Text(row.exchange, "bold")
+
+
+def _proof(row: Row) -> Text:
+    if row.verdict is None:
+        return Text()
+    text = Text(row.verdict.kind, f"bold {row.verdict.colour}")
+    if hasattr(row.verdict, "failure_probability"):
+        text.append(f", p < {row.verdict.failure_probability:.1e}", "not bold default")
+    return text

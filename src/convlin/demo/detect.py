@@ -76,16 +76,15 @@ def find_digits(
     peaks = torch.nonzero((lead == highest) & (lead > 0)).tolist()
     probabilities = scores.softmax(0)
     heat = digit_odds(scores).sigmoid()
-    found: list[Detection] = []
+    found: dict[tuple[int, int], Detection] = {}
     for i, j in sorted(peaks, key=lambda cell: -float(lead[tuple(cell)])):
         digit = int(digits[i, j])
         probability = float(probabilities[digit, i, j])
         # Of equal neighbouring peaks the first stands for all.
-        y, x = _centre(heat, field, i, j)
-        apart = all(max(abs(d.y - y), abs(d.x - x)) > REACH * max(field.stride) for d in found)
+        apart = all(max(abs(a - i), abs(b - j)) > REACH for a, b in found)
         if probability >= least and apart:
-            found.append(Detection(y, x, digit, probability))
-    return found
+            found[i, j] = Detection(*_centre(heat, field, i, j), digit, probability)
+    return list(found.values())
 
 
 def _centre(

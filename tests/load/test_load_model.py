@@ -1,0 +1,166 @@
+"""Models by import path, their weight files, and the words of every error."""
+
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from convlin import InputError
+from convlin.backends.pytorch.load import load_model
+
+HOUSE = """
+import torch
+from torch import nn
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, (2, 4))
+        self.norm = nn.BatchNorm2d(3)
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+class Shelf:
+    @staticmethod
+    def small():
+        return Small()
+
+ready = Small()
+number = 7
+def broken(): raise ValueError("first line\\nsecond line")
+def needs(size): return Small()
+def none(): return None
+"""
+
+
+@pytest.fixture(autouse=True)
+def house(tmp_path, monkeypatch):
+    (tmp_path / "small_house.py").write_text(HOUSE)
+    (tmp_path / "shaky_house.py").write_text("import not_there_at_all")
+    (tmp_path / "falling_house.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def state(seed=0):
+    torch.manual_seed(seed)
+    return {
+        "conv.weight": torch.randn(3, 2, 2, 4),
+        "conv.bias": torch.randn(3),
+        "norm.weight": torch.randn(3),
+        "norm.bias": torch.randn(3),
+        "norm.running_mean": torch.randn(3),
+        "norm.running_var": torch.rand(3),
+        "norm.num_batches_tracked": torch.tensor(5),
+    }
+
+
+@pytest.mark.parametrize(
+    "spec", ["small_house:Small", "small_house:Shelf.small", "small_house:ready"]
+)
+def test_classes_factories_and_modules_load_in_eval_mode(spec):
+    model = load_model(spec)
+    assert type(model).__name__ == "Small"
+    assert not model.training and not model.norm.training
+
+
+@pytest.mark.parametrize("wrapped", ["safetensors", "pth", "state_dict"])
+def test_weights_arrive_bit_for_bit(house, wrapped):
+    own = state()
+    path = house / ("w.safetensors" if wrapped == "safetensors" else "w.pth")
+    if wrapped == "safetensors":
+        save_file(own, path)
+    else:
+        torch.save({"state_dict": own, "epoch": 3} if wrapped == "state_dict" else own, path)
+    loaded = load_model("small_house:Small", path).state_dict()
+    assert list(loaded) == list(own)
+    assert all(torch.equal(loaded[name], own[name]) for name in own)
+
+
+IMPORT_ERRORS = {
+    "no-such-module": ("nowhere_house:x", "nowhere_house:x: no module named nowhere_house"),
+    "no-such-submodule": ("small_house.attic:x", "small_house.attic:x: no module named small_house.attic"),
+    "no-such-factory": ("small_house:Smal", "small_house:Smal: small_house has no 'Smal'; near: Small"),
+    "nothing-near": ("small_house:qqqq", "small_house:qqqq: small_house has no 'qqqq'"),
+    "its-import-fails": ("shaky_house:x", "shaky_house:x: importing shaky_house raised ModuleNotFoundError: No module named 'not_there_at_all'"),
+    "its-body-fails": ("falling_house:x", "falling_house:x: importing falling_house raised ZeroDivisionError: division by zero"),
+    "factory-raises": ("small_house:broken", "small_house:broken: calling it without arguments raised ValueError: first line"),
+    "factory-needs-arguments": ("small_house:needs", "small_house:needs: calling it without arguments raised TypeError: needs() missing 1 required positional argument: 'size'"),
+    "not-a-module": ("small_house:none", "small_house:none: gave a NoneType, not a torch.nn.Module"),
+    "not-callable": ("small_house:number", "small_house:number: a int, not a factory or a module"),
+    "no-colon": ("small_house", "small_house: not package.module:factory, and no .pt2 file"),
+    "no-factory": ("small_house:", "small_house:: not package.module:factory, and no .pt2 file"),
+    "a-path": ("./house.py:x", "./house.py:x: not package.module:factory, and no .pt2 file"),
+    "onnx": ("net.onnx", "net.onnx: ONNX models are not read yet; give an import path or a .pt2"),
+    "pt2-missing": ("net.pt2", "net.pt2: no such file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", IMPORT_ERRORS)
+def test_what_is_not_there_is_said_in_one_line(case):
+    spec, words = IMPORT_ERRORS[case]
+    with pytest.raises(InputError) as caught:
+        load_model(spec)
+    assert str(caught.value) == words
+
+
+def without(*names):
+    return {name: tensor for name, tensor in state().items() if name not in names}
+
+
+WEIGHT_ERRORS = {
+    "missing": (without("conv.bias", "norm.bias"), "missing: conv.bias, norm.bias"),
+    "unexpected": (state() | {"head.weight": torch.zeros(2)}, "unexpected: head.weight"),
+    "shape": (state() | {"conv.weight": torch.zeros(3, 2, 4, 2)}, "of another shape: conv.weight (3, 2, 4, 2) for (3, 2, 2, 4)"),
+    "dtype": (state() | {"conv.bias": torch.zeros(3, dtype=torch.float64)}, "of a wider dtype: conv.bias torch.float64 for torch.float32"),
+    "all-at-once": (without("conv.bias") | {"x": torch.zeros(1)}, "missing: conv.bias; unexpected: x"),
+    "many": ({f"k{i}": torch.zeros(1) for i in range(6)} | state(), "unexpected: k0, k1, k2, k3 and 2 more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WEIGHT_ERRORS)
+def test_weights_that_do_not_fit_are_named(house, case):
+    own, words = WEIGHT_ERRORS[case]
+    save_file(own, house / "w.safetensors")
+    with pytest.raises(InputError) as caught:
+        load_model("small_house:Small", "w.safetensors")
+    assert str(caught.value) == f"w.safetensors: does not fit Small: {words}"
+
+
+def test_narrower_weights_widen_without_loss(house):
+    half = {n: t.half() if t.is_floating_point() else t for n, t in state().items()}
+    save_file(half, house / "w.safetensors")
+    loaded = load_model("small_house:Small", "w.safetensors").state_dict()
+    assert all(torch.equal(loaded[name], half[name].to(loaded[name].dtype)) for name in half)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pth"])
+@pytest.mark.parametrize("content", [b"", b"no weights at all", b"PK\x03\x04 broken"])
+def test_broken_weight_files_are_refused(house, name, content):
+    (house / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"^{name}: (not a readable weight file|holds more than)"):
+        load_model("small_house:Small", name)
+
+
+def test_missing_and_meaningless_weight_files(house):
+    with pytest.raises(InputError, match=r"^w\.pth: no such file$"):
+        load_model("small_house:Small", "w.pth")
+    torch.save([torch.zeros(2)], house / "w.pth")
+    with pytest.raises(InputError, match=r"^w\.pth: holds no state dict of tensors$"):
+        load_model("small_house:Small", "w.pth")
+
+
+def test_a_pickled_module_needs_trust(house):
+    model = nn.Sequential(nn.Conv2d(2, 3, 1))
+    torch.save(model, house / "w.pth")
+    with pytest.raises(InputError, match=re.escape("open it only if you trust it (--trust)")):
+        load_model("torch.nn:Sequential", "w.pth")
+
+
+def test_weights_beside_a_pt2_are_refused(house):
+    (house / "net.pt2").write_bytes(b"")
+    with pytest.raises(InputError, match="a .pt2 holds its weights"):
+        load_model("net.pt2", "w.pth")

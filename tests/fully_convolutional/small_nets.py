@@ -140,6 +140,12 @@ NETS = {
         ),
         (2, 20), [(20,), (33,), (46,)],
     ),
+    "1d-glu": (
+        lambda: nn.Sequential(
+            conv(2, 6, 3, 1, stride=2), nn.GLU(dim=1), nn.AvgPool1d(2), nn.Flatten(), nn.Linear(3 * 4, 5)
+        ),
+        (2, 18), [(18,), (33,), (46,)],
+    ),
     "3d-bn-heads": (
         lambda: nn.Sequential(
             conv(2, 4, (1, 3, 2), 3), nn.AvgPool3d((1, 2, 2)), nn.BatchNorm3d(4), nn.ReLU(),

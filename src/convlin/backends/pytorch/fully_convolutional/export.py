@@ -14,6 +14,9 @@ __all__ = ["export"]
 def export(network: FullyConvolutional) -> ExportedProgram:
     """Return the network as a program that takes any batch of any images ≥ the window.
 
+    PyTorch itself fixes the size that an `nn.MaxPool1d` takes, and lets the unfolded windows of
+    `head="linear"` have two cells or more a side, never one.
+
     >>> import torch
     >>> from convlin import fully_convolutional
     >>> layers = torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(4 * 6 * 4, 5)

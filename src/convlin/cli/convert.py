@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -108,7 +109,10 @@ def _write(network: FullyConvolutional, out: Path, model: str) -> tuple[float, t
         raise InputError(f"{model}: torch.export cannot export it: {first}") from error
     partial = out.with_name(f".{out.stem}.partial.pt2")
     try:
-        torch.export.save(program, partial)
+        with warnings.catch_warnings():
+            # Weights that are views of a classifier's are saved with all that they share.
+            warnings.filterwarnings("ignore", "No complete tensor found")
+            torch.export.save(program, partial)
         compared = _compare(network, partial)
         partial.replace(out)
     except (OSError, RuntimeError) as error:

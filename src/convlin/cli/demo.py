@@ -15,6 +15,7 @@ from convlin.cli.images import read_image
 from convlin.cli.report import as_json, print_report
 from convlin.cli.shapes import parse_size
 from convlin.cli.terminal import output, progress
+from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
@@ -43,6 +44,8 @@ def demo(
     """
     console = output(json)
     sheet_size = parse_size(size, "--size")
+    if min(sheet_size) < 32:
+        raise InputError(f"--size {size}: smaller than a window of 32x32")
     own = None if image is None else read_image(image, 1, (32, 32))[0]
 
     import torch

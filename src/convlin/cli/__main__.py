@@ -1,0 +1,5 @@
+"""`python -m convlin.cli`."""
+
+from convlin.cli.app import main
+
+main()

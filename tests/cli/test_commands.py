@@ -1,0 +1,251 @@
+"""The commands on real models, as a person runs them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils import _pytree as pytree
+
+from convlin import fully_convolutional
+from convlin.backends.pytorch.load import load_model
+from convlin.cli.images import read_image
+from convlin.demo.sheet import compose, held_out_digits
+
+WINDOWS = {"unpadded": "3,10,7", "Heads": "1,7,6"}
+SIZES = {"unpadded": [(10, 7), (11, 7), (13, 19), (23, 8), (31, 33)],
+         "Heads": [(7, 6), (9, 6), (8, 11), (17, 13), (21, 25)]}  # fmt: skip
+
+
+@pytest.mark.parametrize("head", ["conv", "linear"])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_written_program_takes_any_batch_of_any_images(run, house, name, head):
+    """The program against the classifier itself on every crop, in the float32 of both."""
+    window = WINDOWS[name]
+    result = run(
+        "convert", f"models_here:{name}", "--window", window, "--head", head, "-o", "net.pt2"
+    )
+    assert result.exit_code == 0, result.output
+    assert (
+        "wrote net.pt2" in result.stdout
+        and 'torch.export.load("net.pt2").module()' in result.stdout
+    )
+    program = torch.export.load(house / "net.pt2").module()
+    model = load_model(f"models_here:{name}")
+    channels, high, wide = map(int, window.split(","))
+    step = 2 if name == "unpadded" else 1
+    for batch in (1, 3):
+        for height, width in SIZES[name]:
+            images = torch.randn(batch, channels, height, width)
+            with torch.no_grad():
+                maps = pytree.tree_leaves(program(images))
+                rows, columns = (height - high) // step + 1, (width - wide) // step + 1
+                for i in range(rows):
+                    for j in range(columns):
+                        crop = images[:, :, step * i : step * i + high, step * j : step * j + wide]
+                        for dense, own in zip(maps, pytree.tree_leaves(model(crop)), strict=True):
+                            assert dense.shape[2:] == (rows, columns)
+                            # Two orders of at most 60 + 18 products of numbers below 10, in float32.
+                            assert (dense[:, :, i, j] - own).abs().max() < 2 * 78 * 2.0**-24 * 100
+
+
+def test_an_overwritten_output_needs_force(run, house):
+    arguments = (
+        "convert",
+        "models_here:unpadded",
+        "--window",
+        "3,10,7",
+        "--no-proofs",
+        "-o",
+        "a.pt2",
+    )
+    (house / "a.pt2").write_bytes(b"mine")
+    assert run(*arguments).exit_code == 2 and (house / "a.pt2").read_bytes() == b"mine"
+    assert run(*arguments, "--force").exit_code == 0
+    assert (house / "a.pt2").read_bytes()[:2] == b"PK"
+    assert {path.name for path in house.iterdir()} - {"__pycache__"} == {"a.pt2", "models_here.py"}
+
+
+def test_an_inexact_model_is_converted_when_asked(run, house):
+    arguments = (
+        "convert",
+        "models_here:padded",
+        "--window",
+        "3,10,7",
+        "-o",
+        "a.pt2",
+        "--allow-inexact",
+    )
+    result = run(*arguments)
+    assert result.exit_code == 0
+    assert "0 differs: padding ((1, 1), (1, 1))" in result.stdout
+    images = torch.randn(2, 3, 12, 9)
+    network = fully_convolutional(load_model("models_here:padded"), (3, 10, 7), allow_inexact=True)
+    assert torch.equal(torch.export.load(house / "a.pt2").module()(images), network(images))
+
+
+def test_weights_are_those_of_the_file(run, house):
+    torch.manual_seed(9)
+    other = load_model("models_here:unpadded")
+    for parameter in other.parameters():
+        parameter.data = torch.randn_like(parameter)
+    torch.save(other.state_dict(), house / "w.pth")
+    result = run(
+        "convert", "models_here:unpadded", "--weights", "w.pth", "--window", "3,10,7", "-o", "a.pt2"
+    )
+    assert "runs the code of models_here:unpadded; weights: w.pth" in result.stdout
+    images = torch.randn(2, 3, 10, 7)
+    dense = torch.export.load(house / "a.pt2").module()(images)
+    assert torch.allclose(dense[..., 0, 0], other(images), rtol=0, atol=1e-4)
+
+
+def test_inspect_names_what_breaks_and_writes_nothing(run, house):
+    Image.effect_noise((40, 30), 80).convert("RGB").save(house / "a.png")
+    before = {path.name for path in house.iterdir()}
+    result = run("inspect", "models_here:padded", "--window", "3,10,7", "--image", "a.png")
+    assert result.exit_code == 0
+    assert "Linear 280→5 ⇒ Conv2d 4→5 k10×7" in result.stdout and "proved, p < " in result.stdout
+    assert "0 differs: padding ((1, 1), (1, 1)): the window sees padding" in result.stdout
+    assert "off by at most" in result.stdout
+    assert {path.name for path in house.iterdir()} - {"__pycache__"} == before
+
+
+def test_inspect_as_json(run):
+    table = json.loads(
+        run("inspect", "models_here:unpadded", "--window", "3,10,7", "--json").stdout
+    )
+    assert table["exact"] is True and table["window"] == [3, 10, 7] and table["stride"] == [2, 2]
+    kinds = {row["layer"]: row["verdict"] and row["verdict"]["kind"] for row in table["rows"]}
+    assert kinds == {"0": None, "1": None, "2": None, "4": "proved"}
+    assert table["parameters_before"] == table["parameters_after"] == 4 * 18 + 4 + 5 * 48 + 5
+
+
+PROOFS = {
+    "equal": ("models_here:linear", "models_here:same_as_conv", 0, "proved: "),
+    "one-weight-off": ("models_here:linear", "models_here:one_weight_off", 1, "refuted: output (3,) meets input (10,) with weight "),
+    "not-linear": ("models_here:with_relu", "models_here:with_relu", 1, "measured: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PROOFS)
+def test_prove_says_what_it_found_and_exits_by_it(case, run):
+    a, b, code, words = PROOFS[case]
+    result = run("prove", a, b, "--input-shape", "12")
+    assert result.exit_code == code, result.output
+    assert words in " ".join(result.stdout.split())
+    table = json.loads(run("prove", a, b, "--input-shape", "12", "--json").stdout)
+    assert table["kind"] == words.partition(":")[0] and table["input_shape"] == [12]
+
+
+def test_prove_opens_archives(run, house):
+    linear = load_model("models_here:linear")
+    torch.export.save(torch.export.export(linear, (torch.zeros(4, 12),), dynamic_shapes=({0: torch.export.Dim("n")},)), house / "l.pt2")  # fmt: skip
+    assert run("prove", "l.pt2", "models_here:linear", "--input-shape", "12").exit_code == 0
+    assert run("prove", "l.pt2", "models_here:one_weight_off", "--input-shape", "12").exit_code == 1
+
+
+def test_demo_reads_its_sheet(run, house):
+    result = run("demo", "--size", "320x256", "--rounds", "1", "--seed", "3")
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "Linear 512→48 ⇒ Conv2d 32→48 k4" in text and text.count("proved, p < ") == 2
+    assert "31,179 before, 31,179 after" in text
+    assert "a sheet of 320×256 pixels" in text and "31 there" in text
+    precision, recall = map(
+        float, re.search(r"precision ([\d.]+)%, recall ([\d.]+)%", text).groups()
+    )
+    assert precision > 90 and recall > 90
+    assert "times faster" in text and "wrote out/demo.png" in text
+    assert [path.name for path in (house / "out").iterdir()] == ["demo.png"]
+    with Image.open(house / "out" / "demo.png") as picture:
+        assert picture.width > 3000
+    assert result.stderr == ""
+
+
+def test_demo_as_json(run):
+    arguments = ("demo", "--size", "256", "--rounds", "2", "--out", "x.webp", "--json")
+    table = json.loads(run(*arguments).stdout)
+    assert table["report"]["exact"] is True and table["precision"] > 0.9
+    assert len(table["race"]["dense"]) == 2 and table["race"]["windows"] == 57 * 57
+    assert [row["dtype"] for row in table["difference"]] == ["float32", "float64"]
+    assert {"y", "x", "digit", "probability"} == set(table["digits"][0])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "I;16", "F"])
+def test_pictures_of_any_kind_are_read_as_grey(house, mode):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 57), dtype=np.uint8)
+    if mode in ("I;16", "F"):
+        image = Image.fromarray(
+            (grey.astype(np.float64) * 257).astype(np.uint16 if mode == "I;16" else np.float32)
+        )
+    else:
+        image = Image.fromarray(grey).convert(mode)
+    name = "own.tiff" if mode == "F" else "own.png"
+    image.save(house / name)
+    pixels = read_image(house / name, 1, (40, 57))
+    assert pixels.shape == (1, 40, 57) and pixels.dtype == np.float32
+    top = grey.max() if mode == "F" else 255  # floats name no white: their largest is
+    assert np.abs(pixels[0] - grey / top).max() <= (3 / 255 if mode == "P" else 1e-6)
+
+
+def test_demo_reads_a_picture_of_the_users_own(run, house):
+    sheet = compose(*held_out_digits(), (120, 171), seed=2)
+    Image.fromarray((sheet.image * 255).astype(np.uint8)).convert("RGB").save(house / "own.png")
+    table = json.loads(run("demo", "--image", "own.png", "--rounds", "1", "--json").stdout)
+    assert table["precision"] is None and table["race"]["windows"] == 23 * 35
+    found = sorted(digit["digit"] for digit in table["digits"])
+    assert found == sorted(digit.digit for digit in sheet.digits)
+
+
+def test_pictures_are_turned_scaled_and_laid_on_white(house):
+    image = Image.new("RGBA", (3, 2), (255, 0, 0, 255))
+    image.putpixel((2, 0), (0, 0, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    image.save(house / "a.png", exif=exif)
+    pixels = read_image(house / "a.png", 3, (1, 1))
+    assert pixels.shape == (3, 3, 2) and pixels.dtype == np.float32
+    assert pixels[:, 0, 0].tolist() == [1, 0, 0] and pixels[:, 2, 1].tolist() == [1, 1, 1]
+
+
+def test_help_is_light_and_the_version_right(house):
+    code = (
+        "import sys; from convlin.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([m for m in ('torch', 'numpy', 'PIL', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("demo", "inspect", "convert", "prove"):
+        assert command in done.stdout
+    version = subprocess.run([sys.executable, "-m", "convlin.cli", "--version"], capture_output=True, text=True, check=True)  # fmt: skip
+    assert version.stdout == "convlin 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    "environment", [{}, {"NO_COLOR": "1", "FORCE_COLOR": ""}, {"PYTHONIOENCODING": "ascii"}],
+    ids=["pipe", "no-color", "ascii"],
+)  # fmt: skip
+def test_pipes_get_80_plain_columns(house, environment):
+    command = [
+        sys.executable,
+        "-m",
+        "convlin.cli",
+        "inspect",
+        "models_here:padded",
+        "--window",
+        "3,10,7",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=house, env=os.environ | environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "differs" in done.stdout

@@ -1,0 +1,95 @@
+"""Bad input is one clear line on stderr, exit code 2, and nothing half-written."""
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+DIGITS = "convlin.demo.classifier:digit_classifier"
+
+CASES = {
+    "no-such-command": (["nope"], "No such command 'nope'. (see --help)"),
+    "no-such-option": (["demo", "--bad"], "No such option: --bad (see --help)"),
+    "no-model": (["inspect"], "Missing argument 'MODEL'. (see --help)"),
+    "no-such-module": (["inspect", "nowhere:x"], "nowhere:x: no module named nowhere"),
+    "no-such-factory": (["inspect", "models_here:pad"], "models_here:pad: models_here has no 'pad'; near: padded"),
+    "no-module-at-all": (["inspect", "models_here:torch"], "models_here:torch: a module, not a factory or a module"),
+    "window-syntax": (["inspect", "models_here:padded", "--window", "3x10x7"], "--window 3x10x7: not whole numbers with commas, such as 3,224,224"),
+    "window-empty": (["inspect", "models_here:padded", "--window", ""], "--window : not whole numbers with commas, such as 3,224,224"),
+    "window-zero": (["inspect", "models_here:padded", "--window", "3,0,7"], "--window 3,0,7: every number must be 1 or more"),
+    "window-axes": (["inspect", "models_here:padded", "--window", "7"], "--window 7: 1 numbers, where 2 or 3 or 4 fit, such as 3,224,224"),
+    "window-too-large": (["inspect", "models_here:padded", "--window", "3,11,7"], "3: input = (2, 308); fits: a window that this layer can take"),
+    "window-other-channels": (["convert", DIGITS, "-o", "o.pt2", "--window", "3,32,32"], "features.0: input = (2, 3, 32, 32); fits: a window that this layer can take"),
+    "refused": (["inspect", "models_here:enlarging", "--window", "4,3,5"], "0: operation = Upsample; "),
+    "not-exact": (["convert", "models_here:padded", "-o", "o.pt2", "--window", "3,10,7"], "0: padding = ((1, 1), (1, 1)); fits: 0 (the window sees padding where the large image has neighbours)"),
+    "no-weights": (["inspect", "models_here:padded", "--weights", "w.pth"], "w.pth: no such file"),
+    "other-weights": (["inspect", "models_here:padded", "--weights", "w.safetensors"], "w.safetensors: does not fit Sequential: missing: 0.bias, 3.weight, 3.bias; unexpected: head; of another shape: 0.weight (4, 3, 1, 1) for (4, 3, 3, 3)"),
+    "onnx": (["inspect", "net.onnx"], "net.onnx: ONNX models are not read yet; give an import path or a .pt2"),
+    "pt2-to-convert": (["convert", "net.pt2", "-o", "o.pt2"], "net.pt2: a .pt2 serves `convlin prove` only; give an import path"),
+    "pt2-missing": (["prove", "net.pt2", "net.pt2", "--input-shape", "3,4"], "net.pt2: no such file"),
+    "pt2-broken": (["prove", "broken.pt2", "broken.pt2", "--input-shape", "3"], "broken.pt2: not a readable .pt2 archive: BadZipFile: File is not a zip file"),
+    "output-exists": (["convert", "models_here:unpadded", "-o", "there.pt2"], "there.pt2: exists; overwrite it with --force"),
+    "output-name": (["convert", "models_here:unpadded", "-o", "o.onnx"], "o.onnx: an exported program ends in .pt2"),
+    "output-folder": (["convert", "models_here:unpadded", "-o", "a/b/o.pt2"], "a/b/o.pt2: no such folder: a/b"),
+    "head": (["convert", "models_here:unpadded", "-o", "o.pt2", "--head", "x"], "Invalid value for '--head': "),
+    "size": (["demo", "--size", "large"], "--size large: not WIDTHxHEIGHT in pixels, such as 1280x1024"),
+    "size-too-small": (["demo", "--size", "20"], "--size 20: smaller than a window of 32x32"),
+    "seed": (["demo", "--seed", "-1"], "Invalid value for '--seed': "),
+    "no-picture": (["demo", "--image", "none.png"], "none.png: no such file"),
+    "unreadable-picture": (["demo", "--image", "models_here.py"], "models_here.py: not a readable picture: cannot identify image file 'models_here.py'"),
+    "cut-picture": (["demo", "--image", "cut.png"], "cut.png: not a readable picture: "),
+    "small-picture": (["demo", "--image", "small.png"], "small.png: 31x40 pixels, smaller than a window of 32x32"),
+    "folder-picture": (["demo", "--image", "."], ".: not a readable picture: "),
+    "picture-of-another-window": (["inspect", "models_here:padded", "--window", "4,10,7", "--image", "small.png"], "small.png: a picture has 1 or 3 channels, not 4"),
+    "picture-format": (["demo", "--out", "o.gif"], "o.gif: a picture ends in .png, .jpg or .webp"),
+    "picture-in-the-way": (["demo", "--out", "models_here.py/o.png"], "models_here.py/o.png: cannot be written below "),
+    "prove-axes": (["prove", "models_here:linear", "models_here:linear", "--input-shape", "1,2,3,4,5"], "--input-shape 1,2,3,4,5: 5 numbers, where 1 or 2 or 3 or 4 fit, such as 3,32,32"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def things(house):
+    """Files that commands stumble over."""
+    save_file(
+        {"0.weight": torch.zeros(4, 3, 1, 1), "head": torch.zeros(1)}, house / "w.safetensors"
+    )
+    (house / "broken.pt2").write_bytes(b"no zip")
+    (house / "there.pt2").write_bytes(b"mine")
+    Image.new("L", (31, 40)).save(house / "small.png")
+    Image.effect_noise((64, 64), 50).save(house / "whole.png")
+    (house / "cut.png").write_bytes((house / "whole.png").read_bytes()[:900])
+    return house
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_exit_code_2_and_nothing_written(case, run, things):
+    arguments, words = CASES[case]
+    before = {path.name: path.read_bytes() for path in things.iterdir() if path.is_file()}
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith(f"convlin: {words}")
+    after = {path.name: path.read_bytes() for path in things.iterdir() if path.is_file()}
+    assert before == after and {p.name for p in things.iterdir() if p.is_dir()} <= {"__pycache__"}
+
+
+def test_every_refusal_has_its_line(run, house):
+    (house / "models_there.py").write_text(
+        "from torch import nn\n"
+        "def two():\n"
+        "    convs = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 5, padding=2)\n"
+        "    return nn.Sequential(*convs, nn.Flatten(), nn.Linear(4 * 6 * 8, 2))\n"
+    )
+    result = run("convert", "models_there:two", "--window", "3,6,8", "-o", "o.pt2")
+    assert result.exit_code == 2
+    assert [line.split(" = ")[0] for line in result.stderr.splitlines()] == [
+        "convlin: 0: padding",
+        "convlin: 1: padding",
+    ]
+
+
+def test_debug_shows_the_traceback(run):
+    result = run("--debug", "inspect", "nowhere:x")
+    assert type(result.exception).__name__ == "InputError"
+    assert run("inspect", "nowhere:x").exit_code == 2

@@ -231,6 +231,7 @@ RULES: dict[str, Rule] = {
     "addmm": _affine,
     "addmv": _affine,
     "baddbmm": _affine,
+    "_convolution": _convolution,
     "convolution": _convolution,
     "sum": _sum,
     "col2im": _fold,

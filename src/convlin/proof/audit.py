@@ -72,7 +72,7 @@ def audit(
     given = copy.deepcopy(layer)
     left = look(given, x, grad=True)
     if left.outcome.error:
-        raise refused_by("the layer takes", shape, left.outcome.error)
+        raise refused_by("the layer", shape, left.outcome.error)
     converted, right = _converted(convert, given, x, left)
     breach = (
         modified(layer, given)

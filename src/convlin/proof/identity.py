@@ -14,7 +14,7 @@ from convlin.proof.contract import state
 from convlin.proof.counterexample import Differ, Pair, boil
 from convlin.proof.draws import Draws
 from convlin.proof.modular import Modular, Plan
-from convlin.proof.outcome import Outcome, run
+from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import (
     batch_for,
     checked_shape,
@@ -65,9 +65,9 @@ def prove(
     x = draws.normal((batch_for(shape), *shape))
     left, right = (look(shadow(side), x) for side in (a, b))
     if left.outcome.error and right.outcome.error:
-        raise refused_by("the modules take", shape, left.outcome.error)
+        raise refused_by("the modules", shape, left.outcome.error)
     parting = left.outcome.parts_from(right.outcome)
-    if parting is not None:
+    if parting is not None and (parting.kind != "dtype" or left.dtype == right.dtype):
         return Refuted(parting)
     holdings = Holdings([a, b])
     found = rounding(left, right, x, a, holdings)
@@ -116,7 +116,7 @@ def _left_the_plan(outcomes: tuple[Outcome, Outcome], plan: Plan) -> str:
     """Return why these runs are not what was planned, "" if they are."""
     error = outcomes[0].error or outcomes[1].error
     if error:
-        return f"it does not run with other weights, in float64 on the CPU ({error})"
+        return f"it does not run with other weights, in float64 on the CPU ({words(error)})"
     values = outcomes[0].value, outcomes[1].value
     planned = all(
         v.inputs <= plan.degree and v.coefficient * (plan.largest // 2) ** v.degree < 2**MANTISSA
@@ -132,8 +132,8 @@ def _unsteady(
     before = [state(program) for program in sides.programs]
     for name, first, second in zip(NAMES, outcomes, sides.pair(x), strict=True):
         if first.parts_from(second) or not first.numbers.equal(second.numbers):
-            words = "the same for the same input", "another in a second run"
-            return Refuted(Counterexample("contract", *words, field=f"the output of {name}"))
+            same, other = "the same for the same input", "another in a second run"
+            return Refuted(Counterexample("contract", same, other, field=f"the output of {name}"))
     if [state(program) for program in sides.programs] != before:
         return Measured("a module's state changes with every call", found)
     for size in range(1, len(x)):
@@ -186,7 +186,7 @@ def _measured(
     if firm and left.parts_from(right) is None and differ(left, right).any():
         return Refuted(_plainly(pair, differ, x, "in float64"))
     wide = measure(left, right, torch.float64, None)
-    note = "; ".join(filter(None, (found.note, f"in float64 {wide.deviation:.2g}")))
+    note = "; ".join(filter(None, (found.note, f"in float64 deviation {wide.deviation:.2g}")))
     return Measured(why, replace(found, note=note))
 
 

@@ -15,7 +15,7 @@ from convlin.proof.algebra import Value
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 
-__all__ = ["UNBATCHED", "Outcome", "layouts", "run"]
+__all__ = ["UNBATCHED", "Outcome", "layouts", "run", "words"]
 
 UNBATCHED = "one unbatched input"
 
@@ -57,7 +57,7 @@ class Outcome:
     def parts_from(self, other: Outcome, note: str = "") -> Counterexample | None:
         """Return how the other outcome's error, structure, shapes or dtypes differ from this."""
         if self.error or other.error:
-            expected, got = _words(self.error), _words(other.error)
+            expected, got = words(self.error), words(other.error)
             return Counterexample("exception", expected, got, field="the outcome", note=note)
         if not other.input_kept:
             return Counterexample("contract", "left alone", "changed", field="its input", note=note)
@@ -111,7 +111,8 @@ def layouts(x: Tensor) -> Iterable[tuple[str, Callable[[Tensor], Tensor]]]:
     yield "non-contiguous input", lambda batch: torch.stack([batch[:1]] * 2, -1)[..., 0]
 
 
-def _words(error: Exception | None) -> str:
+def words(error: Exception | None) -> str:
+    """Return an exception in one line."""
     if error is None:
         return "no exception"
     lines = str(error).strip().splitlines()

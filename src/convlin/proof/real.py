@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convlin.errors import Refusal, Refused
 from convlin.proof.algebra import Value
-from convlin.proof.outcome import Outcome, run
+from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.rounding import beyond_rounding, measure, unit
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
 from convlin.proof.verdict import Counterexample, Measured, Refuted, Rounding, Verdict
@@ -63,8 +63,7 @@ def look(program: Any, x: Tensor, watch: Watch | None = None, grad: bool = False
 
 def refused_by(program: str, shape: tuple[int, ...], error: Exception) -> Refused:
     """Return the refusal of an input that a program itself does not take."""
-    words = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    return Refused(Refusal("proof", "input_shape", shape, f"a shape {program} takes", words))
+    return Refused(Refusal("proof", "input_shape", shape, f"one for {program}", words(error)))
 
 
 def rounding(left: Look, right: Look, x: Tensor, program: Any, holdings: Holdings) -> Rounding:

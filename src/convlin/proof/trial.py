@@ -18,7 +18,7 @@ from convlin.proof.algebra import MANTISSA, Value, largest_integer
 from convlin.proof.contract import state
 from convlin.proof.counterexample import boil
 from convlin.proof.draws import Draws
-from convlin.proof.outcome import UNBATCHED, Outcome, layouts, run
+from convlin.proof.outcome import UNBATCHED, Outcome, layouts, run, words
 from convlin.proof.real import reason
 from convlin.proof.rounding import beyond_rounding
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
@@ -92,7 +92,9 @@ class Trial:
             mark_weights(watch, layer)
         mine = run(layer, x, watches[0])
         if mine.error:
-            self.why = self.why or f"the layer does not run in float64 on the CPU ({mine.error})"
+            self.why = (
+                self.why or f"the layer does not run in float64 on the CPU ({words(mine.error)})"
+            )
             return None
         try:
             with watches[1]:
@@ -134,8 +136,8 @@ class Trial:
         before = state(converted)
         second = run(converted, x)
         if first.parts_from(second) or not torch.equal(first.numbers, second.numbers):
-            words = "the same for the same input", "another in a second run"
-            return Counterexample("contract", *words, field="the output", note=note)
+            same, other = "the same for the same input", "another in a second run"
+            return Counterexample("contract", same, other, field="the output", note=note)
         if state(converted) != before:
             self.why = self.why or "the conversion's state changes with every call"
         return None

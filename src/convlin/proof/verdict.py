@@ -53,8 +53,8 @@ class Counterexample:
     weight `expected` on the one side and `got` on the other; "bias": the outputs for input 0;
     "value": the outputs for an input that could not be boiled down to one element; "shape",
     "dtype", "exception" and "contract" name a `field`. Indices are those of one sample, without
-    the batch, unless `note` says otherwise. Numbers of kind weight and bias are exact
-    (int or Fraction).
+    the batch, unless `note` says otherwise. Numbers of kind weight and bias are exact (int or
+    Fraction) between polynomials; else they are what float64 gave.
 
     >>> print(Counterexample("weight", 3, -4, output=(2, 0, 1), input=(1, 5, 0)))
     output (2, 0, 1) meets input (1, 5, 0) with weight 3 against -4

@@ -98,7 +98,7 @@ class SlidingLinear(SlidingForm):
     def _layers(self, windows: Tensor) -> Tensor:
         ndim = self.geometry.ndim
         y: Tensor = self.linear(sliding.as_rows(windows, ndim))
-        return y.movedim(-1, -1 - ndim).flatten(-ndim)
+        return y.flatten(-1 - ndim, -2).transpose(-1, -2)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the Linear's current weights."""

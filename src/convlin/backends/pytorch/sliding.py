@@ -67,8 +67,18 @@ def cut_windows(
     return x.permute(*front, *columns, *range(-2 * ndim, -ndim))
 
 
-# In both layouts, contiguous() comes before flatten(), which would copy all the same: a tracer
+# In both layouts, _contiguous() comes before flatten(), which would copy all the same: a tracer
 # would have to know in advance which axes merge.
+
+
+def _contiguous(x: Tensor) -> Tensor:
+    """Return `x` in contiguous memory, copied if it must be; a tracer, which cannot know, copies.
+
+    Asking a traced tensor whether it is contiguous would exclude the sizes for which it is.
+    """
+    if compiler.is_compiling():
+        return x.clone(memory_format=torch.contiguous_format)
+    return x.contiguous()
 
 
 @fx.wrap
@@ -79,7 +89,7 @@ def as_rows(
     outputs = range(-ndim, 0)
     front = range(windows.ndim - 2 * ndim - 2)
     columns = range(-2 * ndim - 2, -ndim)
-    return windows.permute(*front, *outputs, *columns).contiguous().flatten(-ndim - 2)
+    return _contiguous(windows.permute(*front, *outputs, *columns)).flatten(-ndim - 2)
 
 
 @fx.wrap
@@ -87,7 +97,7 @@ def as_columns(
     windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
 ) -> Shaped[Tensor, "*n groups columns positions"]:
     """Return each output's window as one column, for each group."""
-    return windows.contiguous().flatten(-ndim).flatten(-ndim - 2, -2)
+    return _contiguous(windows).flatten(-ndim).flatten(-ndim - 2, -2)
 
 
 @fx.wrap
@@ -98,6 +108,8 @@ def as_image(
     ndim: int,
 ) -> Shaped[Tensor, "*n o *out"]:
     """Return the outputs as an image: channels_last if `x` is, else contiguous."""
+    if compiler.is_compiling():
+        return _contiguous(torch.unflatten(_contiguous(y), -1, windows.shape[-ndim:]))
     y = y.reshape(*y.shape[:-1], *windows.shape[-ndim:])
     if ndim > 1 and x.ndim == ndim + 2 and not x.is_contiguous():
         last = torch.channels_last if ndim == 2 else torch.channels_last_3d

@@ -41,8 +41,8 @@ VERDICTS = {
         "refuted: weight.requires_grad is True against False",
     ),
     "measured": (
-        Measured("aten.relu is not on the list", Rounding(0.5, None, 2, "float64", "no bound")),
-        "measured: float64 deviation 0.5, no bound, of 2 (no bound); "
+        Measured("aten.relu is not on the list", Rounding(0.5, None, 2, "float64", "why")),
+        "measured: float64 deviation 0.5, no bound, of 2 (why); "
         "not proved: aten.relu is not on the list",
     ),
 }

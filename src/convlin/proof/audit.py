@@ -56,14 +56,15 @@ def audit(
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.
 
-    >>> def pointwise(conv):
-    ...     linear = nn.Linear(conv.in_channels, conv.out_channels)
-    ...     linear.weight = nn.Parameter(conv.weight.flatten(1))
-    ...     linear.bias = conv.bias
-    ...     return nn.Sequential(nn.Unflatten(-3, (1, -1)), linear)  # the channels are not last
-    >>> print(audit(pointwise, nn.Conv2d(3, 2, 1), (3, 4, 5)))
-    refuted: the outcome is no exception against RuntimeError: mat1 and mat2 shapes cannot be multiplied (36x5 and 3x2)
-    """  # noqa: E501
+    >>> def without_bias(conv):
+    ...     new = nn.Conv2d(3, 2, (1, 4), bias=False)
+    ...     new.weight = conv.weight
+    ...     return new
+    >>> audit(without_bias, nn.Conv2d(3, 2, (1, 4)), (3, 5, 6)).counterexample.kind
+    'bias'
+    >>> bool(audit(without_bias, nn.Conv2d(3, 2, (1, 4), bias=False), (3, 5, 6)))
+    True
+    """
     shape = checked_shape(input_shape)
     if draws < 1:
         raise Refused(Refusal("audit", "draws", draws, "a whole number ≥ 1"))

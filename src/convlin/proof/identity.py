@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from convlin.errors import Refusal, Refused
-from convlin.proof.algebra import MANTISSA
 from convlin.proof.contract import state
 from convlin.proof.counterexample import Differ, Pair, boil
 from convlin.proof.draws import Draws
@@ -97,7 +96,7 @@ def _disproved(
         sides.load(sides.draws.prime(plan.largest))
         x = sides.input((batch_for(shape), *shape))
         outcomes = sides.watched(x)
-        seen = [watch.constants for watch in sides.watches]
+        seen = [frozenset(watch.constants) for watch in sides.watches]
         why = _left_the_plan(outcomes, plan)
         if constants not in (None, seen):
             why = why or "a constant changes from run to run"
@@ -106,7 +105,7 @@ def _disproved(
             return Measured(why, found)
         if sides.differ(*outcomes).any():
             return Refuted(sides.counterexample(x, outcomes, plan))
-        verdict = _unsteady(sides, x, outcomes, found) if draw == 0 else None
+        verdict = _unsteady(sides, x, outcomes, plan, found) if draw == 0 else None
         if verdict is not None:
             return verdict
     return None
@@ -118,15 +117,12 @@ def _left_the_plan(outcomes: tuple[Outcome, Outcome], plan: Plan) -> str:
     if error:
         return f"it does not run with other weights, in float64 on the CPU ({words(error)})"
     values = outcomes[0].value, outcomes[1].value
-    planned = all(
-        v.inputs <= plan.degree and v.coefficient * (plan.largest // 2) ** v.degree < 2**MANTISSA
-        for v in values
-    )
+    planned = all(map(plan.covers, values))
     return reason(*values, NAMES) or ("" if planned else "it takes other steps in float64")
 
 
 def _unsteady(
-    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], found: Rounding
+    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], plan: Plan, found: Rounding
 ) -> Verdict | None:
     """Return what differs in a second, unwatched run, or in batches of another size."""
     before = [state(program) for program in sides.programs]
@@ -142,11 +138,15 @@ def _unsteady(
         def cut(batch: Tensor, size: int = size) -> tuple[Outcome, Outcome]:
             return sides.pair(batch[:size])
 
-        parting = cut(x)[0].parts_from(cut(x)[1], note)
+        left, right = sides.watched(x[:size])
+        parting = left.parts_from(right, note)
         if parting is not None:
             return Refuted(parting)
-        if sides.differ(*cut(x)).any():
+        if sides.differ(left, right).any():
             return Refuted(_plainly(cut, sides.differ, x, note))
+        why = _left_the_plan((left, right), plan)
+        if why:
+            return Measured(why, found)
     return None
 
 

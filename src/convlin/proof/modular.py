@@ -42,12 +42,12 @@ SMALLEST = 83
 class Plan:
     """Which primes to draw from, and what one draw may miss.
 
-    largest: primes lie in [largest/2, largest]. degree: of the difference in the input.
-    scale: 2^scale times any coefficient of the difference is whole. bits: of its numerator.
+    largest: primes lie in [largest/2, largest]. value: what holds of both sides. scale: 2^scale
+    times any coefficient of their difference is whole. bits: of its numerator.
     """
 
     largest: int
-    degree: int
+    value: Value
     scale: int
     bits: int
 
@@ -60,16 +60,24 @@ class Plan:
             return None
         powers = [spread(region.source.cpu()) for region in holdings.regions]
         span = reduce(Spread.join, powers, Spread())
-        weights = max(left.weights, right.weights)
+        value = left.join(right)
         coefficients = max(1, left.coefficient + right.coefficient)
-        bits = ceil(log2(coefficients)) + weights * (span.highest - span.lowest)
-        plan = cls(largest, max(left.inputs, right.inputs), -span.lowest * weights, bits)
+        bits = ceil(log2(coefficients)) + value.weights * (span.highest - span.lowest)
+        plan = cls(largest, value, -span.lowest * value.weights, bits)
         return plan if span.narrow and plan.failure < 0.5 else None
 
     @property
     def failure(self) -> float:
         """The probability that one draw misses a difference, at most."""
-        return failure(self.largest, self.degree, self.bits)
+        return failure(self.largest, self.value.inputs, self.bits)
+
+    def covers(self, value: Value) -> bool:
+        """Whether a run whose results are `value` is what was planned for."""
+        return (
+            value.weights <= self.value.weights
+            and value.inputs <= self.value.inputs
+            and value.coefficient <= self.value.coefficient
+        )
 
     def draws_for(self, probability: float) -> int:
         """Return how many draws miss a difference with at most this probability."""

@@ -6,6 +6,7 @@ each side is made of, and, in the end, how far rounding took the two apart.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -40,9 +41,12 @@ class Look:
 
 def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
     """Return an input shape as a tuple of whole numbers, or refuse it."""
-    shape = tuple(input_shape)
-    if not shape or any(not isinstance(n, int) or n < 1 for n in shape):
-        allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
+    allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
+    try:
+        shape = tuple(map(operator.index, input_shape))
+    except TypeError:
+        raise Refused(Refusal("proof", "input_shape", input_shape, allowed)) from None
+    if not shape or min(shape) < 1:
         raise Refused(Refusal("proof", "input_shape", shape, allowed))
     return shape
 

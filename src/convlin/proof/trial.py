@@ -60,7 +60,7 @@ class Trial:
             self.largest = min(self.largest, OFF_LIST)
         if not self.largest:
             self.why = self.why or "the sums are too long for exact arithmetic in float64"
-        self._constants: set[bytes] | None = None
+        self._constants: frozenset[bytes] | None = None
 
     @property
     def failure(self) -> float:
@@ -92,9 +92,8 @@ class Trial:
             mark_weights(watch, layer)
         mine = run(layer, x, watches[0])
         if mine.error:
-            self.why = (
-                self.why or f"the layer does not run in float64 on the CPU ({words(mine.error)})"
-            )
+            why = f"the layer does not run in float64 on the CPU ({words(mine.error)})"
+            self.why = self.why or why
             return None
         try:
             with watches[1]:
@@ -110,23 +109,23 @@ class Trial:
         found = sides.part(mine, theirs, x, note)
         if found is not None:
             return found
-        self._check(sides.values, watches[1])
+        self._check(sides.values)
+        constants = frozenset(watches[1].constants)
+        if self._constants not in (None, constants):
+            self.why = self.why or "a constant changes from one conversion to the next"
+        self._constants = constants
         found = self._unsteady(converted, x, theirs, note)
         if found is None and thorough:
-            found = _layouts(sides, x) or self._other_mode(sides, x, watches)
+            found = self._layouts(sides, x, watches) or self._other_mode(sides, x, watches)
         return found
 
-    def _check(self, values: tuple[Value, Value], watch: Watch) -> None:
-        """Note whatever keeps this draw from being as exact as planned."""
-        why = reason(*values, NAMES)
-        if any(
-            v.degree > self.degree or v.coefficient * self.largest**v.degree >= 2**MANTISSA
+    def _check(self, values: tuple[Value, Value]) -> None:
+        """Note whatever keeps a run from being as exact as planned."""
+        planned = all(
+            v.degree <= self.degree and v.coefficient * self.largest**v.degree < 2**MANTISSA
             for v in values
-        ):
-            why = why or "it takes other steps in float64"
-        if self._constants not in (None, watch.constants):
-            why = why or "a constant changes from one conversion to the next"
-        self._constants = watch.constants
+        )
+        why = reason(*values, NAMES) or ("" if planned else "it takes other steps in float64")
         self.why = self.why or why
 
     def _unsteady(
@@ -142,6 +141,20 @@ class Trial:
             self.why = self.why or "the conversion's state changes with every call"
         return None
 
+    def _layouts(
+        self, sides: _Sides, x: Tensor, watches: tuple[Watch, Watch]
+    ) -> Counterexample | None:
+        """Return where the sides part on other batches and layouts, if the layer takes them."""
+        for name, layout in layouts(x):
+            mine = run(sides.layer, layout(x), watches[0])
+            if mine.error is None:
+                theirs = run(sides.converted, layout(x), watches[1])
+                self._check((mine.value, theirs.value))
+                found = sides.part(mine, theirs, x, name, layout)
+                if found is not None:
+                    return found
+        return None
+
     def _other_mode(
         self, sides: _Sides, x: Tensor, watches: tuple[Watch, Watch]
     ) -> Counterexample | None:
@@ -155,7 +168,7 @@ class Trial:
             return None
         theirs = run(sides.converted.train(training), x, watches[1])
         sides = _Sides(sides.layer, sides.converted, (mine.value, theirs.value))
-        self.why = self.why or reason(*sides.values, NAMES)
+        self._check(sides.values)
         self.both_modes = True
         return sides.part(mine, theirs, x, "in train mode" if training else "in eval mode")
 
@@ -194,17 +207,6 @@ class _Sides:
             base = [side.numbers[boiled.position] for side in pair(torch.zeros_like(boiled.x))]
             expected, got = expected - float(base[0]), got - float(base[1])
         return boiled.show(_whole(expected), _whole(got))
-
-
-def _layouts(sides: _Sides, x: Tensor) -> Counterexample | None:
-    """Return where the sides part on other batches and layouts, if the layer takes them."""
-    for name, layout in layouts(x):
-        mine = run(sides.layer, layout(x))
-        if mine.error is None:
-            found = sides.part(mine, run(sides.converted, layout(x)), x, name, layout)
-            if found is not None:
-                return found
-    return None
 
 
 def _whole(number: float) -> int | float:

@@ -42,7 +42,8 @@ class Rounding:
 
     def __str__(self) -> str:
         bound = "no bound" if self.bound is None else f"bound {self.bound:.2g}"
-        return f"{self.dtype} deviation {self.deviation:.2g}, {bound}, of {self.scale:.2g}"
+        text = f"{self.dtype} deviation {self.deviation:.2g}, {bound}, of {self.scale:.2g}"
+        return f"{text} ({self.note})" if self.note else text
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class Verdict:
     def details(self) -> str:
         """Everything behind the word, in one line."""
         raise NotImplementedError
+
+    def as_dict(self) -> dict[str, str]:
+        """Return kind and details as plain values, for JSON."""
+        return {"kind": self.kind, "details": self.details}
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.details}"
@@ -164,8 +169,7 @@ class Measured(Verdict):
         """The deviation and the reason why it was not proved."""
         if self.rounding is None:
             return self.reason
-        note = f" ({self.rounding.note})" if self.rounding.note else ""
-        return f"{self.rounding}{note}; not proved: {self.reason}"
+        return f"{self.rounding}; not proved: {self.reason}"
 
 
 def _number(value: object) -> str:

@@ -224,7 +224,7 @@ def test_help_is_light_and_the_version_right(house):
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("demo", "inspect", "convert", "prove"):
         assert command in done.stdout
-    version = subprocess.run([sys.executable, "-m", "convlin.cli", "--version"], capture_output=True, text=True, check=True)  # fmt: skip
+    version = subprocess.run([sys.executable, "-m", "convlin", "--version"], capture_output=True, text=True, check=True)  # fmt: skip
     assert version.stdout == "convlin 0.1.0\n"
 
 
@@ -236,7 +236,7 @@ def test_pipes_get_80_plain_columns(house, environment):
     command = [
         sys.executable,
         "-m",
-        "convlin.cli",
+        "convlin",
         "inspect",
         "models_here:padded",
         "--window",

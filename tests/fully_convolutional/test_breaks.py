@@ -29,6 +29,12 @@ class Gate(nn.Module):
         return self.excite(self.squeeze(y).relu()).sigmoid() * x
 
 
+def added_in_place(m, x):
+    y = m.a(x)
+    y.add_(m.b(x)[:, :, :-2, 2:])  # the result has no name; y is it
+    return m.fc(y.flatten(1))
+
+
 def head(cells):
     return nn.Flatten(), nn.Linear(6 * cells[0] * cells[1], 5)
 
@@ -50,6 +56,14 @@ BREAKS = {
         )
         for mode in ("zeros", "reflect", "replicate", "circular")
     },
+    "padding-folded": (
+        lambda: nn.Sequential(conv(3, 6, 3, padding=(0, 1)), nn.AdaptiveAvgPool2d(5), *head((5, 5))),
+        "0", "padding ((0, 0), (1, 1))",
+    ),
+    "padding-added-in-place": (
+        lambda: Net(added_in_place, a=conv(3, 6, 3), b=conv(3, 6, 3, padding=1), fc=nn.Linear(6 * 8 * 7, 5)),
+        "b", "padding ((1, 1), (1, 1))",
+    ),
     "padding-pool": (between(lambda: nn.MaxPool2d(2, 1, 1), (9, 8)), "1", "padding ((1, 1), (1, 1))"),
     "padding-layer": (between(lambda: nn.ZeroPad2d((0, 1, 0, 0)), (8, 8)), "1", "padding ((0, 0), (0, 1))"),
     "ceil-max": (between(lambda: nn.MaxPool2d(3, 2, ceil_mode=True), (4, 3)), "1",

@@ -43,6 +43,10 @@ def test_mtcnn_equals_its_crops_on_every_window(build, window, stride, sizes):
     network = fully_convolutional(model, window)
     assert network.report.exact
     assert network.stride == (stride, stride)
+    pools = {row.exchange for row in network.report.rows if row.operation == "MaxPool2d"}
+    assert pools == (
+        {"kept"} if build not in (PNet, RNet) else {"ceil_mode ⇒ floor, alike at the window"}
+    )
     for row in network.report.rows:
         if row.operation == "Linear":
             assert row.verdict.kind == "proved", row

@@ -54,6 +54,7 @@ REFUSED = {
                         "head: input", "the map is (6, 8, 7)"),
     "rows-of-the-map": (behind(nn.Linear(7, 3), nn.Flatten()), "1: input", "the map is (6, 8, 7)"),
     "batch-in-channels": (run(lambda m, x: m.a(x).view(1, -1, 8, 7).flatten(1)), "view: result", "images of a batch"),
+    "batch-turned": (run(lambda m, x: m.a(x).flip(0).flatten(1)), "flip: result", "images of a batch"),
     "batch-in-numbers": (run(lambda m, x: m.a(x).flatten(1) * x.shape[0]), "mul: ", "2 at batch 2 and 3 at batch 3"),
     "dropout-always-on": (run(lambda m, x: functional.dropout(m.a(x)).flatten(1)), "dropout: training", "in eval mode too"),
     "unknown-function": (run(lambda m, x: torch.fft.fft2(m.a(x)).abs().flatten(1)), "fft_fft2: operation", ""),

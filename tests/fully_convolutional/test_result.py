@@ -2,6 +2,8 @@
 
 import copy
 import io
+import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from dense_oracle import leaves, photograph, worst
 from small_nets import NETS, Net, conv
 from torch import nn
 
-from convlin import fully_convolutional
+from convlin import Measured, Proved, fully_convolutional
 from convlin.backends.pytorch.fully_convolutional.export import export
 
 
@@ -163,6 +165,19 @@ def test_the_report_in_words_and_in_html():
     assert "Re&lt;LU&gt;" in page
     assert "Re<LU>" not in page
     assert page.count("<tr>") == 1 + len(report.rows)
+
+
+def test_the_report_as_plain_values_holds_every_kind_of_verdict():
+    report = fully_convolutional(classifier(), WINDOW, proofs=False).report
+    rows = [
+        replace(report.rows[0], verdict=verdict)
+        for verdict in (None, Proved("all", 2, 1e-9, None), Measured("relu", None))
+    ]
+    plain = json.loads(json.dumps(replace(report, rows=tuple(rows)).as_dict()))
+    assert [row["verdict"] and row["verdict"]["kind"] for row in plain["rows"]] == [
+        None, "proved", "measured",
+    ]  # fmt: skip
+    assert plain["deviation"] is None
 
 
 def test_without_proofs_and_images_the_report_says_so():

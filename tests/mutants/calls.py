@@ -158,3 +158,14 @@ def returns_a_tuple(conv):
 def returns_float64(conv):
     """Computes more precisely than the layer, and forgets to come back."""
     return Form(conv, lambda x, w, b: functional.conv2d(x.double(), w.double(), b.double()))
+
+
+@faulty("measured", PLAIN, 3, 4, 7)
+def clamps_one_input(conv):
+    """Clips unbatched inputs only, and far away: the same step off the list, in one layout."""
+
+    def rule(x, w, b):
+        y = functional.conv2d(x, w, b)
+        return y.clamp(-1e30, 1e30) if y.ndim == 3 else y
+
+    return Form(conv, rule)

@@ -217,3 +217,15 @@ def wrong_in_float32_only():
     return conv, Form(
         other, lambda x, w, b: functional.conv2d(x, w.flip(3) if x.dtype == torch.float32 else w, b)
     )
+
+
+@nearly("measured")
+def clamps_batches_of_two():
+    """Clips batches of two only, and far away."""
+    conv, other = _twice()
+
+    def rule(x, w, b):
+        y = functional.conv2d(x, w, b)
+        return y.clamp(-1e30, 1e30) if len(x) == 2 else y
+
+    return conv, Form(other, rule)

@@ -143,6 +143,16 @@ def test_a_step_off_the_list_that_reaches_no_output_does_no_harm():
     assert not value.off
 
 
+def test_a_step_off_the_list_is_forgotten_only_where_all_of_it_is_overwritten():
+    def partly(x, w, b):
+        y = x.relu()
+        y[0] = x[0]
+        return y
+
+    assert watched(partly)[0].off == "aten.relu"
+    assert not watched(lambda x, w, b: x.relu().copy_(x))[0].off
+
+
 def test_memory_that_is_never_written_is_nan():
     _, y = watched(lambda x, w, b: torch.cat([b, torch.empty(2).double(), x.new_empty(1)]))
     assert y.isnan().tolist() == [False] * 4 + [True] * 3

@@ -5,7 +5,6 @@
 | `app.py` | the commands together; errors in one line |
 | `demo.py`, `inspect.py`, `convert.py`, `prove.py` | a command each |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
-| `report.py` | the exchange table, as narrow as a terminal |
 | `terminal.py` | where printing goes, and progress |
 """
 

@@ -12,7 +12,6 @@ import typer
 from rich.markup import escape
 
 from convlin.cli.models import open_classifier
-from convlin.cli.report import as_json, print_report
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -64,10 +63,10 @@ def convert(
     difference, tried = _write(network, out, model)
     if json:
         found = {"output": str(out), "difference": difference, "compared_on": tried}
-        print(jsonlib.dumps(found | as_json(network.report), indent=2))
+        print(jsonlib.dumps(found | network.report.as_dict(), indent=2))
         return
     console = output()
-    print_report(console, network.report)
+    console.print(network.report)
     axes = zip("DHW"[-len(shape[1:]) :], shape[1:], strict=True)
     least = ", ".join(f"{name} ≥ {size}" for name, size in axes)
     megabytes = out.stat().st_size / 1e6

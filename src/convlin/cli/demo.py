@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from convlin.cli.images import read_image
-from convlin.cli.report import as_json, print_report
 from convlin.cli.shapes import parse_size
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -66,7 +65,7 @@ def demo(
         images = torch.from_numpy(sheet.image)[None, None]
         network = fully_convolutional(classifier, WINDOW, images, progress=steps)
         _print_classifier(console, training_record())
-        print_report(console, network.report)
+        console.print(network.report)
         reading = read(network, sheet.image, None if own is not None else sheet.digits)
         _print_reading(console, reading, sheet)
         difference = largest_difference(classifier, network, sheet.image)
@@ -159,7 +158,7 @@ def _as_json(
 ) -> dict[str, Any]:
     score = reading.result
     return {
-        "report": as_json(network.report),
+        "report": network.report.as_dict(),
         "digits": [vars(found) for found in reading.detections],
         "precision": score and score.precision,
         "recall": score and score.recall,

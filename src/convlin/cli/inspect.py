@@ -10,7 +10,6 @@ import typer
 
 from convlin.cli.images import read_image
 from convlin.cli.models import open_classifier
-from convlin.cli.report import as_json, print_report
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -60,10 +59,10 @@ def inspect(
         )
     if json:
         extra = {"model": model, "window": shape, "stride": network.stride}
-        print(jsonlib.dumps(extra | as_json(network.report), indent=2))
+        print(jsonlib.dumps(extra | network.report.as_dict(), indent=2))
         return
     console = output()
-    print_report(console, network.report)
+    console.print(network.report)
     steps_of = "×".join(str(step) for step in network.stride)
     console.print(f"a window every {steps_of} pixels")
 

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from convlin.cli.models import open_model
-from convlin.cli.report import verdict_json
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output
 
@@ -42,9 +41,7 @@ def prove(
 
     verdict = convlin.prove(left, right, shape)
     if json:
-        print(
-            jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict_json(verdict), indent=2)
-        )
+        print(jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict.as_dict(), indent=2))
     else:
         output().print(verdict)
     if not verdict:

@@ -100,7 +100,7 @@ def largest_difference(
     network: FullyConvolutional,
     image: Float[np.ndarray, "h w"],
     *,
-    count: int = 1024,
+    count: int = 512,
     seed: int = 0,
 ) -> Difference:
     """Compare dense scores with the classifier's own on a random sample of the windows.
@@ -172,7 +172,7 @@ def race(
     image: Float[np.ndarray, "h w"],
     *,
     rounds: int = 5,
-    sample: int = 2048,
+    sample: int = 1024,
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Race:

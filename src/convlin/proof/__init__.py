@@ -6,7 +6,7 @@
 | `audit.py` | `audit`: anybody's conversion, every weight and every input |
 | `trial.py`, `contract.py` | its layers of whole numbers, and what a conversion must keep |
 | `verdict.py` | proved, refuted, measured |
-| `watch.py`, `algebra.py` | which operations ran, and how large their results can be |
+| `watch.py`, `algebra.py`, `storage.py` | which operations ran, how large their results can be |
 | `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |
 | `twins.py` | the same module with other numbers in it |
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |

@@ -25,6 +25,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin.proof.algebra import INDEX_ARGUMENT, MOVES, PIECEWISE, RULES, Value, constant
+from convlin.proof.storage import fills, identity, sample, spoil, whole_constant
 
 __all__ = ["Watch"]
 
@@ -52,7 +53,6 @@ ESCAPES = frozenset(
 )
 """Methods through which numbers leave the sight of the dispatcher."""
 STEERING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
-SAMPLE = 1024
 LIBRARY = str(Path(torch.__file__).parent)
 
 
@@ -171,61 +171,34 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = _held(value, (*written, *results), sources)
         certain = known and not listed and torch.Tag.nondeterministic_seeded not in func.tags
         for tensor in written:
-            self._store(tensor, value, whole=listed and _fills(tensor))
+            self._store(tensor, value, whole=listed and fills(tensor))
         for tensor in results:
             if any(tensor is w for w in written):
                 continue
             if base in EMPTY:
-                _spoil(tensor)
+                spoil(tensor)
                 self._store(tensor, Value(), whole=True)
             elif certain:
-                self._store(tensor, _constant(tensor), whole=True)
+                self._store(tensor, whole_constant(tensor), whole=True)
             else:
-                self._store(tensor, value, whole=_key(tensor) not in self._known)
+                self._store(tensor, value, whole=identity(tensor) not in self._known)
 
     # -- what is known ---------------------------------------------------------------------
 
     def _of(self, tensor: Tensor) -> Value:
         """Return what is known of a tensor; of one from elsewhere, what its numbers show."""
-        key = _key(tensor)
+        key = identity(tensor)
         if key is None:
             return Value().left(f"a tensor of layout {tensor.layout}")
         if key not in self._known:
-            self.constants.add(_sample(tensor))
-            self._store(tensor, _constant(tensor), whole=True)
+            self.constants.add(sample(tensor))
+            self._store(tensor, whole_constant(tensor), whole=True)
         known = self._known[key]
-        if known.sample != _sample(tensor):
+        if known.sample != sample(tensor):
             self._escaped("a tensor changed by no operation that was seen")
         return known.value
 
-    def _constant(self, tree: Any) -> bool:
-        """Whether no tensor of a tree depends on weights or inputs."""
-        return all(self._of(tensor).constant for tensor in _tensors(tree))
-
-    def _escaped(self, operation: str) -> None:
-        self.escape = self.escape or operation
-
-    @contextmanager
-    def _aside(self) -> Iterator[None]:
-        """Let operations of the watch's own pass unseen."""
-        self._busy, before = True, self._busy
-        try:
-            yield
-        finally:
-            self._busy = before
-
-    def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
-        key = _key(tensor)
-        if key is None:
-            return
-        if not whole and key in self._known:
-            value = self._known[key].value.join(value)
-        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-        self._known[key] = _Known(storage, value, _sample(tensor))
-
-
-@dataclass(frozen=True)
-class _Known:
+    class _Known:
     """What is known of a storage; the weak reference keeps its identity from being used again."""
 
     storage: StorageWeakRef
@@ -274,14 +247,6 @@ def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
-def _key(tensor: Tensor) -> int | None:
-    """Return the identity of a tensor's storage, None if it has none."""
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except NotImplementedError:
-        return None
-
-
 def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     """Return the tensors that an operation writes into."""
     found: list[Tensor] = []
@@ -290,11 +255,6 @@ def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
             given = kwargs.get(argument.name, args[position] if position < len(args) else None)
             found += _tensors(given)
     return found
-
-
-def _fills(tensor: Tensor) -> bool:
-    """Whether a tensor covers its whole storage."""
-    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
 def _held(value: Value, results: Iterable[Tensor], sources: Iterable[Tensor]) -> Value:
@@ -311,25 +271,7 @@ def _held(value: Value, results: Iterable[Tensor], sources: Iterable[Tensor]) ->
     return value
 
 
-def _sample(tensor: Tensor) -> bytes:
-    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them."""
-    words = tensor.untyped_storage().nbytes() // tensor.element_size()
-    if not words or tensor.device.type == "meta":
-        return b""
-    step = -(-words // SAMPLE)
-    flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
-    return flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
-
-
-def _spoil(tensor: Tensor) -> None:
-    """Fill uninitialised memory with what cannot pass for a result."""
-    if tensor.is_floating_point() or tensor.is_complex():
-        tensor.fill_(float("nan"))
-    elif tensor.dtype != torch.bool:
-        tensor.fill_(torch.iinfo(tensor.dtype).max)
-
-
-def _constant(tensor: Tensor) -> Value:
+def whole_constant(tensor: Tensor) -> Value:
     """Return the value of numbers that came from elsewhere: constants, if they are whole."""
     if tensor.is_complex() or tensor.is_quantized:
         return Value().left(f"a constant of dtype {tensor.dtype}")
@@ -341,7 +283,3 @@ def _constant(tensor: Tensor) -> Value:
         return Value().left("a constant that is not whole")
     low, high = (int(bound) for bound in numbers.to(_exact_dtype(tensor)).aminmax())
     return Value(coefficient=max(abs(low), abs(high)), signed=low < 0)
-
-
-def _exact_dtype(tensor: Tensor) -> torch.dtype:
-    return tensor.dtype if tensor.is_floating_point() else torch.int64

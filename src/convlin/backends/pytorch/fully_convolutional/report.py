@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import io
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlin.proof import Verdict
+from convlin.proof import Proved, Verdict
 
 __all__ = ["Deviation", "Report", "Row"]
 
@@ -25,6 +26,10 @@ class Row:
     verdict: Verdict | None
     equal: bool
     why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return vars(self) | {"verdict": None if self.verdict is None else self.verdict.as_dict()}
 
 
 @dataclass(frozen=True)
@@ -74,24 +79,37 @@ class Report:
             f"parameters: {self.parameters_before:,} before, {self.parameters_after:,} after",
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            **vars(self),
+            "rows": [row.as_dict() for row in self.rows],
+            "deviation": self.deviation and vars(self.deviation),
+        }
+
     def __rich__(self) -> RenderableType:
-        table = Table(show_edge=False, pad_edge=False)
-        for name in ("layer", "operation", "exchange", "verdict", "window"):
-            table.add_column(name, overflow="fold")
+        proofs = [row for row in self.rows if row.verdict is not None]
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for name in ("layer", "exchange", *(["proof"] if proofs else []), "= sliding"):
+            table.add_column(name, overflow="fold", min_width=9)
         for row in self.rows:
-            verdict = "" if row.verdict is None else str(row.verdict)
-            style = "green" if row.verdict else ""
-            equal = Text(_equal(row), style="" if row.equal else "red")
-            table.add_row(
-                Text(row.layer), Text(row.operation), Text(row.exchange),
-                Text(verdict, style=style), equal,
-            )  # fmt: skip
-        lines = [Text(line) for line in self.summary]
-        lines[0].stylize("green" if self.exact else "red")
+            equal = Text("equal", "green") if row.equal else Text("differs", "red")
+            proof = [_proof(row.verdict)] if proofs else []
+            table.add_row(Text(row.layer), _exchange(row), *proof, equal)
+        lines = [Text.assemble((row.layer, "bold"), " ", row.verdict.__rich__()) for row in proofs
+                 if row.verdict is not None]  # fmt: skip
+        for why in dict.fromkeys(row.why for row in self.rows if not row.equal):
+            layers = [row.layer for row in self.rows if row.why == why and not row.equal]
+            verb = "differs" if len(layers) == 1 else "differ"
+            lines.append(
+                Text.assemble((", ".join(layers), "bold"), (f" {verb}", "red"), f": {why}")
+            )
+        outcome, *rest = self.summary
+        lines += [Text(outcome, "green" if self.exact else "red"), *map(Text, rest)]
         return Group(table, Text(), *lines)
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=160, color_system=None)
+        console = Console(file=io.StringIO(), width=120, color_system=None)
         with console.capture() as capture:
             console.print(self)
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
@@ -108,6 +126,20 @@ class Report:
         )  # fmt: skip
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{lines}"
+
+
+def _exchange(row: Row) -> Text:
+    kept = row.exchange == "kept"
+    return Text(f"{row.operation}, kept", "dim") if kept else Text(row.exchange, "bold")
+
+
+def _proof(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text()
+    text = Text(verdict.kind, f"bold {verdict.colour}")
+    if isinstance(verdict, Proved):
+        text.append(f", p < {verdict.failure_probability:.1e}", "not bold default")
+    return text
 
 
 def _equal(row: Row) -> str:

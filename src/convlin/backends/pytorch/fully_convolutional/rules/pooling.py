@@ -25,7 +25,6 @@ from convlin.backends.pytorch.fully_convolutional.place import Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.tracing import native_shape
 from convlin.backends.pytorch.fully_convolutional.walk import Call
-from convlin.exchange import folded_pool
 
 
 @layer(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
@@ -129,13 +128,12 @@ def _pooled(call: Call, place: Place, kernel: tuple[int, ...], kind: str) -> Pla
 
 def _left_to_linear(call: Call, place: Place, out: tuple[int, ...]) -> Place:
     """Return the place of the pooled cells, which the next Linear has to read off the map."""
-    pooled = []
-    for axis, o in zip(place.axes, out, strict=True):
-        reads = folded_pool.regions(axis.size, o)
-        broken = tuple(frozenset().union(*axis.broken[a:b]) for a, b in reads)
-        pooled.append(Axis(o, axis.stride, axis.step, axis.slack, broken))
+    pooled = tuple(
+        Axis(o, axis.stride, axis.step, axis.slack, (axis.culprits,) * o)
+        for axis, o in zip(place.axes, out, strict=True)
+    )
     call.exchanged(f"{place.size} to {out} cells ⇒ folded into the next Linear")
-    left = call.mapped(place, place.node, tuple(pooled))
+    left = call.mapped(place, place.node, pooled)
     return replace(left, unpooled=place.axes, pool=call.node)
 
 

@@ -1,5 +1,0 @@
-"""`python -m convlin.cli`."""
-
-from convlin.cli.app import main
-
-main()

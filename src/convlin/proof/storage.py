@@ -1,0 +1,77 @@
+"""What lies behind a tensor: which memory, what is in it, and whether it changed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from convlin.proof.algebra import Value
+
+__all__ = ["fills", "identity", "sample", "spoil", "whole_constant"]
+
+SAMPLE = 1024
+"""How many numbers of a tensor are remembered, to notice a change that no operation made."""
+
+
+def identity(tensor: Tensor) -> int | None:
+    """Return the identity of a tensor's storage, None if it has none."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except NotImplementedError:
+        return None
+
+
+def fills(tensor: Tensor) -> bool:
+    """Whether a tensor covers its whole storage."""
+    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+
+
+def sample(tensor: Tensor) -> bytes:
+    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them."""
+    words = tensor.untyped_storage().nbytes() // tensor.element_size()
+    if not words or tensor.device.type == "meta":
+        return b""
+    step = -(-words // SAMPLE)
+    flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
+    return flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
+
+
+def spoil(tensor: Tensor) -> None:
+    """Fill uninitialised memory with what cannot pass for a result."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        tensor.fill_(float("nan"))
+    elif tensor.dtype != torch.bool:
+        tensor.fill_(torch.iinfo(tensor.dtype).max)
+
+
+def whole_constant(self, tree: Any) -> bool:
+        """Whether no tensor of a tree depends on weights or inputs."""
+        return all(self._of(tensor).constant for tensor in _tensors(tree))
+
+    def _escaped(self, operation: str) -> None:
+        self.escape = self.escape or operation
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Let operations of the watch's own pass unseen."""
+        self._busy, before = True, self._busy
+        try:
+            yield
+        finally:
+            self._busy = before
+
+    def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
+        key = identity(tensor)
+        if key is None:
+            return
+        if not whole and key in self._known:
+            value = self._known[key].value.join(value)
+        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+        self._known[key] = _Known(storage, value, sample(tensor))
+
+
+@dataclass(frozen=True)
+
+
+def _exact_dtype(tensor: Tensor) -> torch.dtype:
+    return tensor.dtype if tensor.is_floating_point() else torch.int64

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCK = re.compile(r"^```console\n\$ (convlin .*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```console\n\$ (convlin [^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def printed(command: str) -> str:

@@ -44,33 +44,18 @@ def spoil(tensor: Tensor) -> None:
         tensor.fill_(torch.iinfo(tensor.dtype).max)
 
 
-def whole_constant(self, tree: Any) -> bool:
-        """Whether no tensor of a tree depends on weights or inputs."""
-        return all(self._of(tensor).constant for tensor in _tensors(tree))
-
-    def _escaped(self, operation: str) -> None:
-        self.escape = self.escape or operation
-
-    @contextmanager
-    def _aside(self) -> Iterator[None]:
-        """Let operations of the watch's own pass unseen."""
-        self._busy, before = True, self._busy
-        try:
-            yield
-        finally:
-            self._busy = before
-
-    def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
-        key = identity(tensor)
-        if key is None:
-            return
-        if not whole and key in self._known:
-            value = self._known[key].value.join(value)
-        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-        self._known[key] = _Known(storage, value, sample(tensor))
-
-
-@dataclass(frozen=True)
+def whole_constant(tensor: Tensor) -> Value:
+    """Return the value of numbers that came from elsewhere: constants, if they are whole."""
+    if tensor.is_complex() or tensor.is_quantized:
+        return Value().left(f"a constant of dtype {tensor.dtype}")
+    if not tensor.numel():
+        return Value()
+    numbers = tensor.detach()
+    whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()
+    if whole is not False and not bool(whole.all()):
+        return Value().left("a constant that is not whole")
+    low, high = (int(bound) for bound in numbers.to(_exact_dtype(tensor)).aminmax())
+    return Value(coefficient=max(abs(low), abs(high)), signed=low < 0)
 
 
 def _exact_dtype(tensor: Tensor) -> torch.dtype:

@@ -198,7 +198,34 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._escaped("a tensor changed by no operation that was seen")
         return known.value
 
-    class _Known:
+    def _constant(self, tree: Any) -> bool:
+        """Whether no tensor of a tree depends on weights or inputs."""
+        return all(self._of(tensor).constant for tensor in _tensors(tree))
+
+    def _escaped(self, operation: str) -> None:
+        self.escape = self.escape or operation
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Let operations of the watch's own pass unseen."""
+        self._busy, before = True, self._busy
+        try:
+            yield
+        finally:
+            self._busy = before
+
+    def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
+        key = identity(tensor)
+        if key is None:
+            return
+        if not whole and key in self._known:
+            value = self._known[key].value.join(value)
+        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+        self._known[key] = _Known(storage, value, sample(tensor))
+
+
+@dataclass(frozen=True)
+class _Known:
     """What is known of a storage; the weak reference keeps its identity from being used again."""
 
     storage: StorageWeakRef
@@ -269,17 +296,3 @@ def _held(value: Value, results: Iterable[Tensor], sources: Iterable[Tensor]) ->
             ):
                 return value.left(f"a change of dtype from {source.dtype} to {result.dtype}")
     return value
-
-
-def whole_constant(tensor: Tensor) -> Value:
-    """Return the value of numbers that came from elsewhere: constants, if they are whole."""
-    if tensor.is_complex() or tensor.is_quantized:
-        return Value().left(f"a constant of dtype {tensor.dtype}")
-    if not tensor.numel():
-        return Value()
-    numbers = tensor.detach()
-    whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()
-    if whole is not False and not bool(whole.all()):
-        return Value().left("a constant that is not whole")
-    low, high = (int(bound) for bound in numbers.to(_exact_dtype(tensor)).aminmax())
-    return Value(coefficient=max(abs(low), abs(high)), signed=low < 0)

@@ -17,7 +17,7 @@ from convlin.errors import InputError
 __all__ = ["check", "draw", "write"]
 
 PANEL = 1000  # pixels of a panel's longer side
-LEAST = 420  # pixels; narrower columns have no room for their captions
+LEAST = 520  # pixels; narrower columns have no room for their captions
 CLOSE, ASPECT = 230, 0.42  # sheet pixels across the closer look; its height over its width
 GAP, TOP, KEY = 40, 136, 92
 BACKGROUND, INK, QUIET, RIM = (250, 250, 248), (34, 34, 34), (105, 105, 105), (190, 190, 190)
@@ -60,32 +60,39 @@ def draw(reading: Reading, title: str, subtitle: str) -> Image.Image:
     """
     paper = Image.fromarray((reading.image * 255).round().astype(np.uint8)).convert("RGB")
     whole = View((0, 0, *paper.size), PANEL / max(paper.size))
-    close = _closer_look(reading, max(LEAST, whole.size[0]))
     column = max(LEAST, whole.size[0])
     foot = TOP + whole.size[1]
-    canvas = Image.new("RGB", (3 * column + 4 * GAP, foot + KEY + close.size[1] + GAP), BACKGROUND)
+    close = _closer_look(reading, column) if max(paper.size) > 2 * CLOSE else None
+    views = [(TOP, whole), *([(foot + KEY, close)] if close else [])]
+    bottom = foot + KEY + (close.size[1] + GAP if close else 0)
+    canvas = Image.new("RGB", (3 * column + 4 * GAP, bottom), BACKGROUND)
     pen = ImageDraw.Draw(canvas)
     pen.text((GAP, 28), title, INK, _font(38))
     pen.text((GAP, 82), subtitle, QUIET, _font(24))
-    images = (paper, _heat(paper, reading), paper)
-    for number, image in enumerate(images):
+    for number, image in enumerate((paper, _heat(paper, reading), paper)):
         left = GAP + number * (column + GAP)
-        for view, top in ((whole, TOP), (close, foot + KEY)):
+        for top, view in views:
             panel = view.cut(image)
             if number == 2:
                 panel = _marked(panel, view, reading)
-            _outline(panel, close if view is whole else None, view)
+            if view is whole and close:
+                _outline(panel, close, whole)
             canvas.paste(panel, (left, top))
-            width, height = view.size
-            pen.rectangle((left - 1, top - 1, left + width, top + height), outline=RIM)
-    below = foot + 14
+            pen.rectangle((left - 1, top - 1, left + panel.width, top + panel.height), outline=RIM)
+    _captions(canvas, reading, column, foot + 14, close is not None)
+    return canvas
+
+
+def _captions(canvas: Image.Image, reading: Reading, column: int, top: int, closer: bool) -> None:
+    """Say below each panel what it shows, and what its colours mean."""
+    pen = ImageDraw.Draw(canvas)
     height, width = reading.image.shape
     rows, columns = reading.odds.shape
-    pen.text((GAP, below), f"the sheet, {width} x {height} pixels", INK, _font(22))
-    pen.text((GAP, below + 34), "below: the framed part, closer", QUIET, _font(18))
-    _ramp_key(canvas, (2 * GAP + column, below), f"{columns} x {rows} = {columns * rows:,} windows")
-    _mark_key(pen, (3 * GAP + 2 * column, below), reading.result is not None)
-    return canvas
+    pen.text((GAP, top), f"the sheet, {width} x {height} pixels", INK, _font(22))
+    if closer:
+        pen.text((GAP, top + 34), "below: the framed part, closer", QUIET, _font(18))
+    _ramp_key(canvas, (2 * GAP + column, top), f"{columns} x {rows} = {columns * rows:,} windows")
+    _mark_key(pen, (3 * GAP + 2 * column, top), reading.result is not None)
 
 
 def check(path: Path) -> str:
@@ -187,10 +194,8 @@ def _missed(reading: Reading) -> list[Digit]:
     )
 
 
-def _outline(panel: Image.Image, inner: View | None, outer: View) -> None:
+def _outline(panel: Image.Image, inner: View, outer: View) -> None:
     """Frame the part that is shown closer."""
-    if inner is None:
-        return
     left, top, width, height = inner.box
     pen = ImageDraw.Draw(panel)
     corners = (*outer.at(top, left), *outer.at(top + height - 1, left + width - 1))

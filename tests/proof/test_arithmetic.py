@@ -16,6 +16,7 @@ from torch import nn
 from convlin.proof.algebra import Value, largest_integer
 from convlin.proof.draws import Draws, is_prime, primes_between
 from convlin.proof.modular import Modular, Plan, failure
+from convlin.proof.outcome import Outcome
 from convlin.proof.residues import LARGEST_PRIME, residues, spread
 from convlin.proof.twins import Holdings
 
@@ -225,6 +226,16 @@ def test_the_plan_is_as_exact_as_it_says():
 def test_sums_too_long_for_any_prime_have_no_plan():
     value = Value(weights=6, inputs=3, coefficient=2**30)
     assert Plan.of(value, value, Holdings([nn.Linear(2, 2)])) is None
+
+
+def test_what_is_no_number_differs_from_everything():
+    linear = nn.Linear(2, 3)
+    sides = Modular(linear, linear, Holdings([linear]), Draws(0))
+    sides.load(83)
+    nan = Outcome((torch.tensor([float("nan"), 83.0, float("inf")], dtype=torch.float64),))
+    zero = Outcome((torch.zeros(3, dtype=torch.float64),))
+    assert sides.differ(nan, zero).tolist() == [True, False, True]
+    assert sides.differ(nan, nan).tolist() == [True, False, True]
 
 
 def test_ties_are_mapped_once():

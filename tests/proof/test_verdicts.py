@@ -78,11 +78,11 @@ def test_the_two_weights_shown_are_the_true_ones():
     other = copy.deepcopy(conv)
     _next(other.weight, 3, 1, 0, 2)
     example = prove(conv, other, (3, 4, 7)).counterexample
-    assert example.expected == Fraction(float(conv.weight[3, 1, 0, 2]))
-    assert example.got == Fraction(float(other.weight[3, 1, 0, 2]))
+    assert example.expected == Fraction(conv.weight[3, 1, 0, 2].item())
+    assert example.got == Fraction(other.weight[3, 1, 0, 2].item())
     (channel, row, column), (source, above, left) = example.output, example.input
     assert (channel, source, above - row, left - column) == (3, 1, 0, 2)
-    assert repr(float(conv.weight[3, 1, 0, 2])) in str(example)
+    assert repr(conv.weight[3, 1, 0, 2].item()) in str(example)
 
 
 def test_the_two_biases_shown_are_the_true_ones():
@@ -91,8 +91,8 @@ def test_the_two_biases_shown_are_the_true_ones():
     _next(other.bias, 4)
     example = prove(conv, other, (3, 4, 7)).counterexample
     assert (example.kind, example.output[0]) == ("bias", 4)
-    assert example.expected == Fraction(float(conv.bias[4]))
-    assert example.got == Fraction(float(other.bias[4]))
+    assert example.expected == Fraction(conv.bias[4].item())
+    assert example.got == Fraction(other.bias[4].item())
 
 
 def test_an_audit_shows_the_weights_it_drew():

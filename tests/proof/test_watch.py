@@ -71,6 +71,7 @@ POLYNOMIALS = {
     "gather": (lambda x, w, b: x[:, :, torch.tensor([4, 0, 3])], 0, 1, 1),
     "constant-choice": (lambda x, w, b: x[:, :, torch.arange(6) % 2 == 0], 0, 1, 1),
     "constant-item": (lambda x, w, b: x[..., : int(torch.tensor([2, 3]).max())], 0, 1, 1),
+    "constant-in-place": (lambda x, w, b: x[:, :, torch.arange(6).floor_divide_(2)], 0, 1, 1),
     "block-diagonal": (lambda x, w, b: torch.block_diag(w[0, 0], w[1, 0]), 1, 0, 1),
 }
 

@@ -150,7 +150,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if base in MOVES:
             return Value().join(*operands)
         if base in PIECEWISE:
-            numbers = [a for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, float)]
+            numbers = [a for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, int | float)]
             return Value().join(*operands, *map(constant, numbers)).left(_title(func), exact=True)
         return Value().join(*operands).left(_title(func))
 
@@ -171,7 +171,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = _held(value, (*written, *results), sources)
         certain = known and not listed and torch.Tag.nondeterministic_seeded not in func.tags
         for tensor in written:
-            self._store(tensor, value, whole=listed and fills(tensor))
+            kept = whole_constant(tensor) if certain else value
+            self._store(tensor, kept, whole=listed and fills(tensor))
         for tensor in results:
             if any(tensor is w for w in written):
                 continue

@@ -134,6 +134,30 @@ def counts_its_calls(conv):
     return Counting(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
+@faulty("measured", PLAIN, 3, 4, 7)
+def counts_in_private(conv):
+    """The same in a private attribute."""
+
+    class Counting(Form):
+        def forward(self, x):
+            self._calls = getattr(self, "_calls", 0) + 1
+            return super().forward(x if self._calls < 1000 else x.flip(-1))
+
+    return Counting(conv, lambda x, w, b: functional.conv2d(x, w, b))
+
+
+@faulty("measured", PLAIN, 3, 4, 7)
+def counts_in_a_closure(conv):
+    """The same in a list that a function closes over."""
+    calls = []
+
+    def rule(x, w, b):
+        calls.append(1)
+        return functional.conv2d(x if len(calls) < 1000 else x.flip(-1), w, b)
+
+    return Form(conv, rule)
+
+
 @faulty("contract", PLAIN, 3, 4, 7)
 def changes_its_input(conv):
     """Works in place on what it was given."""

@@ -201,7 +201,7 @@ def _refuse_unfit(a: nn.Module, b: nn.Module, failure_probability: float) -> Non
         for path, tensor in named_tensors(module).items():
             place = _not_finite(tensor)
             if place is not None:
-                value = float(tensor[place])
+                value = tensor.detach()[place].item()
                 refusals.append(Refusal(name, f"{path}{list(place)}", value, "a finite number"))
     if refusals:
         raise Refused(refusals)

@@ -91,6 +91,17 @@ def folded(m, x):
     return m.head(m.drop(y.permute(0, 3, 1, 2).flatten(1))).log_softmax(dim=1)
 
 
+def strided_behind(m, x):
+    y = m.pool(m.a(x.float().to(x.dtype)).relu())
+    y = functional.conv2d(m.b(y), m.kernel, stride=(2, 1), dilation=(1, 2))
+    return m.head(m.average(m.max(y)).flatten(1))
+
+
+def halves(m, x):
+    left, right = m.a(x).chunk(2, 1)
+    return m.one(left.flatten(1)), m.two(right.permute(0, 2, 1, 3).flatten(1))
+
+
 def in_place(m, x):
     y = m.relu(m.a(x))
     identity = y
@@ -202,6 +213,22 @@ NETS = {
     ),
     "adaptive-divides-one-way": (
         lambda: pooled_net(nn.AdaptiveAvgPool2d((None, 4))), (3, 17, 25), [(17, 25), (20, 30)],
+    ),
+    "adaptive-divides-one-way-then-strides": (
+        lambda: Net(strided_behind, a=conv(3, 6, 3), pool=nn.AdaptiveAvgPool2d((None, 6)),
+                    b=conv(6, 5, (3, 1), stride=(2, 1)), kernel=nn.Parameter(torch.randn(4, 5, 2, 2)),
+                    max=nn.MaxPool2d((2, 1), (2, 1)), average=nn.AvgPool2d((1, 2), (2, 2)),
+                    head=nn.Linear(4 * 2 * 2, 3)),
+        (3, 30, 20), [(30, 20), (41, 23), (57, 26)],
+    ),
+    "halves-flattened": (
+        lambda: Net(halves, a=conv(3, 10, 3, stride=2), one=nn.Linear(5 * 4 * 6, 3), two=nn.Linear(5 * 4 * 6, 2)),
+        (3, 10, 14), [(10, 14), (13, 19)],
+    ),
+    "weight-norm": (
+        lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(conv(3, 4, 3)), nn.Flatten(),
+                              nn.Linear(4 * 6 * 5, 3)),
+        (3, 8, 7), [(8, 7), (10, 12)],
     ),
     "adaptive-max-divides": (
         lambda: pooled_net(nn.AdaptiveMaxPool2d((4, 6))), (3, 17, 25), [(17, 25), (20, 30)],

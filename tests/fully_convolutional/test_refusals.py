@@ -19,6 +19,15 @@ def run(function, **layers):
     return Net(function, a=conv(3, 6, 3), **layers)
 
 
+def hooked(layer):
+    def twice(module, args, output):
+        return output * 2
+
+    twice.__qualname__ = "twice"
+    layer.register_forward_hook(twice)
+    return layer
+
+
 def control_flow(m, x):
     return m.a(x) if x.sum() > 0 else x
 
@@ -57,6 +66,11 @@ REFUSED = {
     "batch-turned": (run(lambda m, x: m.a(x).flip(0).flatten(1)), "flip: result", "images of a batch"),
     "batch-in-numbers": (run(lambda m, x: m.a(x).flatten(1) * x.shape[0]), "mul: ", "2 at batch 2 and 3 at batch 3"),
     "dropout-always-on": (run(lambda m, x: functional.dropout(m.a(x)).flatten(1)), "dropout: training", "in eval mode too"),
+    "mean-in-another-dtype": (run(lambda m, x: m.a(x).mean((2, 3), dtype=torch.float32)), "mean: dtype", ""),
+    "hook-on-a-layer": (behind(hooked(nn.ReLU()), nn.Flatten(), nn.Linear(6 * 56, 2)),
+                        "1: hooks = twice", "may change what it computes"),
+    "parametrized-linear": (behind(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(6 * 56, 2))),
+                            "2: ", ""),
     "unknown-function": (run(lambda m, x: torch.fft.fft2(m.a(x)).abs().flatten(1)), "fft_fft2: operation", ""),
     "unknown-layer": (behind(nn.LPPool2d(2, 2), nn.Flatten()), "1: operation", "convlin has no rule for it"),
     "map-output": (behind(nn.ReLU()), "output: output", "it is made of a map (6, 8, 7)"),

@@ -7,7 +7,8 @@
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
 | `place.py` | what is known of a value |
-| `walk.py`, `registry.py`, `rules/` | one pass through the graph; the table of rules; the rules |
+| `walk.py`, `call.py` | one pass through the graph; one operation of it |
+| `registry.py`, `rules/` | the table of rules; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `proofs.py`, `deviation.py`, `report.py` | what is proved, measured and reported |

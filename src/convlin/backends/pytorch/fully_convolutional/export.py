@@ -14,8 +14,7 @@ __all__ = ["export"]
 def export(network: FullyConvolutional) -> ExportedProgram:
     """Return the network as a program that takes any batch of any images ≥ the window.
 
-    PyTorch itself fixes the size that an `nn.MaxPool1d` takes, and lets the unfolded windows of
-    `head="linear"` have two cells or more a side, never one.
+    An `nn.MaxPool1d` is no part of this: torch.export fixes the size that it takes.
 
     >>> import torch
     >>> from convlin import fully_convolutional

@@ -93,11 +93,15 @@ def channels_first(x: Shaped[Tensor, "n *size c"]) -> Shaped[Tensor, "n c *size"
 
 @fx.wrap
 def dilated_mean(
-    x: Float[Tensor, "n c *size"], kernel: Sequence[int], dilation: Sequence[int]
+    x: Float[Tensor, "n c *size"],
+    kernel: Sequence[int],
+    dilation: Sequence[int],
+    stride: Sequence[int] | int = 1,
 ) -> Float[Tensor, "n c *out"]:
-    """Return the mean of `kernel` cells that lie `dilation` apart, at every cell.
+    """Return the mean of `kernel` cells that lie `dilation` apart, at every `stride`-th cell.
 
     PyTorch's average pools have no dilation, its depthwise convolutions do.
     """
     taps = x.new_full((x.shape[1], 1, *kernel), 1 / math.prod(kernel))
-    return CONV_FUNCTIONS[len(kernel)](x, taps, dilation=tuple(dilation), groups=x.shape[1])
+    mean = CONV_FUNCTIONS[len(kernel)]
+    return mean(x, taps, stride=stride, dilation=tuple(dilation), groups=x.shape[1])

@@ -38,7 +38,7 @@ class Arrangement:
 
 def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "*shape"]:
     """Return the element numbers of a whole map whose axes lie as `roles` say."""
-    numbers = torch.arange(math.prod(map_shape)).reshape(map_shape)
+    numbers = torch.arange(math.prod(map_shape), device="cpu").reshape(map_shape)
     present = [role for role in roles if role is not None]
     absent = [role for role in range(len(map_shape)) if role not in present]
     shape = [1 if role is None else map_shape[role] for role in roles]
@@ -93,7 +93,7 @@ def pooled_channels(
     cells = math.prod(map_shape[1:])
     channel, cell = groups // cells, groups % cells
     whole = groups.shape[-1] == cells and torch.equal(
-        cell.sort(-1).values, torch.arange(cells).expand_as(cell)
+        cell.sort(-1).values, torch.arange(cells, device="cpu").expand_as(cell)
     )
     return channel[..., 0] if whole and torch.equal(channel, channel[..., :1] + 0 * cell) else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,6 +91,10 @@ class Place:
     def is_spread(self) -> bool:
         """Whether the window's neighbours lie apart on the grid."""
         return any(step > 1 for step in self.step)
+
+    def grid_stride(self, stride: Sequence[int]) -> tuple[int, ...]:
+        """Return the stride on the grid of a layer with this stride: 1 where cells lie apart."""
+        return tuple(s if q == 1 else 1 for s, q in zip(stride, self.step, strict=True))
 
     @property
     def culprits(self) -> Broken:

@@ -19,7 +19,7 @@ from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
 from convlin.proof import Verdict, prove
 
 if TYPE_CHECKING:
-    from convlin.backends.pytorch.fully_convolutional.walk import Call
+    from convlin.backends.pytorch.fully_convolutional.call import Call
 
 __all__ = ["of_cell", "of_map"]
 

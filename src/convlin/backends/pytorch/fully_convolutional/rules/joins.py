@@ -17,6 +17,7 @@ import torch
 
 from convlin.backends.pytorch.fully_convolutional import grid, layout
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function
 from convlin.backends.pytorch.fully_convolutional.rules.pointwise import (
@@ -24,7 +25,6 @@ from convlin.backends.pytorch.fully_convolutional.rules.pointwise import (
     overwrite,
     require_private,
 )
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 IN_PLACE = ("iadd", "isub", "imul", "itruediv")
 

@@ -11,15 +11,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import nn
 
 from convlin.backends.pytorch.fully_convolutional import proofs
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 from convlin.backends.pytorch.parameters import alias, holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS
 from convlin.backends.pytorch.to_conv import to_conv
@@ -49,24 +50,15 @@ def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> Pl
 
 
 def _exchanged(call: Call, value: Any, linear: nn.Linear) -> Place:
-    if not isinstance(value, Place):
-        value = call.place(value)
-    if value.unpooled is None and value.roles is not None and value.roles[-1:] == (0,):
-        return _pointwise(call, value, linear)
-    if len(value.shape) != 1 or not torch.equal(
-        value.elements.sort().values, torch.arange(value.elements.numel())
-    ) or linear.in_features != len(value.elements) or _partial(value):  # fmt: skip
-        raise call.refused(
-            "input", value.shape, "the channels of a cell, or all of the map once",
-            f"the map is {value.map_shape}",
-        )  # fmt: skip
-    return (
-        _full_size(call, value, linear) if value.unpooled is None else _folded(call, value, linear)
-    )
-
-
-def _partial(place: Place) -> bool:
-    return place.elements.numel() != place.channels * torch.Size(place.size).numel()
+    place = value if isinstance(value, Place) else call.place(value)
+    if place.unpooled is None and place.roles is not None and place.roles[-1:] == (0,):
+        return _pointwise(call, place, linear)
+    whole = torch.arange(math.prod(place.map_shape), device="cpu")
+    if len(place.shape) != 1 or not torch.equal(place.elements.sort().values, whole):
+        raise call.refused("input", place.shape, "the channels of a cell, or all of the map once",
+                           f"the map is {place.map_shape}")  # fmt: skip
+    exchange = _full_size if place.unpooled is None else _folded
+    return exchange(call, place, linear)
 
 
 def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
@@ -110,10 +102,7 @@ def _headed(call: Call, place: Place, linear: nn.Linear, conv: Any, note: str) -
     """Write a convolution that reads the whole map."""
     head, form = _form(call, conv)
     call.exchanged(_text(linear, conv, note + form), proofs.of_map(call, place, linear, head))
-    culprits = place.culprits
-    axes = tuple(
-        axis.windowed(axis.size).breaking(culprits) for axis in place.unpooled or place.axes
-    )
+    axes = tuple(axis.windowed(axis.size) for axis in place.unpooled or place.axes)
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
                        source=call.node, unpooled=None, pool=None)  # fmt: skip

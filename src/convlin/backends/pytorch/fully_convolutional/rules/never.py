@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 from torch import nn
 
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 REASONS = {
     "attention": "every cell looks at all others, and a larger image has others",

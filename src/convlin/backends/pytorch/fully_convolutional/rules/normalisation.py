@@ -19,9 +19,9 @@ from typing import Any
 from torch import fx, nn
 
 from convlin.backends.pytorch.fully_convolutional import grid, proofs
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 BATCH_NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 

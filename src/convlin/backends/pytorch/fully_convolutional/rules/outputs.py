@@ -8,10 +8,10 @@ from typing import Any
 from torch.fx.node import map_aggregate
 
 from convlin.backends.pytorch.fully_convolutional import grid
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function
 from convlin.backends.pytorch.fully_convolutional.rules.joins import coarsened
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 
 @function("output", kind="output")

@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import fx, nn
 
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 
 @layer(
@@ -89,11 +89,12 @@ def stochastic_depth(call: Call, input: Any, p: float, mode: str, training: bool
 
 @function("to", "type", "type_as", "float", "double", "half", "bfloat16")
 def cast(call: Call, input: Any, *args: Any, **kwargs: Any) -> Place:
-    """Leave out a cast to the type it has, and keep any other."""
+    """Keep a cast; leave out one to the type of another value, where it has that already."""
     place = call.place(input)
-    if call.node.meta["dtype"] == call.node.all_input_nodes[0].meta["dtype"]:
+    first, *others = call.node.all_input_nodes
+    if others and call.node.meta["dtype"] == first.meta["dtype"]:
         return place
-    return elementwise(call, place, in_place=False)
+    return elementwise(call, place, in_place=False, same=True)
 
 
 @layer(nn.PReLU)

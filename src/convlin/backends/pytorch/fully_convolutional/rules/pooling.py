@@ -21,10 +21,10 @@ from torch import fx, nn
 
 from convlin.backends.pytorch.fully_convolutional import grid, layout
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.tracing import native_shape
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 
 @layer(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
@@ -62,6 +62,8 @@ def mean(
     call: Call, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Place:
     """Average over channels, or over all cells of some dimensions of space."""
+    if dtype is not None:
+        raise call.refused("dtype", dtype, "None")
     return _reduce(call, input, dim, keepdim, "avg")
 
 
@@ -74,7 +76,7 @@ def amax(call: Call, input: Any, dim: Any = (), keepdim: bool = False) -> Place:
 def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> Place:
     """Return an adaptive pool, by the table above."""
     place = call.map(input)
-    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * call.ndim
+    wanted = output_size if isinstance(output_size, tuple | list) else (output_size,) * call.ndim
     out = tuple(n if o is None else o for n, o in zip(place.size, wanted, strict=True))
     if out == place.size:
         call.exchanged(f"{call.operation} of {out} to {out} cells ⇒ nothing")

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.fx.node import map_aggregate
 
 from convlin.backends.pytorch.fully_convolutional import grid, layout
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Known, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 
 
 @layer(nn.Flatten, nn.Unflatten, nn.ChannelShuffle, nn.PixelUnshuffle, kind="reshape")
@@ -47,7 +47,9 @@ def reshape(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
 def getitem(call: Call, input: Any, index: Any) -> Any:
     """Take one of several values, or index numbered elements."""
     if isinstance(input, tuple | list):
-        return input[index]
+        part = input[index]
+        is_map = isinstance(part, Place) and part.roles is not None
+        return replace(part, source=call.node) if is_map else part
     return _rearranged(call, input, lambda numbers: numbers[index])
 
 

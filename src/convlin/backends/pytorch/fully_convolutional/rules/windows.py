@@ -15,10 +15,10 @@ from torch import nn
 
 from convlin.backends.pytorch.fully_convolutional import grid
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.rules.pooling import pool_all
-from convlin.backends.pytorch.fully_convolutional.walk import Call
 from convlin.backends.pytorch.parameters import holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
 from convlin.geometry import ConvGeometry
@@ -43,13 +43,14 @@ def convolution(call: Call, input: Any) -> Place:
         require_plain(conv, *CONVOLUTIONS.values())
     dilated = holding(
         CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
+        stride=place.grid_stride(g.stride),
         padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
         dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)),
         weight=conv.weight, bias=conv.bias,
     ).train(conv.training)  # fmt: skip
-    call.exchanged(f"dilation {g.dilation} ⇒ {dilated.dilation}, stride {g.stride} ⇒ 1")
-    return call.mapped(place, call.walk.module(call.site, dilated, place.node), axes,
-                  g.out_channels)  # fmt: skip
+    _dilated(call, place, g.stride, g.dilation)
+    node = call.walk.module(call.site, dilated, place.node)
+    return call.mapped(place, node, axes, g.out_channels)
 
 
 @function("conv1d", "conv2d", "conv3d")
@@ -71,10 +72,11 @@ def convolution_function(
         raise call.refused("padding", g.padding, "symmetric behind an adaptive pool")
     node = call.walk.function(
         call.node.target, place.node, weight.node, None if bias is None else bias.node,
+        stride=place.grid_stride(g.stride),
         padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
         dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)), groups=groups,
     )  # fmt: skip
-    call.exchanged(f"dilation {g.dilation} ⇒ × {place.step}, stride {g.stride} ⇒ 1")
+    _dilated(call, place, g.stride, g.dilation)
     return call.mapped(place, node, axes, out)
 
 
@@ -105,9 +107,9 @@ def max_pool(
         return call.mapped(place, call.keep(), axes)
     if place.is_spread:
         _refuse_outside(call, pads, cut)
+        _dilated(call, place, steps, spacing)
         spacing = tuple(d * q for d, q in zip(spacing, place.step, strict=True))
-        call.exchanged(f"stride {steps} ⇒ 1, dilation × {place.step}")
-        steps = (1,) * call.ndim
+        steps = place.grid_stride(steps)
     else:
         call.exchanged(_FLOOR)
     pool = grid.POOLS["max", call.ndim](kernel, steps, pads, spacing)
@@ -118,16 +120,9 @@ def max_pool(
 def average_pool_layer(call: Call, input: Any) -> Place:
     """Keep an average pool; dilate it where the window's neighbours lie apart."""
     pool = call.module
-    return average_pool(
-        call,
-        input,
-        pool.kernel_size,
-        pool.stride,
-        pool.padding,
-        pool.ceil_mode,
-        pool.count_include_pad,
-        getattr(pool, "divisor_override", None),
-    )
+    divisor = getattr(pool, "divisor_override", None)
+    return average_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
+                        pool.count_include_pad, divisor)  # fmt: skip
 
 
 @function("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -147,19 +142,17 @@ def average_pool(
         return call.mapped(place, call.keep(), axes)
     if not place.is_spread:
         call.exchanged(_FLOOR)
-        options = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        known = {
-            name: value
-            for name, value in options.items()
-            if call.ndim > 1 or value in (True, False)
-        }
-        pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **known)
+        options: dict[str, Any] = {"count_include_pad": count_include_pad}
+        if divisor_override is not None:
+            options["divisor_override"] = divisor_override
+        pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **options)
         return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
     _refuse_outside(call, pads, cut)
     if divisor_override is not None:
         raise call.refused("divisor_override", divisor_override, "None behind an adaptive pool")
-    call.exchanged(f"stride {steps} ⇒ 1, dilation {place.step}")
-    node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step)
+    _dilated(call, place, steps, ones)
+    stride = place.grid_stride(steps)
+    node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step, stride)
     return call.mapped(place, node, axes)
 
 
@@ -208,13 +201,23 @@ def behind(
         _note_break(call, padding, ceil)
         for axis, pixels in zip(place.axes, call.walk.window[1:], strict=True):
             if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
-                raise call.refused(
-                    "padding",
-                    padding,
-                    "0 behind a pool that leaves a remainder",
-                    "the network has a cell where the classifier has padding",
-                )
+                raise call.refused("padding", padding, "0 behind a pool over all of a map that "
+                                   "leaves a remainder", "the network has a cell where the "
+                                   "classifier has padding")  # fmt: skip
     return axes
+
+
+def _dilated(call: Call, place: Place, stride: Sequence[int], dilation: Sequence[int]) -> None:
+    """Note that a layer was dilated where the window's neighbours lie apart."""
+    apart = tuple(d * q for d, q in zip(dilation, place.step, strict=True))
+    call.exchanged(
+        f"{call.operation} d{_times(dilation)} s{_times(stride)} ⇒ "
+        f"d{_times(apart)} s{_times(place.grid_stride(stride))}"
+    )
+
+
+def _times(numbers: Sequence[int]) -> str:
+    return "×".join(map(str, numbers))
 
 
 def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:

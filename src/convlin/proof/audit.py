@@ -97,8 +97,9 @@ def audit(
         return verdict
     if trial.why:
         return Measured(trial.why, found)
-    modes = f"in train and eval mode; {owners}" if trial.both_modes else f"in this mode; {owners}"
-    scope = f"all weights, all inputs of shape {shape}, {modes}"
+    mode = "train" if layer.training else "eval"
+    modes = "train and eval mode" if trial.both_modes else f"{mode} mode"
+    scope = f"all weights, all inputs of shape {shape}, in {modes}; {owners}"
     return Proved(scope, draws, trial.failure**draws, found)
 
 

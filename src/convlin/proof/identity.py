@@ -45,7 +45,8 @@ def prove(
 
     input_shape: (C, *spatial) or (features,), without a batch. Both are taken in the modes they
     are in, on batches of up to three. *Proved* if both are made of listed operations only (one
-    affine layer, or a few) and agree modulo random primes; *refuted* with the two exact weights
+    affine layer, or a few) and agree modulo random primes (`convlin.proof.modular`: Schwartz and
+    Zippel, and how many primes divide a number); *refuted* with the two exact weights
     (or biases) that differ; *measured* for whatever leaves the list, whole networks included.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape

@@ -33,7 +33,7 @@ LARGE = 2**20
 
 @dataclass(frozen=True)
 class Look:
-    """A program's own run: the input, in float64, and the outcome."""
+    """A program's run in its own dtype, on its own device."""
 
     dtype: torch.dtype
     outcome: Outcome

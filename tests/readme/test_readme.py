@@ -6,17 +6,13 @@ many are measured there and then, are masked on both sides.
 
 import doctest
 import re
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from refresh_readme import BLOCK, README, printed
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from refresh_readme import BLOCK, README, printed  # noqa: E402
-
 TEXT = README.read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
 COMMANDS = BLOCK.findall(TEXT)

@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=DATA, help="folder to write to")
     arguments = parser.parse_args()
     digits = load_digits()
     learn_x, held_x, learn_y, held_y = train_test_split(
@@ -107,13 +108,14 @@ def main() -> None:
         "held_out": str(len(truth)),
         "held_out_accuracy": f"{accuracy:.4f}",
     }
-    DATA.mkdir(exist_ok=True)
-    weights, held_out = DATA / "digits.safetensors.tmp", DATA / "held_out_digits.tmp.npz"
+    out = arguments.out
+    out.mkdir(exist_ok=True)
+    weights, held_out = out / "digits.safetensors.tmp", out / "held_out_digits.tmp.npz"
     save_file(model.state_dict(), weights, metadata=record)
     np.savez_compressed(held_out, images=held_x, labels=held_y)
     for file, name in ((weights, "digits.safetensors"), (held_out, "held_out_digits.npz")):
         file.chmod(0o644)
-        file.replace(DATA / name)
+        file.replace(out / name)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,9 @@ def test_dense_scores_are_those_of_sliding(classifier, network):
     assert single.within and double.within
     assert double.largest < 1e-10 * double.scale
     assert double.bound < single.bound * 2.0**-28
+    every = np.stack(np.divmod(np.arange(17 * 25), 25), axis=1)
+    windows = crops(torch.from_numpy(sheet.image), network.field, every)
+    assert single.bound in (2 * score_bound(classifier.layers, windows)).flatten().tolist()
 
 
 def test_a_network_with_other_weights_is_out_of_bounds(classifier, network):
@@ -148,6 +151,21 @@ def test_the_bound_of_one_convolution_is_highams():
     assert torch.allclose(score_bound([conv], window), expected, rtol=1e-12, atol=0)
 
 
+def test_the_bound_of_two_layers_carries_the_first_ones_error():
+    torch.manual_seed(1)
+    first, second = nn.Linear(1000, 7).double(), nn.Linear(7, 2).double()
+    x = torch.randn(3, 1000)
+    with torch.no_grad():
+        u = 2.0**-24
+        g1, g2 = 1001 * u / (1 - 1001 * u), 8 * u / (1 - 8 * u)
+        e1 = g1 * (x.double().abs() @ first.weight.abs().T + first.bias.abs())
+        x1 = x.double() @ first.weight.T + first.bias
+        through = e1 @ second.weight.abs().T
+        local = g2 * ((x1.abs() + e1) @ second.weight.abs().T + second.bias.abs())
+    # The local part also counts the error e1 that its inputs have: a share of about 1e-4 of it.
+    assert torch.allclose(score_bound([first, second], x), through + local, rtol=1e-10, atol=0)
+
+
 def test_the_bound_passes_through_relu_and_max_pool():
     conv = nn.Conv2d(1, 2, 2)
     window = torch.randn(1, 1, 5, 7)
@@ -178,7 +196,7 @@ def test_the_race_times_every_round(classifier, network):
         classifier, network, image, rounds=3, sample=128, progress=lambda *a: seen.append(a)
     )
     assert (result.windows, result.timed) == (17 * 21, 128)
-    assert len(result.dense) == len(result.sliding) == 3
+    assert len(result.dense) == len(result.sampled) == 3
     assert min(*result.dense, *result.sliding) > 0
     assert seen[-1] == ("racing", 4, 4)
     dense, sliding = result.multiply_adds
@@ -187,6 +205,7 @@ def test_the_race_times_every_round(classifier, network):
 
 
 def test_ratios_are_of_rounds_and_sorted():
-    result = Race((1.0, 2.0, 4.0), (30.0, 20.0, 80.0), 64, 100, 100, (1, 10))
+    result = Race((1.0, 2.0, 4.0), (3.0, 2.0, 8.0), 64, 100, 10, (1, 10))
+    assert result.sliding == (30.0, 20.0, 80.0)
     assert result.ratios == (10.0, 20.0, 30.0)
     assert result.medians == (2.0, 30.0, 20.0)

@@ -30,7 +30,8 @@ def test_digits_lie_inside_and_apart(seed, height, width):
     sheet = compose(IMAGES, LABELS, (height, width), seed=seed)
     assert sheet.image.shape == (height, width) and sheet.image.dtype == np.float32
     assert sheet.image.min() >= 0 and sheet.image.max() <= 1
-    assert len(sheet.digits) == max(1, height * width // 2600)
+    wanted = max(1, height * width // 2600)
+    assert 0.8 * wanted <= len(sheet.digits) <= wanted
     for digit in sheet.digits:
         assert 14 <= digit.y <= height - 14 and 14 <= digit.x <= width - 14
     for a, b in combinations(sheet.digits, 2):
@@ -84,6 +85,6 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(Refused, match=r"sheet: size = 29x400; fits: at least 30x30"):
         compose(IMAGES, LABELS, (29, 400))
     with pytest.raises(
-        Refused, match=r"sheet: count = 40; fits: at most \d+ \(\d+ found a free place on 100x100"
+        Refused, match=r"sheet: count = 40; fits: at most \d+ \(no free place found for more\)"
     ):
         compose(IMAGES, LABELS, (100, 100), count=40)

@@ -205,6 +205,7 @@ PROGRAMS = {
     "expression-with-attribute": (size_expression("Symbol('s0').func"), "holds the size expression"),
     "expression-unknown-function": (size_expression("print(s0)"), "holds the size expression"),
     "expression-lambda": (size_expression("(lambda: 1)()"), "holds the size expression"),
+    "expression-call-of-a-call": (size_expression("Max(1, 2)(3)"), "holds the size expression"),
     "expression-string": (size_expression("Symbol('__import__(1)')"), "holds the size expression"),
     "tree-of-another-type": (tree("os.environ"), "holds the tree"),
     "tree-with-enum-context": (tree("builtins.list", '{"__enum__": true, "fqn": "os.X"}'), "holds the tree"),
@@ -243,6 +244,12 @@ def test_compiled_code_and_unknown_members_are_refused(honest, tmp_path):
     path = rebuilt(honest, tmp_path, {"data/surprise.bin": b"?"})
     with pytest.raises(InputError, match=r"data/surprise\.bin is none of the members"):
         load_archive(path)
+
+
+def test_tables_beyond_all_measure_are_refused(honest, tmp_path):
+    large = {"data/constants/model_constants_config.json": b" " * (64 * 2**20 + 1)}
+    with pytest.raises(InputError, match=r"_config\.json is larger than 67,108,864 bytes"):
+        load_archive(rebuilt(honest, tmp_path, large))
 
 
 def test_compressed_members_are_refused(honest, tmp_path):

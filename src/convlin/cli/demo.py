@@ -163,6 +163,6 @@ def _as_json(
         "precision": score and score.precision,
         "recall": score and score.recall,
         "difference": [vars(row) for row in difference.rows],
-        "race": vars(result) | {"ratio": result.medians[2]},
+        "race": vars(result) | {"sliding": result.sliding, "ratio": result.medians[2]},
         "picture": str(out),
     }  # fmt: skip

@@ -73,17 +73,15 @@ def find_digits(
     lead = best - scores[NOTHING]
     span = 2 * REACH + 1
     highest = nn.functional.max_pool2d(lead[None], span, stride=1, padding=REACH)[0]
-    peaks = torch.nonzero((lead == highest) & (lead > 0)).tolist()
-    probabilities = scores.softmax(0)
+    probabilities = scores.softmax(0)[:NOTHING].amax(0)
+    peaks = torch.nonzero((lead == highest) & (probabilities >= least)).tolist()
     heat = digit_odds(scores).sigmoid()
     found: dict[tuple[int, int], Detection] = {}
     for i, j in sorted(peaks, key=lambda cell: -float(lead[tuple(cell)])):
-        digit = int(digits[i, j])
-        probability = float(probabilities[digit, i, j])
         # Of equal neighbouring peaks the first stands for all.
-        apart = all(max(abs(a - i), abs(b - j)) > REACH for a, b in found)
-        if probability >= least and apart:
-            found[i, j] = Detection(*_centre(heat, field, i, j), digit, probability)
+        if all(max(abs(a - i), abs(b - j)) > REACH for a, b in found):
+            y, x = _centre(heat, field, i, j)
+            found[i, j] = Detection(y, x, int(digits[i, j]), float(probabilities[i, j]))
     return list(found.values())
 
 

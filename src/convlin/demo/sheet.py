@@ -75,8 +75,8 @@ def compose(
     """Write `count` of the digits at random places on a sheet of `size` (height, width) pixels.
 
     Boxes of `SPACING` pixels around the digits never overlap. Each image is used once before any
-    is used again. Without a count there is one digit for every `AREA_PER_DIGIT` pixels. Raises
-    `Refused` where they do not fit.
+    is used again. Without a count there is one digit for every `AREA_PER_DIGIT` pixels, as far as
+    they find a place. Raises `Refused` where a given count does not.
 
     >>> sheet = compose(*held_out_digits(), (120, 160), seed=1)
     >>> sheet.image.shape, len(sheet.digits)
@@ -89,11 +89,14 @@ def compose(
             Refusal("sheet", "size", f"{height}x{width}", f"at least {SPACING}x{SPACING}")
         )
     rng = np.random.default_rng(seed)
-    count = max(1, height * width // AREA_PER_DIGIT) if count is None else count
-    places = _scatter(rng, size, count)
+    wanted = max(1, height * width // AREA_PER_DIGIT) if count is None else count
+    places = _scatter(rng, size, wanted)
+    if count is not None and len(places) < count:
+        reason = "no free place found for more"
+        raise Refused(Refusal("sheet", "count", count, f"at most {len(places)}", reason))
     drawing = _paper(rng, (height + 2 * BORDER, width + 2 * BORDER), style)
     order = np.concatenate(
-        [rng.permutation(len(images)) for _ in range(-(-count // max(1, len(images))))]
+        [rng.permutation(len(images)) for _ in range(-(-len(places) // len(images)))]
     )
     digits = []
     for index, (y, x) in zip(order, places, strict=False):
@@ -109,8 +112,8 @@ def compose(
 
 def _scatter(
     rng: np.random.Generator, size: tuple[int, int], count: int
-) -> Float[np.ndarray, "count 2"]:
-    """Throw centres at the sheet and keep those far enough from all kept before."""
+) -> Float[np.ndarray, "kept 2"]:
+    """Throw centres at the sheet; keep up to `count` that are far enough from all kept before."""
     margin = SPACING / 2
     places = np.empty((count, 2))
     kept = 0
@@ -120,10 +123,7 @@ def _scatter(
         if (np.abs(places[:kept] - (y, x)).max(axis=1, initial=0) >= SPACING).all() or not kept:
             places[kept] = y, x
             kept += 1
-    if kept < count:
-        reason = f"{kept} found a free place on {size[0]}x{size[1]} pixels"
-        raise Refused(Refusal("sheet", "count", count, f"at most {kept}", reason))
-    return places
+    return places[:kept]
 
 
 def _paper(

@@ -61,17 +61,22 @@ class Difference:
 class Race:
     """Seconds for every window of a sheet, dense and slid, round by round.
 
-    `batch` is the size of the batches in which sliding was fastest; `timed` of the `windows` were
-    really slid over in a round, the others are scaled up from them. `multiply_adds`: of the dense
-    pass, and of sliding over every window.
+    `batch` is the size of the batches in which sliding was fastest; `sampled` are the seconds for
+    the `timed` of all `windows` that were really slid over in a round. `multiply_adds`: of the
+    dense pass, and of sliding over every window.
     """
 
     dense: tuple[float, ...]
-    sliding: tuple[float, ...]
+    sampled: tuple[float, ...]
     batch: int
     windows: int
     timed: int
     multiply_adds: tuple[int, int]
+
+    @property
+    def sliding(self) -> tuple[float, ...]:
+        """Seconds for every window slid over, scaled up from the sample."""
+        return tuple(seconds * self.windows / self.timed for seconds in self.sampled)
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -199,10 +204,9 @@ def race(
             progress("racing", number + 1, rounds + 1)
     # The first round warms up.
     best = min(BATCHES, key=lambda batch: statistics.median(sliding[batch][1:]))
-    scaled = tuple(seconds * total / timed for seconds in sliding[best][1:])
     one_window = multiply_adds(model, sheet[None, None, : field.size[0], : field.size[1]])
     counts = multiply_adds(network, sheet[None, None]), one_window * total
-    return Race(tuple(dense[1:]), scaled, best, total, timed, counts)
+    return Race(tuple(dense[1:]), tuple(sliding[best][1:]), best, total, timed, counts)
 
 
 @torch.inference_mode()

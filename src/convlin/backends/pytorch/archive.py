@@ -92,7 +92,7 @@ def _sizes(path: Path, archive: zipfile.ZipFile, limit: int, site: str = "") -> 
     """Refuse compressed, overlapping, and repeated members, also those that differ in case only."""
     entries = archive.infolist()
     for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+        if entry.compress_type != zipfile.ZIP_STORED:
             raise _refusal(path, site + entry.filename, "is compressed, which PyTorch never does")
         if entry.filename.endswith(".json") and entry.file_size > JSON_LIMIT:
             raise _refusal(path, site + entry.filename, f"is larger than {JSON_LIMIT:,} bytes")

@@ -34,6 +34,7 @@ CASES = {
     "head": (["convert", "models_here:unpadded", "-o", "o.pt2", "--head", "x"], "Invalid value for '--head': "),
     "size": (["demo", "--size", "large"], "--size large: not WIDTHxHEIGHT in pixels, such as 1280x1024"),
     "size-too-small": (["demo", "--size", "20"], "--size 20: smaller than a window of 32x32"),
+    "size-too-large": (["demo", "--size", "100x7000"], "--size 100x7000: one pass needs too much memory beyond 6144 pixels"),
     "seed": (["demo", "--seed", "-1"], "Invalid value for '--seed': "),
     "no-picture": (["demo", "--image", "none.png"], "none.png: no such file"),
     "unreadable-picture": (["demo", "--image", "models_here.py"], "models_here.py: not a readable picture: cannot identify image file 'models_here.py'"),

@@ -51,7 +51,7 @@ class OneLineErrors(TyperGroup):
                 raise
             sys.exit(_say(str(error), 2))
         except Exception as error:
-            # Typer's errors of usage: those of click, or of its own copy of click since 0.20.
+            # Errors of usage are click's, or those of Typer's own copy of click.
             if self.debug or not hasattr(error, "format_message"):
                 raise
             sys.exit(_say(f"{' '.join(error.format_message().split())} (see --help)", 2))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+LARGEST = 6144  # pixels; the first layer's map then takes 1.2 GB
+
 
 def demo(
     size: Annotated[str, typer.Option(help="Pixels of the sheet, WIDTHxHEIGHT.")] = "1024x1024",
@@ -45,7 +47,12 @@ def demo(
     sheet_size = parse_size(size, "--size")
     if min(sheet_size) < 32:
         raise InputError(f"--size {size}: smaller than a window of 32x32")
+    if max(sheet_size) > LARGEST:
+        raise InputError(f"--size {size}: one pass needs too much memory beyond {LARGEST} pixels")
     own = None if image is None else read_image(image, 1, (32, 32))[0]
+    if own is not None and own.size > LARGEST**2:
+        reason = f"one pass needs too much memory beyond {LARGEST}x{LARGEST} pixels"
+        raise InputError(f"{image}: {own.shape[1]}x{own.shape[0]}; {reason}")
 
     import torch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -79,7 +80,8 @@ def find_digits(
     found: dict[tuple[int, int], Detection] = {}
     for i, j in sorted(peaks, key=lambda cell: -float(lead[tuple(cell)])):
         # Of equal neighbouring peaks the first stands for all.
-        if all(max(abs(a - i), abs(b - j)) > REACH for a, b in found):
+        near = product(range(i - REACH, i + REACH + 1), range(j - REACH, j + REACH + 1))
+        if found.keys().isdisjoint(near):
             y, x = _centre(heat, field, i, j)
             found[i, j] = Detection(y, x, int(digits[i, j]), float(probabilities[i, j]))
     return list(found.values())

@@ -16,7 +16,7 @@ class Steps:
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
-        self._task = bars.add_task("", total=None)
+        self._task = bars.add_task("preparing", total=None)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Move the bar to `done` of `total`."""

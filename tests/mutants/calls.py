@@ -120,6 +120,20 @@ def other_every_second_time(conv):
     return Counting(conv, lambda x, w, b: functional.conv2d(x, w, b))
 
 
+@faulty("value", PLAIN, 3, 4, 7)
+def wrong_at_first(conv):
+    """Is wrong in its first call only, as a cache that is filled too late."""
+
+    class Warming(Form):
+        warm = False
+
+        def forward(self, x):
+            warm, self.warm = self.warm, True
+            return super().forward(x if warm else x.flip(-1))
+
+    return Warming(conv, lambda x, w, b: functional.conv2d(x, w, b))
+
+
 @faulty("measured", PLAIN, 3, 4, 7)
 def counts_its_calls(conv):
     """Remembers how often it was called: what the 1000th call does, nobody saw."""

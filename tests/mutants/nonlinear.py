@@ -104,6 +104,13 @@ def lists_identity(conv):
     )
 
 
+@faulty("measured", PLAIN, 3, 4, 7)
+def numbers_from_outside(conv):
+    """Mixes in whole numbers that change from one conversion to the next, times zero."""
+    other = torch.from_numpy(np.random.default_rng().integers(0, 2**40, 5))
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w, b + 0 * other.to(b)))
+
+
 @faulty(NEGATIVE, PLAIN, 3, 4, 7)
 def relu_in_a_thread(conv):
     """Changes the output from another thread, where no mode is watching."""

@@ -98,6 +98,16 @@ def shifted_bias(conv):
     return Form(conv, lambda x, w, b: functional.conv2d(x, w, b.roll(1)))
 
 
+@faulty("bias", FULL, 3, 4, 7)
+def one_too_many(conv):
+    """Adds 1 to one output: 10⁻¹⁵ of what the sums can be."""
+
+    def rule(x, w, b):
+        return functional.conv2d(x, w, b + torch.eye(5, dtype=b.dtype)[3])
+
+    return Form(conv, rule)
+
+
 @faulty("weight", FULL, 3, 4, 7)
 def last_output_missing(conv):
     """Loops to out_channels - 1 and leaves the last row zero."""

@@ -197,3 +197,8 @@ def test_any_other_size_is_named(shape):
     with pytest.raises(GeometryError) as caught:
         form(torch.zeros(shape, dtype=torch.float64))
     assert str(caught.value) == f"input: shape = {shape}; fits: (N, 3, 5, 6) or (3, 5, 6)"
+
+
+def test_one_number_is_the_size_of_every_dimension():
+    conv = nn.Conv2d(2, 3, 3, padding=1)
+    assert to_linear(conv, input_size=4).linear.in_features == 2 * 4 * 4

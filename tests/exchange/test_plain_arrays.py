@@ -124,7 +124,7 @@ def test_an_array_that_is_no_order_of_axes():
 BAD_ORDERS = {
     "letters": ("CHX", "to_conv: order = 'CHX'; fits: a permutation of 'CHW' (feature_size = (3, 2, 5))"),
     "letters-of-another-rank": ("CL", "to_conv: order = 'CL'; fits: a permutation of 'CHW' (feature_size = (3, 2, 5))"),
-    "twice": ([0, *range(29)], "to_conv: order = int64 array of shape (30,); fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
+    "twice": ([0, *range(29)], "to_conv: order = int64 array of shape (30,) that repeats 0; fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
     "too-few": ([1, 0], "to_conv: order = int64 array of shape (2,); fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
     "floats": (np.arange(30.0), "to_conv: order = float64 array of shape (30,); fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
 }  # fmt: skip

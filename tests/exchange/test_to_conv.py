@@ -242,3 +242,14 @@ def test_strided_weights_stay_shared():
     x = integers(4, 30, seed=3)
     assert torch.equal(form(x), given(x))
     assert form.conv.weight.data_ptr() == given.weight.data_ptr()
+
+
+@pytest.mark.parametrize("feature_size", [24, "abc", (2.0, 3, 4)], ids=str)
+def test_a_feature_size_that_is_none_is_refused(feature_size):
+    with pytest.raises(Refused, match=r"feature_size = .*; fits: \(C, L\), \(C, H, W\) or"):
+        to_conv(nn.Linear(24, 5), feature_size=feature_size)
+
+
+def test_an_order_that_repeats_says_what():
+    with pytest.raises(Refused, match=r"order = int64 array of shape \(6,\) that repeats 0, 4;"):
+        to_conv(nn.Linear(6, 5), feature_size=(1, 2, 3), order=[0, 0, 4, 4, 1, 2])

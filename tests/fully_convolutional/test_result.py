@@ -3,7 +3,10 @@
 import copy
 import io
 import json
+import re
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -203,3 +206,14 @@ def test_one_layer_called_twice_gets_two_names():
     network = fully_convolutional(model.eval().double(), WINDOW, proofs=False)
     assert {name for name, _ in network.network.named_children()} == {"a", "b", "fc", "fc_2"}
     assert worst(model, network, photograph(3, (14, 18))) < 1e-10
+
+
+def test_an_exported_file_names_no_file_of_this_machine():
+    network = fully_convolutional(classifier(), WINDOW, proofs=False)
+    file = io.BytesIO()
+    torch.export.save(export(network), file)
+    with zipfile.ZipFile(file) as archive:
+        members = b"".join(archive.read(name) for name in archive.namelist())
+    assert b"conv2d" in members
+    assert not re.search(rb"\.py\b", members)
+    assert str(Path.cwd()).encode() not in members

@@ -78,6 +78,12 @@ def parameters_as_buffers(conv):
     return form
 
 
+@faulty("contract", lambda: PLAIN().requires_grad_(False), 3, 4, 7)
+def frozen_parameters_as_buffers(conv):
+    """The same for a frozen layer, where no gradient shows it."""
+    return parameters_as_buffers(conv)
+
+
 @faulty("contract", PLAIN, 3, 4, 7)
 def not_a_module(conv):
     """Returns a function, which no model can hold."""
@@ -111,3 +117,15 @@ def layer_stripped(conv):
 def crashes(conv):
     """Fails on layers it never met."""
     raise KeyError("Conv2d")
+
+
+@faulty("contract", PLAIN, 3, 4, 7)
+def weight_detached(conv):
+    """Multiplies by a detached weight: right outputs, and a weight that never learns."""
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w.detach(), b))
+
+
+@faulty("contract", PLAIN, 3, 4, 7)
+def input_detached(conv):
+    """Detaches its input: the layers before it never learn."""
+    return Form(conv, lambda x, w, b: functional.conv2d(x.detach(), w, b))

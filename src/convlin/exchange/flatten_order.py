@@ -55,10 +55,18 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
         or not np.array_equal(np.sort(given, axis=None), elements)
     ):
         raise Refused(
-            Refusal("to_conv", "order", f"{given.dtype} array of shape {given.shape}",
+            Refusal("to_conv", "order", _shown(given),
                     f"{letters!r} permuted, or whole numbers 0 … {elements.size - 1}, each once")
         )  # fmt: skip
     return given.ravel()
+
+
+def _shown(given: np.ndarray) -> str:
+    """Return what is wrong with an order: its kind and size, or the first numbers that repeat."""
+    text = f"{given.dtype} array of shape {given.shape}"
+    numbers, counts = np.unique(given, return_counts=True)
+    repeated = ", ".join(map(str, numbers[counts > 1][:3]))
+    return f"{text} that repeats {repeated}" if repeated else text
 
 
 def axes_of(

@@ -38,7 +38,7 @@ TABLE: tuple[Exchange, ...] = (
 
 def choose(
     geometry: ConvGeometry,
-    input_size: Sequence[SupportsIndex] | None = None,
+    input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     name: str | None = None,
 ) -> str:
     """Return the name of the exchange to make: the one asked for, or the first that fits.
@@ -54,7 +54,7 @@ def choose(
     size = None
     if input_size is not None:
         geometry.output_size(input_size)
-        size = tuple(int(n) for n in input_size)
+        size = geometry.sizes(input_size)
     rows = [row for row in TABLE if (row.unasked if name is None else row.name == name)]
     answers = {row.name: row.refusals(geometry, size) for row in rows}
     for row_name, refusals in answers.items():

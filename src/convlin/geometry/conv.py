@@ -214,7 +214,7 @@ class ConvGeometry:
             self.dilation, self.groups,
         )  # fmt: skip
 
-    def output_size(self, input_size: Sequence[SupportsIndex]) -> tuple[int, ...]:
+    def output_size(self, input_size: Sizes) -> tuple[int, ...]:
         """Return the spatial size of the output for the spatial `input_size`.
 
         conv:       ⌊(n + before + after - extent) / stride⌋ + 1
@@ -227,11 +227,15 @@ class ConvGeometry:
             ...
         convlin.errors.GeometryError: geometry: input_size[0] = 2; fits: ≥ 3 (kernel extent 3, padding (0, 0))
         """  # noqa: E501
-        sizes = _integers("input_size", input_size, self.ndim)
+        sizes = self.sizes(input_size)
         refusals = [r for dim, n in enumerate(sizes) for r in self._misfit(dim, n)]
         if refusals:
             raise GeometryError(refusals)
         return tuple(self.output_length(dim, n) for dim, n in enumerate(sizes))
+
+    def sizes(self, input_size: Sizes) -> tuple[int, ...]:
+        """Return an input size as one whole number per dimension, repeating a single one."""
+        return _integers("input_size", input_size, self.ndim)
 
     def output_length(self, dim: int, n: int) -> int:
         """Return the output's size along `dim` for an input of `n` there; < 1 if there is none."""
@@ -296,7 +300,7 @@ class ConvGeometry:
             case _:
                 return None
 
-    def connections(self, input_size: Sequence[SupportsIndex]) -> int:
+    def connections(self, input_size: Sizes) -> int:
         """Return the true number of multiply-adds: weights that meet an input, padding apart.
 
         in·out/groups · Π over dimensions of the (output, tap) pairs that read an input. This is
@@ -308,11 +312,11 @@ class ConvGeometry:
         outputs = self.output_size(input_size)
         pairs = math.prod(
             sum(
-                self.source(dim, operator.index(n), o, t) is not None
+                self.source(dim, n, o, t) is not None
                 for o in range(outputs[dim])
                 for t in range(self.kernel[dim])
             )
-            for dim, n in enumerate(input_size)
+            for dim, n in enumerate(self.sizes(input_size))
         )
         return self.in_channels * self.out_channels // self.groups * pairs
 

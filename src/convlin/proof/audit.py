@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from convlin.errors import Refusal, Refused
 from convlin.proof.contract import aliasing, broken, modified
 from convlin.proof.draws import Draws
+from convlin.proof.gradient import cut
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import Look, checked_shape, look, own_dtype, refused_by, rounding
 from convlin.proof.trial import Convert, Trial
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
-from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Verdict
+from convlin.proof.verdict import Measured, Proved, Refuted, Verdict
 from convlin.proof.watch import Watch
 
 __all__ = ["audit"]
@@ -49,9 +50,10 @@ def audit(
     *Proved* over all weights and inputs of that shape, if both sides are made of listed
     operations only. *Refuted* with the element and the two weights that differ, or the field of
     the contract that is broken: output shape and dtype; the parameters' dtype, device,
-    requires_grad and aliasing; the training mode; the layer left alone; no exception on batches
-    of 1, 2 and 3, empty ones, unbatched, channels_last and non-contiguous inputs and channels_last
-    weights, where the layer itself takes them. *Measured* if a step leaves the list.
+    requires_grad and aliasing; what gradients reach; the training mode; the layer left alone; no
+    exception on batches of 1, 2 and 3, empty ones, unbatched, channels_last and non-contiguous
+    inputs and channels_last weights, where the layer itself takes them. *Measured* if a step
+    leaves the list.
 
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.
@@ -66,7 +68,7 @@ def audit(
     True
     """
     shape = checked_shape(input_shape)
-    if draws < 1:
+    if not isinstance(draws, int) or draws < 1:
         raise Refused(Refusal("audit", "draws", draws, "a whole number ≥ 1"))
     stream = Draws(seed)
     x = stream.normal((BATCH, *shape))
@@ -79,17 +81,16 @@ def audit(
         modified(layer, given)
         or (None if right.outcome.error else broken(given, converted, copies))
         or left.outcome.parts_from(right.outcome)
-        or _learns(left.outcome, right.outcome)
     )
     if breach is not None:
         return Refuted(breach)
-    owners = aliasing(given, converted)
+    owners, unlearning = aliasing(given, converted), cut(given, converted, x)
     del converted
     holdings = Holdings([layer])
     found = rounding(left, right, x, layer, holdings)
     values = left.outcome.value, right.outcome.value
     trial = Trial(convert, layer, holdings, stream, values)
-    counterexample = trial.refuted((BATCH, *shape), draws)
+    counterexample = trial.refuted((BATCH, *shape), draws) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)
     verdict = own_dtype(left, right, found)
@@ -119,12 +120,3 @@ def _converted(convert: Convert, given: nn.Module, x: Tensor, own: Look) -> tupl
     floats = [t for t in named_tensors(given).values() if t.is_floating_point()]
     device = floats[0].device if floats else x.device
     return converted, Look(own.dtype, run(converted, x.to(device, own.dtype), watch, grad=True))
-
-
-def _learns(mine: Outcome, theirs: Outcome) -> Counterexample | None:
-    """Return whether gradients flow through one side's outputs alone."""
-    for own, other in zip(mine.tensors, theirs.tensors, strict=True):
-        if own.requires_grad is not other.requires_grad:
-            flags = own.requires_grad, other.requires_grad
-            return Counterexample("contract", *flags, field="the output's requires_grad")
-    return None

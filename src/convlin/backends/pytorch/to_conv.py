@@ -80,9 +80,13 @@ def to_conv(
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
     """Return (C, *spatial) as integers that multiply to the number of features."""
-    size = tuple(operator.index(n) for n in feature_size)
+    allowed = "(C, L), (C, H, W) or (C, D, H, W)"
+    try:
+        size = tuple(operator.index(n) for n in feature_size)
+    except TypeError:
+        raise Refused(Refusal("to_conv", "feature_size", repr(feature_size), allowed)) from None
     if len(size) - 1 not in AXIS_LETTERS or min(size) < 1:
-        raise Refused(Refusal("to_conv", "feature_size", size, "(C, L), (C, H, W) or (C, D, H, W)"))
+        raise Refused(Refusal("to_conv", "feature_size", size, allowed))
     if math.prod(size) != features:
         raise Refused(
             Refusal("to_conv", "feature_size", size, f"sizes whose product is {features}",

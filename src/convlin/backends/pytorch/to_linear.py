@@ -26,7 +26,7 @@ __all__ = ["to_linear"]
 
 def to_linear(
     conv: Conv,
-    input_size: Sequence[SupportsIndex] | None = None,
+    input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     *,
     exchange: str | None = None,
     groups: Literal["batched", "block_diagonal"] = "batched",
@@ -75,8 +75,8 @@ def to_linear(
     if groups not in ("batched", "block_diagonal"):
         allowed = "'batched' or 'block_diagonal'"
         raise Refused(Refusal("to_linear", "groups", repr(groups), allowed))
-    if choose(geometry, input_size, exchange) == "fixed_size":
-        size = tuple(int(n) for n in input_size or ())
+    if choose(geometry, input_size, exchange) == "fixed_size" and input_size is not None:
+        size = geometry.sizes(input_size)
         needed = needed_bytes(geometry, size, conv.bias is not None, conv.weight.element_size())
         _require_memory(geometry, f"a dense Linear at {size}", needed, memory_limit)
         return FixedSizeLinear(conv, geometry, size).train(conv.training)

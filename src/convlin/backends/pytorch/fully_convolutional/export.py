@@ -34,7 +34,10 @@ def export(network: FullyConvolutional) -> ExportedProgram:
     }
     # Without this, sizes of 1 (an image that is one window) would be excluded by guards.
     with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-        return torch.export.export(
+        program = torch.export.export(
             network, (images,), dynamic_shapes=({0: Dim("batch", min=1), **dims},),
             prefer_deferred_runtime_asserts_over_guards=True,
         )  # fmt: skip
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it names files of the machine that exported
+    return program

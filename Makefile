@@ -1,4 +1,4 @@
-# make demo | test | check | bench | nightly | clean
+# make demo | test | check | bench | clean
 # Everything runs in .venv, made on first use and made again when a list of requirements changes.
 
 PYTHON ?= python3
@@ -6,13 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check bench nightly clean
+.PHONY: demo test check bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/convlin demo
 
 test: $(VENV)/tested
-	$(BIN)/python -m pytest -n 2 -m "not nightly"
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -23,9 +23,6 @@ check: $(VENV)/tested
 bench: $(VENV)/tested
 	$(PIP) -e ".[bench]"
 	$(BIN)/python bench/run.py
-
-nightly: $(VENV)/tested
-	$(BIN)/python -m pytest -n 2
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -233,7 +233,6 @@ def test_every_float_dtype_is_proved(dtype):
     assert verdict.rounding.dtype == str(dtype).removeprefix("torch.")
 
 
-@pytest.mark.nightly
 def test_vgg_fc6_is_audited_and_proved():
     """103 M multiply-adds: M = 599,174 and three draws."""
     conv = nn.Conv2d(512, 4096, 7)

@@ -315,3 +315,21 @@ def test_why_weights_are_mapped_to_residues():
     x = torch.randn(3, 64, 3, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(conv(x), other(x))
     assert isinstance(prove(conv, other, (64, 3, 3)), Refuted)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [lambda x: not x.is_contiguous(), lambda x: torch.is_grad_enabled()],
+    ids=["layout", "gradients-on"],
+)
+def test_what_only_another_layout_or_mode_shows_is_refuted(odd):
+    class Sometimes(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x) * (2 if odd(x) else 1)
+
+    layer = nn.Linear(6, 5)
+    assert prove(layer, Sometimes(layer), (6,)).kind == "refuted"

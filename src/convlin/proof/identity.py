@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import itemgetter
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from convlin.proof.contract import state
 from convlin.proof.counterexample import Differ, Pair, boil
 from convlin.proof.draws import Draws
 from convlin.proof.modular import Modular, Plan
-from convlin.proof.outcome import Outcome, run, words
+from convlin.proof.outcome import Layout, Outcome, column_major, run, words
 from convlin.proof.real import (
     batch_for,
     checked_shape,
@@ -44,7 +45,8 @@ def prove(
     """Prove that two modules, with the weights they have, are equal for every input.
 
     input_shape: (C, *spatial) or (features,), without a batch. Both are taken in the modes they
-    are in, on batches of up to three. *Proved* if both are made of listed operations only (one
+    are in, on batches of up to three (what a module does to larger ones alone is not seen).
+    *Proved* if both are made of listed operations only (one
     affine layer, or a few) and agree modulo random primes (`convlin.proof.modular`: Schwartz and
     Zippel, and how many primes divide a number); *refuted* with the two exact weights
     (or biases) that differ; *measured* for whatever leaves the list, whole networks included.
@@ -125,21 +127,24 @@ def _left_the_plan(outcomes: tuple[Outcome, Outcome], plan: Plan) -> str:
 def _unsteady(
     sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], plan: Plan, found: Rounding
 ) -> Verdict | None:
-    """Return what differs in a second, unwatched run, or in batches of another size."""
+    """Return what differs in a second run (unwatched, gradients on), or in another layout."""
     before = [state(program) for program in sides.programs]
-    for name, first, second in zip(NAMES, outcomes, sides.pair(x), strict=True):
+    for name, first, second in zip(NAMES, outcomes, sides.pair(x, grad=True), strict=True):
         if first.parts_from(second) or not first.numbers.equal(second.numbers):
-            same, other = "the same for the same input", "another in a second run"
+            same, other = "the same for the same input", "another in a second run, gradients on"
             return Refuted(Counterexample("contract", same, other, field=f"the output of {name}"))
     if [state(program) for program in sides.programs] != before:
         return Measured("a module's state changes with every call", found)
-    for size in range(1, len(x)):
-        note = f"in a batch of {size}"
+    ways: dict[str, Layout] = {
+        f"in a batch of {size}": itemgetter(slice(size)) for size in range(1, len(x))
+    }
+    ways["on a non-contiguous input"] = column_major
+    for note, way in ways.items():
 
-        def cut(batch: Tensor, size: int = size) -> tuple[Outcome, Outcome]:
-            return sides.pair(batch[:size])
+        def cut(batch: Tensor, way: Layout = way) -> tuple[Outcome, Outcome]:
+            return sides.pair(way(batch))
 
-        left, right = sides.watched(x[:size])
+        left, right = sides.watched(way(x))
         parting = left.parts_from(right, note)
         if parting is not None:
             return Refuted(parting)

@@ -134,9 +134,9 @@ class Modular:
         left, right = (run(p, x, w) for p, w in zip(self.programs, self.watches, strict=True))
         return left, right
 
-    def pair(self, x: Tensor) -> tuple[Outcome, Outcome]:
+    def pair(self, x: Tensor, grad: bool = False) -> tuple[Outcome, Outcome]:
         """Run both sides as they run by themselves."""
-        left, right = (run(program, x) for program in self.programs)
+        left, right = (run(program, x, grad=grad) for program in self.programs)
         return left, right
 
     def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:

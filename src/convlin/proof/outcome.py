@@ -15,8 +15,9 @@ from convlin.proof.algebra import Value
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 
-__all__ = ["UNBATCHED", "Outcome", "layouts", "run", "words"]
+__all__ = ["UNBATCHED", "Layout", "Outcome", "column_major", "layouts", "run", "words"]
 
+Layout = Callable[[Tensor], Tensor]
 UNBATCHED = "one unbatched input"
 
 
@@ -96,7 +97,7 @@ def run(
     return Outcome(tuple(leaves), structure, value, kept)
 
 
-def layouts(x: Tensor) -> Iterable[tuple[str, Callable[[Tensor], Tensor]]]:
+def layouts(x: Tensor) -> Iterable[tuple[str, Layout]]:
     """Yield the other ways to hand a batch of inputs over, by name.
 
     Each is a function of the batch, so that a counterexample can be boiled down in that layout.
@@ -108,7 +109,15 @@ def layouts(x: Tensor) -> Iterable[tuple[str, Callable[[Tensor], Tensor]]]:
     if x.ndim in (4, 5):
         layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
         yield "channels_last input", lambda batch: batch[:1].contiguous(memory_format=layout)
-    yield "non-contiguous input", lambda batch: torch.stack([batch[:1]] * 2, -1)[..., 0]
+    yield "non-contiguous input", column_major
+
+
+def column_major(batch: Tensor) -> Tensor:
+    """Return the batch with its last two axes the other way round in memory.
+
+    Dense, so that a clone keeps it.
+    """
+    return batch.mT.contiguous().mT
 
 
 def words(error: Exception | None) -> str:

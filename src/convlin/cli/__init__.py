@@ -5,6 +5,7 @@
 | `app.py` | the commands together; errors in one line |
 | `demo.py`, `inspect.py`, `convert.py`, `prove.py` | a command each |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
+| `options.py` | the arguments that two commands share |
 | `terminal.py` | where printing goes, and progress |
 """
 

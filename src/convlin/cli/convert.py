@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from convlin.cli.models import open_classifier
+from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -23,16 +24,10 @@ __all__ = ["convert"]
 
 
 def convert(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
-    ],
+    model: Model,
     out: Annotated[Path, typer.Option("--output", "-o", help="The .pt2 file to write.")],
-    window: Annotated[
-        str, typer.Option(help="Input shape the model classifies: channels,height,width.")
-    ] = "3,224,224",
-    weights: Annotated[
-        Path | None, typer.Option(help="State dict: safetensors, or what torch.save wrote.")
-    ] = None,
+    window: Window = "3,224,224",
+    weights: Weights = None,
     allow_inexact: Annotated[
         bool, typer.Option(help="Convert also where padding and the like break the equality.")
     ] = False,
@@ -40,10 +35,10 @@ def convert(
         Literal["conv", "linear"],
         typer.Option(help="The first Linear as a convolution, or as windows through a Linear."),
     ] = "conv",
-    proofs: Annotated[bool, typer.Option(help="Prove every exchange.")] = True,
+    proofs: Proofs = True,
     force: Annotated[bool, typer.Option(help="Overwrite the output file.")] = False,
-    trust: Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Write MODEL as a .pt2 that takes any batch of images as large as the window or larger.
 

@@ -10,6 +10,7 @@ import typer
 
 from convlin.cli.images import read_image
 from convlin.cli.models import open_classifier
+from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -18,22 +19,16 @@ __all__ = ["inspect"]
 
 
 def inspect(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
-    ],
-    window: Annotated[
-        str, typer.Option(help="Input shape the model classifies: channels,height,width.")
-    ] = "3,224,224",
-    weights: Annotated[
-        Path | None, typer.Option(help="State dict: safetensors, or what torch.save wrote.")
-    ] = None,
+    model: Model,
+    window: Window = "3,224,224",
+    weights: Weights = None,
     image: Annotated[
         list[Path] | None,
         typer.Option(help="Picture on whose windows to measure how far off the result is."),
     ] = None,
-    proofs: Annotated[bool, typer.Option(help="Prove every exchange.")] = True,
-    trust: Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    proofs: Proofs = True,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Show what becomes of MODEL, and whether its output equals a sliding window.
 

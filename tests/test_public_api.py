@@ -11,7 +11,9 @@ from convlin import errors
 
 NAMES = [
     "ConvGeometry",
+    "ConvMatrix",
     "ConvlinError",
+    "EntryWeights",
     "FullyConvolutional",
     "GeometryError",
     "InputError",
@@ -22,11 +24,13 @@ NAMES = [
     "Refused",
     "Refuted",
     "Verdict",
+    "Wire",
     "audit",
     "fully_convolutional",
     "prove",
     "to_conv",
     "to_linear",
+    "unroll",
 ]
 
 

@@ -29,7 +29,7 @@ CASES = {
     "pt2-missing": (["prove", "net.pt2", "net.pt2", "--input-shape", "3,4"], "net.pt2: no such file"),
     "pt2-broken": (["prove", "broken.pt2", "broken.pt2", "--input-shape", "3"], "broken.pt2: not a readable .pt2 archive: BadZipFile: File is not a zip file"),
     "output-exists": (["convert", "models_here:unpadded", "-o", "there.pt2"], "there.pt2: exists; overwrite it with --force"),
-    "output-name": (["convert", "models_here:unpadded", "-o", "o.onnx"], "o.onnx: an exported program ends in .pt2"),
+    "output-name": (["convert", "models_here:unpadded", "-o", "o.onnx"], "o.onnx: the file must end in .pt2"),
     "output-folder": (["convert", "models_here:unpadded", "-o", "a/b/o.pt2"], "a/b/o.pt2: no such folder: a/b"),
     "head": (["convert", "models_here:unpadded", "-o", "o.pt2", "--head", "x"], "Invalid value for '--head': "),
     "size": (["demo", "--size", "large"], "--size large: not WIDTHxHEIGHT in pixels, such as 1280x1024"),

@@ -19,6 +19,7 @@ from convlin.cli.convert import convert
 from convlin.cli.demo import demo
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
+from convlin.cli.unroll import unroll
 from convlin.errors import ConvlinError
 
 __all__ = ["app", "main"]
@@ -65,7 +66,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, inspect, convert, prove):
+for command in (demo, inspect, convert, prove, unroll):
     app.command()(command)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as jsonlib
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +12,7 @@ from rich.markup import escape
 
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
+from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
 from convlin.errors import InputError
@@ -46,7 +46,7 @@ def convert(
     model is refused; every layer that stands against it is named.
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
-    _check_output(out, force)
+    check_output(out, ".pt2", force)
     classifier = open_classifier(model, weights, trust, json)
 
     from convlin import fully_convolutional
@@ -74,20 +74,6 @@ def convert(
         f'    network = torch.export.load("{escape(str(out))}").module()\n'
         f"    scores = network(images)  # (N, {shape[0]}, {least})"
     )
-
-
-def _check_output(out: Path, force: bool) -> None:
-    """Refuse before the work what could not be written after it."""
-    if out.suffix != ".pt2":
-        raise InputError(f"{out}: an exported program ends in .pt2")
-    if out.is_dir():
-        raise InputError(f"{out}: is a folder")
-    if out.exists() and not force:
-        raise InputError(f"{out}: exists; overwrite it with --force")
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: no such folder: {out.parent}")
-    if not os.access(out.parent, os.W_OK):
-        raise InputError(f"{out}: cannot be written: no permission for {out.parent}")
 
 
 def _write(network: FullyConvolutional, out: Path, model: str) -> tuple[float, tuple[int, ...]]:

@@ -1,12 +1,30 @@
-"""The matrix of a convolution: index arithmetic of taps, and the dense matrix itself.
+"""The matrix of a convolution: index arithmetic of taps, the operator, and the matrix itself.
 
 | file | idea |
 |---|---|
 | `taps.py` | which input each tap of each output reads, as arrays |
+| `kernel.py` | the kernel by group and by tap, in the matrix's order |
+| `correlate.py` | products with the matrix and its adjoint, run as convolutions |
+| `entries.py` | where stored entries stand, and which tap each one holds |
 | `dense.py` | the dense matrix A(w) at one input size |
+| `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
+| `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 
+from convlin.matrix.conv_matrix import MEMORY_LIMIT, ConvMatrix, EntryWeights, Wire
 from convlin.matrix.dense import dense, dense_shape
-from convlin.matrix.taps import connected, sources
+from convlin.matrix.entries import Entries
+from convlin.matrix.taps import connected, folded, sources
 
-__all__ = ["connected", "dense", "dense_shape", "sources"]
+__all__ = [
+    "MEMORY_LIMIT",
+    "ConvMatrix",
+    "Entries",
+    "EntryWeights",
+    "Wire",
+    "connected",
+    "dense",
+    "dense_shape",
+    "folded",
+    "sources",
+]

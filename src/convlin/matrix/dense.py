@@ -15,6 +15,7 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Shaped
 
 from convlin.geometry import ConvGeometry
+from convlin.matrix.kernel import by_tap
 from convlin.matrix.taps import connected
 
 __all__ = ["dense", "dense_shape"]
@@ -53,19 +54,9 @@ def dense(
     blocks = xp.reshape(matrix, (groups, outputs, cells, groups, inputs, pixels))
     blocks = xp.permute_dims(blocks, (2, 5, 0, 3, 1, 4))
     diagonal = xp.arange(groups, device=place)
-    taps = _by_tap(geometry, weight)
+    taps = by_tap(geometry, weight)
     for tap, (reading, read) in enumerate(connected(geometry, input_size)):
         cell = xp.asarray(reading, device=place)[:, None]
         pixel = xp.asarray(read, device=place)[:, None]
         blocks[cell, pixel, diagonal, diagonal] += taps[tap, ...]
     return matrix
-
-
-def _by_tap(
-    geometry: ConvGeometry, weight: Shaped[Any, "a b *kernel"]
-) -> Shaped[Any, "taps groups out in"]:
-    """Return the kernel as one (out/groups, in/groups) matrix per tap and group."""
-    xp = array_namespace(weight)
-    groups, (first, second) = geometry.groups, geometry.weight_shape[:2]
-    kernel = xp.reshape(weight, (groups, first // groups, second, geometry.taps))
-    return xp.permute_dims(kernel, (3, 0, 2, 1) if geometry.transposed else (3, 0, 1, 2))

@@ -19,7 +19,7 @@ from jaxtyping import Int
 
 from convlin.geometry import ConvGeometry
 
-__all__ = ["connected", "sources"]
+__all__ = ["connected", "folded", "sources"]
 
 
 def sources(geometry: ConvGeometry, dim: int, n: int) -> Int[np.ndarray, "out taps"]:
@@ -35,19 +35,33 @@ def sources(geometry: ConvGeometry, dim: int, n: int) -> Int[np.ndarray, "out ta
     before, stride = geometry.padding[dim][0], geometry.stride[dim]
     if geometry.transposed:
         position, rest = np.divmod(outputs + before - taps, stride)
-        return np.where((rest == 0) & (position >= 0) & (position < n), position, -1)
-    position = outputs * stride + taps - before
+        read: np.ndarray = (rest == 0) & (position >= 0) & (position < n)
+        return np.where(read, position, -1)
+    return folded(geometry, n, outputs * stride + taps - before)
+
+
+def folded(
+    geometry: ConvGeometry, n: int, position: Int[np.ndarray, "*places"]
+) -> Int[np.ndarray, "*places"]:
+    """Return which of `n` input pixels stands at each position; -1 where there is only padding.
+
+    Positions count from the input's first pixel, so those below 0 or from `n` on are padding, which
+    the padding mode folds back.
+
+    >>> folded(ConvGeometry(1, 1, (3,), padding_mode="reflect"), 4, np.arange(-2, 6)).tolist()
+    [2, 1, 0, 1, 2, 3, 2, 1]
+    """
     inside = (position >= 0) & (position < n)
     match geometry.padding_mode:
         case "reflect":
-            folded = np.where(position < 0, -position, 2 * (n - 1) - position)
+            outside = np.where(position < 0, -position, 2 * (n - 1) - position)
         case "replicate":
-            folded = np.clip(position, 0, n - 1)
+            outside = np.clip(position, 0, n - 1)
         case "circular":
-            folded = position % n
+            outside = position % n
         case _:
-            folded = np.full_like(position, -1)
-    return np.where(inside, position, folded)
+            outside = np.full_like(position, -1)
+    return np.where(inside, position, outside)
 
 
 def connected(

@@ -1,0 +1,44 @@
+"""`unroll`: the matrix of a convolution layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.geometry import ConvGeometry
+from convlin.matrix import MEMORY_LIMIT, ConvMatrix
+
+__all__ = ["unroll"]
+
+
+def unroll(
+    conv: Conv,
+    input_size: SupportsIndex | Sequence[SupportsIndex],
+    *,
+    memory_limit: int = MEMORY_LIMIT,
+) -> ConvMatrix:
+    """Return the exact matrix of `conv` for inputs of `input_size` pixels, bias apart.
+
+    Any nn.Conv1d/2d/3d or nn.ConvTranspose1d/2d/3d: stride, padding and its mode, dilation,
+    groups. Rows are outputs (out, *output_size), columns inputs (in, *input_size), in C order:
+    conv(x).flatten() = A @ x.flatten() + bias. The result is an operator that shares the
+    layer's weight; `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix, up to
+    `memory_limit` bytes. For geometries that no layer has (padding that differs by side), make a
+    `ConvMatrix` from the geometry and a weight.
+
+    Raises `Refused` for layers that compute more than their class says, and `GeometryError` where
+    the input is too small.
+
+    Identity: A(w) = Σ_t w_t ⊗ P_t (Dumoulin and Visin, "A guide to convolution arithmetic for deep
+    learning", 2016, section 4.1).
+
+    >>> import torch
+    >>> A = unroll(torch.nn.Conv2d(1, 1, 3, bias=False), (6, 6))
+    >>> A
+    <16×36 ConvMatrix, 144 stored: Conv2d 1→1 k3 on (6, 6)>
+    >>> [1 + 6 * y + x for (_, y, x), _, _ in A.wires((0, 0, 0))]
+    [1, 2, 3, 7, 8, 9, 13, 14, 15]
+    """
+    require_plain(conv, *CONVOLUTIONS.values())
+    return ConvMatrix(ConvGeometry.of(conv), conv.weight, input_size, memory_limit=memory_limit)

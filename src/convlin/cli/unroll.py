@@ -1,0 +1,78 @@
+"""`convlin unroll`: the matrix of one layer, into a file that SciPy reads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convlin.cli.models import open_classifier
+from convlin.cli.options import Model, Trust, Weights
+from convlin.cli.outputs import check_output
+from convlin.cli.shapes import parse_shape
+from convlin.cli.terminal import output
+from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from convlin.backends.pytorch.reading import Conv
+
+__all__ = ["unroll"]
+
+
+def unroll(
+    model: Model,
+    layer: Annotated[
+        str, typer.Argument(metavar="LAYER", help="Name of a convolution in it, as features.0.")
+    ],
+    input_size: Annotated[str, typer.Option(help="What the layer reads, in pixels: height,width.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    weights: Weights = None,
+    memory_limit: Annotated[int, typer.Option(help="Bytes that the matrix may take.", min=1)] = 2
+    * 2**30,
+    force: Annotated[bool, typer.Option(help="Overwrite the output file.")] = False,
+    trust: Trust = False,
+) -> None:
+    """Write the matrix of a convolution in MODEL as a sparse CSR .npz file.
+
+    scipy.sparse.load_npz reads it. Rows are the layer's outputs (channel, *position), columns its
+    inputs, both in C order; taps of weight 0 stay entries. The bias is no part of it.
+    """
+    size = parse_shape(input_size, "--input-size", (1, 2, 3), "56,56")
+    check_output(out, ".npz", force)
+    convolution = _layer(open_classifier(model, weights, trust, json=False), model, layer)
+
+    from scipy.sparse import save_npz
+
+    import convlin
+
+    matrix = convlin.unroll(convolution, size, memory_limit=memory_limit)
+    csr = matrix.tocsr()
+    partial = out.with_name(f".{out.name}.{os.getpid()}.npz")
+    try:
+        save_npz(partial, csr)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    console = output()
+    console.print(f"{layer}: {matrix!r}"[:-1].replace("<", ""), markup=False)
+    console.print(f"rows: outputs {matrix.output_shape}; columns: inputs {matrix.input_shape}")
+    console.print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False)
+
+
+def _layer(network: nn.Module, model: str, name: str) -> Conv:
+    """Return the convolution of that name, or say which ones there are."""
+    from convlin.backends.pytorch.reading import CONVOLUTIONS
+
+    layers = dict(network.named_modules())
+    kinds = tuple(CONVOLUTIONS.values())
+    layer = layers.get(name)
+    if isinstance(layer, kinds):
+        return layer
+    known = [own or "''" for own, each in layers.items() if isinstance(each, kinds)]
+    listed = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+    what = "not there" if layer is None else f"a {type(layer).__name__}"
+    raise InputError(f"{model}: {name!r} is {what}; its convolutions: {listed or 'none'}")

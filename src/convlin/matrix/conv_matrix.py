@@ -1,0 +1,381 @@
+"""`ConvMatrix`: a convolution at one input size as the matrix that it is.
+
+::
+
+    flat(conv(x)) = A(w) · flat(x) + bias        A(w) = Σ_t w_t ⊗ P_t
+
+Rows are outputs (out, *output_size), columns inputs (in, *input_size), both in C order, and P_t is
+the 0/1 matrix of tap t. The matrix need not exist to be used: products run as convolutions. Built,
+it is sparse, keeps a tap whose weight is 0 as an entry, and knows which weight every entry holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+
+import numpy as np
+from array_api_compat import is_torch_array
+from jaxtyping import Int, Shaped
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.linalg import LinearOperator
+
+from convlin.errors import GeometryError, Refusal, Refused
+from convlin.geometry import ConvGeometry
+from convlin.matrix.correlate import adjoint, forward
+from convlin.matrix.dense import dense
+from convlin.matrix.entries import Entries
+from convlin.matrix.kernel import flat_index
+from convlin.matrix.taps import sources
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights", "Wire"]
+
+MEMORY_LIMIT = 2 * 2**30
+
+
+class Wire(NamedTuple):
+    """One connection of an output: the input (c, y, x) it reads, the tap (ty, tx), the weight."""
+
+    input: tuple[int, ...]
+    tap: tuple[int, ...]
+    weight: Any
+
+
+@dataclass(frozen=True)
+class EntryWeights:
+    """Which weights each stored entry of a CSR matrix holds, as a ragged list.
+
+    Entry `e` is the sum of the weights `index[starts[e]:starts[e + 1]]`, places in the flattened
+    kernel; just one each, unless a padding mode repeats pixels. `taps` are their kernel positions,
+    also flattened.
+    """
+
+    starts: Int[np.ndarray, " stored_1"]
+    index: Int[np.ndarray, " entries"]
+    taps: Int[np.ndarray, " entries"]
+
+
+class ConvMatrix(LinearOperator):  # type: ignore[misc]
+    """The matrix A(w) of a convolution at one input size: an operator, built only when asked.
+
+    A `scipy.sparse.linalg.LinearOperator`: `A @ x`, `A.T @ y`, `svds(A)`, `lsqr(A, b)` and so on
+    run as convolutions. `x` is one flattened input or a column each, NumPy or PyTorch; products
+    with PyTorch arrays stay on their device and carry gradients. The bias is apart.
+
+    weight: (out, in/groups, *kernel), transposed (in, out/groups, *kernel), NumPy or PyTorch.
+    Raises `GeometryError` where weight or input size do not fit; what builds the matrix
+    raises `Refused` where that takes more than `memory_limit` bytes.
+
+    Identity: A is linear in w; a transposed convolution is Aᵀ with the same weight (Dumoulin and
+    Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4).
+
+    >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,))
+    >>> A
+    <3×2 ConvMatrix, 4 stored: Conv1d 1→1 k2 p1 on (2,)>
+    >>> A.toarray()
+    array([[7, 0],
+           [5, 7],
+           [0, 5]])
+    >>> A @ np.array([1, 10])
+    array([ 7, 75, 50])
+    """
+
+    def __init__(
+        self,
+        geometry: ConvGeometry,
+        weight: Shaped[Any, "*shape"],
+        input_size: SupportsIndex | Sequence[SupportsIndex],
+        *,
+        memory_limit: int = MEMORY_LIMIT,
+    ) -> None:
+        entries = Entries(geometry, geometry.sizes(input_size))
+        self._set(entries, weight, memory_limit)
+
+    def _set(self, entries: Entries, weight: Any, memory_limit: int) -> None:
+        shape = tuple(weight.shape)
+        if shape != entries.geometry.weight_shape:
+            allowed = str(entries.geometry.weight_shape)
+            raise GeometryError(Refusal(entries.geometry.kind, "weight.shape", shape, allowed))
+        self._entries = entries
+        self.weight = weight
+        self.memory_limit = memory_limit
+        super().__init__(_numpy(weight).dtype, (entries.rows, entries.columns))
+
+    def with_kernel(self, weight: Shaped[Any, "*shape"]) -> ConvMatrix:
+        """Return the matrix of another kernel, sharing this one's index arrays.
+
+        Building it then only fills in the values: a gather, or a segmented sum where taps overlap.
+        """
+        other = ConvMatrix.__new__(ConvMatrix)
+        other._set(self._entries, weight, self.memory_limit)
+        return other
+
+    @property
+    def geometry(self) -> ConvGeometry:
+        """The convolution's geometry."""
+        return self._entries.geometry
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """Spatial size of the input, in pixels."""
+        return self._entries.input_size
+
+    @property
+    def output_size(self) -> tuple[int, ...]:
+        """Spatial size of the output."""
+        return self._entries.output_size
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """What a column unflattens to: (in, *input_size)."""
+        return (self.geometry.in_channels, *self.input_size)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """What a row unflattens to: (out, *output_size)."""
+        return (self.geometry.out_channels, *self.output_size)
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored entries of `tocsr()`: structural non-zeros, whatever the weights."""
+        return self._entries.count(merged=True)
+
+    @property
+    def needed_bytes(self) -> int:
+        """Bytes of `tocsr()`: values, column indices and row pointers."""
+        index = self._entries.index_dtype(merged=True).itemsize
+        return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
+
+    def __repr__(self) -> str:
+        size, where = "×".join(map(str, self.shape)), _short(self.geometry)
+        return f"<{size} ConvMatrix, {self.nnz:,} stored: {where} on {self.input_size}>"
+
+    def tocsr(self) -> csr_array:
+        """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.
+
+        Its index arrays are read-only: every matrix of this geometry shares them (`with_kernel`).
+        """
+        self._require(self.needed_bytes, "CSR")
+        entries = self._entries
+        values = entries.values(_numpy(self.weight), merged=True)
+        parts = (values, entries.column_indices, entries.row_pointers)
+        matrix = csr_array(parts, shape=self.shape)
+        matrix.has_canonical_format = True
+        return matrix
+
+    def tocoo(self) -> coo_array:
+        """Return the matrix as COO, one entry per (output, input, tap), row by row.
+
+        Where a padding mode repeats pixels, entries of one position stand side by side or apart,
+        and add up.
+        """
+        entries = self._entries
+        index = entries.index_dtype(merged=False).itemsize
+        self._require(entries.count(merged=False) * (self.dtype.itemsize + 2 * index), "COO")
+        values = entries.values(_numpy(self.weight), merged=False)
+        return coo_array((values, entries.coordinates()), shape=self.shape)
+
+    def toarray(self) -> Shaped[np.ndarray, "rows columns"]:
+        """Return the matrix as a dense NumPy array."""
+        self._require(self.shape[0] * self.shape[1] * self.dtype.itemsize, "dense array")
+        matrix: np.ndarray = dense(self.geometry, _numpy(self.weight), self.input_size)
+        return matrix
+
+    def to_torch(self, layout: torch.layout | str = "sparse_csr") -> torch.Tensor:
+        """Return the matrix as a tensor of the weight's dtype and device, with its gradient.
+
+        layout: torch.sparse_csr, torch.sparse_coo or torch.strided, or that name.
+        """
+        from convlin.matrix.tensors import sparse_coo, sparse_csr, strided
+
+        makers = {"sparse_csr": sparse_csr, "sparse_coo": sparse_coo, "strided": strided}
+        name = str(layout).removeprefix("torch.")
+        if name not in makers:
+            raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
+        item, entries = self.dtype.itemsize, self._entries
+        needed = {
+            "sparse_csr": entries.count(merged=True) * (item + 8),
+            "sparse_coo": entries.count(merged=False) * (item + 16),
+            "strided": self.shape[0] * self.shape[1] * item,
+        }
+        self._require(needed[name], f"{name} tensor")
+        return makers[name](entries, self.weight)
+
+    def entry_weights(self) -> EntryWeights:
+        """Return, for every stored entry of `tocsr()`, the weights it holds.
+
+        >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,))
+        >>> A.entry_weights().index.tolist()
+        [1, 0, 1, 0]
+        """
+        entries = self._entries
+        each = entries.index_dtype(merged=False).itemsize
+        self._require(3 * each * entries.count(merged=False), "the list of weights")
+        starts, order = entries.members()
+        index = self._weight_of_entries()
+        index = index if order is None else index[order]
+        return EntryWeights(starts, index, index % self.geometry.taps)
+
+    def _weight_of_entries(self) -> Int[np.ndarray, " entries"]:
+        places = flat_index(self.geometry, np)
+        return self._entries.values(
+            places.astype(self._entries.index_dtype(merged=False)), merged=False
+        )
+
+    def wires(self, output: SupportsIndex | Sequence[SupportsIndex]) -> tuple[Wire, ...]:
+        """Return what one output neuron reads: inputs, taps and weights, by channel and tap.
+
+        output: (channel, *position), or its row. All indices count from 0. Raises `Refused` for
+        an output that is not there.
+
+        >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,))
+        >>> A.wires((0, 0))
+        (Wire(input=(0, 0), tap=(1,), weight=7),)
+        """
+        channel, *position = self._output(output)
+        g = self.geometry
+        group = channel // (g.out_channels // g.groups)
+        inputs = g.in_channels // g.groups
+        kernel = _numpy(self.weight)
+        found = []
+        rows = [
+            sources(g, dim, n)[p]
+            for dim, (n, p) in enumerate(zip(self.input_size, position, strict=True))
+        ]
+        for c in range(inputs):
+            for tap in np.ndindex(*g.kernel):
+                pixel = tuple(int(row[t]) for row, t in zip(rows, tap, strict=True))
+                if min(pixel) < 0:
+                    continue
+                first, second = channel, c
+                if g.transposed:
+                    first = group * inputs + c
+                    second = channel % (g.out_channels // g.groups)
+                weight = kernel[(first, second, *tap)].item()
+                found.append(Wire((group * inputs + c, *pixel), tap, weight))
+        return tuple(found)
+
+    def _output(self, output: Any) -> tuple[int, ...]:
+        try:
+            if isinstance(output, Sequence | np.ndarray):
+                given = tuple(int(n) for n in np.asarray(output).tolist())
+                np.ravel_multi_index(given, self.output_shape)
+                return given
+            return tuple(int(n) for n in np.unravel_index(int(output), self.output_shape))
+        except (ValueError, TypeError):
+            allowed = f"(channel, *position) below {self.output_shape}, or a row below "
+            refusal = Refusal("wires", "output", output, f"{allowed}{self.shape[0]}")
+            raise Refused(refusal) from None
+
+    def dot(self, x: Any) -> Any:
+        """Return A·x, for one flattened input or a column each, or A composed with an operator."""
+        if not is_torch_array(x):
+            return super().dot(x)
+        return self._on_tensor(forward, x, self.shape[1])
+
+    def _on_tensor(self, run: Any, x: Any, length: int) -> Any:
+        """Run on a PyTorch array, where the weight must be one of that device."""
+        if x.ndim not in (1, 2) or x.shape[0] != length:
+            raise GeometryError(
+                Refusal("product", "shape", tuple(x.shape), f"({length},) or ({length}, k)")
+            )
+        weight = self.weight
+        if not is_torch_array(weight):
+            from convlin.matrix.tensors import beside
+
+            weight = beside(weight, x)
+        y = run(self.geometry, weight, x[:, None] if x.ndim == 1 else x, self.input_size)
+        return y[:, 0] if x.ndim == 1 else y
+
+    def _matmat(self, x: np.ndarray) -> np.ndarray:
+        y: np.ndarray = forward(self.geometry, _numpy(self.weight), x, self.input_size)
+        return y
+
+    def _rmatmat(self, y: np.ndarray) -> np.ndarray:
+        x: np.ndarray = adjoint(self.geometry, _numpy(self.weight), y, self.input_size)
+        return x
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self._matmat(x.reshape(-1, 1))[:, 0]
+
+    def _rmatvec(self, y: np.ndarray) -> np.ndarray:
+        return self._rmatmat(y.reshape(-1, 1))[:, 0]
+
+    def _adjoint(self) -> LinearOperator:
+        return _Adjoint(self)
+
+    def _transpose(self) -> LinearOperator:
+        if self.dtype.kind != "c":
+            return _Adjoint(self)
+        return _Adjoint(self.with_kernel(self.weight.conj()))
+
+    def _require(self, needed: int, what: str) -> None:
+        """Raise unless `needed` bytes are within the limit."""
+        if needed > self.memory_limit:
+            raise Refused(
+                Refusal(self.geometry.kind, "memory_limit", self.memory_limit, f"≥ {needed} bytes",
+                        f"the {self.shape[0]}×{self.shape[1]} matrix as {what} takes that; "
+                        "products with the ConvMatrix itself need none of it")
+            )  # fmt: skip
+
+
+class _Adjoint(LinearOperator):  # type: ignore[misc]
+    """Aᴴ of a `ConvMatrix`, for NumPy and PyTorch alike."""
+
+    def __init__(self, matrix: ConvMatrix) -> None:
+        self._matrix = matrix
+        super().__init__(matrix.dtype, matrix.shape[::-1])
+
+    def dot(self, y: Any) -> Any:
+        """Return Aᴴ·y."""
+        if not is_torch_array(y):
+            return super().dot(y)
+        return self._matrix._on_tensor(adjoint, y, self.shape[1])
+
+    def _matmat(self, y: np.ndarray) -> np.ndarray:
+        return self._matrix._rmatmat(y)
+
+    def _rmatmat(self, x: np.ndarray) -> np.ndarray:
+        return self._matrix._matmat(x)
+
+    def _matvec(self, y: np.ndarray) -> np.ndarray:
+        return self._matrix._rmatvec(y)
+
+    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
+        return self._matrix._matvec(x)
+
+    def _adjoint(self) -> LinearOperator:
+        return self._matrix
+
+    def _transpose(self) -> LinearOperator:
+        return self._matrix if self.dtype.kind != "c" else self._matrix._transpose()._adjoint()
+
+
+def _numpy(weight: Any) -> np.ndarray:
+    """Return the weight as a NumPy array, on the same storage where NumPy has its dtype."""
+    if not is_torch_array(weight):
+        return np.asarray(weight)
+    from convlin.matrix.tensors import to_numpy
+
+    return to_numpy(weight)
+
+
+def _short(g: ConvGeometry) -> str:
+    """Return a geometry in the few words that a person would use."""
+
+    def by(sizes: Sequence[Any]) -> str:
+        same = len(set(sizes)) == 1
+        return str(sizes[0]) if same else "×".join(map(str, sizes))
+
+    sides = [lo if lo == hi else f"{lo}+{hi}" for lo, hi in g.padding]
+    words = [f"{g.kind} {g.in_channels}→{g.out_channels} k{by(g.kernel)}"]
+    words += [f"s{by(g.stride)}"] * (set(g.stride) != {1})
+    words += [f"p{by(sides)}"] * (set(sides) != {0})
+    words += [f"d{by(g.dilation)}"] * (set(g.dilation) != {1})
+    words += [f"g{g.groups}"] * (g.groups > 1)
+    words += [g.padding_mode] * (g.padding_mode != "zeros")
+    return " ".join(words)

@@ -1,0 +1,75 @@
+"""The matrix as PyTorch tensors, built from the weight so that gradients reach it.
+
+The one file of this room that imports torch, and only when a tensor is asked for or given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from convlin.matrix.dense import dense
+from convlin.matrix.entries import Entries
+from convlin.matrix.kernel import flat_index
+
+__all__ = ["beside", "sparse_coo", "sparse_csr", "strided", "to_numpy"]
+
+
+def to_numpy(weight: Tensor) -> Shaped[np.ndarray, "*shape"]:
+    """Return a tensor as a NumPy array; bfloat16, which NumPy lacks, widens to float32."""
+    held = weight.detach().cpu().resolve_conj().resolve_neg()
+    known = held.float() if held.dtype == torch.bfloat16 else held
+    array: np.ndarray = known.numpy()
+    return array
+
+
+def beside(weight: Shaped[np.ndarray, "*shape"], x: Tensor) -> Tensor:
+    """Return a NumPy weight as a tensor on the device of `x`."""
+    return torch.as_tensor(np.ascontiguousarray(weight), device=x.device)
+
+
+def sparse_csr(entries: Entries, weight: Any) -> Tensor:
+    """Return the merged entries as a sparse CSR tensor."""
+    kernel = torch.as_tensor(weight)
+    values = _gathered(entries, kernel)
+    starts, order = entries.members()
+    if order is not None:
+        sizes = torch.from_numpy(np.diff(starts)).to(kernel.device)
+        group = torch.arange(len(sizes), device=kernel.device).repeat_interleave(sizes)
+        summed = torch.zeros(len(sizes), dtype=kernel.dtype, device=kernel.device)
+        values = summed.index_add(0, group, values[torch.from_numpy(order).to(kernel.device)])
+    pointers, columns = (
+        torch.from_numpy(array.astype(np.int64)).to(kernel.device)
+        for array in (entries.row_pointers, entries.column_indices)
+    )
+    return torch.sparse_csr_tensor(
+        pointers, columns, values, (entries.rows, entries.columns), check_invariants=False
+    )
+
+
+def sparse_coo(entries: Entries, weight: Any) -> Tensor:
+    """Return one entry per (output, input, tap) as a sparse COO tensor; it may not be coalesced."""
+    kernel = torch.as_tensor(weight)
+    places = torch.from_numpy(np.stack(entries.coordinates()).astype(np.int64, copy=False))
+    return torch.sparse_coo_tensor(
+        places.to(kernel.device),
+        _gathered(entries, kernel),
+        (entries.rows, entries.columns),
+        check_invariants=False,
+    )
+
+
+def strided(entries: Entries, weight: Any) -> Tensor:
+    """Return the dense matrix."""
+    matrix: Tensor = dense(entries.geometry, torch.as_tensor(weight), entries.input_size)
+    return matrix
+
+
+def _gathered(entries: Entries, kernel: Tensor) -> Tensor:
+    """Return the weight of every entry."""
+    index = entries.values(flat_index(entries.geometry, np), merged=False)
+    return kernel.reshape(-1)[torch.from_numpy(index).to(kernel.device)]

@@ -3,7 +3,7 @@
 | file | idea |
 |---|---|
 | `app.py` | the commands together; errors in one line |
-| `demo.py`, `inspect.py`, `convert.py`, `prove.py`, `unroll.py` | a command each |
+| `demo.py`, `inspect.py`, `convert.py`, `prove.py`, `unroll.py`, `cost.py` | a command each |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
 | `options.py`, `outputs.py` | the arguments, and the checks of files, that two commands share |
 | `terminal.py` | where printing goes, and progress |

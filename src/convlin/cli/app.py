@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from convlin import __version__
 from convlin.cli.convert import convert
+from convlin.cli.cost import cost
 from convlin.cli.demo import demo
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
@@ -66,7 +67,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, inspect, convert, prove, unroll):
+for command in (demo, inspect, convert, prove, unroll, cost):
     app.command()(command)
 
 

@@ -3,10 +3,12 @@
 | file | idea |
 |---|---|
 | `conv.py` | `ConvGeometry`: everything about a convolution but its weights |
+| `brief.py` | a convolution in a few words |
 | `field.py` | `ReceptiveField`: what one output cell sees, and how layers compose |
 """
 
+from convlin.geometry.brief import brief
 from convlin.geometry.conv import ConvGeometry, PaddingMode
 from convlin.geometry.field import ReceptiveField
 
-__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField"]
+__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField", "brief"]

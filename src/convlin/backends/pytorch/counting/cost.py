@@ -1,0 +1,58 @@
+"""`cost`: what a layer or a whole model costs at one input size, in every form.
+
+The model runs on one sample without values, and hooks note the shapes that each layer takes and
+gives; all numbers then follow from sizes alone, in `convlin.costs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+from torch import nn
+
+from convlin.backends.pytorch.counting.layers import rows
+from convlin.backends.pytorch.counting.observed import observe
+from convlin.backends.pytorch.counting.sample import require_module, sample_shape
+from convlin.costs import CostTable
+
+__all__ = ["cost"]
+
+
+def cost(
+    layer_or_model: nn.Module, input_size: SupportsIndex | Sequence[SupportsIndex]
+) -> CostTable:
+    """Return parameters, bytes, multiply-adds and activation bytes, in every form, per sample.
+
+    input_size: of a convolution, its input's spatial size in pixels (one number repeats); of a
+    Linear, the sizes before its features, () for one vector (sizes that end in `in_features` are
+    the whole shape); of a model, (C, *spatial), or *spatial if C is its first convolution's.
+
+    The model runs once, in eval mode, on one sample that has a shape but no values (on zeros, if
+    it looks at values), and is left as it was. A layer that runs twice counts twice in
+    multiply-adds and activations, once in parameters; parameters that layers share count once in
+    the sum. Multiply-adds are those of convolutions and Linear layers, convlin's own forms
+    included (which multiply the zeros they have padded). Layers that use parameters otherwise,
+    such as attention, are named as `uncounted`; products in code between layers (`q @ k`,
+    `F.linear`) are not seen at all.
+
+    A convolution's true multiply-adds are the structural non-zeros of its matrix (zero padding);
+    the numbers as others count them include multiplications by padded zeros.
+
+    Raises `GeometryError` for an input too small, and `Refused` for a model that cannot run on
+    such an input, naming the layer, the shape and the reason.
+
+    >>> from torch import nn
+    >>> table = cost(nn.Conv2d(1, 1, 3, bias=False), (6, 6))
+    >>> table.parameters
+    {'conv': 9, 'local': 144, 'linear': 576, 'matrix': 144}
+    >>> cost(nn.Linear(3, 2, bias=False), ()).parameters["linear"]
+    6
+    >>> padded = cost(nn.Conv2d(3, 8, 3, padding=1), (16, 16))
+    >>> padded.multiply_adds["conv"], padded.padded_multiply_adds["conv"]
+    (50784, 55296)
+    """
+    require_module(layer_or_model)
+    shape = sample_shape(layer_or_model, input_size)
+    seen = observe(layer_or_model, shape)
+    return CostTable(type(layer_or_model).__name__, shape, tuple(rows(layer_or_model, seen)))

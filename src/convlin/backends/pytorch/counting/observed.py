@@ -1,0 +1,110 @@
+"""One run of a model on a sample without values, and what each module did in it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.utils import _pytree as pytree
+
+from convlin.errors import Refusal, Refused
+
+__all__ = ["Seen", "observe"]
+
+
+@dataclass
+class Seen:
+    """What a layer did: `uses` counts, for each (input shape, output shape), the samples."""
+
+    calls: int = 0
+    output_bytes: int = 0
+    uses: Counter[tuple[torch.Size, torch.Size]] = field(default_factory=Counter)
+
+    def note(self, given: Any, output: Any) -> None:
+        """Note one call."""
+        self.calls += 1
+        results = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+        self.output_bytes += sum(result.nbytes for result in results)
+        taken = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
+        if taken and results:
+            self.uses[taken[0].shape, results[0].shape] += 1
+
+
+def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
+    """Run the model on one sample and return what each of its modules did."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    logger.addFilter(_drop)  # or PyTorch logs a failure that the run on zeros will tell of
+    try:
+        # Fake tensors: nothing is computed, and nothing of the input's size allocated.
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            return _pass(model, shape)
+    except Refused:
+        pass
+    finally:
+        logger.removeFilter(_drop)
+    return _pass(model, shape)
+
+
+def _drop(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
+    """Run the model on zeros, or refuse the shape and say where it failed."""
+    tensors = chain(model.parameters(), model.buffers())
+    like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+    seen = {layer: Seen() for layer in model.modules()}
+    running: list[str] = []
+    with _watched(model, seen, running), _at_rest(model), torch.no_grad():
+        try:
+            model(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+        except Exception as error:
+            site = (running[-1] if running else "") or type(model).__name__
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            allowed = "the shape of a sample that it can take"
+            raise Refused(Refusal(site, "input of the model", shape, allowed, reason)) from error
+    return seen
+
+
+@contextmanager
+def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) -> Iterator[None]:
+    """Let hooks note every call in `seen`; `running` names the modules that have not returned."""
+    handles = []
+    try:
+        for name, layer in model.named_modules():
+
+            def enter(_layer: Any, _args: Any, name: str = name) -> None:
+                running.append(name)
+
+            def leave(layer: Any, args: Any, named: Any, output: Any) -> None:
+                running.pop()
+                seen[layer].note((args, named), output)
+
+            handles.append(layer.register_forward_pre_hook(enter))
+            handles.append(layer.register_forward_hook(leave, with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _at_rest(model: nn.Module) -> Iterator[None]:
+    """Put every module in eval mode for a while, and the random numbers back afterwards."""
+    modes = {layer: layer.training for layer in model.modules()}
+    try:
+        with torch.random.fork_rng(devices=()):
+            for layer in modes:
+                layer.training = False
+            yield
+    finally:
+        for layer, training in modes.items():
+            layer.training = training

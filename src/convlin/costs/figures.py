@@ -1,0 +1,47 @@
+"""Numbers as people read them: exact while they are short, three digits and a prefix beyond."""
+
+from __future__ import annotations
+
+__all__ = ["bytes_of", "count", "overhead"]
+
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+
+
+def count(number: int | None, exact: int = 10_000) -> str:
+    """Return a count, exact below `exact`; a dash where nobody counted.
+
+    >>> count(9_408), count(11_689_512), count(999_999), count(999_999, exact=10**6), count(None)
+    ('9,408', '11.7 M', '1.00 M', '999,999', '–')
+    """
+    if number is None:
+        return "–"
+    return f"{number:,}" if number < exact else _scaled(number)
+
+
+def bytes_of(number: int) -> str:
+    """Return a number of bytes; kB and so on are powers of 1000.
+
+    >>> bytes_of(36), bytes_of(46_758_048)
+    ('36 B', '46.8 MB')
+    """
+    return f"{number} B" if number < 1000 else f"{_scaled(number)}B"
+
+
+def overhead(share: float | None) -> str:
+    """Return how much too many: in percent, as a factor from 100 % on; nothing where it is 0.
+
+    >>> overhead(0.0888), overhead(5.54), overhead(0.0)
+    ('+8.9%', '6.5×', '')
+    """
+    if not share:
+        return ""
+    return f"{1 + share:.1f}×" if share >= 1 else f"+{share:.1%}"
+
+
+def _scaled(number: int) -> str:
+    """Return three digits and a prefix; 999,500 and more are a million already."""
+    value, power = float(number), 0
+    while value >= 999.5 and power < len(PREFIXES) - 1:
+        value, power = value / 1000, power + 1
+    places = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{places}f} {PREFIXES[power]}"

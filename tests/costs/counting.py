@@ -1,0 +1,22 @@
+"""The oracles: torch's own counter, and the matrix probed with unit vectors."""
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from geometry_strategies import probe
+
+
+def others(module, *shape):
+    """What torch's own counter says of one sample: multiply-adds, of two operations each."""
+    like = next(module.parameters())
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        module(torch.zeros(1, *shape, dtype=like.dtype))
+    return counter.get_total_flops() // 2
+
+
+def wiring(layer, size):
+    """The layer's matrix with 1 for every weight: how many taps of each output read each input."""
+    with torch.no_grad():
+        layer.weight.fill_(1)
+    return probe(layer, size).numpy()

@@ -1,0 +1,404 @@
+"""Whole models: against their own parameters and state_dict, and against torch's counter."""
+
+import copy
+import json
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, prune
+from torchvision import models
+from torchvision.ops import FrozenBatchNorm2d
+
+from convlin import Refused, cost, fully_convolutional, to_conv, to_linear
+from convlin.backends.pytorch.local import to_local
+from costs.counting import others, wiring
+from geometry_strategies import conv
+
+
+def stored(model):
+    """Bytes of what a model saves, each storage once."""
+    return sum({t.data_ptr(): t.nbytes for t in model.state_dict().values()}.values())
+
+
+REAL = {
+    "resnet18": (models.resnet18, (3, 96, 64)),
+    "mobilenet_v3_small": (models.mobilenet_v3_small, (3, 64, 96)),
+    "r3d_18": (models.video.r3d_18, (3, 4, 32, 48)),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_models(name):
+    make, shape = REAL[name]
+    model = make(weights=None)
+    table = cost(model, shape)
+    model.eval()
+    assert table.parameters["conv"] == sum(p.numel() for p in model.parameters())
+    assert table.stored_bytes["conv"] == stored(model)
+    assert table.padded_multiply_adds["conv"] == others(model, *shape)
+    assert table.multiply_adds["conv"] < table.padded_multiply_adds["conv"]
+    assert not table.uncounted and not table.notes
+    assert table == cost(model, shape[1:])  # the channels are those of the first convolution
+    for form in ("local", "linear", "matrix"):
+        layers = sum(row.in_form(form).multiply_adds for row in table.rows)
+        assert table.multiply_adds[form] == layers >= table.multiply_adds["conv"]
+    # Each convolution's line is what it is alone.
+    modules = dict(model.named_modules())
+    for row in table.rows:
+        layer = modules[row.layer]
+        assert row.own.parameters == sum(p.numel() for p in layer.parameters())
+        if row.form is None:
+            assert len({(c.parameters, c.multiply_adds, c.stored_bytes) for c in row.costs}) == 1
+            assert row.own.multiply_adds == 0
+
+
+def test_a_model_is_left_as_it_was():
+    model = models.mobilenet_v3_small(weights=None).train()
+    model.features[2].eval()
+    before = copy.deepcopy(model)
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    cost(model, (3, 32, 32))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [m.training for m in model.modules()] == [m.training for m in before.modules()]
+    for mine, was in zip(model.state_dict().values(), before.state_dict().values(), strict=True):
+        assert torch.equal(mine, was)
+    hooks = ("_forward_hooks", "_forward_pre_hooks")
+    assert not any(getattr(m, name) for m in model.modules() for name in hooks)
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+
+
+def test_a_model_that_fails_is_left_as_it_was():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(9, 2)).train()
+    with pytest.raises(Refused, match=r"^3: input of the model = \(3, 8, 8\); fits: "):
+        cost(model, (8, 8))
+    assert all(m.training for m in model.modules())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+class Twice(nn.Module):
+    """One convolution that runs at two sizes, and one Linear that runs at three."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3, padding=1)
+        self.head = nn.Linear(2, 5, bias=False)
+
+    def forward(self, x):
+        small = self.conv(self.conv(x)[..., ::2, ::2])
+        rows = small.mean((2, 3))
+        return self.head(rows), self.head(rows), self.head(x.movedim(1, -1))
+
+
+def test_layers_that_run_twice_count_twice_and_are_stored_once():
+    model = Twice()
+    conv_row, head = cost(model, (2, 6, 8)).rows
+    large, small = cost(model.conv, (6, 8)).rows[0], cost(model.conv, (3, 4)).rows[0]
+    assert (conv_row.calls, head.calls) == (2, 3)
+    for place, form in enumerate(("conv", "local", "linear", "matrix")):
+        both, apart = conv_row.costs[place], (large.costs[place], small.costs[place])
+        assert both.multiply_adds == sum(c.multiply_adds for c in apart)
+        assert both.activation_bytes == sum(c.activation_bytes for c in apart)
+        once = form == "conv"
+        assert both.parameters == (38 if once else sum(c.parameters for c in apart))
+    assert [c.parameters for c in head.costs] == [10, 10 + 10 * 48, 10, 10]
+    assert head.own.multiply_adds == 10 * (1 + 1 + 48)
+    assert cost(model, (2, 6, 8)).padded_multiply_adds["conv"] == others(model, 2, 6, 8)
+    assert "conv ×2" in str(cost(model, (2, 6, 8)))
+
+
+def test_shared_parameters_count_once_in_the_sum():
+    model = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1))
+    model[2].weight = model[0].weight
+    table = cost(model, (5, 7))
+    assert table.parameters["conv"] == sum(p.numel() for p in model.parameters()) == 81 + 3 + 3
+    assert table.stored_bytes["conv"] == 4 * 87
+    assert [row.own.parameters for row in table.rows] == [84, 0, 84]
+    assert table.rows[2].tied_parameters == 81
+    # Laid out anew, each layer has its own.
+    assert table.parameters["linear"] == 2 * (105**2 + 105)
+    assert "2: shares parameters with an earlier layer, counted once" in table.notes
+
+
+def test_views_of_the_same_weights_are_shared_too():
+    first = nn.Conv2d(3, 4, 1)
+    table = cost(nn.Sequential(first, nn.ConvTranspose2d(4, 3, 1), to_linear(first)), (3, 5, 5))
+    assert table.rows[-1].layer == "2.linear" and table.rows[-1].tied_parameters == 12 + 4
+    assert table.parameters["conv"] == (12 + 4) + (12 + 3)
+
+
+class Attentive(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 2)
+        self.scale = nn.Parameter(torch.ones(4))
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.unused = nn.Conv2d(4, 9, 3)
+
+    def forward(self, x):
+        x = self.conv(x).flatten(2).transpose(1, 2) * self.scale
+        return self.attention(x, x, x)[0]
+
+
+def test_what_is_not_counted_is_named():
+    model = Attentive()
+    table = cost(model, (1, 5, 6))
+    assert table.uncounted == ("Attentive", "attention", "attention.out_proj", "unused")
+    assert table.parameters["conv"] == sum(p.numel() for p in model.parameters())
+    assert table.multiply_adds["conv"] == 16 * 20
+    assert all(row.own.multiply_adds is None for row in table.rows if row.layer != "conv")
+    assert table.notes == (
+        "Attentive, attention: uses its parameters in code of its own: multiply-adds not counted",
+        "attention.out_proj, unused: never called (or only its weights used): multiply-adds not counted",
+    )
+    assert "≥ 320" in str(table)
+
+
+def test_normalisation_embedding_and_prelu_multiply_no_matrix():
+    layers = nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.GroupNorm(2, 4), nn.PReLU(4), FrozenBatchNorm2d(4)  # fmt: skip
+    model = nn.Sequential(*layers)
+    table = cost(model, (2, 2))
+    assert not table.uncounted
+    assert table.stored_bytes["matrix"] - table.stored_bytes["conv"] == (
+        cost(layers[0], 2).stored_bytes["matrix"] - cost(layers[0], 2).stored_bytes["conv"]
+    )
+    assert table.stored_bytes["conv"] == stored(model)
+    assert table.activation_bytes == 5 * 4 * 4 * 4
+
+
+@pytest.mark.parametrize("how", ["weight_norm", "spectral_norm", "pruned"])
+def test_computed_weights_count_by_what_they_are_computed_from(how):
+    layer = nn.Conv2d(3, 4, 3, padding=1)
+    match how:
+        case "weight_norm":
+            parametrizations.weight_norm(layer)
+        case "spectral_norm":
+            parametrizations.spectral_norm(layer)
+        case "pruned":
+            prune.random_unstructured(layer, "weight", 0.5)
+    table = cost(layer, (5, 7))
+    assert len(table.rows) == 1
+    assert table.parameters["conv"] == sum(p.numel() for p in layer.parameters())
+    assert table.stored_bytes["conv"] == sum(t.nbytes for t in layer.state_dict().values())
+    plain = cost(nn.Conv2d(3, 4, 3, padding=1), (5, 7))
+    assert table.multiply_adds == plain.multiply_adds
+    assert table.parameters["linear"] == plain.parameters["linear"]
+    assert "computed from other parameters" in table.notes[0]
+
+
+class PadsInside(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (0, 1, 2, 1)))
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return self._conv_forward(x, weight, self.bias)
+
+
+class Shrinks(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(x.relu().abs())[..., :-1]
+
+
+class LooksAtValues(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+
+    def forward(self, x):
+        return self.conv(x) if x.sum().item() == 0 else x
+
+
+def test_a_model_that_looks_at_values_sees_zeros():
+    assert cost(LooksAtValues(), (5, 7)).total == cost(nn.Conv2d(1, 2, 3), (5, 7)).total
+
+
+def test_counting_needs_no_memory_of_the_image():
+    model = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU())
+    side = 2**16
+    table = cost(model, (3, side, side))
+    assert table.multiply_adds["conv"] == 3 * 64 * (3 * side - 2) ** 2
+    assert table.activation_bytes == 3 * 4 * 64 * side**2 > 3e12
+
+
+def test_locally_connected_layers_are_the_local_form():
+    layer = nn.Conv2d(4, 6, (3, 2), padding=1, groups=2)
+    was, now = cost(layer, (5, 6)), cost(to_local(layer, input_size=(5, 6)), (5, 6))
+    assert [row.form for row in now.rows] == ["local"]
+    for name in ("parameters", "stored_bytes", "multiply_adds", "padded_multiply_adds"):
+        said, real = getattr(was, name), getattr(now, name)
+        assert [real[form] for form in ("local", "linear", "matrix")] == [
+            said[form] for form in ("local", "linear", "matrix")
+        ]
+        assert real["conv"] == real["local"]  # no convolution has weights of its own everywhere
+
+
+def test_a_subclass_that_pads_inside_is_counted_as_it_pads():
+    layer = PadsInside(3, 4, (3, 2), stride=(2, 1), dtype=torch.float64)
+    table = cost(layer, (8, 5))
+    counts = wiring(layer, (8, 5))
+    assert table.multiply_adds["conv"] == counts.sum() == (counts != 0).sum()
+    assert table.multiply_adds["matrix"] == counts.sum()
+    assert table.padded_multiply_adds["conv"] == others(layer, 3, 8, 5)
+    assert table.notes[0].endswith("counted with the zero padding that its output implies")
+
+
+def test_a_subclass_that_computes_its_weight_is_counted_as_its_base():
+    table = cost(Standardised(3, 4, 3, padding=1), (8, 5))
+    assert table.multiply_adds == cost(nn.Conv2d(3, 4, 3, padding=1), (8, 5)).multiply_adds
+    assert table.notes[0].endswith("a forward of its own: counted as what it is derived from")
+
+
+def test_a_subclass_of_another_output_is_not_counted():
+    layer = Shrinks(3, 4, 3)
+    table = cost(layer, (3, 8, 5))
+    row = table.rows[0]
+    assert row.own.multiply_adds is None and table.uncounted == ("Shrinks 3→4 k3",)
+    assert row.own.padded_multiply_adds == 108 * 6 * 2
+    assert table.parameters["linear"] == 112
+    assert "true multiply-adds and forms not counted" in table.notes[0]
+    assert " – " in str(table) and "≥" not in str(table)
+
+
+def test_efficientnet_lite_pads_inside():
+    efficientnet = pytest.importorskip("efficientnet_lite_pytorch")
+    model = efficientnet.EfficientNet.from_name("efficientnet-lite0").eval()
+    table = cost(model, (3, 96, 96))
+    assert table.parameters["conv"] == sum(p.numel() for p in model.parameters())
+    assert table.padded_multiply_adds["conv"] == others(model, 3, 96, 96)
+    assert not table.uncounted
+    stem = copy.deepcopy(model._conv_stem).double()
+    with torch.no_grad():
+        stem.weight.fill_(1)
+        reads = stem(torch.ones(1, 3, 96, 96, dtype=torch.float64)).sum()
+    assert table.rows[0].own.multiply_adds == reads
+
+
+class Enlarging(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = conv(2, 3, 4, 3, stride=2, transposed=True)
+
+    def forward(self, x):
+        return self.up(x, output_size=[2 * n + 2 for n in x.shape[2:]])
+
+
+def test_a_transposed_convolution_told_its_output_size():
+    model = Enlarging()
+    told = conv(2, 3, 4, 3, stride=2, transposed=True, output_padding=1)
+    assert cost(model, (3, 5, 4)).total == cost(told, (5, 4)).total
+    assert cost(told, (5, 4)).multiply_adds["conv"] == wiring(told, (5, 4)).sum()
+
+
+class Frames(nn.Module):
+    """Sends the frames of a sample through a layer as a batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return self.conv(x.flatten(0, 1))
+
+
+def test_a_batch_made_of_one_sample_is_that_sample():
+    table, one = cost(Frames(), (5, 3, 6, 7)), cost(nn.Conv2d(3, 4, 3), (6, 7))
+    assert table.multiply_adds["conv"] == 5 * one.multiply_adds["conv"]
+    assert table.activation_bytes == 5 * one.activation_bytes
+    assert table.parameters == one.parameters
+
+
+FORMS_OF_OURS = {
+    "pointwise": (lambda: nn.Conv2d(3, 5, 1), (6, 7)),
+    "patchify": (lambda: nn.Conv2d(3, 5, 2, stride=2), (6, 8)),
+    "full-size": (lambda: nn.Conv2d(3, 5, (6, 7)), (6, 7)),
+    "batched": (lambda: nn.Conv2d(4, 6, 1, groups=2), (6, 7)),
+}
+
+
+@pytest.mark.parametrize("case", FORMS_OF_OURS)
+def test_exchanged_layers_cost_what_the_layer_costs(case):
+    make, size = FORMS_OF_OURS[case]
+    layer = make()
+    form = to_linear(layer, input_size=size if case == "full-size" else None)
+    was, now = cost(layer, size), cost(form, size)
+    assert now.parameters["linear"] == was.parameters["conv"]
+    assert now.stored_bytes["linear"] == was.stored_bytes["conv"]
+    assert now.multiply_adds["linear"] == was.multiply_adds["conv"]
+    assert now.activation_bytes == was.activation_bytes
+    assert [row.form for row in now.rows] == ["linear"]
+
+
+def test_a_dense_form_costs_what_it_was_said_to_cost():
+    layer = nn.Conv2d(2, 3, 3, padding=1, stride=2)
+    said = cost(layer, (5, 6))
+    dense = cost(to_linear(layer, input_size=(5, 6)), (5, 6))
+    for name in ("parameters", "stored_bytes", "multiply_adds"):
+        assert getattr(dense, name)["linear"] == getattr(said, name)["linear"]
+
+
+def test_linear_layers_as_convolutions_cost_the_same():
+    linear = nn.Linear(60, 7)
+    full = cost(to_conv(linear, feature_size=(3, 4, 5)), (3, 4, 5))
+    assert [row.form for row in full.rows] == ["conv"]
+    assert full.parameters["conv"] == cost(linear, ()).parameters["linear"] == 427
+    assert full.multiply_adds["conv"] == 420
+    rows = cost(to_conv(linear), (9, 60))
+    assert rows.multiply_adds["conv"] == cost(linear, (9,)).multiply_adds["linear"] == 420 * 9
+
+
+def test_a_fully_convolutional_network_costs_by_the_image():
+    classifier = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 6 * 4, 5))
+    network = fully_convolutional(classifier.eval(), (1, 8, 6))
+    small, large = cost(network, (1, 8, 6)), cost(network, (1, 20, 30))
+    assert small.parameters["conv"] == large.parameters["conv"]
+    assert small.multiply_adds == cost(classifier, (1, 8, 6)).multiply_adds
+    assert large.multiply_adds["conv"] == 18 * 18 * 28 + 240 * 13 * 25
+
+
+def test_json_html_and_text_show_every_layer():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.ReLU())
+    table = cost(model, (1, 8, 9))
+    told = json.loads(json.dumps(table.as_dict()))
+    assert [row["layer"] for row in told["rows"]] == ["0", "1", "2", "3"]
+    assert told["total"]["linear"]["parameters"] == table.parameters["linear"]
+    assert told["rows"][0]["costs"]["matrix"]["multiply_adds"] == 18 * 42
+    page = table._repr_html_()
+    assert page.count("<tr>") == 2 + 4 + 1 + 4 + 1 + 4 and "Conv2d 1→2 k3" in page
+    assert f"{table.parameters['linear']:,}" in page
+    assert "2 ReLU" in str(table)
+
+
+def test_html_is_escaped():
+    Odd = type("<b>Odd</b>", (nn.Identity,), {})
+    assert "<b>Odd" not in cost(nn.Sequential(Odd(), nn.Conv2d(1, 1, 1)), 2)._repr_html_()
+
+
+@pytest.mark.parametrize("width", [80, 88, 120])
+def test_no_line_is_wider_than_the_terminal(width):
+    from rich.console import Console
+
+    tables = [cost(models.mobilenet_v3_small(weights=None), 64), cost(nn.Conv2d(3, 8, 3), 999)]
+    for table in tables:
+        console = Console(width=width, color_system=None)
+        with console.capture() as captured:
+            console.print(table)
+        lines = captured.get().splitlines()
+        assert max(map(len, lines)) <= width
+        assert not any("…" in line[1:] for line in lines)  # only the start of a name goes
+
+
+def test_long_names_keep_their_end_where_there_is_no_room():
+    from rich.console import Console
+
+    model = nn.Sequential()
+    model.add_module("a" * 40, nn.Sequential(nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)))
+    table = cost(model, 2)
+    for width, names in (80, ["…" + "a" * 23 + ".0"]), (120, ["a" * 40 + ".0"]):
+        console = Console(width=width, color_system=None)
+        with console.capture() as captured:
+            console.print(table)
+        assert all(f"\n{name} " in captured.get() for name in names)

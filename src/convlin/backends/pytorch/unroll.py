@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import MEMORY_LIMIT, ConvMatrix
+from convlin.structure import NearestConv, Recognized
 
 __all__ = ["unroll"]
 
 
 def unroll(
-    conv: Conv,
-    input_size: SupportsIndex | Sequence[SupportsIndex],
+    conv: Conv | Recognized | NearestConv,
+    input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     *,
     memory_limit: int = MEMORY_LIMIT,
 ) -> ConvMatrix:
     """Return the exact matrix of `conv` for inputs of `input_size` pixels, bias apart.
 
-    Any nn.Conv1d/2d/3d or nn.ConvTranspose1d/2d/3d: stride, padding and its mode, dilation,
+    Any nn.Conv1d/2d/3d or nn.ConvTranspose1d/2d/3d, or what `recognize` and `nearest_conv` found,
+    which bring their input size: stride, padding and its mode, dilation,
     groups. Rows are outputs (out, *output_size), columns inputs (in, *input_size), in C order:
     conv(x).flatten() = A @ x.flatten() + bias. The result is an operator that shares the
     layer's weight; `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix, up to
@@ -40,5 +43,13 @@ def unroll(
     >>> [1 + 6 * y + x for (_, y, x), _, _ in A.wires((0, 0, 0))]
     [1, 2, 3, 7, 8, 9, 13, 14, 15]
     """
-    require_plain(conv, *CONVOLUTIONS.values())
-    return ConvMatrix(ConvGeometry.of(conv), conv.weight, input_size, memory_limit=memory_limit)
+    if isinstance(conv, Recognized | NearestConv):
+        geometry = conv.geometry
+        size: Any = conv.input_size if input_size is None else input_size
+    else:
+        require_plain(conv, *CONVOLUTIONS.values())
+        geometry, size = ConvGeometry.of(conv), input_size
+        if size is None:
+            allowed = "the size of the inputs, in pixels"
+            raise Refused(Refusal(geometry.kind, "input_size", None, allowed))
+    return ConvMatrix(geometry, conv.weight, size, memory_limit=memory_limit)

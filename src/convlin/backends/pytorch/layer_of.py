@@ -1,0 +1,79 @@
+"""A geometry and its weights as the PyTorch layer that computes it."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.backends.pytorch.parameters import holding
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv
+from convlin.errors import Refusal, Refused
+from convlin.geometry import ConvGeometry
+
+__all__ = ["layer_of"]
+
+PADS = {
+    "zeros": (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d),
+    "reflect": (nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d),
+    "replicate": (nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d),
+    "circular": (nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d),
+}
+
+
+def layer_of(
+    geometry: ConvGeometry, weight: Any, bias: Any, input_size: tuple[int, ...]
+) -> nn.Module:
+    """Return an nn.Conv or nn.ConvTranspose of this geometry, for inputs of `input_size`.
+
+    Layers pad both sides alike. Where the sides differ, and the last pixels are left over at this
+    size anyway, the side behind is padded like the one before; else a padding layer comes first.
+    Raises `Refused` for a transposed convolution whose sides differ.
+
+    >>> geometry = ConvGeometry(1, 1, kernel=(3,), padding=((1, 0),), stride=2)
+    >>> layer_of(geometry, torch.ones(1, 1, 3), None, input_size=(8,))
+    Conv1d(1, 1, kernel_size=(3,), stride=(2,), padding=(1,), bias=False)
+    """
+    sides = _sides(geometry, input_size)
+    alike = all(before == after for before, after in sides)
+    if geometry.transposed and not alike:
+        raise Refused(
+            Refusal(geometry.kind, "padding", geometry.padding, "the same on both sides",
+                    f"no nn.{geometry.kind} crops its output by side")
+        )  # fmt: skip
+    padding = tuple(before if alike else 0 for before, _ in sides)
+    cls = CONVOLUTIONS[geometry.ndim, geometry.transposed]
+    options: dict[str, Any] = {"padding_mode": geometry.padding_mode}
+    if geometry.transposed:
+        options["output_padding"] = geometry.output_padding
+    held = nn.Parameter(torch.as_tensor(weight))
+    conv: Conv = holding(
+        cls, geometry.in_channels, geometry.out_channels, geometry.kernel, weight=held,
+        bias=None if bias is None else nn.Parameter(torch.as_tensor(bias)),
+        stride=geometry.stride, padding=padding, dilation=geometry.dilation,
+        groups=geometry.groups, **options,
+    )  # fmt: skip
+    if alike:
+        return conv
+    pad = PADS[geometry.padding_mode][geometry.ndim - 1]
+    flat = [side for pair in reversed(sides) for side in pair]
+    return nn.Sequential(pad(flat, *([0.0] if geometry.padding_mode == "zeros" else [])), conv)
+
+
+def _sides(geometry: ConvGeometry, input_size: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Return the padding per dimension, alike on both sides wherever that changes nothing."""
+    sides = list(geometry.padding)
+    if geometry.transposed:
+        return sides
+    for dim, (before, _) in enumerate(geometry.padding):
+        even = [*sides[:dim], (before, before), *sides[dim + 1 :]]
+        other = ConvGeometry(
+            geometry.in_channels, geometry.out_channels, geometry.kernel, geometry.stride, even,
+            geometry.dilation, geometry.groups, geometry.padding_mode,
+        )  # fmt: skip
+        fits = all(map(operator.ge, input_size, other.smallest_input))
+        if fits and other.output_size(input_size) == geometry.output_size(input_size):
+            sides = even
+    return sides

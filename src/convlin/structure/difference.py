@@ -1,0 +1,166 @@
+"""Where a matrix first differs from a convolution's, and in which words to say so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from scipy.sparse import csr_array
+
+from convlin.errors import Refusal
+from convlin.matrix import ConvMatrix
+from convlin.structure.axis_space import AxisSpace
+from convlin.structure.reading import look_up
+
+__all__ = ["Difference", "differences", "told"]
+
+
+class Difference:
+    """The entries in which a matrix and a convolution's differ; at least one.
+
+    The first in order is (row, column), entries that no tap reaches before all others.
+    """
+
+    def __init__(
+        self,
+        given: csr_array,
+        model: ConvMatrix,
+        spaces: Sequence[AxisSpace],
+        left: csr_array,
+    ) -> None:
+        self.given, self.model, self.spaces, self.left = given, model, spaces, left
+        self.count = left.nnz
+        rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
+        first = int(np.argmax(_off_support(model, spaces, rows, left.indices)))
+        self.row, self.column = int(rows[first]), int(left.indices[first])
+
+
+def differences(
+    given: csr_array, model: ConvMatrix, spaces: Sequence[AxisSpace]
+) -> Difference | None:
+    """Return where the given matrix is not the model's; None if they are equal.
+
+    Equal is exact, but for floating-point entries that sum several taps: those may be off by the
+    rounding of the two sums, j·u·Σ|w| each for j taps and unit roundoff u (Higham, "Accuracy and
+    Stability of Numerical Algorithms", section 4.2), and of the weights solved for from sums.
+    """
+    held = model.tocsr()
+    left = csr_array(given - held)
+    left.eliminate_zeros()
+    left.sort_indices()
+    summed = any(space.overlap for space in spaces)
+    if left.nnz and summed and given.dtype.kind in "fc":
+        sizes = abs(model.weight).astype(given.real.dtype)
+        terms = model.with_kernel(np.ones_like(sizes)).tocsr()
+        largest = model.with_kernel(sizes).tocsr()
+        rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
+        j = look_up(terms, rows, left.indices)
+        taps = math.prod(space.table.shape[1] for space in spaces)
+        unit = np.finfo(given.dtype).eps / 2
+        allowed = 4 * (j + taps) * unit * look_up(largest, rows, left.indices)
+        left.data[(j > 1) & (np.abs(left.data) <= allowed)] = 0
+        left.eliminate_zeros()
+    return Difference(given, model, spaces, left) if left.nnz else None
+
+
+def told(found: Difference) -> Refusal:
+    """Return the first difference as a refusal that names outputs, inputs and taps."""
+    model, spaces = found.model, found.spaces
+    output = _index(found.row, model.output_shape)
+    read = _index(found.column, model.input_shape)
+    value = _at(found.given, found.row, found.column)
+    here = f"output {output} reads input {read}"
+    field = f"matrix[{found.row}, {found.column}]"
+    taps = _taps(model, spaces, output, read)
+    if not taps:
+        other = _agreeing(found, output)
+        allows = f"that output {other} allows" if other else f"of this {model.geometry.kind}"
+        return Refusal("recognize", field, value, "0", f"{here}, off any kernel {allows}")
+    expected = model.tocsr()[found.row, found.column].item()
+    if len(taps) > 1:
+        names = " and ".join(str(tap) for tap in taps)
+        reason = f"{here} through taps {names}, whose weights elsewhere sum to {expected!r}"
+        return Refusal("recognize", field, value, repr(expected), reason)
+    reason = f"weights of tap {taps[0]} differ: {value!r} at output {output} from input {read}"
+    for row, column in _sharing(model, spaces, output, read, taps[0]):
+        if not found.left[row, column] and (row, column) != (found.row, found.column):
+            place = f"output {_index(row, model.output_shape)}"
+            place += f" from input {_index(column, model.input_shape)}"
+            reason += f", {_at(found.given, row, column)!r} at {place}"
+            break
+    return Refusal("recognize", field, value, repr(expected), reason)
+
+
+def _off_support(
+    model: ConvMatrix,
+    spaces: Sequence[AxisSpace],
+    rows: Int[np.ndarray, " entries"],
+    columns: Int[np.ndarray, " entries"],
+) -> Bool[np.ndarray, " entries"]:
+    """Return which positions no tap reaches."""
+    g = model.geometry
+    out, *cells = np.unravel_index(rows, model.output_shape)
+    into, *pixels = np.unravel_index(columns, model.input_shape)
+    off: np.ndarray = out // (g.out_channels // g.groups) != into // (g.in_channels // g.groups)
+    for space, cell, pixel in zip(spaces, cells, pixels, strict=True):
+        off |= ~space.reached()[cell, pixel]
+    return off
+
+
+def _taps(
+    model: ConvMatrix, spaces: Sequence[AxisSpace], output: tuple[int, ...], read: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Return the taps through which an output reads an input."""
+    g = model.geometry
+    if output[0] // (g.out_channels // g.groups) != read[0] // (g.in_channels // g.groups):
+        return []
+    per_axis = [
+        np.flatnonzero(space.table[q] == p).tolist()
+        for space, q, p in zip(spaces, output[1:], read[1:], strict=True)
+    ]
+    if not all(per_axis):
+        return []
+    grid = np.stack(np.meshgrid(*per_axis, indexing="ij"), axis=-1).reshape(-1, len(per_axis))
+    return [tuple(tap) for tap in grid.tolist()]
+
+
+def _sharing(
+    model: ConvMatrix,
+    spaces: Sequence[AxisSpace],
+    output: tuple[int, ...],
+    read: tuple[int, ...],
+    tap: tuple[int, ...],
+) -> Iterator[tuple[int, int]]:
+    """Yield row and column of the positions where this tap's weight stands alone."""
+    on = [np.flatnonzero(space.alone()[:, t]) for space, t in zip(spaces, tap, strict=True)]
+    for place in np.ndindex(*(len(outputs) for outputs in on)):
+        cell = [int(outputs[i]) for outputs, i in zip(on, place, strict=True)]
+        pixel = [int(s.table[q, t]) for s, q, t in zip(spaces, cell, tap, strict=True)]
+        yield (
+            int(np.ravel_multi_index((output[0], *cell), model.output_shape)),
+            int(np.ravel_multi_index((read[0], *pixel), model.input_shape)),
+        )
+
+
+def _agreeing(found: Difference, output: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the output of this channel, nearest before or else after, whose row does agree."""
+    size = math.prod(found.model.output_size)
+    start = output[0] * size
+    differing = np.diff(found.left.indptr[start : start + size + 1]) > 0
+    empty = np.diff(found.given.indptr[start : start + size + 1]) == 0
+    agreeing: Int[np.ndarray, " rows"] = np.flatnonzero(~differing & ~empty) + start
+    if not len(agreeing):
+        return None
+    before = agreeing[agreeing < found.row]
+    return _index(int(before[-1] if len(before) else agreeing[0]), found.model.output_shape)
+
+
+def _at(matrix: csr_array, row: int, column: int) -> Any:
+    return matrix[row, column].item()
+
+
+def _index(flat: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(flat, shape))

@@ -1,0 +1,62 @@
+"""Any matrix as one canonical CSR: sorted, without duplicates or zeros, finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Num
+from scipy.sparse import csr_array, issparse
+
+from convlin.errors import Refusal, Refused
+
+__all__ = ["canonical", "look_up"]
+
+
+def canonical(matrix: Any, site: str) -> csr_array:
+    """Return the matrix as a CSR array of its own that holds just its non-zeros.
+
+    Raises `Refused` for anything but two dimensions of finite numbers.
+
+    >>> canonical(np.array([[0, 5], [7, 0]]), "recognize").indices.tolist()
+    [1, 0]
+    """
+    if not issparse(matrix):
+        matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biufc":
+        what = f"{matrix.dtype} of shape {tuple(matrix.shape)}"
+        raise Refused(Refusal(site, "matrix", what, "numbers in rows and columns"))
+    numbers = matrix.astype(np.int64) if matrix.dtype.kind == "b" else matrix
+    csr = csr_array(numbers)
+    if issparse(matrix):
+        csr = csr.copy()
+        csr.sum_duplicates()
+        csr.eliminate_zeros()
+    if not np.isfinite(csr.data).all():
+        row, column = _first(csr, ~np.isfinite(csr.data))
+        raise Refused(Refusal(site, f"matrix[{row}, {column}]", csr[row, column], "finite numbers"))
+    return csr
+
+
+def look_up(
+    matrix: csr_array, rows: Int[np.ndarray, "*places"], columns: Int[np.ndarray, "*places"]
+) -> Num[np.ndarray, "*places"]:
+    """Return what a canonical matrix holds at these positions, 0 where nothing is stored.
+
+    >>> look_up(csr_array(np.array([[0, 5], [7, 0]])), np.array([0, 1]), np.array([0, 0])).tolist()
+    [0, 7]
+    """
+    wide = np.int64(matrix.shape[1])
+    keys = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr)) * wide
+    keys += matrix.indices
+    wanted = rows * wide + columns
+    if not len(keys):
+        return np.zeros(wanted.shape, dtype=matrix.dtype)
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found: np.ndarray = np.where(keys[place] == wanted, matrix.data[place], matrix.dtype.type(0))
+    return found
+
+
+def _first(csr: csr_array, where: np.ndarray) -> tuple[int, int]:
+    entry = int(np.argmax(where))
+    return int(np.searchsorted(csr.indptr, entry, side="right")) - 1, int(csr.indices[entry])

@@ -1,0 +1,202 @@
+"""The nearest convolution and the three energies, against least squares on explicit matrices."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, nearest_conv, to_local, unroll
+from geometry_strategies import case_id, conv, convolutions, integers, probe
+
+
+def spanning(layer, size):
+    """Return (weights, matrices): the matrix of every weight alone, by probing the layer."""
+    matrices = []
+    kept = layer.weight.data.clone()
+    for place in range(kept.numel()):
+        layer.weight.data.zero_().view(-1)[place] = 1
+        matrices.append(probe(layer, size).numpy())
+    layer.weight.data.copy_(kept)
+    return np.stack(matrices)
+
+
+def oracle(layer, size, matrix):
+    """Return weights, and the squared norms of shared, local and off, by least squares."""
+    span = spanning(layer, size)
+    flat = span.reshape(len(span), -1).T
+    weights, _, rank, _ = np.linalg.lstsq(flat, matrix.ravel(), rcond=None)
+    shared = (flat @ weights).reshape(matrix.shape)
+    support = span.any(axis=0)
+    parts = shared, np.where(support, matrix - shared, 0), np.where(support, 0, matrix)
+    return weights, [np.sum(part**2) for part in parts], rank
+
+
+CASES = [
+    (conv(1, 2, 3, 3, stride=2, padding=1), (7,)),
+    (conv(2, 2, 3, (3, 2), padding=(1, 0)), (4, 3)),
+    (conv(2, 4, 2, (2, 3), stride=(2, 1), padding=(0, 1), groups=2), (4, 5)),
+    (conv(1, 1, 2, 3, padding=1, padding_mode="reflect"), (5,)),
+    (conv(2, 2, 1, 3, padding=(1, 2), dilation=(1, 2), padding_mode="replicate"), (3, 4)),
+    (conv(2, 1, 2, (3, 2), padding=(2, 1), padding_mode="circular"), (2, 3)),
+    (conv(1, 1, 2, 5, padding=4, padding_mode="circular"), (4,)),  # two taps coincide
+    (conv(1, 2, 1, 7, padding=9, dilation=3), (8,)),  # two taps meet padding only
+    (conv(1, 2, 3, 3, transposed=True, stride=2, output_padding=1), (4,)),
+    (conv(3, 1, 2, (2, 1, 2), padding=(1, 0, 0), padding_mode="reflect"), (3, 2, 2)),
+]
+TABLE = pytest.mark.parametrize("layer, size", CASES, ids=[case_id(layer) for layer, _ in CASES])
+
+
+@TABLE
+def test_weights_and_energies_are_those_of_least_squares(layer, size):
+    shape = probe(layer, size).shape
+    matrix = np.random.default_rng(1).standard_normal(shape)
+    weights, energies, rank = oracle(layer, size, matrix)
+    found = nearest_conv(matrix, layer, size)
+    assert np.allclose(found.weight.ravel(), weights, rtol=0, atol=1e-12)  # least norm, as lstsq's
+    energy = found.energy
+    assert np.allclose([energy.shared, energy.local, energy.off], energies, rtol=1e-12, atol=1e-12)
+    assert np.isclose(energy.total, np.sum(matrix**2), rtol=1e-13)
+    assert sum(energy.fractions) == pytest.approx(1, abs=1e-15)
+    own = matrix - found.matrix().toarray()
+    assert found.distance == pytest.approx(np.linalg.norm(own), rel=1e-12)
+    assert found.unique == (rank == weights.size)
+
+
+@settings(max_examples=60)
+@given(
+    st.one_of(
+        convolutions(ndims=(1, 2), max_kernel=3),
+        convolutions(ndims=(1, 2), transposed=True, max_kernel=3),
+    ),
+    st.integers(0, 99),
+)
+def test_any_geometry(case, seed):
+    layer, size = case
+    shape = probe(layer, size).shape
+    assume(shape[0] * shape[1] * layer.weight.numel() < 3e6)
+    matrix = integers(*shape, seed=seed).numpy()
+    weights, energies, _ = oracle(layer, size, matrix)
+    found = nearest_conv(matrix, layer, size)
+    assert np.allclose(found.weight.ravel(), weights, rtol=0, atol=1e-9)
+    energy = found.energy
+    assert np.allclose([energy.shared, energy.local, energy.off], energies, rtol=1e-9, atol=1e-9)
+
+
+@TABLE
+def test_a_convolution_is_its_own_nearest(layer, size):
+    found = nearest_conv(unroll(layer, size), ConvGeometry.of(layer), size)
+    assert np.allclose(found.matrix().toarray(), probe(layer, size).numpy(), rtol=0, atol=1e-11)
+    assert found.energy.off == 0 and found.distance < 1e-11
+    if found.unique:
+        assert np.allclose(found.weight, layer.weight.detach().numpy(), rtol=0, atol=1e-12)
+
+
+@TABLE
+def test_free_directions_leave_the_matrix_alone(layer, size):
+    found = nearest_conv(unroll(layer, size), layer, size)
+    kernel = np.zeros(ConvGeometry.of(layer).weight_shape)
+    for axis, directions in enumerate(found.free, 2):
+        for direction in directions:
+            shape = [1] * kernel.ndim
+            shape[axis] = -1
+            other = unroll(layer, size).with_kernel(kernel + direction.reshape(shape))
+            assert np.abs(other.toarray()).max() < 1e-12
+            assert np.linalg.norm(direction) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_averages_would_be_wrong_where_padding_repeats_pixels(mode):
+    layer = conv(1, 1, 1, 3, padding=2, padding_mode=mode, bias=False)
+    matrix = np.random.default_rng(0).standard_normal(probe(layer, (3,)).shape)
+    span = spanning(layer, (3,))
+    average = np.array([(tap * matrix).sum() / (tap > 0).sum() for tap in span])
+    found = nearest_conv(matrix, layer, (3,))
+    worse = np.linalg.norm(matrix - np.tensordot(average, span, 1))
+    overlap = (span.sum(axis=0) > 1).any()
+    assert (worse > found.distance * 1.001) == overlap
+
+
+KINDS = {
+    "csr": sp.csr_array,
+    "coo": sp.coo_matrix,
+    "tensor": torch.from_numpy,
+    "sparse tensor": lambda matrix: torch.from_numpy(matrix).to_sparse(),
+    "float32": lambda matrix: matrix.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_matrices_of_every_kind(kind):
+    layer, size = CASES[1]
+    matrix = integers(*probe(layer, size).shape, seed=5).numpy()
+    expected = nearest_conv(matrix, layer, size)
+    found = nearest_conv(KINDS[kind](matrix), layer, size)
+    assert np.array_equal(np.asarray(found.weight), expected.weight)
+    assert found.energy == expected.energy
+    assert isinstance(found.weight, torch.Tensor) == ("tensor" in kind)
+
+
+def test_complex_matrices():
+    layer, size = CASES[3]
+    real, imaginary = (integers(*probe(layer, size).shape, seed=s).numpy() for s in (1, 2))
+    found = nearest_conv(real + 1j * imaginary, layer, size)
+    parts = [nearest_conv(part, layer, size) for part in (real, imaginary)]
+    assert np.allclose(found.weight, parts[0].weight + 1j * parts[1].weight)
+    assert found.energy.shared == pytest.approx(sum(part.energy.shared for part in parts))
+
+
+class TestLayers:
+    def test_a_linear_layer_with_its_bias(self):
+        linear = nn.Linear(12, 24, dtype=torch.float64)
+        layer = nn.Conv2d(1, 2, 3, padding=1)
+        found = nearest_conv(linear, layer, (3, 4))
+        assert torch.allclose(found.bias, linear.bias.view(2, 12).mean(1))
+        own = found.to_conv()
+        assert own.weight.shape == layer.weight.shape and own.padding == (1, 1)
+        # No other kernel is nearer: the residual is orthogonal to every tap's matrix.
+        residual = linear.weight.detach().numpy() - found.matrix().toarray()
+        slopes = np.tensordot(spanning(layer.double(), (3, 4)), residual, axes=2)
+        assert np.abs(slopes).max() < 1e-12
+
+    @pytest.mark.parametrize("mode", ["zeros", "reflect"])
+    def test_a_local_layer_goes_back_in_the_norm_of_its_matrix(self, mode):
+        layer = conv(2, 2, 3, 3, padding=1, padding_mode=mode)
+        local = to_local(layer, (4, 5))
+        back = local.nearest_conv()
+        assert torch.allclose(back.weight, layer.weight, rtol=0, atol=1e-12)
+        assert torch.allclose(back.bias, layer.bias, rtol=0, atol=1e-12)
+        assert back.energy.local < 1e-20
+        local.weight.data += integers(*local.weight.shape, seed=8)
+        expected = nearest_conv(local.matrix(), layer, (4, 5))
+        found = local.nearest_conv()
+        assert np.allclose(found.weight, expected.weight) and found.energy == expected.energy
+        assert found.energy.local > 1 and found.energy.off == 0
+
+    def test_weights_that_meet_padding_only_do_not_count(self):
+        local = to_local(conv(1, 1, 1, 3, padding=1, bias=False), (4,))
+        before = local.nearest_conv()
+        local.weight.data[0, 0, 0, 0] += 100
+        after = local.nearest_conv()
+        assert torch.equal(before.weight, after.weight) and before.energy == after.energy
+
+
+def test_bad_input_is_refused_in_words():
+    layer = nn.Conv2d(1, 2, 3)
+    with pytest.raises(Refused, match=r"matrix.shape = \(3, 4\); fits: \(24, 30\)"):
+        nearest_conv(np.ones((3, 4)), layer, (5, 6))
+    with pytest.raises(GeometryError, match="input_size"):
+        nearest_conv(np.ones((3, 4)), layer, (2, 6))
+    with pytest.raises(Refused, match=r"matrix\[0, 1\] = nan; fits: finite numbers"):
+        nearest_conv(np.array([[1, np.nan]]), nn.Conv1d(1, 1, 2), 2)
+
+
+def test_it_says_itself():
+    geometry = ConvGeometry(1, 1, (2,), padding=1)
+    tied = ConvMatrix(geometry, np.array([[[5.0, 7]]]), (2,)).toarray()
+    found = nearest_conv(tied + np.array([[0, 9], [0, 0], [0, 0]]), geometry, (2,))
+    assert str(found) == (
+        "nearest Conv1d: distance 9; 64.6% shared, 0.0% local but not shared, 35.4% off the support"
+    )

@@ -41,12 +41,12 @@ def _oddities(layer: nn.Module, bases: tuple[type[nn.Module], ...]) -> Iterator[
     site = type(layer).__name__
     base = next((base for base in bases if isinstance(layer, base)), None)
     if base is None:
-        names = ", ".join(f"nn.{base.__name__}" for base in bases)
+        names = ", ".join(map(_called, bases))
         where = f"from {type(layer).__module__}"
         yield Refusal(site, "type", site, names, where)
         return
     if isinstance(layer, LazyModuleMixin):
-        yield Refusal(site, "type", site, f"nn.{base.__name__}", "run a lazy layer once first")
+        yield Refusal(site, "type", site, _called(base), "run a lazy layer once first")
         return
     yield from _foreign_code(layer, base)
     yield from _hooks(layer)
@@ -63,12 +63,12 @@ def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
     cls = type(layer)
     for method in ("forward", "_conv_forward", "__call__"):
         if method in vars(layer):
-            yield Refusal(cls.__name__, method, "set on this one layer", f"nn.{base.__name__}'s")
+            yield Refusal(cls.__name__, method, "set on this one layer", f"{_called(base)}'s")
         elif getattr(cls, method, None) is not getattr(base, method, None):
             owner = next(c for c in cls.__mro__ if method in vars(c))
             yield Refusal(
                 cls.__name__, method, f"{owner.__module__}.{owner.__qualname__}.{method}",
-                f"nn.{base.__name__}'s", f"an nn.{base.__name__} with these parameters would do",
+                f"{_called(base)}'s", f"{_called(base)} with these parameters would do",
             )  # fmt: skip
 
 
@@ -89,6 +89,11 @@ def _hooks(layer: nn.Module) -> Iterator[Refusal]:
                 called = ", ".join(_name(hook) for hook in hooks.values())
                 yield Refusal(type(layer).__name__, f"{name}.{kind}", called, "none",
                               "the exchanged parameter would lose it")  # fmt: skip
+
+
+def _called(base: type[nn.Module]) -> str:
+    """Return a class as one writes it: PyTorch's with nn. before it."""
+    return f"nn.{base.__name__}" if base.__module__.startswith("torch.") else base.__name__
 
 
 def _name(hook: object) -> str:

@@ -13,23 +13,35 @@ NAMES = [
     "ConvGeometry",
     "ConvMatrix",
     "ConvlinError",
+    "CostTable",
     "EntryWeights",
     "FullyConvolutional",
     "GeometryError",
     "InputError",
+    "LocallyConnected1d",
+    "LocallyConnected2d",
+    "LocallyConnected3d",
     "Measured",
+    "NearestLayer",
     "Proved",
     "ReceptiveField",
+    "RecognizedConv",
     "Refusal",
     "Refused",
     "Refuted",
+    "SameOutputs",
     "Verdict",
     "Wire",
     "audit",
+    "cost",
     "fully_convolutional",
+    "nearest_conv",
     "prove",
+    "recognize",
+    "same_outputs",
     "to_conv",
     "to_linear",
+    "to_local",
     "unroll",
 ]
 
@@ -47,7 +59,11 @@ def test_every_name_loads_and_explains_itself(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["audit", "fully_convolutional", "prove", "to_conv", "to_linear", "ConvGeometry"]
+    "name",
+    [
+        *["audit", "cost", "fully_convolutional", "nearest_conv", "prove", "recognize"],
+        *["to_conv", "same_outputs", "to_linear", "to_local", "unroll", "ConvGeometry", "ConvMatrix"],
+    ],
 )
 def test_every_entry_point_shows_an_example(name):
     assert ">>>" in inspect.getdoc(getattr(convlin, name))

@@ -11,6 +11,7 @@ it is sparse, keeps a tap whose weight is 0 as an entry, and knows which weight 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
@@ -22,7 +23,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import LinearOperator
 
 from convlin.errors import GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry
+from convlin.geometry import ConvGeometry, brief
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
@@ -151,8 +152,8 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
 
     def __repr__(self) -> str:
-        size, where = "×".join(map(str, self.shape)), _short(self.geometry)
-        return f"<{size} ConvMatrix, {self.nnz:,} stored: {where} on {self.input_size}>"
+        size, g = "×".join(map(str, self.shape)), self.geometry
+        return f"<{size} ConvMatrix, {self.nnz:,} stored: {g.kind} {brief(g)} on {self.input_size}>"
 
     def tocsr(self) -> csr_array:
         """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.
@@ -262,10 +263,11 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
     def _output(self, output: Any) -> tuple[int, ...]:
         try:
             if isinstance(output, Sequence | np.ndarray):
-                given = tuple(int(n) for n in np.asarray(output).tolist())
+                given = tuple(operator.index(n) for n in np.asarray(output).tolist())
                 np.ravel_multi_index(given, self.output_shape)
                 return given
-            return tuple(int(n) for n in np.unravel_index(int(output), self.output_shape))
+            row = operator.index(output)
+            return tuple(int(n) for n in np.unravel_index(row, self.output_shape))
         except (ValueError, TypeError):
             allowed = f"(channel, *position) below {self.output_shape}, or a row below "
             refusal = Refusal("wires", "output", output, f"{allowed}{self.shape[0]}")
@@ -356,26 +358,10 @@ class _Adjoint(LinearOperator):  # type: ignore[misc]
 
 
 def _numpy(weight: Any) -> np.ndarray:
-    """Return the weight as a NumPy array, on the same storage where NumPy has its dtype."""
+    """Return the weight as a NumPy array, on the same storage where SciPy has its dtype."""
     if not is_torch_array(weight):
-        return np.asarray(weight)
+        array = np.asarray(weight)
+        return array.astype(np.float32) if array.dtype == np.float16 else array
     from convlin.matrix.tensors import to_numpy
 
     return to_numpy(weight)
-
-
-def _short(g: ConvGeometry) -> str:
-    """Return a geometry in the few words that a person would use."""
-
-    def by(sizes: Sequence[Any]) -> str:
-        same = len(set(sizes)) == 1
-        return str(sizes[0]) if same else "×".join(map(str, sizes))
-
-    sides = [lo if lo == hi else f"{lo}+{hi}" for lo, hi in g.padding]
-    words = [f"{g.kind} {g.in_channels}→{g.out_channels} k{by(g.kernel)}"]
-    words += [f"s{by(g.stride)}"] * (set(g.stride) != {1})
-    words += [f"p{by(sides)}"] * (set(sides) != {0})
-    words += [f"d{by(g.dilation)}"] * (set(g.dilation) != {1})
-    words += [f"g{g.groups}"] * (g.groups > 1)
-    words += [g.padding_mode] * (g.padding_mode != "zeros")
-    return " ".join(words)

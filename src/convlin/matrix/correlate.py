@@ -161,7 +161,8 @@ def _unpad(
         lead = (slice(None),) * axis
         position = np.arange(padded.shape[axis]) - lo
         copies = folded(geometry, n, position).tolist()
-        whole = xp.asarray(padded[(*lead, slice(lo, lo + n))], copy=True)
+        # A copy; asarray(copy=True) would cut gradients off in older versions of PyTorch.
+        whole = xp.concat([padded[(*lead, slice(lo, lo + n))]], axis=axis)
         for place in np.flatnonzero((position < 0) | (position >= n)).tolist():
             whole[(*lead, copies[place])] += padded[(*lead, place)]
         padded = whole

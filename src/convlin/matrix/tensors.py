@@ -20,9 +20,9 @@ __all__ = ["beside", "sparse_coo", "sparse_csr", "strided", "to_numpy"]
 
 
 def to_numpy(weight: Tensor) -> Shaped[np.ndarray, "*shape"]:
-    """Return a tensor as a NumPy array; bfloat16, which NumPy lacks, widens to float32."""
+    """Return a tensor as a NumPy array; 16-bit floats, which SciPy lacks, widen to float32."""
     held = weight.detach().cpu().resolve_conj().resolve_neg()
-    known = held.float() if held.dtype == torch.bfloat16 else held
+    known = held.float() if held.dtype in (torch.bfloat16, torch.float16) else held
     array: np.ndarray = known.numpy()
     return array
 

@@ -1,0 +1,295 @@
+"""`same_outputs`: which other weights of a layer give the same outputs on the same data?
+
+All the mathematics is in `convlin.solutions`; here layers and data are read into it, and its
+directions become layers again.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from convlin.backends.pytorch.local import LOCAL, LocallyConnected
+from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.errors import Refusal, Refused
+from convlin.geometry import ConvGeometry
+from convlin.proof.rounding import gamma, unit
+from convlin.proof.verdict import Rounding
+from convlin.solutions import SolutionFamily, Wiring
+from convlin.solutions.reach import telling_input
+
+__all__ = ["SameOutputs", "same_outputs"]
+
+
+def same_outputs(layer: nn.Module, data: Tensor) -> SameOutputs:
+    """Return the family of all weights with which `layer` gives the same outputs on `data`.
+
+    `layer` is an nn.Linear, an nn.Conv or nn.ConvTranspose of any kind, or a LocallyConnected.
+    `data` is what it takes: (N, C, *size), (C, *size), or (*, features) for an nn.Linear.
+
+    Raises `Refused` for data of another shape, without inputs, or not finite, for weights that are
+    not finite, and for layers that compute more than their class says.
+
+    Identity: outputs are linear in weight and bias, so the family is affine; its dimension is the
+    number of unknowns less the rank of the data: C_out·(D - rank X) for a fully connected layer,
+    (C_out/G)·Σ_g (K·C_in/G - rank U_g) for a convolution with windows U_g, and the sum over
+    positions for a locally connected layer. A bias is one more unknown for each output, and a
+    column of ones.
+
+    >>> image = torch.eye(6).reshape(1, 36)
+    >>> family = same_outputs(nn.Linear(36, 1, bias=False), image)
+    >>> print(family)
+    one FC output on 1 input: 35 of 36 directions free (rank 1)
+    >>> print(same_outputs(nn.Conv2d(1, 2, 2, bias=False), image.view(1, 1, 6, 6)))
+    2 convolution channels on 1 input: 2 of 8 directions free (rank 6)
+    >>> other = family.another(seed=0)
+    >>> bool(torch.allclose(other(image), family.layer(image), atol=1e-5))
+    True
+    """
+    require_plain(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
+    return SameOutputs(layer, data)
+
+
+class Reading(NamedTuple):
+    """A layer and its data as arrays, and what to call them."""
+
+    wiring: Wiring
+    rows: Shaped[Tensor, "n channels pixels"]
+    noun: str
+
+
+class SameOutputs(SolutionFamily):
+    """All weights of one layer that give the same outputs on the same data: an affine family.
+
+    `layer` is the layer itself, `data` the inputs in its dtype. The free directions depend on the
+    data alone, so `another` starts from the weights that the layer has when it is asked.
+
+    >>> family = same_outputs(nn.Conv2d(2, 1, 3), torch.rand(5, 2, 6, 6))
+    >>> family.unique, family.dimension, family.unknowns, family.ranks
+    (True, 0, 19, array([19]))
+    >>> family.statement
+    'no other weights give these outputs'
+    """
+
+    def __init__(self, layer: nn.Module, data: Tensor) -> None:
+        self.layer = layer
+        site = type(layer).__name__
+        weight: Tensor = layer.weight  # type: ignore[assignment]
+        for name, value in (("weight", weight), ("data", data)):
+            _require_numbers(site, name, value)
+        self.data = data.detach().to(weight)
+        reading = _read(layer, self.data)
+        self._noun, self._inputs = reading.noun, len(reading.rows)
+        if not self._inputs:
+            raise Refused(Refusal(site, "data.shape", tuple(data.shape), "at least one input"))
+        for name, value in (("data", self.data), *layer.named_parameters()):
+            _require_finite(site, name, value)
+        super().__init__(reading.wiring, reading.rows.double().cpu().numpy())
+
+    def __str__(self) -> str:
+        outputs, noun = self.wiring.out_channels, self._noun
+        who = f"one {noun}" if outputs == 1 else f"{outputs} {noun}s"
+        where = f"{self._inputs} input" + "s" * (self._inputs > 1)
+        if self.unique:
+            return f"{who} on {where}: unique (rank {self.rank} of {self.unknowns})"
+        text = f"{self.dimension} of {self.unknowns} directions free (rank {self.rank})"
+        hidden = self.dimension - self.identifiable
+        more = f", {hidden} of them beyond the reach of any input" if hidden else ""
+        return f"{who} on {where}: {text}{more}"
+
+    def __repr__(self) -> str:
+        return f"<SameOutputs: {self}>"
+
+    @property
+    def statement(self) -> str:
+        """What follows: whether other weights exist, and whether any input tells them apart."""
+        if self.unique:
+            return "no other weights give these outputs"
+        if not self.identifiable:
+            return "other weights give these outputs, and then equal ones on every input"
+        return "other weights give these outputs, and other ones on other inputs"
+
+    def another(self, seed: int) -> nn.Module:
+        """Return a copy of the layer with other weights, as far from its own as those are from 0.
+
+        The direction is drawn uniformly among the free ones, and is the same for the same seed.
+        Outputs on the data agree up to rounding: see `agreement`. Raises `Refused` where the
+        weights are unique.
+
+        >>> layer = nn.Linear(3, 1, bias=False, dtype=torch.float64)
+        >>> other = same_outputs(layer, torch.tensor([[1.0, 2, 3]])).another(seed=7)
+        >>> distance = (other.weight - layer.weight).norm() / layer.weight.norm()
+        >>> round(distance.item(), 9)
+        1.0
+        """
+        if self.unique:
+            site = type(self.layer).__name__
+            raise Refused(Refusal(site, "dimension", 0, "≥ 1", self.statement))
+        weights = _flat(self.layer)
+        direction = self.project(np.random.default_rng(seed).standard_normal(self.unknowns))
+        direction *= (np.linalg.norm(weights) or 1.0) / np.linalg.norm(direction)
+        weights += direction
+        return _with_parameters(self.layer, weights)
+
+    def agreement(self, other: nn.Module) -> Rounding:
+        """Return the largest deviation of `other` from the layer on the data, next to its bound.
+
+        An output may deviate by γₙ·(|U|·|w| + |U|·|w'|), for two sums of n products each; by
+        u·|U|·|w'|, as other weights are rounded to the layer's dtype; by σ·‖w' - w‖, where
+        σ ≤ 2·max(shape)·ε·σ_max is what the rank counts as 0 in the data; and, in 16 bits, by
+        the rounding of both results. A layer of another family lies beyond the bound; so may one
+        that is not run as a sum of products in some order (Winograd, FFT, TF32).
+
+        >>> layer = nn.Conv2d(1, 1, 3, dtype=torch.float64)
+        >>> family = same_outputs(layer, torch.ones(1, 1, 4, 5))
+        >>> family.agreement(family.another(seed=0)).within
+        True
+        """
+        self._require_same_kind(other)
+        with torch.no_grad():
+            mine, theirs = (self._outputs(layer(self.data)) for layer in (self.layer, other))
+            sizes = [self._magnitudes(layer) for layer in (self.layer, other)]
+        dtype = self.data.dtype
+        name, u = str(dtype).removeprefix("torch."), unit(dtype)
+        deviation = abs(mine - theirs)
+        worst = np.unravel_index(deviation.argmax(), deviation.shape)
+        scale = float(abs(mine).max())
+        summing = gamma(self.wiring.unknowns, min(u, unit(torch.float32)))
+        if summing is None:
+            note = f"n·u ≥ 1 for {self.wiring.unknowns} summands in {name}"
+            return Rounding(float(deviation[worst]), None, scale, name, note)
+        difference = self.wiring.split(_flat(other) - _flat(self.layer))
+        bound = summing * (sizes[0] + sizes[1]) + u * sizes[1] + self._moved(difference)
+        if u > unit(torch.float32):
+            bound += u * (abs(mine) + abs(theirs))
+        within = bool((deviation <= bound).all())
+        note = "" if within else "beyond the bound: no order of summation explains it"
+        return Rounding(float(deviation[worst]), float(bound[worst]), scale, name, note, within)
+
+    def witness(self, other: nn.Module) -> Tensor | None:
+        """Return an input, shaped like one of the data, on which layer and `other` clearly differ.
+
+        None where no input tells them apart: their weights differ, if at all, by rounding or where
+        no input reaches (taps that only meet padding, taps that coincide at every position).
+
+        >>> family = same_outputs(nn.Linear(2, 1, bias=False), torch.tensor([[1.0, 0.0]]))
+        >>> family.witness(family.another(seed=0)).abs()
+        tensor([0., 1.])
+        """
+        self._require_same_kind(other)
+        mine, theirs = (self.wiring.split(_flat(layer)) for layer in (self.layer, other))
+        _, blur = self.rounding(theirs - mine)
+        noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur[..., None]
+        found = telling_input(self.wiring, theirs - mine, noise)
+        if found is None:
+            return None
+        if isinstance(self.layer, nn.Linear):
+            shape, found = self.data.shape[self.data.ndim > 1 :], found[:, 0]
+        else:
+            shape = self.data.shape[-1 - len(_geometry(self.layer).kernel) :]
+            found = found.reshape(shape)
+        return torch.from_numpy(found).to(self.data).expand(shape)
+
+    def _require_same_kind(self, other: nn.Module) -> None:
+        """Raise unless `other` is a layer of the same class and numbers."""
+        if type(other) is not type(self.layer) or repr(other) != repr(self.layer):
+            site = type(self.layer).__name__
+            raise Refused(Refusal(site, "other", repr(other), repr(self.layer)))
+
+    def _outputs(self, y: Tensor) -> Float[np.ndarray, "n outputs positions"]:
+        """Return the layer's outputs as the wiring numbers them."""
+        channels = self.wiring.out_channels
+        if isinstance(self.layer, nn.Linear):
+            return y.reshape(-1, channels, 1).double().cpu().numpy()
+        return y.reshape(self._inputs, channels, -1).double().cpu().numpy()
+
+    def _magnitudes(self, layer: nn.Module) -> Float[np.ndarray, "n outputs positions"]:
+        """Return |U|·|w|: the layer's outputs, were everything positive, in float64."""
+        sizes = {name: value.double().abs() for name, value in layer.named_parameters()}
+        y = torch.func.functional_call(layer, sizes, (self.data.double().abs(),))
+        return self._outputs(y)
+
+    def _moved(
+        self, difference: Float[np.ndarray, "blocks outputs unknowns"]
+    ) -> Float[np.ndarray, "outputs copies"]:
+        """Return how far rounding may move every output, as the wiring numbers them."""
+        outputs, _ = self.rounding(difference)
+        return outputs.reshape(self.wiring.copies, -1).T
+
+
+def _read(layer: nn.Module, data: Tensor) -> Reading:
+    """Return how the layer is wired, and the data as it reads them; raise if they do not fit."""
+    bias = layer.bias is not None
+    shape = tuple(data.shape)
+    site = type(layer).__name__
+    if isinstance(layer, nn.Linear):
+        features = layer.in_features
+        if not shape or shape[-1] != features:
+            raise Refused(Refusal(site, "data.shape", shape, f"(…, {features})"))
+        wiring = Wiring.of_linear(features, layer.out_features, bias)
+        return Reading(wiring, data.reshape(-1, features, 1), "FC output")
+    geometry = _geometry(layer)
+    rank = geometry.ndim + 1
+    size = shape[1 - rank :]
+    exact = isinstance(layer, LocallyConnected)
+    least = layer.input_size if isinstance(layer, LocallyConnected) else geometry.smallest_input
+    fits = len(shape) in (rank, rank + 1) and shape[-rank] == geometry.in_channels
+    if fits:
+        fits = size == least if exact else all(n >= k for n, k in zip(size, least, strict=True))
+    if not fits:
+        numbers = [str(geometry.in_channels), *(f"{'' if exact else '≥'}{n}" for n in least)]
+        sizes = ", ".join(numbers)
+        raise Refused(Refusal(site, "data.shape", shape, f"(N, {sizes}) or ({sizes})"))
+    wiring = Wiring.of_conv(geometry, size, bias, shared=not exact)
+    kind = "transposed convolution" if geometry.transposed else "convolution"
+    noun = f"{'locally connected' if exact else kind} channel"
+    rows = data if len(shape) > rank else data[None]
+    return Reading(wiring, rows.flatten(2), noun)
+
+
+def _geometry(layer: nn.Module) -> ConvGeometry:
+    return layer.geometry if isinstance(layer, LocallyConnected) else ConvGeometry.of(layer)
+
+
+def _require_numbers(site: str, name: str, value: Tensor) -> None:
+    if value.is_meta:
+        raise Refused(Refusal(site, f"{name}.device", value.device, "a device that holds numbers"))
+    if value.is_complex():
+        raise Refused(Refusal(site, f"{name}.dtype", value.dtype, "a real dtype"))
+
+
+def _require_finite(site: str, name: str, value: Tensor) -> None:
+    """Raise, naming the first place, where a value is NaN or infinite in the layer's dtype."""
+    odd = torch.nonzero(~value.isfinite())
+    if len(odd):
+        place = odd[0].tolist()
+        number = value[tuple(place)].item()
+        dtype = str(value.dtype).removeprefix("torch.")
+        raise Refused(Refusal(site, f"{name}{place}", number, f"a finite number in {dtype}"))
+
+
+def _flat(layer: nn.Module) -> Float[np.ndarray, " unknowns"]:
+    """Return weight, then bias, flattened in float64; a copy."""
+    parts = [parameter.detach().double().flatten() for parameter in _parameters(layer)]
+    return torch.cat(parts).cpu().numpy()
+
+
+def _parameters(layer: nn.Module) -> list[Tensor]:
+    return [value for value in (layer.weight, layer.bias) if isinstance(value, Tensor)]
+
+
+def _with_parameters(layer: nn.Module, flat: Float[np.ndarray, " unknowns"]) -> nn.Module:
+    """Return a copy of the layer with these parameters."""
+    twin = copy.deepcopy(layer)
+    start = 0
+    with torch.no_grad():
+        for parameter in _parameters(twin):
+            values = flat[start : start + parameter.numel()]
+            parameter.copy_(torch.from_numpy(values).view(parameter.shape))
+            start += parameter.numel()
+    return twin

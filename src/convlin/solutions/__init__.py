@@ -1,0 +1,16 @@
+"""Which other weights give the same outputs on the same data? Arrays only, no framework.
+
+| file | idea |
+|---|---|
+| `wiring.py` | which unknowns meet which data: blocks of weights, a design matrix each |
+| `row_space.py` | rank and row space of the design matrices, and how sure the rank is |
+| `modular.py` | the rank of integer matrices modulo a prime: a certain lower bound |
+| `null_space.py` | the directions that are free, as an operator |
+| `reach.py` | which of them some input could tell apart, and an input that does |
+| `family.py` | `SolutionFamily`: all of these as one affine family |
+"""
+
+from convlin.solutions.family import SolutionFamily
+from convlin.solutions.wiring import Wiring
+
+__all__ = ["SolutionFamily", "Wiring"]

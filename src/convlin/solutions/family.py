@@ -1,0 +1,211 @@
+"""The affine family of weights that give the same outputs on the same data.
+
+::
+
+    { w : U_b·w_r = U_b·w⁰_r for every block b and each of its outputs r }  =  w⁰ + ⊕ null(U_b)
+
+so its dimension is Σ_b outputs·(unknowns - rank U_b): for a fully connected layer
+C_out·(D - rank X), for a convolution (C_out/G)·Σ_g (K·C_in/G - rank U_g). The null spaces are kept
+as operators on one output's unknowns, never repeated over outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy.sparse.linalg import LinearOperator
+
+from convlin.solutions.modular import rank_modulo
+from convlin.solutions.null_space import NullSpace
+from convlin.solutions.reach import reachable
+from convlin.solutions.row_space import RowSpaces, row_spaces
+from convlin.solutions.wiring import Wiring
+
+__all__ = ["Basis", "SolutionFamily"]
+
+EXACT_STEPS = 2e8  # of elimination modulo a prime: about two seconds
+
+
+class SolutionFamily:
+    """All weights of a wiring that give the same outputs on `data` (samples, channels, pixels).
+
+    >>> family = SolutionFamily(Wiring.of_linear(3, 2, bias=False), np.array([[[1], [2], [2]]]))
+    >>> family.dimension, family.rank, family.certified
+    (4, 2, True)
+    """
+
+    def __init__(self, wiring: Wiring, data: Shaped[np.ndarray, "n channels pixels"]) -> None:
+        self.wiring = wiring
+        self._spaces: RowSpaces = row_spaces(wiring.designs(data))
+        self._data = data
+
+    @property
+    def ranks(self) -> Int[np.ndarray, " blocks"]:
+        """The rank of each block's design matrix."""
+        return self._spaces.ranks
+
+    @property
+    def rank(self) -> int:
+        """Independent equations the data gives: each block's rank, for each of its outputs."""
+        return int(self.ranks.sum()) * self.wiring.outputs
+
+    @property
+    def unknowns(self) -> int:
+        """Weights and biases of the layer."""
+        return self.wiring.parameters
+
+    @property
+    def dimension(self) -> int:
+        """Free directions: unknowns less rank."""
+        return self.unknowns - self.rank
+
+    @property
+    def unique(self) -> bool:
+        """Whether no other weights give these outputs."""
+        return self.dimension == 0
+
+    @cached_property
+    def identifiable(self) -> int:
+        """How many of the free directions some other input could tell apart.
+
+        The rest change no output for any input at all: weights that only meet padding, or that
+        meet the same pixel at every position.
+        """
+        return int((reachable(self.wiring) - self.ranks).sum()) * self.wiring.outputs
+
+    @property
+    def gap(self) -> tuple[float, float]:
+        """The smallest singular value that counts and the largest that does not.
+
+        As fractions of the largest of their block, over all blocks; inf and 0 where there is none.
+        The rank is as clear as these two lie apart.
+        """
+        return float(self._spaces.kept.min()), float(self._spaces.dropped.max())
+
+    @cached_property
+    def certified(self) -> bool | None:
+        """Whether exact arithmetic confirms the rank; None where it was not tried.
+
+        Tried for data of whole numbers, where elimination modulo a prime is cheap enough. True: no
+        rank is lower than stated, for certain, and none is higher unless the prime 2³¹ - 1
+        happens to divide every minor that would show it.
+        """
+        rows = len(self._data) * (len(self.wiring.table) if self.wiring.shared else 1)
+        size = rows * self.wiring.unknowns
+        steps = self.wiring.blocks * size * min(rows, self.wiring.unknowns)
+        if steps > EXACT_STEPS or not (
+            np.array_equal(self._data, np.rint(self._data)) and abs(self._data).max() < 2**53
+        ):
+            return None
+        design = np.concatenate(list(self.wiring.designs(self._data)), axis=1)
+        return bool((rank_modulo(design) == self.ranks).all())
+
+    @cached_property
+    def _free(self) -> list[NullSpace]:
+        """The null spaces, blocks of equal rank together."""
+        rows = self._spaces.rows
+        return [
+            NullSpace.of(where, rows[where, :rank])
+            for rank in np.unique(self.ranks)
+            if rank < self.wiring.unknowns
+            for where in [np.flatnonzero(self.ranks == rank)]
+        ]
+
+    @property
+    def basis(self) -> Basis:
+        """An orthonormal basis of the free directions, as an operator.
+
+        Columns are directions in the flattened parameters, weight then bias: those of the blocks
+        of smallest rank first, output by output.
+        """
+        return Basis(self.wiring, self._free)
+
+    def project(
+        self, direction: Float[np.ndarray, "*n unknowns"]
+    ) -> Float[np.ndarray, "*n unknowns"]:
+        """Return the nearest free direction to one in the flattened parameters, weight then bias.
+
+        >>> wiring = Wiring.of_linear(2, 1, bias=False)
+        >>> family = SolutionFamily(wiring, np.array([[[3], [4]]]))
+        >>> family.project(np.array([1.0, 2.0])).round(3).tolist()
+        [-0.32, 0.24]
+        """
+        blocks = self.wiring.split(direction)
+        projected = np.zeros(blocks.shape)
+        for space in self._free:
+            projected[..., space.where, :, :] = space.project(blocks[..., space.where, :, :])
+        return self.wiring.join(projected)
+
+    def rounding(
+        self, difference: Float[np.ndarray, "blocks outputs unknowns"]
+    ) -> tuple[Float[np.ndarray, "blocks outputs"], Float[np.ndarray, "blocks outputs"]]:
+        """Return by how much a free direction may miss being free, as rounding leaves it.
+
+        That is, for each output, how far it may move the output on a sample, and how far it may
+        move the unknowns along directions that the data determines.
+        """
+        length = np.linalg.norm(difference, axis=-1)
+        leak = self._spaces.leak[:, None]
+        return (
+            length * leak * self._spaces.largest[:, None],
+            length * leak / self._spaces.kept[:, None],
+        )
+
+
+class Basis(LinearOperator):  # type: ignore[misc]
+    """Orthonormal columns: (unknowns of the layer, free directions).
+
+    >>> family = SolutionFamily(Wiring.of_linear(3, 2, bias=True), np.ones((1, 3, 1)))
+    >>> columns = family.basis.toarray()
+    >>> columns.shape, bool(np.allclose(columns.T @ columns, np.eye(6)))
+    ((8, 6), True)
+    """
+
+    def __init__(self, wiring: Wiring, spaces: list[NullSpace]) -> None:
+        self._wiring = wiring
+        self._spaces = spaces
+        columns = sum(len(space.where) * wiring.outputs * space.free for space in spaces)
+        super().__init__(np.float64, (wiring.parameters, columns))
+
+    def toarray(self) -> Float[np.ndarray, "unknowns free"]:
+        """Return all columns."""
+        columns: np.ndarray = self.matmat(np.eye(self.shape[1]))
+        return columns
+
+    def _parts(self) -> Iterator[tuple[NullSpace, slice, tuple[int, int, int]]]:
+        """Yield each null space with its columns, and their shape (blocks, outputs, free)."""
+        start = 0
+        for space in self._spaces:
+            shape = (len(space.where), self._wiring.outputs, space.free)
+            stop = start + shape[0] * shape[1] * shape[2]
+            yield space, slice(start, stop), shape
+            start = stop
+
+    def _matmat(self, z: Float[np.ndarray, "free n"]) -> Float[np.ndarray, "unknowns n"]:
+        wiring, n = self._wiring, z.shape[1]
+        blocks = np.zeros((n, wiring.blocks, wiring.outputs, wiring.unknowns))
+        for space, columns, shape in self._parts():
+            blocks[:, space.where] = space.expand(z[columns].T.reshape(n, *shape))
+        return wiring.join(blocks).T
+
+    def _rmatmat(self, w: Float[np.ndarray, "unknowns n"]) -> Float[np.ndarray, "free n"]:
+        blocks = self._wiring.split(w.T)
+        z = np.empty((w.shape[1], self.shape[1]))
+        for space, columns, _ in self._parts():
+            z[:, columns] = space.coordinates(blocks[:, space.where]).reshape(len(z), -1)
+        return z.T
+
+    def _matvec(self, z: Float[np.ndarray, "*free"]) -> Float[np.ndarray, " unknowns"]:
+        return self._matmat(z.reshape(-1, 1))[:, 0]
+
+    def _rmatvec(self, w: Float[np.ndarray, "*unknowns"]) -> Float[np.ndarray, " free"]:
+        return self._rmatmat(w.reshape(-1, 1))[:, 0]
+
+    def _adjoint(self) -> LinearOperator:
+        return LinearOperator(
+            self.shape[::-1], matvec=self._rmatvec, rmatvec=self._matvec,
+            matmat=self._rmatmat, rmatmat=self._matmat, dtype=self.dtype,
+        )  # fmt: skip

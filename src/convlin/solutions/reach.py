@@ -1,0 +1,109 @@
+"""What some input could tell apart: the unknowns that any data can reach, and a telling input.
+
+Over all inputs, the design rows of one position span the indicator vectors of the pixels it reads:
+for each pixel, 1 at the taps that read it, 0 at the others; once for each input channel, and 1 for
+the bias. Two weights give equal outputs for *every* input iff their difference is orthogonal to
+those of every position that uses it. So taps that only ever touch padding, and taps that coincide
+at every position, cannot be told from others by any data.
+
+Positions that read alike have the same indicators: a *pattern*, one for a position's interior and
+a few for its border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from convlin.solutions.modular import rank_modulo
+from convlin.solutions.wiring import Wiring
+
+__all__ = ["reachable", "telling_input"]
+
+
+def reachable(wiring: Wiring) -> Int[np.ndarray, " blocks"]:
+    """Return, for each block, how many of an output's unknowns all data together determine.
+
+    >>> from convlin.geometry import ConvGeometry
+    >>> geometry = ConvGeometry(1, 1, (7,), padding=9, dilation=3)
+    >>> reachable(Wiring.of_conv(geometry, (8,), bias=False))
+    array([5])
+    """
+    if wiring.shared:
+        indicators = np.concatenate([_indicators(pattern) for pattern, _ in _patterns(wiring)])
+        taps = rank_modulo(np.unique(indicators, axis=0)[None])
+    else:
+        taps = np.zeros(wiring.copies, dtype=np.int64)
+        for pattern, positions in _patterns(wiring):
+            taps[positions] = len(_indicators(pattern))
+    return np.repeat(taps * wiring.channels + wiring.bias, wiring.groups)
+
+
+def telling_input(
+    wiring: Wiring,
+    difference: Float[np.ndarray, "blocks outputs unknowns"],
+    noise: Float[np.ndarray, "blocks outputs unknowns"],
+) -> Float[np.ndarray, "channels pixels"] | None:
+    """Return an input at which weights that differ by `difference` give clearly other outputs.
+
+    It is one output's row of the difference of the two matrices, scaled to largest magnitude 1:
+    the output for which that row is largest in norm. None where no row is clear of `noise`, which
+    is by how much each weight may differ without a meaning.
+
+    >>> wiring = Wiring.of_linear(2, 1, bias=False)
+    >>> telling_input(wiring, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
+    array([0., 1.])
+    """
+    shape = (wiring.copies, wiring.groups, wiring.outputs)
+    weights = difference[..., : wiring.weights].reshape(*shape, wiring.channels, -1)
+    doubt = noise[..., : wiring.weights].reshape(weights.shape)
+    shift = blur = np.zeros(shape)
+    if wiring.bias:
+        shift, blur = (array[..., -1].reshape(shape) for array in (difference, noise))
+    best, found = 0.0, None
+    for pattern, positions in _patterns(wiring):
+        copies = np.zeros(1, dtype=int) if wiring.shared else positions
+        ones = _indicators(pattern)
+        rows = weights[copies] @ ones.T
+        score = np.linalg.norm(rows, axis=(-2, -1)) + abs(shift[copies])
+        error = np.linalg.norm(doubt[copies] @ ones.T, axis=(-2, -1)) + blur[copies]
+        score = np.where(score > 4 * error, score, 0.0)
+        at = np.unravel_index(score.argmax(), score.shape)
+        if score[at] <= best:
+            continue
+        best = score[at]
+        copy, group, output = at
+        x = np.zeros((wiring.groups, wiring.channels, wiring.pixels))
+        sign = -1.0 if shift[copies][at] < 0 else 1.0  # so that the bias adds to it
+        read = wiring.table[positions[copy], ones.argmax(axis=1)]
+        x[group][:, read] = sign * rows[copy, group, output]
+        largest = abs(x).max()
+        found = (x / largest if largest else x).reshape(wiring.in_channels, wiring.pixels)
+    return found
+
+
+def _patterns(
+    wiring: Wiring,
+) -> Iterator[tuple[Int[np.ndarray, " taps"], Int[np.ndarray, " positions"]]]:
+    """Yield each way to read, and the positions that read so.
+
+    A pattern names for every tap the first tap that reads the same pixel, -1 where none is read.
+    """
+    table = wiring.table
+    first = np.where(table >= 0, np.arange(table.shape[1]), -1)
+    for tap in range(table.shape[1] - 1, -1, -1):
+        same = (table == table[:, [tap]]) & (table >= 0)
+        first[same] = tap
+    patterns, which = np.unique(first, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(which.ravel(), minlength=len(patterns)))
+    yield from zip(patterns, np.split(order, ends[:-1]), strict=True)
+
+
+def _indicators(pattern: Int[np.ndarray, " taps"]) -> Int[np.ndarray, "pixels taps"]:
+    """Return, for every pixel read, 1 at the taps that read it."""
+    heads = np.unique(pattern[pattern >= 0])
+    ones: np.ndarray = (pattern == heads[:, None]).astype(np.int64)
+    return ones

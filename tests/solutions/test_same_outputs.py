@@ -1,0 +1,397 @@
+"""Families of equal outputs against the Jacobian of the layer itself, taken by autograd."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convlin import Refused
+from convlin.backends.pytorch.local import LocallyConnected1d, LocallyConnected2d, to_local
+from convlin.backends.pytorch.same_outputs import same_outputs
+from geometry_strategies import conv, convolutions, fill, integers
+
+ARTICLE = torch.tensor(
+    [
+        [1, 0, 0, 0, 0, 1],
+        [0, 1, 0, 0, 1, 0],
+        [0, 0, 1, 1, 0, 0],
+        [1, 0, 0, 0, 1, 0],
+        [0, 1, 0, 0, 1, 0],
+        [0, 0, 1, 0, 1, 0],
+    ],
+    dtype=torch.float64,
+)
+
+
+def linear(*sizes: int, **fields: object) -> nn.Module:
+    return fill(nn.Linear(*sizes, dtype=torch.float64, **fields))
+
+
+def local(layer: nn.Module, size: tuple[int, ...], seed: int = 0) -> nn.Module:
+    return fill(to_local(layer, size), seed=seed)
+
+
+def jacobian(layer: nn.Module, data: torch.Tensor) -> np.ndarray:
+    """Return the derivative of all outputs by weight and bias, flattened: every constraint."""
+    names = [name for name in ("weight", "bias") if getattr(layer, name) is not None]
+    shapes = [getattr(layer, name).shape for name in names]
+
+    def outputs(flat: torch.Tensor) -> torch.Tensor:
+        parts = flat.split([shape.numel() for shape in shapes])
+        values = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
+        return torch.func.functional_call(layer, values, (data,)).flatten()
+
+    flat = torch.cat([getattr(layer, name).detach().flatten() for name in names])
+    return torch.func.jacrev(outputs)(flat).numpy()
+
+
+def flat(layer: nn.Module) -> np.ndarray:
+    parts = [p.detach().flatten() for p in (layer.weight, layer.bias) if p is not None]
+    return torch.cat(parts).double().numpy()
+
+
+# Layer, and the shape of its data.
+CASES = {
+    "linear": (linear(7, 3, bias=False), (4, 7)),
+    "linear-bias": (linear(7, 3), (4, 7)),
+    "linear-unique": (linear(4, 3), (6, 4)),
+    "linear-one": (linear(5, 2), (5,)),
+    "linear-sequence": (linear(5, 2), (2, 2, 5)),
+    "conv1d": (conv(1, 3, 2, 4), (1, 3, 6)),
+    "conv1d-unbatched": (conv(1, 3, 2, 4, bias=False), (3, 6)),
+    "conv1d-padding-only": (conv(1, 2, 3, 7, padding=9, dilation=3), (5, 2, 8)),
+    "conv1d-coinciding": (conv(1, 2, 3, 5, padding=4, padding_mode="circular"), (9, 2, 4)),
+    "conv2d-stride": (conv(2, 3, 4, (3, 2), stride=(2, 3), padding=1, bias=False), (2, 3, 4, 5)),
+    "conv2d-groups": (conv(2, 4, 6, (3, 2), groups=2), (1, 4, 5, 4)),
+    "conv2d-reflect": (conv(2, 3, 2, (4, 5), padding=(1, 2), padding_mode="reflect"), (1, 3, 4, 5)),
+    "conv2d-replicate": (
+        conv(2, 3, 2, (2, 3), padding=2, dilation=2, padding_mode="replicate"),
+        (1, 3, 3, 4),
+    ),
+    "conv2d-unique": (conv(2, 3, 2, (3, 2)), (2, 3, 6, 5)),
+    "conv3d": (conv(3, 4, 2, (2, 1, 3), groups=2, bias=False), (1, 4, 3, 2, 4)),
+    "transposed1d": (conv(1, 4, 6, 5, transposed=True, stride=3, groups=2), (2, 4, 3)),
+    "transposed2d": (
+        conv(2, 3, 2, (3, 2), transposed=True, stride=2, padding=1, output_padding=1, bias=False),
+        (1, 3, 2, 3),
+    ),
+    "local1d": (local(conv(1, 3, 2, 4), (6,)), (5, 3, 6)),
+    "local1d-coinciding": (
+        local(conv(1, 2, 3, 5, padding=4, padding_mode="circular", bias=False), (4,)),
+        (3, 2, 4),
+    ),
+    "local2d-padding": (local(conv(2, 2, 3, (3, 2), padding=(1, 2)), (4, 3)), (4, 2, 4, 3)),
+    "local2d-groups": (
+        local(conv(2, 4, 6, 2, stride=(2, 1), groups=2, padding=1, padding_mode="reflect"), (3, 4)),
+        (3, 4, 3, 4),
+    ),
+    "local2d-reached-only": (local(conv(2, 1, 2, (3, 2), padding=2), (2, 3)), (9, 1, 2, 3)),
+}
+TABLE = pytest.mark.parametrize("layer, shape", CASES.values(), ids=CASES)
+
+
+def family_of(layer, shape):
+    data = integers(*shape, seed=11)
+    return same_outputs(layer, data), data
+
+
+@TABLE
+def test_dimension_is_unknowns_less_the_rank_of_all_constraints(layer, shape):
+    family, data = family_of(layer, shape)
+    constraints = jacobian(layer, data)
+    rank = np.linalg.matrix_rank(constraints)
+    assert (family.unknowns, family.rank) == (constraints.shape[1], rank)
+    assert family.dimension == constraints.shape[1] - rank
+    assert family.unique == (family.dimension == 0)
+    assert family.certified
+    kept, dropped = family.gap
+    assert kept > 1e-6
+    assert dropped < 1e-14
+
+
+@TABLE
+def test_identifiable_is_what_more_data_would_fix(layer, shape):
+    family, data = family_of(layer, shape)
+    sample = family.data.shape[1:] if data.ndim > 1 else data.shape
+    if len(shape) == 2 and not isinstance(layer, nn.Linear):
+        sample = shape
+    generator = torch.Generator().manual_seed(5)
+    much = torch.randn(16, *sample, dtype=torch.float64, generator=generator)
+    everything = np.linalg.matrix_rank(jacobian(layer, much))
+    assert family.identifiable == everything - family.rank
+
+
+@settings(max_examples=25)
+@given(
+    st.one_of(convolutions(max_kernel=3), convolutions(max_kernel=3, transposed=True)),
+    st.booleans(),
+    st.integers(1, 4),
+)
+def test_any_convolution_shared_or_local(case, own, n):
+    layer, size = case
+    channels = layer.in_channels
+    if own and not layer.transposed:
+        layer = local(layer, size)
+    data = integers(n, channels, *size, seed=n)
+    family = same_outputs(layer, data)
+    constraints = jacobian(layer, data)
+    assert family.rank == np.linalg.matrix_rank(constraints)
+    basis = family.basis.toarray()
+    assert basis.shape == (constraints.shape[1], family.dimension)
+    assert abs(constraints @ basis).max(initial=0.0) < 1e-10
+    assert abs(basis.T @ basis - np.eye(family.dimension)).max(initial=0.0) < 1e-13
+
+
+@TABLE
+def test_the_basis_is_orthonormal_and_spans_what_is_free(layer, shape):
+    family, data = family_of(layer, shape)
+    basis, constraints = family.basis.toarray(), jacobian(layer, data)
+    assert basis.shape == (family.unknowns, family.dimension)
+    assert abs(basis.T @ basis - np.eye(family.dimension)).max(initial=0.0) < 1e-13
+    assert abs(constraints @ basis).max(initial=0.0) < 1e-12 * abs(constraints).sum(1).max()
+    direction = np.random.default_rng(2).standard_normal(family.unknowns)
+    free = family.project(direction)
+    assert np.allclose(free, basis @ (basis.T @ direction), rtol=0, atol=1e-12)
+    assert np.allclose(family.project(free), free, rtol=0, atol=1e-14)
+    several = np.stack([direction, free, -direction])
+    assert np.allclose(family.project(several), [free, free, -free], rtol=0, atol=1e-13)
+    operator = family.basis
+    assert np.allclose(operator.rmatvec(direction), basis.T @ direction, rtol=0, atol=1e-12)
+    assert np.allclose(operator.H @ several.T, basis.T @ several.T, rtol=0, atol=1e-12)
+
+
+@TABLE
+def test_another_is_far_away_and_agrees_on_the_data(layer, shape):
+    family, data = family_of(layer, shape)
+    kept = copy.deepcopy(layer.state_dict())
+    if family.unique:
+        with pytest.raises(Refused, match="dimension = 0; fits: ≥ 1 .no other weights give these"):
+            family.another(seed=0)
+        return
+    other = family.another(seed=3)
+    assert type(other) is type(layer)
+    moved = np.linalg.norm(flat(other) - flat(layer)) / np.linalg.norm(flat(layer))
+    assert abs(moved - 1) < 1e-12
+    scale = layer(data).abs().max()
+    assert (other(data) - layer(data)).abs().max() < 1e-12 * scale
+    assert family.agreement(other).within
+    assert torch.equal(family.another(seed=3).weight, other.weight)
+    assert not torch.allclose(family.another(seed=4).weight, other.weight)
+    assert all(torch.equal(value, kept[name]) for name, value in layer.state_dict().items())
+
+
+@TABLE
+def test_a_witness_tells_them_apart_or_there_is_none(layer, shape):
+    family, _ = family_of(layer, shape)
+    assert family.witness(layer) is None
+    if family.unique:
+        assert family.statement == "no other weights give these outputs"
+        return
+    other = family.another(seed=3)
+    x = family.witness(other)
+    if not family.identifiable:
+        assert x is None
+        assert family.statement.endswith("and then equal ones on every input")
+        much = torch.randn(20, *shape[1:], dtype=torch.float64)
+        assert torch.allclose(layer(much), other(much), rtol=0, atol=1e-10)
+        return
+    assert family.statement.endswith("and other ones on other inputs")
+    one = shape if len(shape) == 1 or shape == (3, 6) else shape[1:]
+    assert (tuple(x.shape), x.dtype) == (one, torch.float64)
+    assert x.abs().max() == 1
+    gap = (layer(x) - other(x)).abs().max()
+    # Far above rounding: as much as the weights of one output typically moved.
+    assert gap > 0.5 * np.abs(flat(other) - flat(layer)).mean()
+
+
+def test_the_articles_numbers():
+    image = ARTICLE.reshape(1, 36)
+    one = same_outputs(linear(36, 1, bias=False), image)
+    assert (one.dimension, one.rank, one.identifiable) == (35, 1, 35)
+    assert str(one) == "one FC output on 1 input: 35 of 36 directions free (rank 1)"
+    layer = same_outputs(linear(36, 16, bias=False), image)
+    assert (layer.dimension, layer.rank) == (560, 16)
+    assert str(layer) == "16 FC outputs on 1 input: 560 of 576 directions free (rank 16)"
+    shared = same_outputs(conv(2, 1, 1, 3, bias=False), ARTICLE[None])
+    assert (shared.dimension, shared.rank, shared.unique) == (0, 9, True)
+    assert str(shared) == "one convolution channel on 1 input: unique (rank 9 of 9)"
+    own = same_outputs(local(conv(2, 1, 1, 3, bias=False), (6, 6)), ARTICLE[None])
+    assert (own.dimension, own.rank, own.unknowns) == (128, 16, 144)
+    assert all(family.certified for family in (one, layer, shared, own))
+
+
+def test_the_articles_own_wires_could_weigh_something_else():
+    kernel = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.float64)
+    layer = linear(36, 1, bias=False)
+    layer.weight.data.zero_().view(6, 6)[:3, :3] = kernel
+    image = ARTICLE.reshape(1, 36)
+    assert layer(image).item() == 3
+    other = same_outputs(layer, image).another(seed=0)
+    assert abs(other(image).item() - 3) < 1e-14
+    assert (other.weight != 0).all()
+
+
+def test_five_images_fix_a_convolution_and_leave_67_directions_of_an_fc_output():
+    images = integers(5, 2, 6, 6, seed=1)
+    shared = same_outputs(conv(2, 2, 1, 3, bias=False), images)
+    assert (shared.unique, shared.rank, shared.unknowns) == (True, 18, 18)
+    assert same_outputs(linear(72, 1, bias=False), images.flatten(1)).dimension == 67
+
+
+def test_directions_beyond_any_input_are_named():
+    case = CASES["conv1d-padding-only"][0]
+    family = same_outputs(case, integers(5, 2, 8, seed=1))
+    assert (family.dimension, family.identifiable) == (3 * 2 * 2, 0)  # taps 0 and 6 read nothing
+    assert str(family) == (
+        "3 convolution channels on 5 inputs: 12 of 45 directions free (rank 33), "
+        "12 of them beyond the reach of any input"
+    )
+    free = family.project(np.random.default_rng(0).standard_normal(45))[:42].reshape(3, 2, 7)
+    assert np.flatnonzero(abs(free).max((0, 1)) > 1e-12).tolist() == [0, 6]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("kind", ["linear-bias", "conv2d-stride", "local2d-groups"])
+def test_in_low_precision_outputs_agree_within_the_bound(dtype, kind):
+    layer, shape = CASES[kind]
+    layer = copy.deepcopy(layer).to(dtype)
+    family = same_outputs(layer, torch.randn(*shape, generator=torch.Generator().manual_seed(1)))
+    other = family.another(seed=0)
+    assert other.weight.dtype == dtype
+    found = family.agreement(other)
+    assert found.within
+    assert found.bound < 100 * torch.finfo(dtype).eps * found.scale * family.wiring.unknowns
+    x = family.witness(other)
+    assert (layer(x) - other(x)).abs().max() > 10 * torch.finfo(dtype).eps * layer(x).abs().max()
+
+
+def test_what_is_no_member_lies_beyond_the_bound():
+    layer, shape = CASES["conv2d-stride"]
+    family, _ = family_of(layer, shape)
+    stranger = copy.deepcopy(layer)
+    stranger.weight.data[1, 2, 0, 1] += 1e-6
+    found = family.agreement(stranger)
+    assert not found.within
+    assert found.note == "beyond the bound: no order of summation explains it"
+    x = family.witness(stranger)
+    assert (layer(x) - stranger(x)).abs().max() > 0.9e-6
+
+
+def test_a_bias_alone_is_told_apart_by_the_empty_image():
+    layer = linear(3, 2)
+    family = same_outputs(layer, torch.ones(1, 3))
+    stranger = copy.deepcopy(layer)
+    stranger.bias.data[1] += 2
+    x = family.witness(stranger)
+    assert x.tolist() == [0, 0, 0]
+
+
+def test_the_witness_adds_to_a_difference_of_bias():
+    layer = linear(2, 1)
+    family = same_outputs(layer, torch.ones(1, 2))
+    for sign in (1, -1):
+        stranger = copy.deepcopy(layer)
+        stranger.weight.data[0, 1] += 1
+        stranger.bias.data[0] += sign
+        x = family.witness(stranger)
+        assert abs((layer(x) - stranger(x)).item()) == 2
+
+
+def test_what_counts_as_rank_is_reported():
+    rows = torch.tensor([[1.0, 0, 0], [0, 1e-9, 0], [0, 0, 1e-20]], dtype=torch.float64)
+    family = same_outputs(linear(3, 1, bias=False), rows)
+    assert family.rank == 2
+    assert family.gap == pytest.approx((1e-9, 1e-20))
+    assert family.certified is None
+
+
+def test_data_is_what_the_layer_sees_of_it():
+    layer = nn.Linear(2, 1, bias=False)
+    data = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-12]], dtype=torch.float64)
+    assert same_outputs(layer, data).rank == 1
+    assert same_outputs(layer.double(), data).rank == 2
+
+
+def test_a_wide_layer_needs_no_square_of_its_width():
+    layer = nn.Linear(25088, 2)
+    data = torch.rand(64, 25088, generator=torch.Generator().manual_seed(0))
+    family = same_outputs(layer, data)
+    assert family.dimension == 2 * (25089 - 64)
+    z = np.random.default_rng(0).standard_normal(family.dimension)
+    direction = family.basis @ z
+    assert abs(np.linalg.norm(direction) / np.linalg.norm(z) - 1) < 1e-13
+    assert abs(family.basis.H @ direction - z).max() < 1e-12
+    assert abs(family.project(direction) - direction).max() < 1e-13
+    assert family.agreement(family.another(seed=0)).within
+
+
+REFUSED = [
+    (nn.Linear(4, 2), torch.ones(3, 5), "Linear: data.shape = (3, 5); fits: (…, 4)"),
+    (nn.Linear(4, 2), torch.ones(()), "Linear: data.shape = (); fits: (…, 4)"),
+    (
+        nn.Linear(4, 2),
+        torch.ones(0, 4),
+        "Linear: data.shape = (0, 4); fits: at least one input",
+    ),
+    (
+        nn.Conv2d(3, 2, (3, 2)),
+        torch.ones(1, 3, 2, 5),
+        "Conv2d: data.shape = (1, 3, 2, 5); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)",
+    ),
+    (
+        nn.Conv1d(3, 2, 2),
+        torch.ones(1, 1, 3, 5),
+        "Conv1d: data.shape = (1, 1, 3, 5); fits: (N, 3, ≥2) or (3, ≥2)",
+    ),
+    (
+        LocallyConnected2d(3, 2, 2, (4, 5)),
+        torch.ones(1, 3, 5, 4),
+        "LocallyConnected2d: data.shape = (1, 3, 5, 4); fits: (N, 3, 4, 5) or (3, 4, 5)",
+    ),
+    (
+        nn.Linear(2, 2),
+        torch.tensor([[1.0, 2.0], [3.0, torch.nan]]),
+        "Linear: data[1, 1] = nan; fits: a finite number in float32",
+    ),
+    (
+        nn.Linear(1, 2),
+        torch.tensor([[1e300]], dtype=torch.float64),
+        "Linear: data[0, 0] = inf; fits: a finite number in float32",
+    ),
+    (
+        nn.Linear(1, 2),
+        torch.ones(1, 1, dtype=torch.complex64),
+        "Linear: data.dtype = torch.complex64; fits: a real dtype",
+    ),
+    (
+        nn.Linear(1, 2, device="meta"),
+        torch.ones(1, 1),
+        "Linear: weight.device = meta; fits: a device that holds numbers",
+    ),
+]
+
+
+@pytest.mark.parametrize("layer, data, words", REFUSED, ids=[words for *_, words in REFUSED])
+def test_what_does_not_fit_is_refused_by_name(layer, data, words):
+    with pytest.raises(Refused) as caught:
+        same_outputs(layer, data)
+    assert str(caught.value) == words
+
+
+def test_layers_that_compute_more_and_others_are_refused():
+    with pytest.raises(Refused, match="ReLU: type = ReLU; fits: nn.Linear, nn.Conv1d"):
+        same_outputs(nn.ReLU(), torch.ones(1, 2))
+    broken = LocallyConnected1d(1, 1, 2, 3)
+    broken.weight.data[1, 0, 0, 1] = torch.inf
+    with pytest.raises(Refused, match=r"LocallyConnected1d: weight\[1, 0, 0, 1\] = inf"):
+        same_outputs(broken, torch.ones(1, 1, 3))
+    family = same_outputs(nn.Linear(3, 2), torch.ones(1, 3))
+    for stranger in (nn.Linear(3, 4), nn.Linear(3, 2, bias=False), nn.ReLU()):
+        with pytest.raises(Refused, match=r"Linear: other = .*; fits: Linear\(in_features=3"):
+            family.witness(stranger)
+        with pytest.raises(Refused, match="Linear: other"):
+            family.agreement(stranger)

@@ -68,7 +68,7 @@ def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
             owner = next(c for c in cls.__mro__ if method in vars(c))
             yield Refusal(
                 cls.__name__, method, f"{owner.__module__}.{owner.__qualname__}.{method}",
-                f"{_called(base)}'s", f"{_called(base)} with these parameters would do",
+                f"{_called(base)}'s", f"an {_called(base)} with these parameters would do",
             )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import folded
 from convlin.structure.axis_space import AxisSpace
 
-__all__ = ["FOLDED", "AxisForm", "folded_forms", "likely_form", "zero_forms"]
+__all__ = ["FOLDED", "AxisForm", "anything_to_share", "folded_forms", "likely_form", "zero_forms"]
 
 FOLDED: tuple[PaddingMode, ...] = ("reflect", "replicate", "circular")
 
@@ -77,19 +77,37 @@ def zero_forms(read: Bool[np.ndarray, "outputs pixels"]) -> list[AxisForm]:
         offsets = np.unique(pixel - at * stride)
         if _diagonals(offsets, stride, read.shape).sum() != len(at):
             continue  # a weight that is not 0 shows on its whole diagonal
-        first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
-        common = math.gcd(*(int(o) for o in offsets - first)) if len(offsets) else 0
-        for dilation in _divisors(common) if common else range(1, n + 1):
-            before = -first if first <= 0 else -first % dilation
-            kernel = (last + before) // dilation + 1
-            # A kernel shorter than this would have one output more.
-            extent = n + before - outputs * stride + 1
-            kernel = max(kernel, -(-(extent - 1) // dilation) + 1)
-            extent = (kernel - 1) * dilation + 1
-            after = max(0, (outputs - 1) * stride + extent - n - before)
-            spread = dilation if kernel > 1 else 1
-            forms.add(AxisForm(n, kernel, stride, (before, after), spread, "zeros"))
+        if len(offsets) < len(at) or not anything_to_share(read):
+            forms |= set(_covering(offsets, stride, read.shape))
     return sorted(forms, key=lambda form: form.key)
+
+
+def _covering(
+    offsets: Int[np.ndarray, " offsets"], stride: int, shape: tuple[int, ...]
+) -> Iterator[AxisForm]:
+    """Yield the forms of a stride whose taps fall on these diagonals, one per dilation."""
+    outputs, n = shape
+    first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
+    common = math.gcd(*(int(offset) for offset in offsets - first))
+    for dilation in _divisors(common) if common else range(1, n + 1):
+        before = -first if first <= 0 else -first % dilation
+        kernel = (last + before) // dilation + 1
+        # A kernel shorter than this would have one output more.
+        extent = n + before - outputs * stride + 1
+        kernel = max(kernel, -(-(extent - 1) // dilation) + 1)
+        extent = (kernel - 1) * dilation + 1
+        after = max(0, (outputs - 1) * stride + extent - n - before)
+        spread = dilation if kernel > 1 else 1
+        yield AxisForm(n, kernel, stride, (before, after), spread, "zeros")
+
+
+def anything_to_share(read: Bool[np.ndarray, "outputs pixels"]) -> bool:
+    """Return whether more than one output and more than one pixel are in use.
+
+    >>> anything_to_share(np.array([[0, 1], [0, 1]], dtype=bool))
+    False
+    """
+    return bool(min(np.count_nonzero(read.any(axis=axis)) for axis in (0, 1)) > 1)
 
 
 def likely_form(read: Bool[np.ndarray, "outputs pixels"]) -> AxisForm:
@@ -98,22 +116,16 @@ def likely_form(read: Bool[np.ndarray, "outputs pixels"]) -> AxisForm:
     The stride is that with the fewest exceptions: pixels on diagonals that are mostly unread, or
     unread ones on those that are mostly read.
     """
-    outputs, n = read.shape
     at, pixel = np.nonzero(read)
     ranked = []
-    for stride in range(1, max(n, 2)):
+    for stride in range(1, max(read.shape[1], 2)):
         offsets, counts = np.unique(pixel - at * stride, return_counts=True)
         whole = _diagonals(offsets, stride, read.shape)
         usual = 2 * counts > whole
         exceptions = int(counts[~usual].sum() + (whole - counts)[usual].sum())
         ranked.append((exceptions, stride, offsets[usual]))
     _, stride, offsets = min(ranked, key=lambda found: found[:2])
-    position = np.arange(outputs)[:, None] * stride + offsets
-    cleaned = np.zeros_like(read)
-    on, of = np.nonzero((position >= 0) & (position < n))
-    cleaned[on, position[on, of]] = True
-    forms = zero_forms(cleaned)
-    return next((form for form in forms if form.stride == stride), forms[0])
+    return min(_covering(offsets, stride, read.shape), key=lambda form: form.key)
 
 
 def _diagonals(
@@ -143,9 +155,10 @@ def folded_forms(
     found = []
     for dilation, stride in _steps(read, kernel):
         span = (outputs - 1) * stride + (kernel - 1) * dilation + 1
-        before = np.arange(_most_before(read, mode, span) + 1)
+        limits = [_most(seen, mode, span, stride) for seen in (read, read[::-1, ::-1])]
+        before = np.arange(limits[0] + 1)
         after = np.maximum(0, span - n - before)
-        fits = (span + stride - 1 - n - before >= 0) & (after <= _most(mode, n, span))
+        fits = (span + stride - 1 - n - before >= 0) & (after <= limits[1])
         before, after = before[fits], after[fits]
         position = widest * stride + np.arange(kernel) * dilation - before[:, None]
         reads = np.zeros((len(before), n), dtype=bool)
@@ -187,18 +200,18 @@ def _steps(read: Bool[np.ndarray, "outputs pixels"], kernel: int) -> Iterator[tu
         yield from ((dilation, stride) for stride in range(1, most + 1))
 
 
-def _most(mode: PaddingMode, n: int, span: int) -> int:
-    """Return the most padding that a mode allows, or that can matter."""
-    return {"reflect": n - 1, "circular": n}.get(mode, span)
+def _most(
+    read: Bool[np.ndarray, "outputs pixels"], mode: PaddingMode, span: int, stride: int
+) -> int:
+    """Return the most padding before that a mode allows, or that can matter.
 
-
-def _most_before(read: Bool[np.ndarray, "outputs pixels"], mode: PaddingMode, span: int) -> int:
-    """Return the most padding before: replication ends where an output reads past pixel 0."""
+    Replication has no limit of its own, but ends where an output reads past the first pixel.
+    """
     outputs, n = read.shape
-    if mode != "replicate" or n == 1:
-        return _most(mode, n, span)
+    if mode != "replicate":
+        return n - 1 if mode == "reflect" else n
     past = np.flatnonzero(read[:, 1:].any(axis=1))
-    return span if not len(past) else min(span, span - (outputs - 1 - int(past[0])))
+    return span - (outputs - 1 - int(past[0])) * stride if len(past) else span
 
 
 def _divisors(number: int) -> list[int]:

@@ -18,7 +18,14 @@ from jaxtyping import Bool
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
-from convlin.structure.axis_forms import FOLDED, AxisForm, folded_forms, likely_form, zero_forms
+from convlin.structure.axis_forms import (
+    FOLDED,
+    AxisForm,
+    anything_to_share,
+    folded_forms,
+    likely_form,
+    zero_forms,
+)
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups, spread
@@ -28,7 +35,8 @@ __all__ = ["MODES", "Form", "Search"]
 
 MODES: tuple[PaddingMode, ...] = ("zeros", *FOLDED)
 SAMPLES = 16  # fibres per dimension to begin with
-TRIED = 300  # folded forms per padding mode and dimension that are compared with them
+TRIED = 100  # folded forms per padding mode and dimension that are compared with them
+RANK = 1e-8  # of the largest, what is no singular value of the fibres, squared
 ROUNDS = 12  # combinations that are compared with the whole matrix
 
 
@@ -70,7 +78,7 @@ def shares(space: AxisSpace, read: Bool[np.ndarray, "outputs pixels"]) -> bool:
     Weights that are 0 somewhere are 0, and shared for nothing. Where just one output or one pixel
     is in use there is nothing to share.
     """
-    if min(np.count_nonzero(read.any(axis=axis)) for axis in (0, 1)) <= 1:
+    if not anything_to_share(read):
         return True
     outputs = np.arange(len(read))[:, None]
     used = (read[outputs, space.table] | (space.table < 0)).all(axis=0)
@@ -201,9 +209,11 @@ class Search:
         """The fewest taps that each dimension's kernel can have."""
         least = []
         for read, fibres in zip(self.read, self.fibres, strict=True):
-            rank = 0
-            if len(fibres):
-                flat = fibres.reshape(len(fibres), -1).astype(np.complex128)
-                rank = int(np.linalg.matrix_rank(flat, rtol=max(self.tolerance, 1e-9) * 64))
+            flat = fibres.reshape(len(fibres), read.size).astype(
+                np.result_type(fibres.dtype, float)
+            )
+            # By the squares of the singular values: a rank too low is still a bound.
+            squares = np.linalg.eigvalsh(flat @ flat.conj().T)
+            rank = int(np.count_nonzero(squares > RANK * squares.max(initial=0)))
             least.append(max(1, rank, int(read.sum(axis=1).max(initial=0))))
         return least

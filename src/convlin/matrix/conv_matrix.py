@@ -11,10 +11,9 @@ it is sparse, keeps a tap whose weight is 0 as an entry, and knows which weight 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from array_api_compat import is_torch_array
@@ -28,22 +27,14 @@ from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
 from convlin.matrix.kernel import flat_index
-from convlin.matrix.taps import sources
+from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights", "Wire"]
+__all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights"]
 
 MEMORY_LIMIT = 2 * 2**30
-
-
-class Wire(NamedTuple):
-    """One connection of an output: the input (c, y, x) it reads, the tap (ty, tx), the weight."""
-
-    input: tuple[int, ...]
-    tap: tuple[int, ...]
-    weight: Any
 
 
 @dataclass(frozen=True)
@@ -237,41 +228,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         >>> A.wires((0, 0))
         (Wire(input=(0, 0), tap=(1,), weight=7),)
         """
-        channel, *position = self._output(output)
-        g = self.geometry
-        group = channel // (g.out_channels // g.groups)
-        inputs = g.in_channels // g.groups
-        kernel = _numpy(self.weight)
-        found = []
-        rows = [
-            sources(g, dim, n)[p]
-            for dim, (n, p) in enumerate(zip(self.input_size, position, strict=True))
-        ]
-        for c in range(inputs):
-            for tap in np.ndindex(*g.kernel):
-                pixel = tuple(int(row[t]) for row, t in zip(rows, tap, strict=True))
-                if min(pixel) < 0:
-                    continue
-                first, second = channel, c
-                if g.transposed:
-                    first = group * inputs + c
-                    second = channel % (g.out_channels // g.groups)
-                weight = kernel[(first, second, *tap)].item()
-                found.append(Wire((group * inputs + c, *pixel), tap, weight))
-        return tuple(found)
-
-    def _output(self, output: Any) -> tuple[int, ...]:
-        try:
-            if isinstance(output, Sequence | np.ndarray):
-                given = tuple(operator.index(n) for n in np.asarray(output).tolist())
-                np.ravel_multi_index(given, self.output_shape)
-                return given
-            row = operator.index(output)
-            return tuple(int(n) for n in np.unravel_index(row, self.output_shape))
-        except (ValueError, TypeError):
-            allowed = f"(channel, *position) below {self.output_shape}, or a row below "
-            refusal = Refusal("wires", "output", output, f"{allowed}{self.shape[0]}")
-            raise Refused(refusal) from None
+        return wires(self.geometry, _numpy(self.weight), self.input_size, output)
 
     def dot(self, x: Any) -> Any:
         """Return A·x, for one flattened input or a column each, or A composed with an operator."""

@@ -147,12 +147,16 @@ class Entries:
     @cached_property
     def row_pointers(self) -> Int[np.ndarray, " rows_1"]:
         """Where each row of the merged entries starts, and the end; read-only."""
-        return self._pointers(merged=True)
+        pointers = self._pointers(merged=True)
+        pointers.flags.writeable = False
+        return pointers
 
     @cached_property
     def column_indices(self) -> Int[np.ndarray, " stored"]:
         """The column of every merged entry; read-only, as matrices share it."""
-        return self._columns(merged=True)
+        columns = self._columns(merged=True)
+        columns.flags.writeable = False
+        return columns
 
     def coordinates(self) -> tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"]]:
         """Return row and column of every entry, one per (output, input, tap), as new arrays."""
@@ -202,7 +206,6 @@ class Entries:
             lengths = np.outer(lengths, axis.merged if merged else axis.counts).ravel()
         pointers = np.zeros(self.rows + 1, dtype=self.index_dtype(merged))
         np.cumsum(np.tile(lengths, self.geometry.out_channels), out=pointers[1:])
-        pointers.flags.writeable = False
         return pointers
 
     def _columns(self, merged: bool) -> Int[np.ndarray, " entries"]:
@@ -229,7 +232,6 @@ class Entries:
             if group:
                 np.add(by_channel[0, 0], shift, out=by_channel[group, 0])
             by_channel[group, 1:] = by_channel[group, 0]
-        columns.flags.writeable = False
         return columns
 
     def _blocks(

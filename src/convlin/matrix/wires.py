@@ -1,0 +1,69 @@
+"""What one output neuron reads: its row of the matrix, as a list of wires."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple, SupportsIndex
+
+import numpy as np
+from jaxtyping import Shaped
+
+from convlin.errors import Refusal, Refused
+from convlin.geometry import ConvGeometry
+from convlin.matrix.kernel import by_group
+from convlin.matrix.taps import sources
+
+__all__ = ["Wire", "wires"]
+
+
+class Wire(NamedTuple):
+    """One connection of an output: the input (c, y, x) it reads, the tap (ty, tx), the weight."""
+
+    input: tuple[int, ...]
+    tap: tuple[int, ...]
+    weight: Any
+
+
+def wires(
+    geometry: ConvGeometry,
+    weight: Shaped[np.ndarray, "a b *kernel"],
+    input_size: Sequence[int],
+    output: SupportsIndex | Sequence[SupportsIndex],
+) -> tuple[Wire, ...]:
+    """Return the wires of one output, by input channel and tap.
+
+    output: (channel, *position), or its row, counted from 0. Raises `Refused` where there is none.
+
+    >>> wires(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,), 0)
+    (Wire(input=(0, 0), tap=(1,), weight=7),)
+    """
+    shape = (geometry.out_channels, *geometry.output_size(input_size))
+    channel, *position = _index(output, shape)
+    outputs = geometry.out_channels // geometry.groups
+    group, own = divmod(channel, outputs)
+    kernel = by_group(geometry, weight)[group, own]
+    first = group * len(kernel)
+    read = [
+        sources(geometry, dim, n)[p]
+        for dim, (n, p) in enumerate(zip(input_size, position, strict=True))
+    ]
+    found = []
+    for c, *tap in np.ndindex(*kernel.shape):
+        pixel = tuple(int(row[t]) for row, t in zip(read, tap, strict=True))
+        if min(pixel) >= 0:
+            found.append(Wire((first + c, *pixel), tuple(tap), kernel[(c, *tap)].item()))
+    return tuple(found)
+
+
+def _index(output: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return an output's channel and position, however it was named."""
+    try:
+        if isinstance(output, Sequence | np.ndarray):
+            given = tuple(operator.index(n) for n in np.asarray(output).tolist())
+            np.ravel_multi_index(given, shape)
+            return given
+        return tuple(int(n) for n in np.unravel_index(operator.index(output), shape))
+    except (ValueError, TypeError):
+        allowed = f"(channel, *position) below {shape}, or a row below {np.prod(shape)}"
+        raise Refused(Refusal("wires", "output", output, allowed)) from None

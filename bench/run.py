@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import platform
 
+import counters
 import dense
 import layers
+import memory
 import proofs
 import torch
+import unroll
 from tables import console
 
 
@@ -22,6 +25,9 @@ def main() -> None:
         dense.run()
         layers.run()
     proofs.run()
+    unroll.run()
+    memory.run()
+    counters.run()
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ NAMES = [
     "Refused",
     "Refuted",
     "SameOutputs",
+    "Spectrum",
     "Verdict",
     "Wire",
     "audit",
@@ -39,6 +40,7 @@ NAMES = [
     "prove",
     "recognize",
     "same_outputs",
+    "singular_values",
     "to_conv",
     "to_linear",
     "to_local",
@@ -62,7 +64,16 @@ def test_every_name_loads_and_explains_itself(name):
     "name",
     [
         *["audit", "cost", "fully_convolutional", "nearest_conv", "prove", "recognize"],
-        *["to_conv", "same_outputs", "to_linear", "to_local", "unroll", "ConvGeometry", "ConvMatrix"],
+        *[
+            "to_conv",
+            "same_outputs",
+            "singular_values",
+            "to_linear",
+            "to_local",
+            "unroll",
+            "ConvGeometry",
+            "ConvMatrix",
+        ],
     ],
 )
 def test_every_entry_point_shows_an_example(name):

@@ -11,6 +11,7 @@ from .backends.pytorch import (
     nearest_conv,
     recognize,
     same_outputs,
+    singular_values,
     to_conv,
     to_linear,
     to_local,
@@ -21,6 +22,7 @@ from .errors import ConvlinError, GeometryError, InputError, Refusal, Refused
 from .geometry import ConvGeometry, ReceptiveField
 from .matrix import ConvMatrix, EntryWeights, Wire
 from .proof import Measured, Proved, Refuted, Verdict, audit, prove
+from .spectrum import Spectrum
 
 __all__ = [
     "ConvGeometry",
@@ -43,6 +45,7 @@ __all__ = [
     "Refused",
     "Refuted",
     "SameOutputs",
+    "Spectrum",
     "Verdict",
     "Wire",
     "audit",
@@ -52,6 +55,7 @@ __all__ = [
     "prove",
     "recognize",
     "same_outputs",
+    "singular_values",
     "to_conv",
     "to_linear",
     "to_local",

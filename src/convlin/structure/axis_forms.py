@@ -211,7 +211,8 @@ def _most(
     if mode != "replicate":
         return n - 1 if mode == "reflect" else n
     past = np.flatnonzero(read[:, 1:].any(axis=1))
-    return span - (outputs - 1 - int(past[0])) * stride if len(past) else span
+    rows_past = outputs - 1 - int(past[0]) if len(past) else 0
+    return span - rows_past * stride
 
 
 def _divisors(number: int) -> list[int]:

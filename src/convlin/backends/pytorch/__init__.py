@@ -10,6 +10,7 @@
 | `matrices.py`, `layer_of.py` | matrices in, layers out |
 | `local.py`, `local_matrix.py` | locally connected layers |
 | `same_outputs.py` | all weights that give the same outputs on some data |
+| `singular_values.py` | singular values of a layer's matrix, and a certain bound |
 | `counting/` | what a layer or a model costs |
 | `sliding.py` | pad, cut windows, lay them out: how every sliding form runs |
 | `fully_convolutional/` | a whole classifier made ready for images of any size |
@@ -32,6 +33,7 @@ from convlin.backends.pytorch.local import (
 from convlin.backends.pytorch.nearest_conv import NearestLayer, nearest_conv
 from convlin.backends.pytorch.recognize import RecognizedConv, recognize
 from convlin.backends.pytorch.same_outputs import SameOutputs, same_outputs
+from convlin.backends.pytorch.singular_values import singular_values
 from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 from convlin.backends.pytorch.unroll import unroll
@@ -50,6 +52,7 @@ __all__ = [
     "nearest_conv",
     "recognize",
     "same_outputs",
+    "singular_values",
     "to_conv",
     "to_linear",
     "to_local",

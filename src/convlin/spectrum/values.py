@@ -1,0 +1,184 @@
+"""`Spectrum`: the singular values of a convolution's matrix, and which way they were found.
+
+| method | where | values |
+|---|---|---|
+| per frequency | it is a whole circular convolution: circular padding, or no overlap | all |
+| dense | it is small | all |
+| Lanczos | anywhere else | the k largest |
+
+*No overlap* means that nothing is read outside and every pixel is someone's: pointwise layers and
+those that cut an image into patches.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from convlin.errors import Refusal, Refused
+from convlin.geometry import brief
+from convlin.matrix import ConvMatrix
+from convlin.spectrum.bounds import norm_bound
+from convlin.spectrum.circular import circular
+from convlin.spectrum.frequencies import frequency_error, frequency_values
+from convlin.spectrum.lanczos import lanczos
+from convlin.spectrum.rounding import svd_error
+
+__all__ = ["Spectrum", "spectrum"]
+
+Method: TypeAlias = Literal["per frequency", "dense", "Lanczos"]
+
+# Multiply-adds of a dense decomposition, rows·columns·min: a tenth of a second, and ten seconds.
+AT_ONCE, AT_MOST = 2**27, 2**34
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Singular values of a convolution's matrix, largest first, and a bound above all of them.
+
+    values: the singular values asked for, float64, read-only. method: how they were found.
+    upper_bound: ‖A‖₂ is at most that, rounding included, for certain. residuals: for Lanczos, a
+    singular value of A lies within residuals[i] of values[i]. total: how many A has, min of its
+    shape. subject: the convolution in words. An array to NumPy, with `len` and indices.
+
+    >>> from convlin.geometry import ConvGeometry
+    >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), stride=2), np.array([[[3.0, 4.0]]]), (6,))
+    >>> s = spectrum(A)
+    >>> s.values, s.method, s.total
+    (array([5., 5., 5.]), 'per frequency', 3)
+    >>> len(s), float(np.sum(s).round(9)), bool(s.upper_bound >= s[0])
+    (3, 15.0, True)
+    >>> print(s)
+    Conv1d 1→1 k2 s2 on (6,): all 3 singular values, from 5 to 5, per frequency; norm ≤ 5
+    """
+
+    values: Float[np.ndarray, " k"]
+    method: Method
+    upper_bound: float
+    residuals: Float[np.ndarray, " k"] | None
+    total: int
+    subject: str
+
+    def __post_init__(self) -> None:
+        for array in (self.values, self.residuals):
+            if array is not None:
+                array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.values[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[np.ndarray, " k"]:
+        return np.array(self.values, dtype=dtype, copy=True if copy else None)
+
+    def __str__(self) -> str:
+        many = "all" if len(self) == self.total else f"{len(self)} of"
+        found = f"{many} {self.total} singular values, from {self[0]:.6g} to {self[-1]:.6g}"
+        how: str = self.method
+        if self.residuals is not None:
+            how = f"by Lanczos (within {self.residuals.max():.1g})"
+        return f"{self.subject}: {found}, {how}; norm ≤ {self.upper_bound:.6g}"
+
+
+def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
+    """Return the `k` largest singular values of a convolution's matrix, or all.
+
+    See `convlin.singular_values`; here weights are NumPy arrays.
+
+    >>> from convlin.geometry import ConvGeometry
+    >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,))
+    >>> spectrum(A).values.round(6)
+    array([10.440307,  6.244998])
+    """
+    wanted = min(matrix.shape) if k is None else _count(matrix, k)
+    weight, scale = _scaled(matrix)
+    found = _found(matrix.with_kernel(weight), wanted)
+    if found is None:
+        (rows, columns), total = matrix.shape, min(matrix.shape)
+        raise Refused(
+            Refusal(matrix.geometry.kind, "k", k, f"1 to {total - 1}, better a few",
+                    f"all {total} take a dense decomposition of {rows}×{columns}; Lanczos finds "
+                    "the largest from products alone")
+        )  # fmt: skip
+    return Spectrum(
+        values=found.values[:wanted] * scale,
+        method=found.method,
+        upper_bound=math.nextafter(found.bound * scale, math.inf) if found.bound else 0.0,
+        residuals=None if found.residuals is None else found.residuals * scale,
+        total=min(matrix.shape),
+        subject=f"{matrix.geometry.kind} {brief(matrix.geometry)} on {matrix.input_size}",
+    )
+
+
+class Found(NamedTuple):
+    """What a method found, for weights near 1: at least the values wanted."""
+
+    method: Method
+    values: Float[np.ndarray, " values"]
+    bound: float
+    residuals: Float[np.ndarray, " values"] | None = None
+
+
+def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
+    """Return what the first method that fits finds; None if none does."""
+    geometry, weight, size = matrix.geometry, matrix.weight, matrix.input_size
+    circle = circular(geometry, size)
+    if circle is not None and circle.whole:
+        values = frequency_values(geometry, weight, circle)
+        error = frequency_error(geometry, weight, circle)
+        return Found("per frequency", values, float(values[0]) + error)
+    if _dense(matrix, wanted):
+        array = matrix.toarray()
+        values = np.linalg.svd(array, compute_uv=False)
+        error = svd_error(len(array), len(array.T), float(np.linalg.norm(array)))
+        return Found("dense", values, float(values[0]) + error)
+    if wanted < min(matrix.shape):
+        values, residuals = lanczos(matrix, wanted)
+        return Found("Lanczos", values, norm_bound(geometry, weight, size), residuals)
+    return None
+
+
+def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
+    """Return `k` as an int, or refuse what is no number of singular values."""
+    total = min(matrix.shape)
+    try:
+        wanted = operator.index(k)
+    except TypeError:
+        wanted = 0
+    if not 1 <= wanted <= total:
+        allowed = f"a whole number from 1 to {total}, or None for all"
+        raise Refused(Refusal(matrix.geometry.kind, "k", k, allowed))
+    return wanted
+
+
+def _scaled(matrix: ConvMatrix) -> tuple[Shaped[np.ndarray, "a b *kernel"], float]:
+    """Return the weight in double precision over a power of two, near 1, and that power.
+
+    Squares, as in AᴴA, then neither overflow nor vanish.
+    """
+    weight = np.asarray(matrix.weight)
+    weight = weight.astype(np.complex128 if np.iscomplexobj(weight) else np.float64)
+    odd = np.argwhere(~np.isfinite(weight))
+    if len(odd):
+        place = odd[0].tolist()
+        value = weight[tuple(place)].item()
+        raise Refused(Refusal(matrix.geometry.kind, f"weight{place}", value, "a finite number"))
+    _, exponent = math.frexp(max(float(np.abs(part).max()) for part in (weight.real, weight.imag)))
+    scale = 2.0 ** min(max(exponent, -1000), 1000)
+    return weight / scale, scale
+
+
+def _dense(matrix: ConvMatrix, wanted: int) -> bool:
+    """Whether a dense decomposition fits, and is worth it for that many singular values."""
+    rows, columns = matrix.shape
+    work: int = rows * columns * min(rows, columns)
+    if work > AT_MOST or 16 * rows * columns > matrix.memory_limit:
+        return False
+    return bool(work <= AT_ONCE or 10 * wanted > min(rows, columns))

@@ -1,0 +1,125 @@
+"""The upper bound against the norm of the probed matrix."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import nn
+
+from convlin import ConvGeometry
+from convlin.matrix import dense
+from convlin.spectrum import norm_bound
+from convlin.spectrum.circular import Circular
+from convlin.spectrum.frequencies import frequency_error, frequency_values
+from convlin.spectrum.rounding import svd_error
+from geometry_strategies import conv, integers, probe
+from spectrum.small_convolutions import SMALL
+
+
+def norm(matrix):
+    return float(np.linalg.norm(matrix, 2))
+
+
+def certified(bound, matrix):
+    """Whether a bound is above a norm that NumPy computed, give or take that computation."""
+    return bound >= norm(matrix) * (1 - 1e-14)
+
+
+@settings(max_examples=120)
+@given(SMALL)
+def test_no_convolution_exceeds_its_bound(case):
+    layer, size = case
+    bound = norm_bound(ConvGeometry.of(layer), layer.weight.detach().numpy(), size)
+    matrix = probe(layer, size).numpy()
+    assert certified(bound, matrix)
+    sums = np.sqrt(abs(matrix).sum(axis=0).max() * abs(matrix).sum(axis=1).max())
+    if ConvGeometry.of(layer).padding_mode == "zeros":
+        assert bound <= sums * (1 + 1e-12)
+
+
+@settings(max_examples=50)
+@given(SMALL)
+def test_no_convolution_with_complex_weights_exceeds_its_bound(case):
+    layer, size = case
+    geometry = ConvGeometry.of(layer)
+    weight = layer.weight.detach().numpy() + 1j * integers(*layer.weight.shape, seed=3).numpy()
+    assert certified(norm_bound(geometry, weight, size), dense(geometry, weight, size))
+
+
+def test_the_circular_norm_at_the_same_size_is_no_bound_for_zero_padding():
+    """300 random layers of odd kernels that keep the size; ours is never exceeded."""
+    draw = np.random.default_rng(0)
+    exceeded = 0
+    for case in range(300):
+        ndim = 1 + case % 2
+        half, sizes = draw.integers(1, 3, size=ndim), draw.integers(3, 7, size=ndim)
+        channels = draw.integers(1, 3, size=2).tolist()
+        geometry = ConvGeometry(*channels, (2 * half + 1).tolist(), padding=half.tolist())
+        size = tuple(sizes.tolist())
+        weight = draw.standard_normal(geometry.weight_shape)
+        largest = norm(dense(geometry, weight, size))
+        same_size = frequency_values(geometry, weight, Circular(size, (1,) * ndim, 1, True))[0]
+        exceeded += largest > same_size * (1 + 1e-12)
+        assert largest <= norm_bound(geometry, weight, size)
+    assert exceeded > 30
+
+
+def test_the_norm_of_the_flattened_kernel_is_not_the_norm():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 8, 3, padding=1, dtype=torch.float64)
+    matrix = probe(layer, (9, 8)).numpy()
+    flattened = norm(layer.weight.detach().flatten(1).numpy())
+    bound = norm_bound(ConvGeometry.of(layer), layer.weight.detach().numpy(), (9, 8))
+    assert 1.3 * flattened < norm(matrix) < bound
+
+
+CASES = {
+    "pointwise": (conv(2, 3, 5, 1), (6, 7)),
+    "patches": (conv(2, 3, 5, (2, 3), stride=(2, 3)), (6, 9)),
+    "circular": (conv(2, 3, 5, (3, 2), padding="same", padding_mode="circular"), (6, 7)),
+    "circular, rows twice": (conv(1, 3, 5, 1, padding=(4,), padding_mode="circular"), (8,)),
+    "only padding read": (conv(1, 1, 2, 2, dilation=9, padding=5), (1,)),
+}
+
+
+@pytest.mark.parametrize("layer, size", CASES.values(), ids=CASES.keys())
+def test_the_bound_is_the_norm_where_the_circular_one_is_all_used(layer, size):
+    bound = norm_bound(ConvGeometry.of(layer), layer.weight.detach().numpy(), size)
+    assert certified(bound, probe(layer, size).numpy())
+    assert bound <= norm(probe(layer, size).numpy()) * (1 + 1e-10)
+
+
+def test_strides_keep_the_bound_near():
+    """Stride 1 around a stride of 2 would do, at twice the rows in each dimension."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 6, 3, stride=2, padding=1, dtype=torch.float64)
+    bound = norm_bound(ConvGeometry.of(layer), layer.weight.detach().numpy(), (16, 14))
+    assert bound < 1.05 * norm(probe(layer, (16, 14)).numpy())
+
+
+def test_sums_bound_what_replicate_padding_adds_up():
+    layer = conv(1, 2, 3, 5, padding=2, padding_mode="replicate")
+    bound = norm_bound(ConvGeometry.of(layer), layer.weight.detach().numpy(), (4,))
+    matrix = probe(layer, (4,)).numpy()
+    assert certified(bound, matrix) and bound < 3 * norm(matrix)
+
+
+def test_margins_are_above_the_errors_that_occur():
+    draw = np.random.default_rng(1)
+    for rows, columns in ((1, 1), (3, 40), (60, 60), (7, 5)):
+        basis = [np.linalg.qr(draw.standard_normal((n, n)))[0] for n in (rows, columns)]
+        values = np.sort(draw.random(min(rows, columns)))[::-1]
+        matrix = basis[0][:, : len(values)] * values @ basis[1][: len(values)]
+        found = np.linalg.svd(matrix, compute_uv=False)
+        margin = svd_error(rows, columns, float(np.linalg.norm(values)))
+        assert abs(found - values).max() < margin < 1e-8
+    geometry = ConvGeometry(1, 1, (5,), padding="same", padding_mode="circular")
+    circle = Circular((1001,), (1,), 1, True)
+    ones = np.ones((1, 1, 5))
+    error = abs(frequency_values(geometry, ones, circle)[0] - 5)
+    assert error <= frequency_error(geometry, ones, circle) < 1e-12
+
+
+def test_weights_of_zero_have_the_bound_zero():
+    geometry = ConvGeometry(2, 3, (3,), padding=1)
+    assert norm_bound(geometry, np.zeros(geometry.weight_shape), (5,)) == 0

@@ -1,0 +1,218 @@
+"""Singular values by each method against a dense decomposition of the probed matrix."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, unroll
+from convlin.backends.pytorch.singular_values import singular_values
+from convlin.spectrum import values
+from convlin.spectrum.lanczos import lanczos
+from geometry_strategies import case_id, conv, fill, integers, probe
+from spectrum.small_convolutions import SMALL
+
+
+def expected(layer, size):
+    return np.linalg.svd(probe(layer, size).numpy(), compute_uv=False)
+
+
+def near(found, true):
+    return np.allclose(found, true, rtol=0, atol=1e-11 * max(1, true[0]))
+
+
+@settings(max_examples=100)
+@given(SMALL)
+def test_all_singular_values_are_those_of_the_probed_matrix(case):
+    layer, size = case
+    found, matrix = singular_values(layer, size), probe(layer, size)
+    assert near(found.values, expected(layer, size))
+    assert math.isclose(
+        np.sum(found.values**2), float((matrix**2).sum()), rel_tol=1e-10, abs_tol=1e-9
+    )
+    assert found.values[0] <= found.upper_bound <= found.values[0] * (1 + 1e-7)
+    assert len(found) == found.total == min(matrix.shape)
+
+
+@settings(max_examples=100)
+@given(SMALL, st.data())
+def test_lanczos_finds_the_largest_ones(case, data):
+    layer, size = case
+    A = unroll(layer, size)
+    if min(A.shape) < 2:
+        return
+    k = data.draw(st.integers(1, min(A.shape) - 1))
+    found, residuals = lanczos(A.with_kernel(layer.weight.detach().numpy()), k)
+    true = expected(layer, size)
+    assert near(found, true[:k])
+    assert residuals.max() <= 1e-7 * max(1, true[0])
+
+
+SAME = {"padding": "same", "padding_mode": "circular"}
+PER_FREQUENCY = [
+    (conv(1, 3, 2, 3, **SAME), (6,)),
+    (conv(1, 2, 3, 4, **SAME), (5,)),
+    (conv(1, 2, 3, 3, dilation=5, **SAME), (14,)),
+    (conv(2, 2, 3, 3, padding=1, stride=2, padding_mode="circular"), (6, 4)),
+    (conv(2, 4, 6, (2, 3), dilation=(3, 1), groups=2, **SAME), (4, 7)),
+    (conv(3, 2, 3, (3, 2, 1), **SAME), (3, 4, 5)),
+    (conv(2, 3, 4, 1), (5, 3)),
+    (conv(2, 3, 4, (2, 4), stride=(2, 4)), (6, 8)),
+    (conv(2, 3, 4, (2, 4), stride=(2, 4), transposed=True), (3, 2)),
+]
+
+
+@pytest.mark.parametrize("layer, size", PER_FREQUENCY, ids=[case_id(c) for c, _ in PER_FREQUENCY])
+def test_whole_circular_convolutions_are_solved_per_frequency(layer, size):
+    found = singular_values(layer, size)
+    assert found.method == "per frequency" and found.residuals is None
+    assert near(found.values, expected(layer, size))
+
+
+@pytest.mark.parametrize(
+    "kernel, dilation", [((5,), (1,)), ((7,), (1,)), ((3,), (5,)), ((4,), (2,))]
+)
+def test_taps_that_coincide_modulo_the_size_add_up(kernel, dilation):
+    """Kernels longer than the input, which no layer pads so far, and uneven padding."""
+    extent = dilation[0] * (kernel[0] - 1)
+    geometry = ConvGeometry(
+        2, 3, kernel, dilation=dilation, padding=((min(extent, 5), extent - min(extent, 5)),),
+        padding_mode="circular",
+    )  # fmt: skip
+    A = ConvMatrix(geometry, integers(*geometry.weight_shape), (5,))
+    assert (found := singular_values(A)).method == "per frequency"
+    assert near(found.values, np.linalg.svd(A.toarray(), compute_uv=False))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_large_matrices_take_lanczos_and_say_what_k_fits(transposed, monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 1000)
+    monkeypatch.setattr(values, "AT_MOST", 2000)
+    layer = conv(2, 2, 3, 3, padding=1, stride=2, transposed=transposed)
+    found = singular_values(layer, (6, 5), k=3)
+    true = expected(layer, (6, 5))
+    assert found.method == "Lanczos" and near(found.values, true[:3])
+    assert true[0] <= found.upper_bound < 1.2 * true[0]
+    assert found.residuals.shape == (3,) and found.residuals.max() < 1e-10 * true[0]
+    with pytest.raises(Refused, match=rf"k = None; fits: 1 to {len(true) - 1}, better a few \(all"):
+        singular_values(layer, (6, 5))
+    with pytest.raises(Refused, match=rf"k = {len(true)}; fits: 1 to {len(true) - 1}"):
+        singular_values(layer, (6, 5), k=len(true))
+
+
+def test_many_of_a_middling_matrix_are_found_densely(monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 1000)
+    layer = conv(2, 2, 3, 3, padding=1)
+    assert singular_values(layer, (6, 5), k=2).method == "Lanczos"
+    assert singular_values(layer, (6, 5), k=40).method == "dense"
+    tight = unroll(layer, (6, 5), memory_limit=1000)
+    assert singular_values(tight, k=40).method == "Lanczos"
+
+
+def test_lanczos_answers_the_same_every_time(monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 0)
+    layer = conv(2, 2, 3, 3, padding=1)
+    first, second = (singular_values(layer, (9, 8), k=4) for _ in range(2))
+    assert np.array_equal(first.values, second.values)
+    assert np.array_equal(first.residuals, second.residuals)
+
+
+@pytest.mark.parametrize("at_once", [0, 2**27])
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e300])
+def test_squares_of_tiny_and_huge_weights_cost_nothing(scale, at_once, monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", at_once)
+    layer = conv(1, 2, 3, 3, padding=1)
+    true = expected(layer, (6,))
+    layer.weight.data *= scale
+    found = singular_values(layer, (6,), k=1)
+    assert np.allclose(found.values / scale, true[:1], rtol=1e-12)
+    assert found.values[0] * (1 - 1e-14) <= found.upper_bound < 2 * scale * true[0]
+
+
+@pytest.mark.parametrize("at_once", [0, 2**27], ids=["Lanczos", "dense"])
+def test_a_kernel_of_zeros(at_once, monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", at_once)
+    layer = conv(2, 2, 3, 3, padding=1)
+    nn.init.zeros_(layer.weight)
+    found = singular_values(layer, (4, 5), k=2)
+    assert found.values.tolist() == [0, 0] and found.upper_bound == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.complex64])
+@pytest.mark.parametrize("at_once", [0, 2**27], ids=["Lanczos", "dense"])
+def test_any_dtype_is_computed_in_double_precision(dtype, at_once, monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", at_once)
+    layer = fill(nn.Conv1d(2, 3, 3, padding=1, bias=False)).to(dtype)
+    if dtype.is_complex:
+        layer.weight.data += 1j * integers(3, 2, 3, seed=1).to(dtype)
+    A = unroll(layer, (7,))
+    dense = A.toarray().astype(np.complex128 if dtype.is_complex else np.float64)
+    found = singular_values(A, k=2)
+    assert found.values.dtype == np.float64
+    assert near(found.values, np.linalg.svd(dense, compute_uv=False)[:2])
+
+
+def test_complex_circular_convolutions_use_every_frequency():
+    geometry = ConvGeometry(2, 3, (3, 2), padding="same", padding_mode="circular")
+    weight = integers(*geometry.weight_shape).numpy() + 1j * integers(3, 2, 3, 2, seed=1).numpy()
+    A = ConvMatrix(geometry, weight, (4, 5))
+    assert near(singular_values(A).values, np.linalg.svd(A.toarray(), compute_uv=False))
+
+
+def test_a_spectrum_is_an_array_and_a_sentence():
+    layer = conv(2, 2, 3, 3, padding=1)
+    found = singular_values(layer, (4, 5), k=3)
+    assert len(found) == 3 and list(found) == found.values.tolist()
+    assert (
+        np.asarray(found) is found.values and np.array(found, dtype=np.float32).dtype == np.float32
+    )
+    assert found[:2].tolist() == found.values[:2].tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        found.values[0] = 1
+    text = f"Conv2d 2→3 k3 p1 on (4, 5): 3 of 40 singular values, from {found[0]:.6g} to "
+    assert str(found) == text + f"{found[2]:.6g}, dense; norm ≤ {found.upper_bound:.6g}"
+
+
+def test_lanczos_says_how_near(monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 0)
+    found = singular_values(conv(2, 2, 3, 3, padding=1), (4, 5), k=1)
+    assert f"by Lanczos (within {found.residuals[0]:.1g}); norm ≤" in str(found)
+
+
+LAYER = conv(1, 2, 3, 3)
+REFUSED = [
+    (lambda: singular_values(LAYER), r"Conv1d: input_size = None; fits: the size of"),
+    (lambda: singular_values(LAYER, (2,)), r"input_size\[0\] = 2; fits: ≥ 3"),
+    (lambda: singular_values(LAYER, (8,), k=0), r"k = 0; fits: a whole number from 1 to 16"),
+    (lambda: singular_values(LAYER, (8,), k=17), r"k = 17; fits: a whole number from 1 to 16"),
+    (lambda: singular_values(nn.Linear(3, 4), (8,)), r"Linear: type = Linear; fits: nn.Conv1d"),
+    (
+        lambda: singular_values(unroll(LAYER, 8), (9,)),
+        r"input_size = \(9,\); fits: \(8,\), or None",
+    ),
+]
+
+
+@pytest.mark.parametrize("call, words", REFUSED, ids=[words[:24] for _, words in REFUSED])
+def test_what_does_not_fit_is_refused(call, words):
+    with pytest.raises(Refused, match=words):
+        call()
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_place(odd):
+    layer = conv(1, 2, 3, 3)
+    layer.weight.data[1, 0, 2] = odd
+    with pytest.raises(Refused, match=rf"Conv1d: weight\[1, 0, 2\] = {odd}; fits: a finite number"):
+        singular_values(layer, 8)
+
+
+def test_a_matrix_brings_its_size():
+    A = unroll(LAYER, 8)
+    assert np.array_equal(singular_values(A).values, singular_values(LAYER, 8).values)
+    assert np.array_equal(singular_values(A, 8).values, singular_values(LAYER, (8,)).values)
+    assert issubclass(GeometryError, Refused)

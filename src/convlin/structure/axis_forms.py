@@ -207,7 +207,7 @@ def _most(
 
     Replication has no limit of its own, but ends where an output reads past the first pixel.
     """
-    outputs, n = read.shape
+    outputs, n = map(int, read.shape)
     if mode != "replicate":
         return n - 1 if mode == "reflect" else n
     past = np.flatnonzero(read[:, 1:].any(axis=1))

@@ -20,6 +20,7 @@ __all__ = ["Digit", "Sheet", "Style", "compose", "held_out_digits"]
 SPACING = 30  # pixels between the centres of two digits, along y or along x: boxes never overlap
 AREA_PER_DIGIT = 2600  # square pixels; 403 digits on 1024 x 1024
 TRIES_PER_DIGIT = 400
+STARTS = 8  # further attempts at a sheet on which not all digits found a place
 BORDER = 24  # pixels drawn beyond the sheet's edge and cut off: the soft rim of large digits
 
 
@@ -91,6 +92,10 @@ def compose(
     rng = np.random.default_rng(seed)
     wanted = max(1, height * width // AREA_PER_DIGIT) if count is None else count
     places = _scatter(rng, size, wanted)
+    for _ in range(STARTS):  # a first digit in the middle of a small sheet may block all others
+        if len(places) == wanted:
+            break
+        places = max(places, _scatter(rng, size, wanted), key=len)
     if count is not None and len(places) < count:
         reason = "no free place found for more"
         raise Refused(Refusal("sheet", "count", count, f"at most {len(places)}", reason))

@@ -402,3 +402,39 @@ def test_long_names_keep_their_end_where_there_is_no_room():
         with console.capture() as captured:
             console.print(table)
         assert all(f"\n{name} " in captured.get() for name in names)
+
+
+class Counting(nn.Module):
+    """A layer that leaves traces in itself: what `cost` must put back."""
+
+    def __init__(self, in_place, looks):
+        super().__init__()
+        self.conv, self.in_place, self.looks = nn.Conv2d(3, 4, 3), in_place, looks
+        self.register_buffer("steps", torch.zeros(()))
+        self.table, self.seen, self.kept = None, [], {}
+
+    def forward(self, x):
+        if self.in_place:
+            self.steps += 1
+        else:
+            self.steps = self.steps + 1
+        if self.looks and x.sum() < 0:  # fake tensors cannot say: the model then runs on zeros
+            return x
+        if self.table is None:
+            self.table = torch.linspace(0, 1, x.shape[-1])
+        self.seen.append(x.shape)
+        self.kept["table"] = self.late = self.table
+        return self.conv(x + self.table)
+
+
+@pytest.mark.parametrize("in_place", [True, False], ids=["in-place", "assigned"])
+@pytest.mark.parametrize("looks", [True, False], ids=["looks-at-values", "does-not"])
+def test_what_a_forward_sets_is_put_back(in_place, looks):
+    model = Counting(in_place, looks)
+    buffer = model.steps
+    assert cost(model, (3, 8, 8)).parameters["conv"] == 4 * 27 + 4
+    assert model.steps is buffer and type(buffer) is torch.Tensor and buffer.item() == 0
+    assert model.table is None and model.seen == [] and model.kept == {}
+    assert not hasattr(model, "late")
+    assert type(model(torch.zeros(1, 3, 8, 8))) is torch.Tensor and model.steps.item() == 1
+    assert not model._forward_hooks and not model._forward_pre_hooks

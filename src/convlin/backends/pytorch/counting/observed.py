@@ -44,13 +44,14 @@ def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
     logger.addFilter(_drop)  # or PyTorch logs a failure that the run on zeros will tell of
     try:
         # Fake tensors: nothing is computed, and nothing of the input's size allocated.
-        with FakeTensorMode(allow_non_fake_inputs=True):
+        with _unchanged(model), FakeTensorMode(allow_non_fake_inputs=True):
             return _pass(model, shape)
     except Refused:
         pass
     finally:
         logger.removeFilter(_drop)
-    return _pass(model, shape)
+    with _unchanged(model):
+        return _pass(model, shape)
 
 
 def _drop(record: logging.LogRecord) -> bool:
@@ -72,6 +73,40 @@ def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
             allowed = "the shape of a sample that it can take"
             raise Refused(Refusal(site, "input of the model", shape, allowed, reason)) from error
     return seen
+
+
+@contextmanager
+def _unchanged(model: nn.Module) -> Iterator[None]:
+    """Put back what a forward sets: attributes, buffers and what they hold, entries of containers.
+
+    A step counter or a cached table would else be left as the run made it, and hold fake tensors.
+    """
+    modules = list(model.modules())
+    attributes = [
+        {name: (value, _contents(value)) for name, value in vars(module).items()}
+        for module in modules
+    ]
+    values = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for module, before in zip(modules, attributes, strict=True):
+            for name in vars(module).keys() - before.keys():
+                del vars(module)[name]
+            for name, (value, contents) in before.items():
+                vars(module)[name] = value
+                if contents is not None:
+                    value.clear()
+                    value.extend(contents) if isinstance(value, list) else value.update(contents)
+        with torch.no_grad():
+            for buffer, value in values:
+                if not buffer.is_meta and not torch.equal(buffer, value):
+                    buffer.copy_(value)
+
+
+def _contents(value: Any) -> Any:
+    """Return a copy of a container's entries; None for anything else."""
+    return value.copy() if isinstance(value, list | dict | set) else None
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def run() -> None:
         title=f"CSR matrix of a 3×3 convolution, float32; peak memory, limit {LIMIT}×",
         title_justify="left",
     )
-    for heading in ("on", "entries", "time", "each", "probing", "bytes", "RSS", "tracemalloc"):
+    for heading in ("on", "entries", "time", "each", "probing", "bytes", "RSS", "traced"):
         table.add_column(heading, justify="right")
     worst = 0.0
     for channels, n in [*((CHANNELS, n) for n in SIZES), LARGEST]:

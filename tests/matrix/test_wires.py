@@ -7,22 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from article import IMAGE, KERNEL, OUTPUT
 from convlin import ConvGeometry, ConvMatrix, Refused, Wire, unroll
 from geometry_strategies import convolutions, integers
 from matrix.torch_oracle import EVERY_ID, EVERY_KIND, integer_matrix, probed
-
-IMAGE = np.array(
-    [
-        [1, 0, 0, 0, 0, 1],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 1, 0, 0],
-        [1, 0, 0, 0, 1, 0],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 0, 1, 0],
-    ]
-)
-KERNEL = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
-OUTPUT = [[3, -1, -3, -1], [-3, 1, 0, -3], [-3, -3, 0, 1], [3, -2, -2, -1]]
 
 
 @pytest.fixture

@@ -9,22 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from article import IMAGE
 from convlin import Refused
 from convlin.backends.pytorch.local import LocallyConnected1d, LocallyConnected2d, to_local
 from convlin.backends.pytorch.same_outputs import same_outputs
 from geometry_strategies import conv, convolutions, fill, integers
 
-ARTICLE = torch.tensor(
-    [
-        [1, 0, 0, 0, 0, 1],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 1, 0, 0],
-        [1, 0, 0, 0, 1, 0],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 0, 1, 0],
-    ],
-    dtype=torch.float64,
-)
+ARTICLE = torch.from_numpy(IMAGE).double()
 
 
 def linear(*sizes: int, **fields: object) -> nn.Module:

@@ -58,7 +58,7 @@ def unroll(
     finally:
         partial.unlink(missing_ok=True)
     console = output()
-    console.print(f"{layer}: {matrix!r}"[:-1].replace("<", ""), markup=False)
+    console.print(f"{layer}: {repr(matrix)[1:-1]}", markup=False)
     console.print(f"rows: outputs {matrix.output_shape}; columns: inputs {matrix.input_shape}")
     console.print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False)
 

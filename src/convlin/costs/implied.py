@@ -46,10 +46,5 @@ def _choices(geometry: ConvGeometry, dim: int, n: int, outputs: int) -> dict[int
         sides = tuple((before, after) if d == dim else (0, 0) for d in range(geometry.ndim))
         padded = replace(geometry, padding=sides, padding_mode="zeros")
         if padded.output_length(dim, n) == outputs:
-            reads = sum(
-                padded.source(dim, n, o, t) is not None
-                for o in range(outputs)
-                for t in range(geometry.kernel[dim])
-            )
-            choices.setdefault(reads, (before, after))
+            choices.setdefault(padded.reading_pairs(dim, n), (before, after))
     return choices

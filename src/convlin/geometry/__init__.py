@@ -7,8 +7,8 @@
 | `field.py` | `ReceptiveField`: what one output cell sees, and how layers compose |
 """
 
-from convlin.geometry.brief import brief
+from convlin.geometry.brief import brief, placed
 from convlin.geometry.conv import ConvGeometry, PaddingMode
 from convlin.geometry.field import ReceptiveField
 
-__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField", "brief"]
+__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField", "brief", "placed"]

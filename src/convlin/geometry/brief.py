@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from convlin.geometry.conv import ConvGeometry
 
-__all__ = ["brief"]
+__all__ = ["brief", "placed"]
 
 
 def brief(geometry: ConvGeometry) -> str:
@@ -27,6 +27,15 @@ def brief(geometry: ConvGeometry) -> str:
     parts += [f"g{geometry.groups}"] * (geometry.groups > 1)
     parts += [geometry.padding_mode] * (geometry.padding_mode != "zeros")
     return " ".join(parts)
+
+
+def placed(geometry: ConvGeometry, input_size: tuple[int, ...]) -> str:
+    """Return a convolution at one input size in a few words.
+
+    >>> placed(ConvGeometry(4, 6, kernel=(3, 5), stride=2), (8, 9))
+    'Conv2d 4→6 k3×5 s2 on (8, 9)'
+    """
+    return f"{geometry.kind} {brief(geometry)} on {input_size}"
 
 
 def _by(sizes: Sequence[int] | Sequence[str]) -> str:

@@ -309,16 +309,22 @@ class ConvGeometry:
         >>> ConvGeometry(3, 8, kernel=(3, 3), padding=1).connections((16, 16))
         50784
         """
-        outputs = self.output_size(input_size)
-        pairs = math.prod(
-            sum(
-                self.source(dim, n, o, t) is not None
-                for o in range(outputs[dim])
-                for t in range(self.kernel[dim])
-            )
-            for dim, n in enumerate(self.sizes(input_size))
-        )
+        self.output_size(input_size)
+        sizes = enumerate(self.sizes(input_size))
+        pairs = math.prod(self.reading_pairs(dim, n) for dim, n in sizes)
         return self.in_channels * self.out_channels // self.groups * pairs
+
+    def reading_pairs(self, dim: int, n: int) -> int:
+        """Return how many (output, tap) pairs along `dim` read one of `n` input pixels.
+
+        >>> ConvGeometry(1, 1, kernel=(3,), padding=1).reading_pairs(0, 5)
+        13
+        """
+        return sum(
+            self.source(dim, n, o, t) is not None
+            for o in range(self.output_length(dim, n))
+            for t in range(self.kernel[dim])
+        )
 
 
 def _integer(field: str, value: Any) -> int:

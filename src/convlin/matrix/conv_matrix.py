@@ -22,11 +22,10 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import LinearOperator
 
 from convlin.errors import GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry, brief
+from convlin.geometry import ConvGeometry, placed
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
-from convlin.matrix.kernel import flat_index
 from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
@@ -143,8 +142,8 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
 
     def __repr__(self) -> str:
-        size, g = "×".join(map(str, self.shape)), self.geometry
-        return f"<{size} ConvMatrix, {self.nnz:,} stored: {g.kind} {brief(g)} on {self.input_size}>"
+        size, where = "×".join(map(str, self.shape)), placed(self.geometry, self.input_size)
+        return f"<{size} ConvMatrix, {self.nnz:,} stored: {where}>"
 
     def tocsr(self) -> csr_array:
         """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.
@@ -208,15 +207,9 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         each = entries.index_dtype(merged=False).itemsize
         self._require(3 * each * entries.count(merged=False), "the list of weights")
         starts, order = entries.members()
-        index = self._weight_of_entries()
+        index = entries.weight_index()
         index = index if order is None else index[order]
         return EntryWeights(starts, index, index % self.geometry.taps)
-
-    def _weight_of_entries(self) -> Int[np.ndarray, " entries"]:
-        places = flat_index(self.geometry, np)
-        return self._entries.values(
-            places.astype(self._entries.index_dtype(merged=False)), merged=False
-        )
 
     def wires(self, output: SupportsIndex | Sequence[SupportsIndex]) -> tuple[Wire, ...]:
         """Return what one output neuron reads: inputs, taps and weights, by channel and tap.

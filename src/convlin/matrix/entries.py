@@ -178,6 +178,12 @@ class Entries:
         first[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
         return np.append(np.flatnonzero(first), len(order)).astype(rows.dtype), order
 
+    def weight_index(self) -> Int[np.ndarray, " entries"]:
+        """Return which weight every entry holds: its place in the flattened kernel."""
+        shape = self.geometry.weight_shape
+        places = np.arange(math.prod(shape), dtype=self.index_dtype(merged=False))
+        return self.values(places.reshape(shape), merged=False)
+
     def values(
         self, weight: Shaped[np.ndarray, "a b *kernel"], merged: bool
     ) -> Shaped[np.ndarray, " entries"]:

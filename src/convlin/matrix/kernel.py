@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 
 from convlin.geometry import ConvGeometry
 
-__all__ = ["by_group", "by_tap", "flat_index"]
+__all__ = ["by_group", "by_tap"]
 
 
 def by_group(
@@ -37,10 +37,3 @@ def by_tap(
     kernel = by_group(geometry, weight)
     flat = xp.reshape(kernel, (*kernel.shape[:3], geometry.taps))
     return xp.permute_dims(flat, (3, 0, 1, 2))
-
-
-def flat_index(geometry: ConvGeometry, xp: Any) -> Shaped[Any, "a b *kernel"]:
-    """Return the array that holds, for every weight, its place in the flattened kernel."""
-    shape = geometry.weight_shape
-    size = geometry.taps * shape[0] * shape[1]
-    return xp.reshape(xp.arange(size), shape)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
-from convlin.matrix.kernel import flat_index
 
 __all__ = ["beside", "sparse_coo", "sparse_csr", "strided", "to_numpy"]
 
@@ -71,5 +70,5 @@ def strided(entries: Entries, weight: Any) -> Tensor:
 
 def _gathered(entries: Entries, kernel: Tensor) -> Tensor:
     """Return the weight of every entry."""
-    index = entries.values(flat_index(entries.geometry, np), merged=False)
-    return kernel.reshape(-1)[torch.from_numpy(index).to(kernel.device)]
+    index = torch.from_numpy(entries.weight_index()).to(kernel.device, torch.int64)
+    return kernel.reshape(-1)[index]

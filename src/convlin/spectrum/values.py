@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from convlin.errors import Refusal, Refused
-from convlin.geometry import brief
+from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
 from convlin.spectrum.bounds import norm_bound
 from convlin.spectrum.circular import circular
@@ -113,7 +113,7 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
         upper_bound=math.nextafter(found.bound * scale, math.inf) if found.bound else 0.0,
         residuals=None if found.residuals is None else found.residuals * scale,
         total=min(matrix.shape),
-        subject=f"{matrix.geometry.kind} {brief(matrix.geometry)} on {matrix.input_size}",
+        subject=placed(matrix.geometry, matrix.input_size),
     )
 
 

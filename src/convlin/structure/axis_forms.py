@@ -49,6 +49,11 @@ class AxisForm:
         return self.kernel, sum(self.padding), max(self.padding), self.dilation, self.stride
 
     @property
+    def extent(self) -> int:
+        """Pixels from the first to the last tap."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
     def geometry(self) -> ConvGeometry:
         """The form as a geometry of one dimension and one channel."""
         return ConvGeometry(

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from convlin.errors import Refusal
 from convlin.matrix import ConvMatrix
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.reading import look_up
+from convlin.structure.reading import look_up, rows_of
 
 __all__ = ["Difference", "differences", "told"]
 
@@ -29,11 +29,13 @@ class Difference:
         given: csr_array,
         model: ConvMatrix,
         spaces: Sequence[AxisSpace],
+        held: csr_array,
         left: csr_array,
     ) -> None:
-        self.given, self.model, self.spaces, self.left = given, model, spaces, left
+        self.given, self.model, self.spaces = given, model, spaces
+        self.held, self.left = held, left
         self.count = left.nnz
-        rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
+        rows = rows_of(left)
         first = int(np.argmax(_off_support(model, spaces, rows, left.indices)))
         self.row, self.column = int(rows[first]), int(left.indices[first])
 
@@ -56,14 +58,14 @@ def differences(
         sizes = abs(model.weight).astype(given.real.dtype)
         terms = model.with_kernel(np.ones_like(sizes)).tocsr()
         largest = model.with_kernel(sizes).tocsr()
-        rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
+        rows = rows_of(left)
         j = look_up(terms, rows, left.indices)
         taps = math.prod(space.table.shape[1] for space in spaces)
         unit = np.finfo(given.dtype).eps / 2
         allowed = 4 * (j + taps) * unit * look_up(largest, rows, left.indices)
         left.data[(j > 1) & (np.abs(left.data) <= allowed)] = 0
         left.eliminate_zeros()
-    return Difference(given, model, spaces, left) if left.nnz else None
+    return Difference(given, model, spaces, held, left) if left.nnz else None
 
 
 def told(found: Difference) -> Refusal:
@@ -79,7 +81,7 @@ def told(found: Difference) -> Refusal:
         other = _agreeing(found, output)
         allows = f"that output {other} allows" if other else f"of this {model.geometry.kind}"
         return Refusal("recognize", field, value, "0", f"{here}, off any kernel {allows}")
-    expected = model.tocsr()[found.row, found.column].item()
+    expected = _at(found.held, found.row, found.column)
     if len(taps) > 1:
         names = " and ".join(str(tap) for tap in taps)
         reason = f"{here} through taps {names}, whose weights elsewhere sum to {expected!r}"

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Int, Num
 from scipy.sparse import csr_array
 
+from convlin.structure.reading import place_of
+
 __all__ = ["Layout", "groups", "spread"]
 
 CHUNK = 1 << 22
@@ -55,11 +57,7 @@ class Layout:
 
     def fibres(self, axis: int, entries: Iterable[int]) -> Num[np.ndarray, "fibres outputs pixels"]:
         """Return the fibres along an axis through these entries."""
-        indices, pointers = self.matrix.indices, self.matrix.indptr
-        found = [
-            self.fibre(axis, int(np.searchsorted(pointers, e, side="right")) - 1, int(indices[e]))
-            for e in entries
-        ]
+        found = [self.fibre(axis, *place_of(self.matrix, entry)) for entry in entries]
         shape = (0, self.output_shape[axis], self.input_shape[axis])
         return np.stack(found) if found else np.zeros(shape, dtype=self.matrix.dtype)
 
@@ -83,10 +81,10 @@ def groups(channels: Bool[np.ndarray, "out in"]) -> int:
     2
     """
     outputs, inputs = channels.shape
+    out, into = np.nonzero(channels)
     for count in range(math.gcd(outputs, inputs), 1, -1):
         if outputs % count or inputs % count:
             continue
-        out, into = np.nonzero(channels)
         if np.array_equal(out // (outputs // count), into // (inputs // count)):
             return count
     return 1

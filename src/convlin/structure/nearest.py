@@ -23,9 +23,8 @@ from scipy.sparse import csr_array
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries
-from convlin.matrix.kernel import flat_index
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.reading import canonical, look_up
+from convlin.structure.reading import canonical, look_up, rows_of
 
 __all__ = ["Energy", "NearestConv", "nearest"]
 
@@ -126,7 +125,7 @@ def _project(
     """Return G⁺b: the sums over each tap's positions, then the inverse along each dimension."""
     shape = entries.geometry.weight_shape
     read = look_up(given, *entries.coordinates())
-    place = entries.values(flat_index(entries.geometry, np), merged=False)
+    place = entries.weight_index()
     sums = _sums(place, read, math.prod(shape)).reshape(shape)
     for axis, space in enumerate(spaces, 2):
         sums = np.moveaxis(np.tensordot(sums, space.inverse, axes=([axis], [0])), -1, axis)
@@ -135,10 +134,10 @@ def _project(
 
 def _split(entries: Entries, given: csr_array, weight: np.ndarray) -> Energy:
     shared = entries.values(weight, merged=True)
-    columns, pointers = entries.column_indices, entries.row_pointers
-    rows = np.repeat(np.arange(entries.rows, dtype=columns.dtype), np.diff(pointers))
-    on_support = look_up(given, rows, columns)
-    supported = csr_array((on_support, columns, pointers), shape=given.shape)
+    parts = shared, entries.column_indices, entries.row_pointers
+    model = csr_array(parts, shape=given.shape)
+    on_support = look_up(given, rows_of(model), model.indices)
+    supported = csr_array((on_support, *parts[1:]), shape=given.shape)
     return Energy(
         _squares(shared), _squares(on_support - shared), _squares((given - supported).data)
     )

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, issparse
 
 from convlin.errors import Refusal, Refused
 
-__all__ = ["canonical", "look_up"]
+__all__ = ["canonical", "look_up", "place_of", "rows_of"]
 
 
 def canonical(matrix: Any, site: str) -> csr_array:
@@ -33,7 +33,7 @@ def canonical(matrix: Any, site: str) -> csr_array:
         csr.sum_duplicates()
         csr.eliminate_zeros()
     if not np.isfinite(csr.data).all():
-        row, column = _first(csr, ~np.isfinite(csr.data))
+        row, column = place_of(csr, int(np.argmax(~np.isfinite(csr.data))))
         raise Refused(Refusal(site, f"matrix[{row}, {column}]", csr[row, column], "finite numbers"))
     return csr
 
@@ -47,7 +47,7 @@ def look_up(
     [0, 7]
     """
     wide = np.int64(matrix.shape[1])
-    keys = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr)) * wide
+    keys = rows_of(matrix) * wide
     keys += matrix.indices
     wanted = rows * wide + columns
     if not len(keys):
@@ -57,6 +57,20 @@ def look_up(
     return found
 
 
-def _first(csr: csr_array, where: np.ndarray) -> tuple[int, int]:
-    entry = int(np.argmax(where))
-    return int(np.searchsorted(csr.indptr, entry, side="right")) - 1, int(csr.indices[entry])
+def place_of(matrix: csr_array, entry: int) -> tuple[int, int]:
+    """Return row and column of the stored entry of this number.
+
+    >>> place_of(csr_array(np.array([[0, 5], [7, 0]])), 1)
+    (1, 0)
+    """
+    row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+    return row, int(matrix.indices[entry])
+
+
+def rows_of(matrix: csr_array) -> Int[np.ndarray, " stored"]:
+    """Return the row of every stored entry.
+
+    >>> rows_of(csr_array(np.array([[0, 5], [7, 0]]))).tolist()
+    [0, 1]
+    """
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))

@@ -19,7 +19,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 
 from convlin.errors import GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry
+from convlin.geometry import ConvGeometry, placed
 from convlin.matrix import ConvMatrix
 from convlin.structure.difference import told
 from convlin.structure.fibres import Layout
@@ -74,7 +74,7 @@ class Recognized:
         return ConvMatrix(self.geometry, self.weight, self.input_size)
 
     def __str__(self) -> str:
-        text = repr(self.matrix()).partition(": ")[2].rstrip(">")
+        text = placed(self.geometry, self.input_size)
         return f"{text}; free: {', '.join(self.free)}" if self.free else text
 
 
@@ -118,7 +118,7 @@ def recognize(
     candidates = []
     for shape in tried:
         search = Search(Layout(given, into, shape))
-        smallest = min((_size(s)[0] for s in searches if s.found), default=math.inf)
+        smallest = min((_key(s)[0] for s in searches if s.found), default=math.inf)
         if search.least_weights <= smallest:
             search.run()
         searches.append(search)
@@ -126,25 +126,25 @@ def recognize(
     if len(shapes) > len(tried):
         more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
         candidates.append(Candidate(shapes[len(tried)], more))
-    found = min((s for s in searches if s.found), key=_size, default=None)
+    found = min((s for s in searches if s.found), key=_key, default=None)
     if found is None or not found.least:
-        turned = min(_transposed(given, into, tried), key=_size, default=None)
-        if turned is not None and (found is None or _size(turned)[0] < _size(found)[0]):
+        turned = min(_transposed(given, into, tried), key=_key, default=None)
+        if turned is not None and (found is None or _key(turned)[0] < _key(found)[0]):
             return _answer(turned, candidates, transposed=True)
     if found is not None:
         return _answer(found, candidates)
     raise Refused(_why_not(searches, given, into, output_shape is not None))
 
 
-def _size(search: Search) -> tuple[int, ...]:
+def _key(search: Search) -> tuple[int, ...]:
     assert search.found is not None
     return search.found.key
 
 
 def _candidate(search: Search) -> Candidate:
     shape = search.layout.output_shape
-    if search.found is not None and search.model is not None:
-        return Candidate(shape, repr(search.model).partition(": ")[2].rstrip(">"))
+    if search.found is not None:
+        return Candidate(shape, placed(search.found.geometry, search.layout.input_shape[1:]))
     if search.miss is not None:
         return Candidate(
             shape,
@@ -193,7 +193,7 @@ def _turned(form: Form, input_size: tuple[int, ...]) -> ConvGeometry:
     sides, extra = [], []
     for axis, n in zip(form.axes, input_size, strict=True):
         before = axis.padding[0]
-        missing = axis.n - (n - 1) * axis.stride - (axis.kernel - 1) * axis.dilation - 1 + before
+        missing = axis.n - (n - 1) * axis.stride - axis.extent + before
         more = min(max(0, missing + before), max(axis.stride, axis.dilation) - 1)
         sides.append((before, more - missing))
         extra.append(more)
@@ -210,8 +210,7 @@ def _free(form: Form, output_size: tuple[int, ...]) -> list[str]:
     free = []
     for dim, (axis, outputs) in enumerate(zip(form.axes, output_size, strict=True)):
         before, after = axis.padding
-        extent = (axis.kernel - 1) * axis.dilation + 1
-        spare = (outputs - 1) * axis.stride + extent + axis.stride - 1 - axis.n - before
+        spare = outputs * axis.stride + axis.extent - 1 - axis.n - before
         limit = {"reflect": axis.n - 1, "circular": axis.n}.get(axis.mode, spare)
         if outputs == 1:
             free.append(f"stride[{dim}] ≥ {axis.stride}")

@@ -9,7 +9,7 @@ it is not, the fibres of the first difference join the samples, and the search g
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -132,7 +132,8 @@ class Search:
     def why_not(self) -> Difference | None:
         """Return the fewest differences from any form compared, or from the likeliest one."""
         if self.miss is None:
-            axes = [self._axis_form(dim, "zeros") or likely_form(read) for dim, read in self._axes]
+            reads = enumerate(self.read)
+            axes = [self._axis_form(dim, "zeros") or likely_form(read) for dim, read in reads]
             self.miss = self._compare(self._form(axes))[1]
         return self.miss
 
@@ -149,16 +150,12 @@ class Search:
         shapes = self.layout.input_shape[0], self.layout.output_shape[0]
         return Form(*shapes, self.groups, tuple(axes))
 
-    @property
-    def _axes(self) -> Iterator[tuple[int, np.ndarray]]:
-        return iter(enumerate(self.read))
-
     def _smallest(self) -> Form | None:
         """Return the smallest combination of forms that explains all fibres seen so far."""
         best: Form | None = None
         for mode in self.modes:
             axes = []
-            for dim, _ in self._axes:
+            for dim in range(len(self.read)):
                 form = self._axis_form(dim, mode, best)
                 if form is None:
                     break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 from torch import nn
@@ -63,5 +63,4 @@ def nearest_conv(
     found = structure.nearest(given, geometry, input_size)
     if bias is not None:
         bias = back(bias.reshape(geometry.out_channels, -1).mean(axis=1))
-    held = {field.name: getattr(found, field.name) for field in fields(found)}
-    return NearestLayer(**{**held, "weight": back(found.weight)}, bias=bias)
+    return NearestLayer(**{**vars(found), "weight": back(found.weight)}, bias=bias)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -73,9 +73,7 @@ def recognize(
     found = structure.recognize(given, input_shape, output_shape)
     if bias is not None:
         bias = back(_per_channel(bias, found))
-    weight = back(found.weight)
-    held = {field.name: getattr(found, field.name) for field in fields(found)}
-    return RecognizedConv(**{**held, "weight": weight}, bias=bias)
+    return RecognizedConv(**{**vars(found), "weight": back(found.weight)}, bias=bias)
 
 
 def _per_channel(bias: np.ndarray, found: structure.Recognized) -> np.ndarray:

@@ -133,13 +133,8 @@ def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) 
 
 @contextmanager
 def _at_rest(model: nn.Module) -> Iterator[None]:
-    """Put every module in eval mode for a while, and the random numbers back afterwards."""
-    modes = {layer: layer.training for layer in model.modules()}
-    try:
-        with torch.random.fork_rng(devices=()):
-            for layer in modes:
-                layer.training = False
-            yield
-    finally:
-        for layer, training in modes.items():
-            layer.training = training
+    """Put every module in eval mode, which `_unchanged` undoes, and random numbers back."""
+    with torch.random.fork_rng(devices=()):
+        for layer in model.modules():
+            layer.training = False
+        yield

@@ -20,8 +20,11 @@ from jaxtyping import Bool, Float, Int, Num
 
 from convlin.geometry import ConvGeometry
 from convlin.matrix import sources
+from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisSpace"]
+
+HELD = 1 << 22  # numbers of the fibres that are looked at at once
 
 
 class AxisSpace:
@@ -48,19 +51,34 @@ class AxisSpace:
         return part
 
     @cached_property
-    def gram(self) -> Int[np.ndarray, "taps taps"]:
-        """How many positions each two taps share."""
-        same = self.table[:, :, None] == self.table[:, None, :]
-        shared: np.ndarray = (same & (self.table >= 0)[:, :, None]).sum(axis=0)
-        return shared
+    def counts(self) -> Int[np.ndarray, " taps"]:
+        """How many positions each tap has: the diagonal of G."""
+        counts: np.ndarray = (self.table >= 0).sum(axis=0)
+        return counts
 
     @cached_property
-    def _meeting(self) -> Int[np.ndarray, "outputs pixels"]:
-        """How many taps of each output read each pixel."""
-        meeting = np.zeros((len(self.table), self.pixels), dtype=int)
-        outputs, taps = np.nonzero(self.table >= 0)
-        np.add.at(meeting, (outputs, self.table[outputs, taps]), 1)
-        return meeting
+    def gram(self) -> Int[np.ndarray, "taps taps"]:
+        """How many positions each two taps share."""
+        gram = np.diag(self.counts)
+        for step in range(1, self.table.shape[1] if self.overlap else 1):
+            left, right = self.table[:, :-step], self.table[:, step:]
+            shared = ((left == right) & (left >= 0)).sum(axis=0)
+            at = np.flatnonzero(shared)
+            gram[at, at + step] = gram[at + step, at] = shared[at]
+        return gram
+
+    @cached_property
+    def _alone(self) -> Bool[np.ndarray, "outputs taps"]:
+        """Whether each (output, tap) reads a pixel that no other tap of it reads."""
+        order = np.argsort(self.table, axis=1, kind="stable")
+        ranked = np.take_along_axis(self.table, order, axis=1)
+        same = ranked[:, 1:] == ranked[:, :-1]
+        alone = ranked >= 0
+        alone[:, 1:] &= ~same
+        alone[:, :-1] &= ~same
+        placed = np.empty_like(alone)
+        np.put_along_axis(placed, order, alone, axis=1)
+        return placed
 
     @cached_property
     def _eigen(self) -> tuple[Float[np.ndarray, " taps"], Float[np.ndarray, "taps taps"]]:
@@ -73,23 +91,19 @@ class AxisSpace:
     @property
     def rank(self) -> int:
         """How many combinations of the taps a matrix can tell."""
-        if not self.overlap:
-            return int(np.count_nonzero((self.table >= 0).any(axis=0)))
-        return int(np.count_nonzero(self._eigen[0]))
+        return int(np.count_nonzero(self._eigen[0] if self.overlap else self.counts))
 
-    @property
+    @cached_property
     def overlap(self) -> bool:
         """Whether some output reads one pixel through several taps."""
-        return bool((self._meeting > 1).any())
+        return bool((self._alone != (self.table >= 0)).any())
 
     @cached_property
     def inverse(self) -> Float[np.ndarray, "taps taps"]:
         """The pseudo-inverse G⁺; with G diagonal, exactly the reciprocals of the counts."""
-        diagonal = np.diagonal(self.gram)
-        if not (self.gram - np.diag(diagonal)).any():
-            return np.diag(
-                np.divide(1.0, diagonal, where=diagonal > 0, out=np.zeros(len(diagonal)))
-            )
+        if not self.overlap:
+            counts = self.counts
+            return np.diag(np.divide(1.0, counts, where=counts > 0, out=np.zeros(len(counts))))
         values, vectors = self._eigen
         reciprocal = np.divide(1.0, values, where=values > 0, out=np.zeros_like(values))
         inverse: np.ndarray = (vectors * reciprocal) @ vectors.T
@@ -98,39 +112,84 @@ class AxisSpace:
     @cached_property
     def free(self) -> Float[np.ndarray, "directions taps"]:
         """Orthonormal combinations of the taps that leave every matrix as it is."""
+        if not self.overlap:
+            unread = np.flatnonzero(self.counts == 0)
+            free = np.zeros((len(unread), len(self.counts)))
+            free[np.arange(len(unread)), unread] = 1
+            return free
         values, vectors = self._eigen
         return vectors[:, values == 0].T
 
-    def reached(self) -> Bool[np.ndarray, "outputs pixels"]:
-        """Return which output reads which pixel."""
-        return self._meeting > 0
-
     def alone(self) -> Bool[np.ndarray, "outputs taps"]:
         """Return whether each (output, tap) reads a pixel that no other tap of it reads."""
-        outputs = np.arange(len(self.table))[:, None]
-        alone: np.ndarray = (self.table >= 0) & (self._meeting[outputs, self.table] == 1)
-        return alone
+        return self._alone
 
-    def explains(self, fibres: Num[np.ndarray, "fibres outputs pixels"], tolerance: float) -> bool:
-        """Return whether these arrays lie in the span, up to `tolerance` of their largest value.
+    @cached_property
+    def reached(self) -> AxisSupport:
+        """Which output reads which pixel."""
+        outputs, taps = np.nonzero(self.table >= 0)
+        keys = np.unique(outputs * self.pixels + self.table[outputs, taps])
+        return AxisSupport.of_keys(len(self.table), self.pixels, keys)
 
-        What an output reads through one tap alone must be equal exactly.
+    def used(self, support: AxisSupport) -> Bool[np.ndarray, " taps"]:
+        """Return which taps read only what is read: any other can only have the weight 0."""
+        place = support.place(np.arange(len(self.table))[:, None], self.table)
+        used: np.ndarray = ((place >= 0) | (self.table < 0)).all(axis=0)
+        return used
+
+    def explains(
+        self, support: AxisSupport, fibres: Num[np.ndarray, "fibres pairs"], tolerance: float
+    ) -> bool:
+        """Return whether arrays with this support lie in the span.
+
+        What an output reads through one tap alone must be equal exactly; sums of taps, up to
+        `tolerance` of an array's largest value.
         """
+        reached = self.reached
+        if (reached.place(support.output, support.pixel) < 0).any():
+            return False
+        # On the pixels that are reached; those that are not read hold 0.
+        place = support.place(reached.output, reached.pixel)
+        position = reached.place(np.arange(len(self.table))[:, None], self.table)
         # Most spans that are asked fail on the first array, at a fraction of the cost.
-        return all(self._explain(part, tolerance) for part in (fibres[:1], fibres[1:]) if len(part))
+        step = max(1, HELD // max(1, self.table.size))
+        parts = [fibres[:1], *(fibres[i : i + step] for i in range(1, len(fibres), step))]
+        held = (np.where(place >= 0, part[:, place], 0) for part in parts if len(support))
+        return all(self._explain(part, position, tolerance) for part in held)
 
-    def _explain(self, fibres: Num[np.ndarray, "fibres outputs pixels"], tolerance: float) -> bool:
-        table, read, alone = self.table, self.table >= 0, self.alone()
-        held = fibres[:, np.arange(len(table))[:, None], table]
-        first = held[:, alone.argmax(axis=0), np.arange(table.shape[1])]
-        if ((held != first[:, None, :]) & alone).any() or fibres[:, ~self.reached()].any():
+    def _explain(
+        self,
+        fibres: Num[np.ndarray, "fibres reached"],
+        position: Int[np.ndarray, "outputs taps"],
+        tolerance: float,
+    ) -> bool:
+        alone, read = self._alone, position >= 0
+        held = fibres[:, position]
+        first = held[:, alone.argmax(axis=0), np.arange(position.shape[1])]
+        if ((held != first[:, None, :]) & alone).any():
             return False
         if not self.overlap:
             return True
-        weights = np.where(read, held, 0).sum(axis=1) @ self.inverse
-        left = fibres.astype(weights.dtype)
-        for tap in range(table.shape[1]):
-            outputs = np.flatnonzero(read[:, tap])
-            left[:, outputs, table[outputs, tap]] -= weights[:, tap, None]
-        largest = np.abs(fibres).max(axis=(1, 2))
-        return bool((np.abs(left).max(axis=(1, 2)) <= tolerance * largest).all())
+        # What stands alone is known exactly; only the other taps are averaged.
+        lone = alone.any(axis=0)
+        left = fibres.astype(np.result_type(fibres.dtype, np.float64))
+        self._subtract(left, np.where(lone, first, 0), position)
+        if not lone.all():
+            among = np.ix_(~lone, ~lone)
+            sums = np.where(read, left[:, position], 0).sum(axis=1)[:, ~lone]
+            others = np.zeros_like(first, dtype=left.dtype)
+            others[:, ~lone] = sums @ np.linalg.pinv(self.gram[among], hermitian=True)
+            self._subtract(left, others, position)
+        largest = np.abs(fibres).max(axis=1, initial=0)
+        return bool((np.abs(left).max(axis=1, initial=0) <= tolerance * largest).all())
+
+    @staticmethod
+    def _subtract(
+        left: Num[np.ndarray, "fibres reached"],
+        weights: Num[np.ndarray, "fibres taps"],
+        position: Int[np.ndarray, "outputs taps"],
+    ) -> None:
+        """Take what each tap gives off the arrays, in place."""
+        for tap in range(position.shape[1]):
+            at = position[position[:, tap] >= 0, tap]
+            left[:, at] -= weights[:, tap, None]

@@ -41,7 +41,7 @@ class Difference:
 
 
 def differences(
-    given: csr_array, model: ConvMatrix, spaces: Sequence[AxisSpace]
+    given: csr_array, model: ConvMatrix, spaces: Sequence[AxisSpace], unit_roundoff: float
 ) -> Difference | None:
     """Return where the given matrix is not the model's; None if they are equal.
 
@@ -61,8 +61,7 @@ def differences(
         rows = rows_of(left)
         j = look_up(terms, rows, left.indices)
         taps = math.prod(space.table.shape[1] for space in spaces)
-        unit = np.finfo(given.dtype).eps / 2
-        allowed = 4 * (j + taps) * unit * look_up(largest, rows, left.indices)
+        allowed = 4 * (j + taps) * unit_roundoff * look_up(largest, rows, left.indices)
         left.data[(j > 1) & (np.abs(left.data) <= allowed)] = 0
         left.eliminate_zeros()
     return Difference(given, model, spaces, held, left) if left.nnz else None
@@ -108,7 +107,7 @@ def _off_support(
     into, *pixels = np.unravel_index(columns, model.input_shape)
     off: np.ndarray = out // (g.out_channels // g.groups) != into // (g.in_channels // g.groups)
     for space, cell, pixel in zip(spaces, cells, pixels, strict=True):
-        off |= ~space.reached()[cell, pixel]
+        off |= space.reached.place(cell, pixel) < 0
     return off
 
 

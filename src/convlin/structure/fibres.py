@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Int, Num
 from scipy.sparse import csr_array
 
-from convlin.structure.reading import place_of
+from convlin.structure.axis_support import AxisSupport
+from convlin.structure.reading import look_up, place_of
 
 __all__ = ["Layout", "groups", "spread"]
 
 CHUNK = 1 << 22
+TABLE = 1 << 26  # bytes of a table of what is read; larger ones are kept as sorted keys
 
 
 class Layout:
@@ -26,18 +28,28 @@ class Layout:
         self.input_shape = tuple(input_shape)
         self.output_shape = tuple(output_shape)
 
-    def support(
-        self,
-    ) -> tuple[Bool[np.ndarray, "out in"], list[Bool[np.ndarray, "outputs pixels"]]]:
+    def support(self) -> tuple[Bool[np.ndarray, "out in"], list[AxisSupport]]:
         """Return which channels meet, and per dimension which outputs read which pixels."""
-        shapes = zip(self.output_shape, self.input_shape, strict=True)
-        tables = [np.zeros(shape, dtype=bool) for shape in shapes]
-        row_index = np.unravel_index(np.arange(self.matrix.shape[0]), self.output_shape)
+        shapes = list(zip(self.output_shape, self.input_shape, strict=True))
+        if self.matrix.nnz == math.prod(self.matrix.shape):
+            keys = [np.arange(math.prod(shape)) for shape in shapes]
+        else:
+            keys = self._keys(shapes)
+        channels = np.zeros(math.prod(shapes[0]), dtype=bool)
+        channels[keys[0]] = True
+        supports = [AxisSupport.of_keys(*shape, k) for shape, k in zip(shapes, keys, strict=True)]
+        return channels.reshape(shapes[0]), supports[1:]
+
+    def _keys(self, shapes: Sequence[tuple[int, int]]) -> list[Int[np.ndarray, " pairs"]]:
+        """Return which keys output·pixels + pixel there are, per axis and sorted."""
+        seen = [_Keys(math.prod(shape)) for shape in shapes]
+        rows_index = np.unravel_index(np.arange(self.matrix.shape[0]), self.output_shape)
         column_index = np.unravel_index(np.arange(self.matrix.shape[1]), self.input_shape)
+        bases = [index * n for index, (_, n) in zip(rows_index, shapes, strict=True)]
         for rows, columns in self._chunks():
-            for table, of_row, of_column in zip(tables, row_index, column_index, strict=True):
-                table[of_row[rows], of_column[columns]] = True
-        return tables[0], tables[1:]
+            for keys, base, of_column in zip(seen, bases, column_index, strict=True):
+                keys.add(base[rows] + of_column[columns])
+        return [keys.sorted() for keys in seen]
 
     def _chunks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield rows and columns of the entries, some millions at a time."""
@@ -48,18 +60,45 @@ class Layout:
             bounds = np.clip(pointers[first : last + 2], start, stop)
             yield np.repeat(np.arange(first, last + 1), np.diff(bounds)), indices[start:stop]
 
-    def fibre(self, axis: int, row: int, column: int) -> Num[np.ndarray, "outputs pixels"]:
-        """Return the fibre along axis 1, 2, … through one entry, as a dense array."""
+    def fibre(
+        self, axis: int, support: AxisSupport, row: int, column: int
+    ) -> Num[np.ndarray, " pairs"]:
+        """Return the fibre along axis 1, 2, … through one entry, on the support."""
         rows = _line(row, axis, self.output_shape)
         columns = _line(column, axis, self.input_shape)
-        fibre: np.ndarray = self.matrix[rows][:, columns].toarray()
+        fibre: np.ndarray = look_up(self.matrix[rows], support.output, columns[support.pixel])
         return fibre
 
-    def fibres(self, axis: int, entries: Iterable[int]) -> Num[np.ndarray, "fibres outputs pixels"]:
-        """Return the fibres along an axis through these entries."""
-        found = [self.fibre(axis, *place_of(self.matrix, entry)) for entry in entries]
-        shape = (0, self.output_shape[axis], self.input_shape[axis])
-        return np.stack(found) if found else np.zeros(shape, dtype=self.matrix.dtype)
+    def fibres(
+        self, axis: int, support: AxisSupport, entries: Iterable[int]
+    ) -> Num[np.ndarray, "fibres pairs"]:
+        """Return the fibres along an axis through these entries, each once."""
+        through: dict[tuple[int, int], tuple[int, int]] = {}
+        for entry in entries:
+            place = place_of(self.matrix, entry)
+            shapes = zip(place, (self.output_shape, self.input_shape), strict=True)
+            lines = [int(_line(index, axis, shape)[0]) for index, shape in shapes]
+            through.setdefault((lines[0], lines[1]), place)
+        found = [self.fibre(axis, support, *place) for place in through.values()]
+        empty = np.zeros((0, len(support)), dtype=self.matrix.dtype)
+        return np.stack(found) if found else empty
+
+
+class _Keys:
+    """A set of whole numbers below a limit: a table, or a sorted list where that is too large."""
+
+    def __init__(self, limit: int) -> None:
+        self._table = np.zeros(limit, dtype=bool) if limit <= TABLE else None
+        self._list = np.zeros(0, dtype=np.int64)
+
+    def add(self, keys: Int[np.ndarray, " keys"]) -> None:
+        if self._table is not None:
+            self._table[keys] = True
+        else:
+            self._list = np.union1d(self._list, keys)
+
+    def sorted(self) -> Int[np.ndarray, " keys"]:
+        return self._list if self._table is None else np.flatnonzero(self._table)
 
 
 def _line(index: int, axis: int, shape: tuple[int, ...]) -> Int[np.ndarray, " n"]:

@@ -20,34 +20,34 @@ from convlin.geometry import ConvGeometry
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.reading import look_up
 
-__all__ = ["extract"]
+__all__ = ["extract", "voted"]
 
 
 @dataclass(frozen=True)
 class Positions:
-    """Independent positions of one dimension: output, pixel, and which taps meet there.
+    """Independent positions of one dimension: output and pixel.
 
-    The first ones are those where a tap stands alone, `lone` which taps these are.
+    The first ones are those where a tap stands alone, `lone` which taps these are. At the others
+    several taps meet, `sums` tells which.
     """
 
     outputs: Int[np.ndarray, " positions"]
     pixels: Int[np.ndarray, " positions"]
-    meets: Int[np.ndarray, "positions taps"]
+    sums: Int[np.ndarray, "meeting taps"]
     lone: Int[np.ndarray, " lone"]
 
     def solve(
         self, values: Num[np.ndarray, "*others positions"]
     ) -> Shaped[np.ndarray, "*others taps"]:
         """Return the taps from what stands at the positions: lone ones as they are."""
-        count, taps = len(self.lone), self.meets.shape[1]
+        count, taps = len(self.lone), self.sums.shape[1]
         if count == taps:
             return values
         others = np.setdiff1d(np.arange(taps), self.lone)
-        sums = self.meets[count:]
         solved = np.zeros((*values.shape[:-1], taps), np.result_type(values.dtype, np.float64))
         solved[..., self.lone] = values[..., :count]
-        left = values[..., count:] - values[..., :count] @ sums[:, self.lone].T
-        solved[..., others] = left @ np.linalg.pinv(sums[:, others]).T
+        left = values[..., count:] - values[..., :count] @ self.sums[:, self.lone].T
+        solved[..., others] = left @ np.linalg.pinv(self.sums[:, others]).T
         return solved
 
 
@@ -56,12 +56,14 @@ def extract(
     geometry: ConvGeometry,
     input_size: Sequence[int],
     spaces: Sequence[AxisSpace],
+    place: float = 0.0,
 ) -> Shaped[np.ndarray, "out in *kernel"]:
     """Return the kernel in the matrix's own dtype, where that holds what was solved for.
 
-    Where taps cannot be told apart it is the kernel of least norm.
+    place: which of a tap's lone positions are read, 0 the first and 1 the last. Where taps cannot
+    be told apart it is the kernel of least norm.
     """
-    chosen = [_independent(space) for space in spaces]
+    chosen = [_independent(space, place) for space in spaces]
     values = _values(matrix, geometry, input_size, chosen)
     kernel = values
     for axis, positions in enumerate(chosen, 2):
@@ -74,24 +76,42 @@ def extract(
     return kernel if values.dtype.kind in "iu" else kernel.astype(values.dtype)
 
 
-def _independent(space: AxisSpace) -> Positions:
+def voted(
+    matrix: csr_array,
+    geometry: ConvGeometry,
+    input_size: Sequence[int],
+    spaces: Sequence[AxisSpace],
+) -> Shaped[np.ndarray, "out in *kernel"]:
+    """Return the kernel that two of three extracts agree on: one wrong entry is outvoted."""
+    first, middle, last = (
+        extract(matrix, geometry, input_size, spaces, place) for place in (0.0, 0.5, 1.0)
+    )
+    return np.where(middle == last, middle, first)
+
+
+def _independent(space: AxisSpace, place: float) -> Positions:
     """Choose positions whose sums tell all that can be told of the taps."""
     table, alone = space.table, space.alone()
     lone = np.flatnonzero(alone.any(axis=0))
-    outputs = alone[:, lone].argmax(axis=0)
-    places = list(zip(outputs.tolist(), table[outputs, lone].tolist(), strict=True))
-    rows = [np.arange(table.shape[1]) == tap for tap in lone]
-    if len(rows) < space.rank:
-        for output, pixel in np.argwhere(space.reached()).tolist():
+    at = [np.flatnonzero(alone[:, tap]) for tap in lone]
+    outputs = [int(found[round(place * (len(found) - 1))]) for found in at]
+    pixels = [int(table[output, tap]) for output, tap in zip(outputs, lone, strict=True)]
+    sums: list[np.ndarray] = []
+    if len(lone) < space.rank:
+        rows = [np.arange(table.shape[1]) == tap for tap in lone]
+        reached = space.reached
+        for output, pixel in zip(reached.output.tolist(), reached.pixel.tolist(), strict=True):
             row = table[output] == pixel
-            if np.linalg.matrix_rank(np.array([*rows, row], dtype=float)) > len(rows):
-                places.append((output, pixel))
-                rows.append(row)
-            if len(rows) == space.rank:
+            if np.linalg.matrix_rank(np.array([*rows, *sums, row], dtype=float)) > len(outputs):
+                outputs.append(output)
+                pixels.append(pixel)
+                sums.append(row)
+            if len(outputs) == space.rank:
                 break
-    at = np.array(places, dtype=int).reshape(-1, 2)
-    meets = np.array(rows, dtype=int).reshape(-1, table.shape[1])
-    return Positions(at[:, 0], at[:, 1], meets, lone)
+    return Positions(
+        np.array(outputs, dtype=int), np.array(pixels, dtype=int),
+        np.array(sums, dtype=int).reshape(-1, table.shape[1]), lone,
+    )  # fmt: skip
 
 
 def _values(

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_array
@@ -30,6 +31,7 @@ from convlin.structure.search import Form, Search
 __all__ = ["Candidate", "Recognized", "recognize"]
 
 SHAPES = 64  # output shapes that are searched where none is given
+ENTRIES = 1 << 28  # entries that are looked through for it, over all shapes
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Candidate:
         return f"{self.output_shape}: {self.outcome}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recognized:
     """The smallest convolution whose matrix is the given one.
 
@@ -73,6 +75,9 @@ class Recognized:
         """Return the convolution's matrix: the one that was given."""
         return ConvMatrix(self.geometry, self.weight, self.input_size)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
     def __str__(self) -> str:
         text = placed(self.geometry, self.input_size)
         return f"{text}; free: {', '.join(self.free)}" if self.free else text
@@ -82,6 +87,8 @@ def recognize(
     matrix: Any,
     input_shape: Sequence[SupportsIndex],
     output_shape: Sequence[SupportsIndex] | None = None,
+    *,
+    unit_roundoff: float | None = None,
 ) -> Recognized:
     """Return the smallest convolution whose matrix this is, found from its entries alone.
 
@@ -91,6 +98,7 @@ def recognize(
     before reflect, replicate, circular; a transposed convolution is looked for last.
 
     Equality is exact; only floating-point entries that sum several taps may be off by rounding.
+    unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
 
     Raises `Refused` with the first entry that no such convolution has, in words.
 
@@ -106,34 +114,44 @@ def recognize(
     into = _shape("input_shape", input_shape, given.shape[1], "columns")
     if output_shape is None:
         shapes = output_shapes(given, into)
-        tried = shapes[:SHAPES]
     else:
-        out = _shape("output_shape", output_shape, given.shape[0], "rows")
-        if len(out) != len(into):
-            raise Refused(
-                Refusal("recognize", "output_shape", out, f"{len(into)} numbers, as {into} has")
-            )
-        shapes = tried = [out]
-    searches: list[Search] = []
-    candidates = []
-    for shape in tried:
-        search = Search(Layout(given, into, shape))
-        smallest = min((_key(s)[0] for s in searches if s.found), default=math.inf)
-        if search.least_weights <= smallest:
-            search.run()
-        searches.append(search)
-        candidates.append(_candidate(search))
+        shapes = [_shape("output_shape", output_shape, given.shape[0], "rows")]
+        if len(shapes[0]) != len(into):
+            fits = f"{len(into)} numbers, as {into} has"
+            raise Refused(Refusal("recognize", "output_shape", shapes[0], fits))
+    if unit_roundoff is None:
+        inexact = given.dtype.kind in "fc"
+        unit_roundoff = float(np.finfo(given.dtype).eps) / 2 if inexact else 0.0
+    tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, given.nnz)))]
+    searches = _search_all(given, into, tried, unit_roundoff)
+    candidates = [_candidate(search) for search in searches]
     if len(shapes) > len(tried):
         more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
         candidates.append(Candidate(shapes[len(tried)], more))
     found = min((s for s in searches if s.found), key=_key, default=None)
     if found is None or not found.least:
-        turned = min(_transposed(given, into, tried), key=_key, default=None)
+        turned = min(_transposed(given, into, tried, unit_roundoff), key=_key, default=None)
         if turned is not None and (found is None or _key(turned)[0] < _key(found)[0]):
             return _answer(turned, candidates, transposed=True)
     if found is not None:
         return _answer(found, candidates)
     raise Refused(_why_not(searches, given, into, output_shape is not None))
+
+
+def _search_all(
+    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+) -> list[Search]:
+    """Search every output shape that could still have a form as small as the smallest found."""
+    searches: list[Search] = []
+    smallest: float = math.inf
+    for shape in shapes:
+        search = Search(Layout(given, into, shape), unit)
+        if search.least_weights <= smallest:
+            search.run()
+        if search.found:
+            smallest = min(smallest, _key(search)[0])
+        searches.append(search)
+    return searches
 
 
 def _key(search: Search) -> tuple[int, ...]:
@@ -169,13 +187,13 @@ def _answer(
 
 
 def _transposed(
-    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]]
+    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
 ) -> Iterator[Search]:
     """Yield the searches that find a convolution in the transposed matrix."""
     turned = csr_array(given.T)
     turned.sort_indices()
     for shape in shapes:
-        search = Search(Layout(turned, shape, into), modes=("zeros",))
+        search = Search(Layout(turned, shape, into), unit, modes=("zeros",))
         search.run()
         if search.found is None:
             continue

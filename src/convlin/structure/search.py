@@ -1,6 +1,6 @@
 """The search for the smallest convolution that is a matrix of known input and output shape.
 
-Along each dimension, what is read and a few sampled fibres leave few forms (`axis_forms.py`). The
+Along each dimension, what is read and a few sampled fibres leave few forms (`axis_forms.py`): the
 smallest ones of each padding mode are combined, their kernel is read off the matrix (`kernel.py`),
 and then the judge is `ConvMatrix` itself: its matrix must be the given one, entry by entry. Where
 it is not, the fibres of the first difference join the samples, and the search goes on.
@@ -14,22 +14,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
-from convlin.structure.axis_forms import (
-    FOLDED,
-    AxisForm,
-    anything_to_share,
-    folded_forms,
-    likely_form,
-    zero_forms,
-)
+from convlin.structure.axis_forms import AxisForm, by_size, shares
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups, spread
-from convlin.structure.kernel import extract
+from convlin.structure.folded_forms import FOLDED, SMALL, listed_forms, shown_forms
+from convlin.structure.kernel import extract, voted
+from convlin.structure.zero_forms import likely_form, zero_forms
 
 __all__ = ["MODES", "Form", "Search"]
 
@@ -72,37 +66,29 @@ class Form:
         return [axis.space() for axis in self.axes]
 
 
-def shares(space: AxisSpace, read: Bool[np.ndarray, "outputs pixels"]) -> bool:
-    """Return whether a form says more than which pixels are read: its weights are fewer than they.
-
-    Weights that are 0 somewhere are 0, and shared for nothing. Where just one output or one pixel
-    is in use there is nothing to share.
-    """
-    if not anything_to_share(read):
-        return True
-    outputs = np.arange(len(read))[:, None]
-    used = (read[outputs, space.table] | (space.table < 0)).all(axis=0)
-    return space.restricted(used).rank < int(np.count_nonzero(read))
-
-
 class Search:
-    """One search: after `run`, `found` and `model`, or perhaps `miss`."""
+    """One search: after `run`, `found` and `model`, or perhaps `miss`.
 
-    def __init__(self, layout: Layout, modes: Sequence[PaddingMode] = MODES) -> None:
+    unit_roundoff: of the arithmetic that summed the taps of an entry.
+    """
+
+    def __init__(
+        self, layout: Layout, unit_roundoff: float, modes: Sequence[PaddingMode] = MODES
+    ) -> None:
         self.layout = layout
+        self.unit_roundoff = unit_roundoff
         self.modes = modes
-        channels, self.read = layout.support()
+        channels, self.supports = layout.support()
         self.groups = groups(channels)
         entries = spread(layout.matrix.nnz, SAMPLES)
-        dims = range(1, len(layout.input_shape))
-        self.fibres = [layout.fibres(axis, entries) for axis in dims]
-        # Sums of taps were rounded in the matrix's own dtype.
-        kind = layout.matrix.dtype
-        self.tolerance = 64 * float(np.finfo(kind).eps) if kind.kind in "fc" else 1e-9
+        self.fibres = [
+            layout.fibres(axis, support, entries) for axis, support in enumerate(self.supports, 1)
+        ]
         self.found: Form | None = None
         self.model: ConvMatrix | None = None
         self.miss: Difference | None = None
         self.compared = 0
+        self._candidates: dict[tuple[int, PaddingMode], list[AxisForm]] = {}
 
     @property
     def least_weights(self) -> int:
@@ -119,9 +105,7 @@ class Search:
                 return
             if self.miss is None or difference.count < self.miss.count:
                 self.miss = difference
-            for dim, held in enumerate(self.fibres):
-                fibre = self.layout.fibre(dim + 1, difference.row, difference.column)
-                self.fibres[dim] = np.concatenate([held, fibre[None]])
+            self._learn(difference)
 
     @property
     def least(self) -> bool:
@@ -129,22 +113,50 @@ class Search:
         assert self.found is not None
         return [axis.kernel for axis in self.found.axes] == self._least_kernels
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no dimension has anything to share, though there are several outputs a channel.
+
+        Then every matrix that reads these pixels is a convolution.
+        """
+        outputs = math.prod(self.layout.output_shape[1:])
+        shareable = any(support.shareable for support in self.supports)
+        return self.layout.matrix.nnz > 0 and outputs > 1 and not shareable
+
     def why_not(self) -> Difference | None:
         """Return the fewest differences from any form compared, or from the likeliest one."""
         if self.miss is None:
-            reads = enumerate(self.read)
-            axes = [self._axis_form(dim, "zeros") or likely_form(read) for dim, read in reads]
+            dims = enumerate(self.supports)
+            axes = [self._axis_form(dim, "zeros") or likely_form(support) for dim, support in dims]
             self.miss = self._compare(self._form(axes))[1]
         return self.miss
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""
         self.compared += 1
-        spaces = form.spaces()
+        spaces, given = form.spaces(), self.layout.matrix
         size = self.layout.input_shape[1:]
-        weight = extract(self.layout.matrix, form.geometry, size, spaces)
-        model = ConvMatrix(form.geometry, weight, size, memory_limit=2**62)
-        return model, differences(self.layout.matrix, model, spaces)
+
+        def compare(weight: np.ndarray) -> tuple[ConvMatrix, Difference | None]:
+            model = ConvMatrix(form.geometry, weight, size, memory_limit=2**62)
+            return model, differences(given, model, spaces, self.unit_roundoff)
+
+        weight = extract(given, form.geometry, size, spaces)
+        model, difference = compare(weight)
+        if difference is not None:
+            # Where a weight was read off a wrong entry, all others seem to differ.
+            other = voted(given, form.geometry, size, spaces)
+            if not np.array_equal(other, weight):
+                again = compare(other)
+                if again[1] is None or again[1].count < difference.count:
+                    return again
+        return model, difference
+
+    def _learn(self, difference: Difference) -> None:
+        """Add the fibres through the first difference to the samples."""
+        for dim, support in enumerate(self.supports):
+            fibre = self.layout.fibre(dim + 1, support, difference.row, difference.column)
+            self.fibres[dim] = np.concatenate([self.fibres[dim], fibre[None]])
 
     def _form(self, axes: Sequence[AxisForm]) -> Form:
         shapes = self.layout.input_shape[0], self.layout.output_shape[0]
@@ -153,9 +165,11 @@ class Search:
     def _smallest(self) -> Form | None:
         """Return the smallest combination of forms that explains all fibres seen so far."""
         best: Form | None = None
+        if self.says_nothing:
+            return best
         for mode in self.modes:
             axes = []
-            for dim in range(len(self.read)):
+            for dim in range(len(self.supports)):
                 form = self._axis_form(dim, mode, best)
                 if form is None:
                     break
@@ -167,50 +181,64 @@ class Search:
         return best
 
     def _axis_form(self, dim: int, mode: PaddingMode, best: Form | None = None) -> AxisForm | None:
-        """Return the smallest form along one dimension, no larger than can still beat `best`."""
-        found = next(
-            (
-                form
-                for form in zero_forms(self.read[dim])
-                if (mode == "zeros" or not any(form.padding)) and self._explains(dim, form)
-            ),
-            None,
-        )
+        """Return the smallest form along one dimension that explains its fibres."""
+        if (dim, mode) not in self._candidates:
+            self._candidates[dim, mode] = self._all_forms(dim, mode)
+        forms = self._candidates[dim, mode][:TRIED]
+        found = next((form for form in forms if self._explains(dim, form)), None)
+        if mode in ("zeros", "circular"):
+            return found
+        return self._listed(dim, mode, found, best)
+
+    def _all_forms(self, dim: int, mode: PaddingMode) -> list[AxisForm]:
+        """Return the forms that what is read shows; without padding all modes are alike."""
+        support, fibres = self.supports[dim], self.fibres[dim]
         if mode == "zeros":
+            return zero_forms(support, fibres[0] if len(fibres) else np.zeros(len(support)))
+        if (dim, "zeros") not in self._candidates:
+            self._candidates[dim, "zeros"] = self._all_forms(dim, "zeros")
+        zeros = self._candidates[dim, "zeros"]
+        bare = {replace(form, mode=mode) for form in zeros if not any(form.padding)}
+        return sorted(bare.union(shown_forms(support, mode)), key=by_size)
+
+    def _listed(
+        self, dim: int, mode: PaddingMode, found: AxisForm | None, best: Form | None
+    ) -> AxisForm | None:
+        """Return the smallest form by listing all, if it is smaller than `found` and `best`."""
+        support, least = self.supports[dim], self._least_kernels[dim]
+        if not len(support) or max(support.pixels, support.outputs / 4) > SMALL:
             return found
+        most = 2 * support.pixels
         if found is not None:
-            found = replace(found, mode=mode)
-        least = self._least_kernels[dim]
-        if found is not None and found.kernel == least:
-            return found
-        most = 2 * self.read[dim].shape[1]
+            most = min(most, found.kernel)
         if best is not None:
             others = math.prod(self._least_kernels) // least
             most = min(most, math.prod(axis.kernel for axis in best.axes) // others)
         tried = 0
-        for kernel in range(least, (min(most, found.kernel) if found else most) + 1):
-            for form in folded_forms(self.read[dim], mode, kernel):
+        for kernel in range(least, most + 1):
+            for form in listed_forms(support, mode, kernel):
                 tried += 1
                 if tried > TRIED:
                     return found
                 if self._explains(dim, form):
-                    return min(form, found or form, key=lambda form: form.key)
+                    return min(form, found or form, key=by_size)
         return found
 
     def _explains(self, dim: int, form: AxisForm) -> bool:
-        space = form.space()
-        return space.explains(self.fibres[dim], self.tolerance) and shares(space, self.read[dim])
+        space, support = form.space(), self.supports[dim]
+        # Whole numbers are compared by what is solved for in float64; the judge is exact.
+        tolerance = 128 * max(self.unit_roundoff, np.finfo(np.float64).eps)
+        explained = space.explains(support, self.fibres[dim], tolerance)
+        return explained and shares(space, support)
 
     @cached_property
     def _least_kernels(self) -> list[int]:
         """The fewest taps that each dimension's kernel can have."""
         least = []
-        for read, fibres in zip(self.read, self.fibres, strict=True):
-            flat = fibres.reshape(len(fibres), read.size).astype(
-                np.result_type(fibres.dtype, float)
-            )
+        for support, fibres in zip(self.supports, self.fibres, strict=True):
+            flat = fibres.astype(np.result_type(fibres.dtype, float))
             # By the squares of the singular values: a rank too low is still a bound.
             squares = np.linalg.eigvalsh(flat @ flat.conj().T)
             rank = int(np.count_nonzero(squares > RANK * squares.max(initial=0)))
-            least.append(max(1, rank, int(read.sum(axis=1).max(initial=0))))
+            least.append(max(1, rank, int(support.widths.max(initial=0))))
         return least

@@ -17,6 +17,9 @@ def test_the_table_in_80_columns(run):
     # 4 kernels of 3·3·2, on 8·6 positions; 4·48 outputs of 210 inputs; all have a bias.
     assert lines["0"] == ["0", "76", "3,648", "40.5", "k", "3,648", "3,456", "768", "B"]
     assert lines["4"][1:5] == ["245"] * 4
+    assert [lines[name][:2] for name in ("1:", "2:", "3:")] == [
+        ["1:", "ReLU"], ["2:", "MaxPool2d"], ["3:", "Flatten"],
+    ]  # fmt: skip
     assert lines["conv"][:2] == ["conv", "321"]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
@@ -49,6 +52,7 @@ BAD = {
     "axes": (["models_here:padded", "--input-size", "1,1,3,10,7"], "--input-size 1,1,3,10,7: 5 numbers, where 1 or 2 or 3 or 4 fit, such as 3,224,224"),
     "channels": (["models_here:padded", "--input-size", "2,10,7"], "0: input of the model = (2, 10, 7); fits: the shape of a sample that it can take (Given groups=1, "),
     "size": (["models_here:padded", "--input-size", "3,11,7"], "3: input of the model = (3, 11, 7); fits: the shape of a sample that it can take (mat1 and mat2 shapes"),
+    "other-axes": (["models_here:padded", "--input-size", "2,3,10,7"], "0: input of the model = (2, 3, 10, 7); fits: the shape of a sample that it can take; its first convolution takes (3, height, width) ("),
     "archive": (["net.pt2"], "net.pt2: a .pt2 serves `convlin prove` only; give an import path"),
     "weights": (["models_here:padded", "--weights", "w.pth"], "w.pth: no such file"),
     "no-such-factory": (["models_here:pad"], "models_here:pad: models_here has no 'pad'; near: padded"),

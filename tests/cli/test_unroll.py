@@ -56,6 +56,26 @@ WRITTEN = {
 }
 
 
+WORDS = {
+    "one-number-2d": ("models_here:padded", "0", "7", (7, 7)),
+    "one-number-3d": ("layers_there:volume", "0", "4", (4, 4, 4)),
+    "channels-1d": ("layers_there:alone", "", "2,6", (6,)),
+    "channels-2d": ("models_here:padded", "0", "3,10,7", (10, 7)),
+    "channels-3d": ("layers_there:volume", "0", "2,3,4,5", (3, 4, 5)),
+    "as-many-pixels-as-channels": ("layers_there:volume", "0", "2,3,4", (2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_one_number_is_every_side_and_channels_may_lead(run, there, case):
+    model, name, given, pixels = WORDS[case]
+    result = run("unroll", model, name, "--input-size", given, "-o", "a.npz")
+    assert result.exit_code == 0, result.output
+    expected = unroll(layer_of(model, name), pixels).tocsr()
+    matrix = load_npz(there / "a.npz")
+    assert matrix.shape == expected.shape and (matrix != expected).nnz == 0
+
+
 @pytest.mark.parametrize("case", WRITTEN)
 def test_scipy_loads_what_unroll_builds(run, there, case):
     model, name, size = WRITTEN[case]
@@ -108,17 +128,21 @@ REFUSED = {
     "no-such-layer": ([PADDED, "conv1", "--input-size", "10,7"], "models_here:padded: 'conv1' is not there; its convolutions: 0"),
     "another-layer": ([PADDED, "1", "--input-size", "10,7"], "models_here:padded: '1' is a ReLU; its convolutions: 0"),
     "nested-layers": (["layers_there:nested", "1", "--input-size", "4,5"], "layers_there:nested: '1' is a Sequential; its convolutions: 0, 1.1"),
-    "the-model-is-one": (["layers_there:alone", "0", "--input-size", "6"], "layers_there:alone: '0' is not there; its convolutions: ''"),
+    "the-model-is-one": (["layers_there:alone", "0", "--input-size", "6"], "layers_there:alone: '0' is not there; its convolutions: '', the model itself"),
     "many-layers": (["layers_there:many", "x", "--input-size", "4,5"], "layers_there:many: 'x' is not there; its convolutions: 0, 1, 2, 3, 4, 5, 6, 7 and 3 more"),
-    "no-convolution": (["models_here:linear", "", "--input-size", "12"], "models_here:linear: '' is a Linear; its convolutions: none"),
+    "no-convolution": (["models_here:linear", "", "--input-size", "12"], "models_here:linear: '' is the model itself, a Linear; its convolutions: none"),
     "over-limit": ([PADDED, "0", "--input-size", "10,7", "--memory-limit", "1000"], "Conv2d: memory_limit = 1000; fits: ≥ 52196 bytes (the 280×210 matrix as CSR takes that; products with the ConvMatrix itself need none of it)"),
     "suffix": ([PADDED, "0", "--input-size", "10,7", "-o", "a.npy"], "a.npy: the file must end in .npz"),
     "no-folder": ([PADDED, "0", "--input-size", "10,7", "-o", "b/a.npz"], "b/a.npz: no such folder: b"),
-    "one-number": ([PADDED, "0", "--input-size", "10"], "geometry: input_size = (10,); fits: 2 numbers, one per kernel dimension"),
-    "three-numbers": ([PADDED, "0", "--input-size", "3,10,7"], "geometry: input_size = (3, 10, 7); fits: 2 numbers, one per kernel dimension"),
-    "four-numbers": ([PADDED, "0", "--input-size", "1,3,10,7"], "--input-size 1,3,10,7: 4 numbers, where 1 or 2 or 3 fit, such as 56,56"),
+    "other-channels": ([PADDED, "0", "--input-size", "2,10,7"], "--input-size 2,10,7: 0 (Conv2d 3→4 k3 p1) takes height,width or 3,height,width"),
+    "a-batch": ([PADDED, "0", "--input-size", "1,3,10,7"], "--input-size 1,3,10,7: 0 (Conv2d 3→4 k3 p1) takes height,width or 3,height,width"),
+    "1d": (["layers_there:alone", "", "--input-size", "3,6"], "--input-size 3,6: the model (ConvTranspose1d 2→4 k3 s2 g2) takes width or 2,width"),
+    "3d": (["layers_there:volume", "0", "--input-size", "3,6"], "--input-size 3,6: 0 (Conv3d 2→3 k1×2×3 p0×1×0) takes depth,height,width or 2,depth,height,width"),
+    "five-numbers": ([PADDED, "0", "--input-size", "1,1,3,10,7"], "--input-size 1,1,3,10,7: 5 numbers, where 1 or 2 or 3 or 4 fit, such as 56,56"),
+    "the-model-is-none": (["layers_there:nested", "", "--input-size", "4,5"], "layers_there:nested: '' is the model itself, a Sequential; its convolutions: 0, 1.1"),
     "not-numbers": ([PADDED, "0", "--input-size", "10x7"], "--input-size 10x7: not whole numbers with commas, such as 56,56"),
-    "too-small": (["layers_there:nested", "0", "--input-size", "2,7"], "geometry: input_size[0] = 2; fits: ≥ 3 (kernel extent 3, padding (0, 0))"),
+    "too-small": (["layers_there:nested", "0", "--input-size", "2,7"], "0 (Conv2d 1→2 k3): input_size[0] = 2; fits: ≥ 3 (kernel extent 3, padding (0, 0))"),
+    "enormous": ([PADDED, "0", "--input-size", "99999999999999999999"], "--input-size 99999999999999999999: at most 10,000,000 a side"),
     "hooked": (["layers_there:hooked", "0", "--input-size", "4,5"], "Conv2d: _forward_hooks = hooked.<locals>.<lambda>; fits: none (a hook may change what the layer computes)"),
     "no-such-model": (["nowhere:x", "0", "--input-size", "4,5"], "nowhere:x: no module named nowhere"),
     "a-pt2": (["net.pt2", "0", "--input-size", "4,5"], "net.pt2: a .pt2 serves `convlin prove` only; give an import path"),

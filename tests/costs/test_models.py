@@ -438,3 +438,119 @@ def test_what_a_forward_sets_is_put_back(in_place, looks):
     assert not hasattr(model, "late")
     assert type(model(torch.zeros(1, 3, 8, 8))) is torch.Tensor and model.steps.item() == 1
     assert not model._forward_hooks and not model._forward_pre_hooks
+
+
+def test_dynamically_quantized_layers_are_named_and_not_counted():
+    model = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 2), nn.LSTM(2, 3))
+    model = torch.ao.quantization.quantize_dynamic(model.eval(), {nn.Linear, nn.LSTM})
+    table = cost(model, (5, 8))
+    assert table.uncounted == ("0", "2", "3")
+    assert [row.operation for row in table.rows] == [
+        "DynamicQuantizedLinear", "ReLU", "DynamicQuantizedLinear", "DynamicQuantizedLSTM",
+    ]  # fmt: skip
+    assert table.rows[1].own.multiply_adds == 0
+    assert table.notes[0] == (
+        "0, 2: DynamicQuantizedLinear keeps weights that are no parameters: neither they nor "
+        "multiply-adds counted"
+    )
+
+
+class Keeps(nn.Module):
+    """A product with a matrix that is no parameter."""
+
+    def __init__(self, how):
+        super().__init__()
+        matrix = torch.ones(8, 4)
+        match how:
+            case "attribute":
+                self.matrix = matrix
+            case "list":
+                self.matrices = [matrix]
+            case "buffer":
+                self.register_buffer("matrix", matrix)
+            case "bytes":
+                self.register_buffer("matrix", matrix.to(torch.int8), persistent=False)
+        self.how = how
+
+    def forward(self, x):
+        matrix = self.matrices[0] if self.how == "list" else self.matrix
+        return x @ matrix.to(x)
+
+
+@pytest.mark.parametrize("how", ["attribute", "list", "buffer", "bytes"])
+def test_a_layer_that_keeps_its_weights_elsewhere_is_not_counted(how):
+    table = cost(nn.Sequential(Keeps(how), nn.Linear(4, 2)), (8,))
+    assert table.uncounted == ("0",) and table.multiply_adds["linear"] == 8
+    assert table.notes[0].startswith("0: Keeps keeps weights that are no parameters")
+
+
+class Shifts(nn.Module):
+    """Numbers per channel, a table of indices, a flag: no matrix to multiply by."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.ones(1, 3, 1, 1))
+        self.order, self.on = torch.arange(2, -1, -1), torch.ones(4, dtype=torch.bool)
+        self.scale = torch.tensor(2.0)
+
+    def forward(self, x):
+        return (x - self.mean)[:, self.order] * self.scale
+
+
+def test_what_only_shifts_and_sorts_is_counted():
+    norm = nn.BatchNorm2d(3, affine=False)
+    assert not cost(nn.Sequential(Shifts(), norm, nn.Conv2d(3, 4, 1)), (3, 5, 6)).uncounted
+
+
+COMPILED = {
+    "whole": lambda conv: torch.compile(conv),
+    "part": lambda conv: nn.Sequential(torch.compile(conv), nn.ReLU()),
+    "in-place": lambda conv: conv.compile() or conv,
+}
+
+
+@pytest.mark.parametrize("how", COMPILED)
+def test_a_compiled_model_counts_as_what_it_was_compiled_from(how):
+    layer = conv(2, 3, 4, 3, padding=1)
+    plain = cost(nn.Sequential(layer, nn.ReLU()) if how == "part" else layer, (5, 7))
+    model = COMPILED[how](layer)
+    before = [dict(vars(part)) for part in model.modules()]
+    assert cost(model, (5, 7)) == plain
+    assert [dict(vars(part)) for part in model.modules()] == before
+
+
+class Sum(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, left, right, *rest, scale=1):
+        return self.layer(left) + self.layer(right) * scale
+
+
+INPUTS = {
+    "tokens": (lambda: nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 4)), (5,), "Sequential: input = indices that 0 (Embedding) looks up; fits: numbers: the part of the model behind the embedding"),
+    "an-embedding": (lambda: nn.Embedding(9, 8), (5,), "Embedding: input = indices that Embedding (Embedding) looks up; fits: numbers: the part of the model behind the embedding"),
+    "two-inputs": (Sum, (3, 8, 8), "Sum: inputs = (left, right); fits: one tensor: a module that takes it and calls the model with what else it needs"),
+    "bilinear": (lambda: nn.Bilinear(8, 8, 8), (8,), "Bilinear: inputs = (input1, input2); fits: one tensor: a module that takes it and calls the model with what else it needs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_inputs_that_are_not_one_tensor_of_numbers_are_refused(case):
+    make, size, words = INPUTS[case]
+    with pytest.raises(Refused) as refused:
+        cost(make(), size)
+    assert str(refused.value) == words
+
+
+def test_long_kinds_keep_their_end_where_there_is_no_room():
+    from rich.console import Console
+
+    Long = type("L" * 30, (nn.ReLU,), {})
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), Long(), Long())
+    model.add_module("a" * 30, nn.Sequential(nn.Tanh()))
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(cost(model, 2))
+    assert f"\n2 …{'L' * 23} " in captured.get() and "\n…0: Tanh " in captured.get()

@@ -9,7 +9,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
-from convlin import GeometryError
+from convlin import GeometryError, Refused
 from convlin.backends.pytorch.local import (
     LocallyConnected1d,
     LocallyConnected2d,
@@ -122,6 +122,28 @@ def test_autocast_gives_what_it_gives_for_a_convolution():
     layer = local(2, 3, 5, (3, 2), (5, 6), dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.zeros(2, 3, 5, 6)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.int64], ids=str)
+def test_another_dtype_is_named_next_to_the_layers(dtype):
+    layer = local(2, 3, 5, (3, 2), (5, 6), dtype=torch.float32)
+    with pytest.raises(Refused) as caught:
+        layer(torch.zeros(2, 3, 5, 6, dtype=dtype))
+    assert (
+        str(caught.value) == f"input: dtype = {dtype}; fits: torch.float32, as the layer's weight"
+    )
+
+
+def test_autocast_takes_what_it_casts():
+    layer = local(2, 3, 5, (3, 2), (5, 6), dtype=torch.float32)
+    x = integers(2, 3, 5, 6, seed=3)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x.float())
+        assert torch.equal(layer(x.bfloat16()), y)
+        assert torch.equal(compiled(x.bfloat16()), y)
+        with pytest.raises(Refused, match="input: dtype = torch.float64; fits: torch.float32"):
+            layer(x)
 
 
 def test_channels_last_images_give_channels_last_outputs():

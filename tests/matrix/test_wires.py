@@ -95,6 +95,11 @@ WRONG = {
     "too-few": (0, 1),
     "too-many": (0, 0, 0, 0),
     "fraction": (0, 0.5, 0),
+    "bare-fraction": 1.7,
+    "bare-whole-float": 1.0,
+    "fraction-of-numpy": np.float64(0.5),
+    "fraction-in-an-array": np.array(1.7),
+    "none": None,
     "text": "first",
     "nested": [[0, 1, 2]],
 }

@@ -129,6 +129,83 @@ def test_a_rank_that_rounding_hides_is_not_certified():
     assert family.certified is False
 
 
+@pytest.mark.parametrize("rows, unknowns", [(2, 2), (2, 40), (400, 2)], ids=str)
+@pytest.mark.parametrize("step", [1000, 1], ids=["at-once", "row-by-row"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_singular_value_counts_from_where_rounding_puts_zeros(rows, unknowns, step, sign):
+    """Of two, the smaller is just below, or just above, max(shape)·ε times the larger."""
+    tolerance = max(rows, unknowns) * 2.0**-52
+    for fraction, rank in ((0.9, 1), (1.1, 2)):
+        design = np.zeros((1, rows, unknowns))
+        design[0, 0, 0], design[0, 1, 1] = 8.0, sign * 8.0 * fraction * tolerance
+        found = row_spaces(design[:, i : i + step] for i in range(0, rows, step))
+        assert found.ranks.tolist() == [rank]
+        assert found.tolerance == tolerance
+        small = fraction * tolerance
+        kept, dropped = (1.0, small) if rank == 1 else (small, 0.0)
+        assert found.kept == pytest.approx([kept], rel=1e-9, abs=0)
+        assert found.dropped == pytest.approx([dropped], rel=1e-9, abs=0)
+        assert found.largest == pytest.approx([8.0], rel=1e-14)
+
+
+def test_a_free_direction_leaks_no_more_than_stated():
+    """Data of rank 1 up to a singular value that is dropped: what is free moves it by as much."""
+    tolerance = 3 * 2.0**-52
+    wiring = Wiring.of_linear(3, 1, bias=False)
+    data = 8.0 * np.diag([1.0, 0.25, 0.9 * tolerance])[..., None]
+    family = SolutionFamily(wiring, data)
+    moved, blurred = family.rounding(np.array([[[0.0, 0.0, 3.0]]]))
+    assert moved == pytest.approx(np.array([[3 * 8 * 1.9 * tolerance]]), rel=1e-9, abs=0)
+    assert blurred == pytest.approx(np.array([[3 * 1.9 * tolerance / 0.25]]), rel=1e-9, abs=0)
+    assert abs(data[:, :, 0] @ [0.0, 0.0, 3.0]).max() <= moved.item()
+
+
+def test_what_lies_almost_in_the_row_space_projects_to_what_is_free_of_it():
+    """A direction 10⁸ times longer along the data than off it: projected once, a trace is left."""
+    rng = np.random.default_rng(3)
+    data = rng.standard_normal((4, 9, 1))
+    family = SolutionFamily(Wiring.of_linear(9, 1, bias=False), data)
+    direction = 1e8 * data[:, :, 0].sum(0) + rng.standard_normal(9)
+    free = family.project(direction)
+    assert 0.1 < np.linalg.norm(free) < 10
+    assert abs(data[:, :, 0] @ free).max() < 1e-14 * np.linalg.norm(data)
+
+
+@pytest.mark.parametrize(
+    "number, certified",
+    [
+        (2.0**53 - 1, True),
+        (1 - 2.0**53, True),
+        (2.0**53, None),
+        (-(2.0**53), None),
+        (2.0**60, None),
+        (0.5, None),
+    ],
+)
+def test_only_whole_numbers_that_floats_tell_apart_are_certified(number, certified):
+    """From 2⁵³ on a float is a whole number that stands for others too."""
+    family = SolutionFamily(Wiring.of_linear(2, 1, bias=False), np.array([[[number], [1.0]]]))
+    assert family.rank == 1
+    assert family.certified is certified
+
+
+def test_elimination_that_would_take_long_is_not_tried():
+    wiring = Wiring.of_linear(700, 1, bias=False)
+    data = np.ones((700, 700, 1))  # 700³ = 3.4·10⁸ steps
+    assert SolutionFamily(wiring, data).certified is None
+    assert SolutionFamily(wiring, data[:100]).certified is True
+
+
+def test_parts_print_in_a_line():
+    wiring = Wiring.of_linear(300, 2, bias=True)
+    family = SolutionFamily(wiring, np.ones((7, 300, 1)))
+    assert repr(family) == "<SolutionFamily: 600 of 602 directions free (rank 2)>"
+    assert repr(wiring) == "<Wiring: 1 blocks of 2 outputs, 301 unknowns each; 1 pixels>"
+    assert repr(family._spaces) == "<RowSpaces: 1 blocks of 301 unknowns, ranks 1 to 1>"
+    assert repr(family._free) == "[<NullSpace: 1 blocks, 300 free, rank 1>]"
+    assert len({wiring, Wiring.of_linear(300, 2, bias=True)}) == 2
+
+
 def test_zeros_fix_nothing():
     family = SolutionFamily(Wiring.of_linear(3, 2, bias=False), np.zeros((4, 3, 1)))
     assert (family.rank, family.dimension, family.gap) == (0, 6, (np.inf, 0.0))

@@ -1,6 +1,7 @@
 """Families of equal outputs against the Jacobian of the layer itself, taken by autograd."""
 
 import copy
+import inspect
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 from article import IMAGE
 from convlin import Refused
 from convlin.backends.pytorch.local import LocallyConnected1d, LocallyConnected2d, to_local
-from convlin.backends.pytorch.same_outputs import same_outputs
+from convlin.backends.pytorch.same_outputs import SameOutputs, same_outputs
 from geometry_strategies import conv, convolutions, fill, integers
 
 ARTICLE = torch.from_numpy(IMAGE).double()
@@ -296,8 +297,123 @@ def test_what_counts_as_rank_is_reported():
     rows = torch.tensor([[1.0, 0, 0], [0, 1e-9, 0], [0, 0, 1e-20]], dtype=torch.float64)
     family = same_outputs(linear(3, 1, bias=False), rows)
     assert family.rank == 2
-    assert family.gap == pytest.approx((1e-9, 1e-20))
+    assert family.gap == pytest.approx((1e-9, 1e-20), abs=0)
     assert family.certified is None
+
+
+def test_a_rank_that_hangs_on_a_tiny_singular_value_is_said_to_be_unclear():
+    rows = torch.tensor([[1.0, 0, 0], [0, 1e-9, 0], [0, 0, 1e-20]], dtype=torch.float64)
+    doubt = "; the rank is unclear: a singular value of 1e-09 times the largest counts, one of "
+    assert str(same_outputs(linear(3, 1, bias=False), rows)) == (
+        f"one FC output on 3 inputs: 1 of 3 directions free (rank 2){doubt}1e-20 does not"
+    )
+    assert str(same_outputs(linear(2, 1, bias=False), rows[:, :2])) == (
+        f"one FC output on 3 inputs: unique (rank 2 of 2){doubt}0 does not"
+    )
+    clear = same_outputs(linear(3, 1, bias=False), rows.clamp(min=1e-5).triu())
+    assert str(clear) == "one FC output on 3 inputs: unique (rank 3 of 3)"
+
+
+def test_a_rank_that_exact_arithmetic_confirms_is_not_said_to_be_unclear():
+    rows = torch.tensor([[2.0**30, 0], [0, 1]], dtype=torch.float64)
+    family = same_outputs(linear(2, 1, bias=False), rows)
+    assert family.gap[0] < 1e-9
+    assert str(family) == "one FC output on 2 inputs: unique (rank 2 of 2)"
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float64, np.float32, np.float16, np.int64, np.uint16, bool, ">f8"], ids=str
+)
+def test_numpy_data_will_do(dtype):
+    layer = linear(4, 2)
+    numbers = np.array([[1, 0, 1, 1], [0, 1, 0, 1], [1, 1, 1, 2]])[:, ::-1].astype(dtype)
+    numbers.flags.writeable = False
+    family = same_outputs(layer, numbers)
+    assert family.data.dtype == torch.float64
+    assert torch.equal(family.data, torch.from_numpy(numbers.astype(np.float64)))
+    assert family.agreement(family.another(seed=0)).within
+
+
+def test_sparse_data_will_do():
+    data = integers(2, 7, seed=11)
+    assert same_outputs(linear(7, 3), data.to_sparse()).rank == 6
+    assert same_outputs(linear(7, 3), data.to_sparse_csr()).rank == 6
+
+
+@pytest.mark.parametrize("seed", [-1, True, False, np.int64(-3)], ids=repr)
+def test_odd_seeds_are_refused(seed):
+    family = same_outputs(linear(3, 2), torch.ones(1, 3))
+    with pytest.raises(Refused) as caught:
+        family.another(seed)
+    assert str(caught.value) == f"another: seed = {seed!r}; fits: a whole number ≥ 0"
+
+
+def test_a_seed_too_long_to_print_is_refused_too():
+    family = same_outputs(linear(3, 2), torch.ones(1, 3))
+    with pytest.raises(Refused, match="another: seed = a number below -2⁶⁴; fits: a whole"):
+        family.another(-(10**5000))
+
+
+def test_autocast_does_not_reach_the_comparison():
+    family = same_outputs(nn.Linear(30, 1), torch.randn(5, 30))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert family.agreement(family.another(seed=0)).within
+
+
+def test_outputs_beyond_the_dtype_are_no_agreement():
+    family = same_outputs(linear(3, 1), torch.full((2, 3), 1e308, dtype=torch.float64))
+    found = family.agreement(family.another(seed=0))
+    assert not found.within
+    assert (found.bound, found.note) == (None, "numbers beyond the range of float64")
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_layer_without_inputs_is_refused():
+    with pytest.raises(Refused, match="Linear: in_features = 0; fits: ≥ 1"):
+        same_outputs(nn.Linear(0, 2), torch.ones(3, 0))
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "7", [1, 2], np.bool_(True)], ids=repr)
+def test_seeds_that_are_no_integers_are_refused(seed):
+    """Given past the annotations, which the tests' type checker enforces first."""
+    family = same_outputs(linear(3, 2), torch.ones(1, 3))
+    with pytest.raises(Refused, match="another: seed = .*; fits: a whole number ≥ 0"):
+        unchecked(type(family).another)(family, seed)
+
+
+def unchecked(function):
+    """Return a function without the type checks of the test run."""
+    return inspect.unwrap(function)
+
+
+def test_any_whole_number_is_a_seed():
+    family = same_outputs(linear(3, 2), torch.ones(1, 3))
+    weights = [
+        family.another(seed).weight for seed in (0, 2**64, 10**5000, np.uint8(3), torch.tensor(3))
+    ]
+    assert torch.equal(weights[3], weights[4])
+    assert not any(torch.equal(weights[0], other) for other in weights[1:])
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_weights_whose_squares_no_float_holds_move_as_far(size):
+    layer = linear(3, 2)
+    layer.weight.data *= size
+    layer.bias.data *= size
+    family = same_outputs(layer, torch.ones(1, 3))
+    moved = (flat(family.another(seed=0)) - flat(layer)) / size
+    assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(flat(layer) / size))
+
+
+def test_other_weights_that_the_dtype_has_not_are_refused():
+    layer = nn.Linear(2, 1, bias=False, dtype=torch.float16)
+    nn.init.constant_(layer.weight, 65504.0)
+    family = same_outputs(layer, torch.tensor([[1.0, 0.0]]))
+    words = r"Linear: weight\[0, 1\] = inf; fits: a finite number in float16"
+    with pytest.raises(Refused, match=words):
+        family.another(
+            seed=next(s for s in range(9) if np.random.default_rng(s).normal(size=2)[1] > 0)
+        )
 
 
 def test_data_is_what_the_layer_sees_of_it():
@@ -359,6 +475,22 @@ REFUSED = [
         "Linear: data.dtype = torch.complex64; fits: a real dtype",
     ),
     (
+        nn.Linear(3, 2),
+        torch.nested.nested_tensor([torch.ones(3)]),
+        "Linear: data = a nested tensor; fits: a plain one",
+    ),
+    (nn.Linear(2, 2), np.array([["a", "b"]]), "Linear: data.dtype = <U1; fits: numbers"),
+    (
+        nn.Linear(1, 2).to(torch.float8_e4m3fn),
+        torch.ones(1, 1),
+        "Linear: weight.dtype = torch.float8_e4m3fn; fits: float64, float32, float16, bfloat16",
+    ),
+    (
+        nn.Linear(1, 2),
+        torch.ones(1, 1, device="meta"),
+        "Linear: data.device = meta; fits: a device that holds numbers",
+    ),
+    (
         nn.Linear(1, 2, device="meta"),
         torch.ones(1, 1),
         "Linear: weight.device = meta; fits: a device that holds numbers",
@@ -371,6 +503,13 @@ def test_what_does_not_fit_is_refused_by_name(layer, data, words):
     with pytest.raises(Refused) as caught:
         same_outputs(layer, data)
     assert str(caught.value) == words
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="no wider than double here")
+def test_data_wider_than_double_is_refused():
+    data = np.ones((1, 2), dtype=np.longdouble)
+    with pytest.raises(Refused, match=r"Linear: data.dtype = float\d+; fits: float64 or narrower"):
+        same_outputs(nn.Linear(2, 2), data)
 
 
 def test_layers_that_compute_more_and_others_are_refused():
@@ -386,3 +525,49 @@ def test_layers_that_compute_more_and_others_are_refused():
             family.witness(stranger)
         with pytest.raises(Refused, match="Linear: other"):
             family.agreement(stranger)
+
+
+@pytest.mark.parametrize("make", [same_outputs, SameOutputs], ids=["function", "class"])
+def test_a_layer_that_computes_more_makes_no_family(make):
+    hooked = nn.Linear(3, 2)
+    hooked.register_forward_hook(lambda *_: None)
+    with pytest.raises(Refused, match="Linear: _forward_hooks = .*; fits: none"):
+        make(hooked, torch.ones(1, 3))
+    with pytest.raises(Refused, match="ReLU: type = ReLU; fits: nn.Linear, nn.Conv1d"):
+        make(nn.ReLU(), torch.ones(1, 3))
+
+
+def test_strangers_that_only_look_alike_are_refused():
+    layer = nn.Linear(3, 2)
+    family = same_outputs(layer, torch.ones(1, 3))
+    hooked, double, broken = (copy.deepcopy(layer) for _ in range(3))
+    hooked.register_forward_hook(lambda *_: None)
+    double.double()
+    broken.weight.data[1, 2] = torch.nan
+    for stranger, words in (
+        (hooked, "Linear: _forward_hooks = .*; fits: none"),
+        (double, "Linear: weight.dtype = torch.float64; fits: torch.float32, as before"),
+        (broken, r"Linear: weight\[1, 2\] = nan; fits: a finite number in float32"),
+    ):
+        for ask in (family.agreement, family.witness):
+            with pytest.raises(Refused, match=words):
+                ask(stranger)
+
+
+def test_a_layer_that_was_changed_since_is_refused():
+    layer = nn.Linear(3, 2)
+    family = same_outputs(layer, torch.ones(1, 3))
+    layer.double()
+    with pytest.raises(Refused, match=r"weight\.dtype = torch.float64; fits: torch.float32"):
+        family.another(seed=0)
+    layer.float().register_forward_pre_hook(lambda *_: None)
+    with pytest.raises(Refused, match="_forward_pre_hooks"):
+        family.another(seed=0)
+
+
+def test_families_print_in_a_line_and_are_themselves():
+    layer = nn.Conv2d(3, 8, 3)
+    first, second = (same_outputs(layer, torch.ones(1, 3, 9, 9)) for _ in range(2))
+    assert repr(first) == f"<SameOutputs: {first}>"
+    assert first != second
+    assert len({first, second}) == 2

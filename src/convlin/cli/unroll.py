@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from convlin.cli.options import Model, Trust, Weights
 from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output
-from convlin.errors import InputError
+from convlin.errors import GeometryError, InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["unroll"]
 
+LONGEST = 10_000_000  # pixels along one side, whose indices alone take 80 MB a tap
+
 
 def unroll(
     model: Model,
     layer: Annotated[
         str, typer.Argument(metavar="LAYER", help="Name of a convolution in it, as features.0.")
     ],
-    input_size: Annotated[str, typer.Option(help="What the layer reads, in pixels: height,width.")],
+    input_size: Annotated[
+        str,
+        typer.Option(
+            help="What the layer reads, in pixels: height,width; one number: all of them; also "
+            "with the layer's channels before."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
     weights: Weights = None,
     memory_limit: Annotated[int, typer.Option(help="Bytes that the matrix may take.", min=1)] = 2
@@ -41,9 +50,10 @@ def unroll(
     scipy.sparse.load_npz reads it. Rows are the layer's outputs (channel, *position), columns its
     inputs, both in C order; taps of weight 0 stay entries. The bias is no part of it.
     """
-    size = parse_shape(input_size, "--input-size", (1, 2, 3), "56,56")
+    shape = parse_shape(input_size, "--input-size", (1, 2, 3, 4), "56,56")
     check_output(out, ".npz", force)
     convolution = _layer(open_classifier(model, weights, trust, json=False), model, layer)
+    size = _size(convolution, layer, shape)
 
     from scipy.sparse import save_npz
 
@@ -72,7 +82,34 @@ def _layer(network: nn.Module, model: str, name: str) -> Conv:
     layer = layers.get(name)
     if isinstance(layer, kinds):
         return layer
-    known = [own or "''" for own, each in layers.items() if isinstance(each, kinds)]
+    known = [
+        own or "'', the model itself" for own, each in layers.items() if isinstance(each, kinds)
+    ]
     listed = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
     what = "not there" if layer is None else f"a {type(layer).__name__}"
+    what = what if name else f"the model itself, {what}"
     raise InputError(f"{model}: {name!r} is {what}; its convolutions: {listed or 'none'}")
+
+
+def _size(convolution: Conv, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the input's size in pixels: one number repeats, and the layer's channels may lead."""
+    from convlin.geometry import ConvGeometry, brief
+
+    geometry = ConvGeometry.of(convolution)
+    size = shape * geometry.ndim if len(shape) == 1 else shape
+    if len(size) == geometry.ndim + 1 and size[0] == geometry.in_channels:
+        size = size[1:]
+    what = f"{name or 'the model'} ({type(convolution).__name__} {brief(geometry)})"
+    if len(size) != geometry.ndim:
+        axes = ",".join(("depth", "height", "width")[-geometry.ndim :])
+        raise InputError(
+            f"--input-size {','.join(map(str, shape))}: {what} takes {axes} or "
+            f"{geometry.in_channels},{axes}"
+        )
+    if max(size) > LONGEST:
+        raise InputError(f"--input-size {','.join(map(str, shape))}: at most {LONGEST:,} a side")
+    try:
+        geometry.output_size(size)
+    except GeometryError as error:
+        raise GeometryError(replace(each, site=what) for each in error.refusals) from None
+    return size

@@ -56,9 +56,7 @@ def _layers(rows: Sequence[LayerCost], wide: bool) -> Table:
         others = overhead(own.padding_overhead)
         if own.multiply_adds is None and own.padded_multiply_adds is not None:
             others = count(own.padded_multiply_adds)
-        name = row.layer or row.operation
-        if not wide and "." in name and len(name) > NAME:
-            name = f"…{name[1 - NAME :]}"
+        name = (row.layer or row.operation) if wide else _short(row)
         name += f" ×{row.calls}" if row.calls > 1 else ""
         table.add_row(
             Text(name),
@@ -71,6 +69,21 @@ def _layers(rows: Sequence[LayerCost], wide: bool) -> Table:
             style="dim" if same and row.counted else "",
         )
     return table
+
+
+def _short(row: LayerCost) -> str:
+    """Return a layer's name where there is no room for its operation.
+
+    A number says nothing of what the layer is, unless it has forms: then its class stands behind.
+    """
+    name = row.layer or row.operation
+    if row.form is None and name.rpartition(".")[2].isdigit():
+        kind = f" {row.operation}"
+        return f"{name if len(name + kind) <= NAME else '…' + name.rpartition('.')[2]}:{kind}"
+    head, space, operation = name.partition(" ")
+    if space and head.isdigit() and len(name) > NAME:  # so many of a kind
+        return f"{head} …{operation[len(head) + 2 - NAME :]}"
+    return f"…{name[1 - NAME :]}" if "." in name and len(name) > NAME else name
 
 
 def _shown(rows: Sequence[LayerCost]) -> list[LayerCost]:

@@ -36,7 +36,7 @@ __all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights"]
 MEMORY_LIMIT = 2 * 2**30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class EntryWeights:
     """Which weights each stored entry of a CSR matrix holds, as a ragged list.
 
@@ -49,13 +49,17 @@ class EntryWeights:
     index: Int[np.ndarray, " entries"]
     taps: Int[np.ndarray, " entries"]
 
+    def __repr__(self) -> str:
+        return f"<EntryWeights: {len(self.index):,} weights in {len(self.starts) - 1:,} entries>"
+
 
 class ConvMatrix(LinearOperator):  # type: ignore[misc]
     """The matrix A(w) of a convolution at one input size: an operator, built only when asked.
 
     A `scipy.sparse.linalg.LinearOperator`: `A @ x`, `A.T @ y`, `svds(A)`, `lsqr(A, b)` and so on
     run as convolutions. `x` is one flattened input or a column each, NumPy or PyTorch; products
-    with PyTorch arrays stay on their device and carry gradients. The bias is apart.
+    with PyTorch arrays, from either side, stay on their device and carry gradients. The bias is
+    apart.
 
     weight: (out, in/groups, *kernel), transposed (in, out/groups, *kernel), NumPy or PyTorch.
     Raises `GeometryError` where weight or input size do not fit; what builds the matrix
@@ -229,6 +233,10 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
             return super().dot(x)
         return self._on_tensor(forward, x, self.shape[1])
 
+    def __rmul__(self, y: Any) -> Any:
+        """Return y·A, for one flattened output or a row each; `y @ A` asks for it too."""
+        return _from_left(y, self) if is_torch_array(y) else super().__rmul__(y)
+
     def _on_tensor(self, run: Any, x: Any, length: int) -> Any:
         """Run on a PyTorch array, where the weight must be one of that device."""
         if x.ndim not in (1, 2) or x.shape[0] != length:
@@ -288,6 +296,10 @@ class _Adjoint(LinearOperator):  # type: ignore[misc]
             return super().dot(y)
         return self._matrix._on_tensor(adjoint, y, self.shape[1])
 
+    def __rmul__(self, x: Any) -> Any:
+        """Return x·Aᴴ; `x @ A.H` asks for it too."""
+        return _from_left(x, self) if is_torch_array(x) else super().__rmul__(x)
+
     def _matmat(self, y: np.ndarray) -> np.ndarray:
         return self._matrix._rmatmat(y)
 
@@ -305,6 +317,15 @@ class _Adjoint(LinearOperator):  # type: ignore[misc]
 
     def _transpose(self) -> LinearOperator:
         return self._matrix if self.dtype.kind != "c" else self._matrix._transpose()._adjoint()
+
+
+def _from_left(y: Any, matrix: ConvMatrix | _Adjoint) -> Any:
+    """Return y·A = (Aᵀ·yᵀ)ᵀ for a PyTorch array."""
+    rows = matrix.shape[0]
+    if y.ndim not in (1, 2) or y.shape[-1] != rows:
+        allowed = f"({rows},) or (k, {rows})"
+        raise GeometryError(Refusal("product", "shape", tuple(y.shape), allowed))
+    return matrix.T.dot(y) if y.ndim == 1 else matrix.T.dot(y.mT).mT
 
 
 def _numpy(weight: Any) -> np.ndarray:

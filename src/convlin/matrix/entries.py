@@ -73,11 +73,7 @@ def _runs(
 ) -> Iterator[Run]:
     """Yield the runs; outputs that read nothing are in none."""
     before = np.stack([np.cumsum(counts) - counts, np.cumsum(merged) - merged], axis=1)
-    signature = np.concatenate([taps, head], axis=1)
-    _, kinds = np.unique(signature, axis=0, return_inverse=True)
-    kinds = kinds.reshape(-1)
-    by_kind = np.split(np.argsort(kinds, kind="stable"), np.cumsum(np.bincount(kinds))[:-1])
-    for alike in by_kind:
+    for alike in _alike(np.concatenate([taps, head], axis=1)):
         size = int(counts[alike[0]])
         if not size:
             continue
@@ -92,6 +88,24 @@ def _runs(
                 *places[start].tolist(),
                 *step.tolist(),
             )
+
+
+def _alike(
+    signature: Int[np.ndarray, "outputs marks"],
+) -> Iterator[Int[np.ndarray, " some_outputs"]]:
+    """Yield the outputs of each signature, ascending; signatures in the order they first appear.
+
+    Most outputs have the signature of the one before, so only those where it changes are looked up.
+    """
+    changes = np.ones(len(signature), dtype=bool)
+    changes[1:] = (signature[1:] != signature[:-1]).any(axis=1)
+    starts = np.flatnonzero(changes)
+    numbers: dict[bytes, int] = {}
+    kinds = [numbers.setdefault(signature[start].tobytes(), len(numbers)) for start in starts]
+    of_output = np.repeat(kinds, np.diff(starts, append=len(signature)))
+    yield from np.split(
+        np.argsort(of_output, kind="stable"), np.cumsum(np.bincount(of_output))[:-1]
+    )
 
 
 def _even(places: Int[np.ndarray, "outputs 2"]) -> Iterator[tuple[int, int]]:
@@ -159,7 +173,10 @@ class Entries:
         return columns
 
     def coordinates(self) -> tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"]]:
-        """Return row and column of every entry, one per (output, input, tap), as new arrays."""
+        """Return row and column of every entry, one per (output, input, tap).
+
+        Each call makes both arrays: they are the caller's to write to.
+        """
         lengths = np.diff(self._pointers(merged=False))
         rows = np.repeat(np.arange(self.rows, dtype=lengths.dtype), lengths)
         return rows, self._columns(merged=False)

@@ -12,17 +12,28 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from convlin.errors import Refusal, Refused
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
 
 __all__ = ["beside", "sparse_coo", "sparse_csr", "strided", "to_numpy"]
 
 
-def to_numpy(weight: Tensor) -> Shaped[np.ndarray, "*shape"]:
-    """Return a tensor as a NumPy array; 16-bit floats, which SciPy lacks, widen to float32."""
-    held = weight.detach().cpu().resolve_conj().resolve_neg()
-    known = held.float() if held.dtype in (torch.bfloat16, torch.float16) else held
-    array: np.ndarray = known.numpy()
+def to_numpy(weight: Tensor, name: str = "weight") -> Shaped[np.ndarray, "*shape"]:
+    """Return a tensor as a NumPy array; floats of 16 bits or fewer, which SciPy lacks, widen.
+
+    Raises `Refused` for a tensor without numbers, or without plain ones.
+    """
+    if weight.is_meta:
+        raise Refused(Refusal(name, "device", weight.device, "a device that holds numbers"))
+    if weight.is_quantized:
+        raise Refused(Refusal(name, "dtype", weight.dtype, "numbers as they are: dequantize()"))
+    held = weight.detach().cpu()
+    if held.dtype.is_floating_point and held.dtype.itemsize < 4:
+        held = held.float()
+    elif held.dtype == torch.complex32:
+        held = held.to(torch.complex64)
+    array: np.ndarray = held.resolve_conj().resolve_neg().numpy()
     return array
 
 

@@ -42,6 +42,12 @@ class SolutionFamily:
         self._spaces: RowSpaces = row_spaces(wiring.designs(data))
         self._data = data
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    def __str__(self) -> str:
+        return f"{self.dimension} of {self.unknowns} directions free (rank {self.rank})"
+
     @property
     def ranks(self) -> Int[np.ndarray, " blocks"]:
         """The rank of each block's design matrix."""

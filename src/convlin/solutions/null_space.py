@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 __all__ = ["NullSpace"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NullSpace:
     """The null spaces of the blocks `where`, all of the same rank.
 
@@ -47,6 +47,9 @@ class NullSpace:
         y = rows.copy()
         y[..., :rank] += b @ a
         return cls(where, rows, (b / (1 + sigma[:, None, :])) @ b.swapaxes(1, 2) @ y)
+
+    def __repr__(self) -> str:
+        return f"<NullSpace: {len(self.where)} blocks, {self.free} free, rank {self.rank}>"
 
     @property
     def rank(self) -> int:

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 __all__ = ["RowSpaces", "row_spaces"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RowSpaces:
     """Of each block: its rank, and orthonormal rows, of which the first `rank` span its row space.
 
@@ -31,6 +31,11 @@ class RowSpaces:
     dropped: Float[np.ndarray, " blocks"]
     largest: Float[np.ndarray, " blocks"]
     tolerance: float
+
+    def __repr__(self) -> str:
+        blocks, _, unknowns = self.rows.shape
+        ranks = f"ranks {self.ranks.min()} to {self.ranks.max()}"
+        return f"<RowSpaces: {blocks} blocks of {unknowns} unknowns, {ranks}>"
 
     @property
     def leak(self) -> Float[np.ndarray, " blocks"]:

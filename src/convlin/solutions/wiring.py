@@ -30,7 +30,7 @@ __all__ = ["Wiring"]
 CHUNK = 2**24  # numbers of a design matrix made at a time: 128 MB
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Wiring:
     """How outputs are wired to inputs, and which of them share weights.
 
@@ -47,6 +47,10 @@ class Wiring:
     bias: bool
     shared: bool = True
     transposed: bool = False
+
+    def __repr__(self) -> str:
+        kernels = f"{self.blocks} blocks of {self.outputs} outputs"
+        return f"<Wiring: {kernels}, {self.unknowns} unknowns each; {self.pixels} pixels>"
 
     @classmethod
     def of_linear(cls, in_features: int, out_features: int, bias: bool) -> Wiring:

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin.backends.pytorch.parameters import holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv
@@ -30,7 +30,8 @@ def layer_of(
 
     Layers pad both sides alike. Where the sides differ, and the last pixels are left over at this
     size anyway, the side behind is padded like the one before; else a padding layer comes first.
-    Raises `Refused` for a transposed convolution whose sides differ.
+    Layers compute in floating point: whole numbers come in PyTorch's default dtype. Raises
+    `Refused` where that has not all of them, and for a transposed convolution whose sides differ.
 
     >>> geometry = ConvGeometry(1, 1, kernel=(3,), padding=((1, 0),), stride=2)
     >>> layer_of(geometry, torch.ones(1, 1, 3), None, input_size=(8,))
@@ -48,7 +49,7 @@ def layer_of(
     options: dict[str, Any] = {"padding_mode": geometry.padding_mode}
     if geometry.transposed:
         options["output_padding"] = geometry.output_padding
-    held = nn.Parameter(torch.as_tensor(weight))
+    held = nn.Parameter(_inexact(geometry.kind, weight))
     conv: Conv = holding(
         cls, geometry.in_channels, geometry.out_channels, geometry.kernel, weight=held,
         bias=None if bias is None else nn.Parameter(torch.as_tensor(bias)),
@@ -60,6 +61,22 @@ def layer_of(
     pad = PADS[geometry.padding_mode][geometry.ndim - 1]
     flat = [side for pair in reversed(sides) for side in pair]
     return nn.Sequential(pad(flat, *([0.0] if geometry.padding_mode == "zeros" else [])), conv)
+
+
+def _inexact(site: str, weight: Any) -> Tensor:
+    """Return whole numbers in the default dtype, which must hold them all; others as they are."""
+    held = torch.as_tensor(weight)
+    if held.is_floating_point() or held.is_complex():
+        return held
+    floats = held.to(torch.get_default_dtype())
+    if floats.tolist() != held.tolist():  # as Python compares them: exactly
+        largest = max(map(abs, held.flatten().tolist()))
+        fits = f"numbers that {floats.dtype} holds"
+        raise Refused(
+            Refusal(site, "weight", f"whole numbers up to {largest}", fits,
+                    "or a matrix of a floating-point dtype")
+        )  # fmt: skip
+    return floats
 
 
 def _sides(geometry: ConvGeometry, input_size: tuple[int, ...]) -> list[tuple[int, int]]:

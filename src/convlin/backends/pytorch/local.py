@@ -15,7 +15,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, SupportsIndex
 
-import numpy as np
 import torch
 from jaxtyping import Shaped
 from scipy import sparse
@@ -23,6 +22,7 @@ from torch import Tensor, compiler, fx, nn
 
 from convlin.backends.pytorch import sliding
 from convlin.backends.pytorch.local_matrix import local_matrix
+from convlin.backends.pytorch.matrices import Given, read_matrix
 from convlin.backends.pytorch.nearest_conv import NearestLayer, nearest_conv
 from convlin.backends.pytorch.parameters import alias, holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
@@ -100,12 +100,11 @@ class LocallyConnected(nn.Module):
     def forward(self, x: Shaped[Tensor, "*n c *size"]) -> Shaped[Tensor, "*n o *out"]:
         """Take images (N, C, *input_size) or (C, *input_size); return (N, O, *output_size) or so.
 
-        Raises `GeometryError` for images of any other shape.
+        Raises `GeometryError` for images of any other shape, `Refused` for those of another dtype.
         """
         g = self.geometry
-        image = sliding.pad(
-            _require_size(x, (g.in_channels, *self.input_size)), g.padding, g.padding_mode
-        )
+        batch = _require_images(x, (g.in_channels, *self.input_size), self.weight)
+        image = sliding.pad(batch, g.padding, g.padding_mode)
         windows = _windows(image, g.kernel, g.stride, g.dilation, g.groups)
         return sliding.as_image(_products(x, windows, self.weight, self.bias), x, windows, g.ndim)
 
@@ -116,21 +115,21 @@ class LocallyConnected(nn.Module):
         wire is stored, also one that weighs 0; where padding makes several taps of one output
         read the same pixel, they are one wire and add up. 16-bit weights come as float32.
 
+        Raises `Refused` for weights on a device that holds no numbers.
+
         >>> layer = LocallyConnected1d(1, 1, 2, input_size=3, bias=False)
         >>> layer.weight.data = torch.tensor([[[[1.0, 2]]], [[[3, 4]]]])
         >>> layer.matrix().toarray()
         array([[1., 2., 0.],
                [0., 3., 4.]], dtype=float32)
         """
-        weight = to_numpy(self.weight)
-        if weight.dtype == np.float16:  # which sparse arrays lack
-            weight = weight.astype(np.float32)
-        return local_matrix(self.geometry, weight, self.input_size)
+        return local_matrix(self.geometry, to_numpy(self.weight), self.input_size)
 
     def nearest_conv(self) -> NearestLayer:
         """Return the nearest convolution, in the norm of the matrix, and how the energy splits.
 
-        Weights that only ever meet padding do not count. The bias is each channel's mean.
+        Weights that only ever meet padding do not count. The bias is each channel's mean. Raises
+        `Refused` for a layer that computes more than its class says.
 
         >>> layer = to_local(nn.Conv2d(2, 3, 3, padding=1), input_size=(4, 5))
         >>> print(layer.nearest_conv().energy)
@@ -190,6 +189,14 @@ LOCAL: dict[int, type[LocallyConnected]] = {
 }
 
 
+@read_matrix.register
+def _(matrix: LocallyConnected) -> Given:
+    require_plain(matrix, *LOCAL.values())
+    entries = LocallyConnected.matrix(matrix)
+    bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias").reshape(-1)
+    return Given(entries, bias, matrix.weight)
+
+
 def to_local(
     conv: Conv,
     input_size: SupportsIndex | Sequence[SupportsIndex],
@@ -242,12 +249,25 @@ def _copies(expanded: Tensor) -> Tensor:
 
 
 @fx.wrap
-def _require_size(x: Tensor, shape: tuple[int, ...]) -> Shaped[Tensor, "n c *size"]:
+def _require_images(
+    x: Tensor, shape: tuple[int, ...], weight: Tensor
+) -> Shaped[Tensor, "n c *size"]:
     """Return images (N, *shape) or (*shape) with a batch axis; raise for any others."""
     if x.ndim not in (len(shape), len(shape) + 1) or x.shape[-len(shape) :] != shape:
         sizes = ", ".join(map(str, shape))
         raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(N, {sizes}) or ({sizes})"))
+    if x.dtype != weight.dtype and not _cast_alike(x, weight):
+        raise Refused(Refusal("input", "dtype", x.dtype, f"{weight.dtype}, as the layer's weight"))
     return x if x.ndim > len(shape) else x[None]
+
+
+def _cast_alike(x: Tensor, weight: Tensor) -> bool:
+    """Return whether autocast is on and brings both to one dtype."""
+    casts = (torch.float32, torch.bfloat16, torch.float16)
+    device = x.device.type
+    if x.dtype not in casts or weight.dtype not in casts:
+        return False
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 @fx.wrap

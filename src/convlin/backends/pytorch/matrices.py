@@ -1,62 +1,132 @@
-"""Matrices that come as tensors, layers or operators, and weights that go back as tensors."""
+"""Matrices that come as tensors, layers or operators, and weights that go back as tensors.
+
+Whoever knows one more kind of layer by its matrix registers how to read it (`local.py` does).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, csr_array
+from jaxtyping import Shaped
+from scipy.sparse import coo_array, csr_array, issparse
 from torch import Tensor, nn
 
 from convlin.backends.pytorch.reading import require_plain
+from convlin.errors import Refusal, Refused
 from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
 
-__all__ = ["read_matrix"]
+__all__ = ["Given", "known_numbers", "read_matrix"]
 
 
-def read_matrix(matrix: Any) -> tuple[Any, Any, Callable[[Any], Any]]:
-    """Return a matrix for NumPy or SciPy, a bias if it has one, and the way back for arrays.
+SPARSE = (torch.sparse_coo, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
-    Takes tensors (dense, COO, CSR), nn.Linear, ConvMatrix, and layers that know their matrix (the
-    locally connected ones); anything else is returned as it is. Arrays go back as tensors where
-    the matrix was one. Raises `Refused` for layers that compute more than their class says.
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Given:
+    """A matrix for NumPy or SciPy, a bias if it has one, and what it was.
+
+    like: the tensor or NumPy dtype that weights go back to, None for that of the matrix.
+    unit_roundoff: of the arithmetic that summed its entries, None for that of the matrix's dtype.
     """
-    if isinstance(matrix, ConvMatrix):
-        return matrix.tocsr(), None, lambda array: array
-    if isinstance(matrix, nn.Linear):
-        require_plain(matrix, nn.Linear)
-        bias = None if matrix.bias is None else to_numpy(matrix.bias)
-        return to_numpy(matrix.weight), bias, _back(matrix.weight)
-    if isinstance(matrix, nn.Module) and callable(getattr(matrix, "matrix", None)):
-        layer: Any = matrix
-        per_output = None if layer.bias is None else to_numpy(layer.bias).reshape(-1)
-        return layer.matrix(), per_output, _back(layer.weight)
-    if isinstance(matrix, Tensor):
-        return _read_tensor(matrix.detach()), None, _back(matrix)
-    return matrix, None, lambda array: array
+
+    matrix: Any
+    bias: Shaped[np.ndarray, " outputs"] | None = None
+    like: Tensor | np.dtype[Any] | None = None
+    unit_roundoff: float | None = None
+
+    def back(self, array: Shaped[np.ndarray, "*shape"]) -> Any:
+        """Return weights as a tensor where the matrix was one, in its dtype if that is inexact."""
+        if self.like is None:
+            return array
+        if not isinstance(self.like, Tensor):
+            # Only what was widened is narrowed again.
+            return array.astype(self.like) if array.dtype == self.matrix.dtype else array
+        held = torch.from_numpy(np.ascontiguousarray(array))
+        return held.to(self.like.device, self.like.dtype if _inexact(self.like) else held.dtype)
+
+
+@singledispatch
+def read_matrix(matrix: Any) -> Given:
+    """Return any matrix for NumPy or SciPy.
+
+    Takes tensors (strided or sparse), nn.Linear, ConvMatrix, and the locally connected layers; of
+    the rest, whatever NumPy or SciPy takes. Raises `Refused` for layers that compute more than
+    their class says, other layers, and numbers that SciPy has no arithmetic for.
+    """
+    array = known_numbers(matrix if issparse(matrix) else np.asarray(matrix), "matrix", "dtype")
+    if array.dtype == np.float16:  # which SciPy lacks
+        half = float(np.finfo(np.float16).eps) / 2
+        return Given(array.astype(np.float32), like=array.dtype, unit_roundoff=half)
+    return Given(array)
+
+
+@read_matrix.register
+def _(matrix: ConvMatrix) -> Given:
+    given = read_matrix(matrix.tocsr())
+    weight = matrix.weight
+    like = weight if isinstance(weight, Tensor) else np.asarray(weight).dtype
+    return Given(given.matrix, like=like)
+
+
+@read_matrix.register
+def _(matrix: nn.Module) -> Given:
+    site = type(matrix).__name__
+    kinds = "nn.Linear, or a locally connected layer"
+    hint = "the matrix of a convolution is unroll(conv, input_size)"
+    raise Refused(Refusal(site, "type", site, kinds, hint))
+
+
+@read_matrix.register
+def _(matrix: nn.Linear) -> Given:
+    require_plain(matrix, nn.Linear)
+    weight: Tensor = matrix.weight
+    entries = to_numpy(weight, "weight")
+    bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias")
+    return Given(entries, bias, weight, _unit_roundoff(weight))
+
+
+@read_matrix.register
+def _(matrix: Tensor) -> Given:
+    return Given(_read_tensor(matrix.detach()), like=matrix, unit_roundoff=_unit_roundoff(matrix))
+
+
+def known_numbers(array: Any, site: str, field: str) -> Any:
+    """Return an array in the machine's byte order; raise for floats too wide to compute with."""
+    widest = {"f": np.dtype(np.float64), "c": np.dtype(np.complex128)}.get(array.dtype.kind)
+    if widest is not None and array.dtype.itemsize > widest.itemsize:
+        raise Refused(Refusal(site, field, array.dtype, f"{widest} or narrower"))
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _read_tensor(matrix: Tensor) -> Any:
-    if matrix.layout == torch.strided:
-        return to_numpy(matrix)
+    if matrix.is_nested:
+        raise Refused(Refusal("matrix", "layout", "nested", "a plain or sparse tensor"))
+    if matrix.layout == torch.strided or matrix.is_meta:
+        return to_numpy(matrix, "matrix")
+    if matrix.ndim != 2:
+        raise Refused(Refusal("matrix", "shape", tuple(matrix.shape), "(outputs, inputs)"))
     if matrix.layout == torch.sparse_csr:
         parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
-        return csr_array(tuple(to_numpy(part) for part in parts), shape=tuple(matrix.shape))
+        return csr_array(
+            tuple(to_numpy(part, "matrix") for part in parts), shape=tuple(matrix.shape)
+        )
+    if matrix.layout not in SPARSE or (matrix.layout == torch.sparse_coo and matrix.dense_dim()):
+        return to_numpy(matrix.to_dense(), "matrix")
     entries: Any = matrix.to_sparse(layout=torch.sparse_coo)
     entries = entries.coalesce()
-    places = tuple(to_numpy(entries.indices()))
-    return coo_array((to_numpy(entries.values()), places), shape=tuple(matrix.shape))
+    values, indices = (to_numpy(part, "matrix") for part in (entries.values(), entries.indices()))
+    return coo_array((values, tuple(indices)), shape=tuple(matrix.shape))
 
 
-def _back(like: Tensor) -> Callable[[Any], Any]:
-    """Return what turns an array into a tensor of this one's dtype and device."""
+def _unit_roundoff(matrix: Tensor) -> float | None:
+    """Return half of what 1 and the next number differ by, None for whole numbers."""
+    return float(torch.finfo(matrix.dtype).eps) / 2 if _inexact(matrix) else None
 
-    def back(array: Any) -> Tensor:
-        held = torch.from_numpy(np.ascontiguousarray(array))
-        whole = like.dtype.is_floating_point or like.dtype.is_complex
-        return held.to(like.device, like.dtype if whole else held.dtype)
 
-    return back
+def _inexact(matrix: Tensor) -> bool:
+    return matrix.dtype.is_floating_point or matrix.dtype.is_complex

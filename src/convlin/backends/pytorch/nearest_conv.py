@@ -17,11 +17,17 @@ from convlin.geometry import ConvGeometry
 __all__ = ["NearestLayer", "nearest_conv"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class NearestLayer(structure.NearestConv):
     """The convolution nearest to a matrix or layer; `bias` is the mean over each channel's."""
 
     bias: Any = None
+
+    __eq__ = object.__eq__  # not by value, as whoever compares arrays finds out
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<NearestLayer: {self}>"
 
     def to_conv(self) -> nn.Module:
         """Return the convolution as a layer, for inputs of `input_size`."""
@@ -59,8 +65,9 @@ def nearest_conv(
     """
     if not isinstance(geometry, ConvGeometry):
         geometry = ConvGeometry.of(geometry)
-    given, bias, back = read_matrix(matrix)
-    found = structure.nearest(given, geometry, input_size)
+    given = read_matrix(matrix)
+    found = structure.nearest(given.matrix, geometry, input_size)
+    bias = given.bias
     if bias is not None:
-        bias = back(bias.reshape(geometry.out_channels, -1).mean(axis=1))
-    return NearestLayer(**{**vars(found), "weight": back(found.weight)}, bias=bias)
+        bias = given.back(bias.reshape(geometry.out_channels, -1).mean(axis=1))
+    return NearestLayer(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)

@@ -17,7 +17,7 @@ from convlin.errors import Refusal, Refused
 __all__ = ["RecognizedConv", "recognize"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecognizedConv(structure.Recognized):
     """The smallest convolution that a matrix is, and the layer that computes it."""
 
@@ -47,7 +47,8 @@ def recognize(
     reflect, replicate, circular. `free` says what else would do, `unidentified` which taps no entry
     tells apart, `candidates` which output shapes were looked at. A transposed convolution is
     answered where no convolution is as small. Kernel weights are the matrix's own, bit for bit;
-    floating-point entries that sum several taps may be off by the rounding of those sums.
+    floating-point entries that sum several taps may be off by the rounding of those sums, in
+    the dtype that the matrix has.
 
     Forms that share no weight along a dimension say nothing, and do not count: a kernel as large
     as the input does for every matrix (unless output_shape is all ones), and so does a stride
@@ -69,11 +70,12 @@ def recognize(
     >>> torch.equal(found.weight, conv.weight)
     True
     """
-    given, bias, back = read_matrix(matrix)
-    found = structure.recognize(given, input_shape, output_shape)
-    if bias is not None:
-        bias = back(_per_channel(bias, found))
-    return RecognizedConv(**{**vars(found), "weight": back(found.weight)}, bias=bias)
+    given = read_matrix(matrix)
+    found = structure.recognize(
+        given.matrix, input_shape, output_shape, unit_roundoff=given.unit_roundoff
+    )
+    bias = None if given.bias is None else given.back(_per_channel(given.bias, found))
+    return RecognizedConv(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)
 
 
 def _per_channel(bias: np.ndarray, found: structure.Recognized) -> np.ndarray:

@@ -7,7 +7,8 @@ directions become layers again.
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+import operator
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 import torch
@@ -15,10 +16,11 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from convlin.backends.pytorch.local import LOCAL, LocallyConnected
+from convlin.backends.pytorch.matrices import known_numbers
 from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
-from convlin.proof.rounding import gamma, unit
+from convlin.proof.rounding import UNITS, gamma, unit
 from convlin.proof.verdict import Rounding
 from convlin.solutions import SolutionFamily, Wiring
 from convlin.solutions.reach import telling_input
@@ -26,11 +28,15 @@ from convlin.solutions.reach import telling_input
 __all__ = ["SameOutputs", "same_outputs"]
 
 
-def same_outputs(layer: nn.Module, data: Tensor) -> SameOutputs:
+UNCLEAR = 1e-6  # singular values below this fraction of the largest are worth a word
+
+
+def same_outputs(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> SameOutputs:
     """Return the family of all weights with which `layer` gives the same outputs on `data`.
 
     `layer` is an nn.Linear, an nn.Conv or nn.ConvTranspose of any kind, or a LocallyConnected.
-    `data` is what it takes: (N, C, *size), (C, *size), or (*, features) for an nn.Linear.
+    `data` is what it takes: (N, C, *size), (C, *size), or (*, features) for an nn.Linear; a NumPy
+    array will do.
 
     Raises `Refused` for data of another shape, without inputs, or not finite, for weights that are
     not finite, and for layers that compute more than their class says.
@@ -51,7 +57,6 @@ def same_outputs(layer: nn.Module, data: Tensor) -> SameOutputs:
     >>> bool(torch.allclose(other(image), family.layer(image), atol=1e-5))
     True
     """
-    require_plain(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
     return SameOutputs(layer, data)
 
 
@@ -76,19 +81,21 @@ class SameOutputs(SolutionFamily):
     'no other weights give these outputs'
     """
 
-    def __init__(self, layer: nn.Module, data: Tensor) -> None:
+    def __init__(self, layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> None:
+        _require_layer(layer)
         self.layer = layer
         site = type(layer).__name__
         weight: Tensor = layer.weight  # type: ignore[assignment]
-        for name, value in (("weight", weight), ("data", data)):
-            _require_numbers(site, name, value)
+        if not isinstance(data, Tensor):
+            data = _as_tensor(site, np.asarray(data))
+        _require_numbers(site, "data", data)
+        data = data if data.layout == torch.strided else data.to_dense()
         self.data = data.detach().to(weight)
         reading = _read(layer, self.data)
         self._noun, self._inputs = reading.noun, len(reading.rows)
         if not self._inputs:
             raise Refused(Refusal(site, "data.shape", tuple(data.shape), "at least one input"))
-        for name, value in (("data", self.data), *layer.named_parameters()):
-            _require_finite(site, name, value)
+        _require_finite(site, "data", self.data)
         super().__init__(reading.wiring, reading.rows.double().cpu().numpy())
 
     def __str__(self) -> str:
@@ -96,14 +103,23 @@ class SameOutputs(SolutionFamily):
         who = f"one {noun}" if outputs == 1 else f"{outputs} {noun}s"
         where = f"{self._inputs} input" + "s" * (self._inputs > 1)
         if self.unique:
-            return f"{who} on {where}: unique (rank {self.rank} of {self.unknowns})"
-        text = f"{self.dimension} of {self.unknowns} directions free (rank {self.rank})"
-        hidden = self.dimension - self.identifiable
-        more = f", {hidden} of them beyond the reach of any input" if hidden else ""
-        return f"{who} on {where}: {text}{more}"
+            text = f"unique (rank {self.rank} of {self.unknowns})"
+        else:
+            text = f"{self.dimension} of {self.unknowns} directions free (rank {self.rank})"
+            if hidden := self.dimension - self.identifiable:
+                text += f", {hidden} of them beyond the reach of any input"
+        return f"{who} on {where}: {text}{self._doubt}"
 
-    def __repr__(self) -> str:
-        return f"<SameOutputs: {self}>"
+    @property
+    def _doubt(self) -> str:
+        """What to say of a rank that small singular values decide; nothing where it is certain."""
+        kept, dropped = self.gap
+        if kept > UNCLEAR or self.certified:
+            return ""
+        return (
+            f"; the rank is unclear: a singular value of {kept:.2g} times the largest counts, "
+            f"one of {dropped:.2g} does not"
+        )
 
     @property
     def statement(self) -> str:
@@ -114,12 +130,13 @@ class SameOutputs(SolutionFamily):
             return "other weights give these outputs, and then equal ones on every input"
         return "other weights give these outputs, and other ones on other inputs"
 
-    def another(self, seed: int) -> nn.Module:
+    def another(self, seed: SupportsIndex) -> nn.Module:
         """Return a copy of the layer with other weights, as far from its own as those are from 0.
 
         The direction is drawn uniformly among the free ones, and is the same for the same seed.
         Outputs on the data agree up to rounding: see `agreement`. Raises `Refused` where the
-        weights are unique.
+        weights are unique, for a seed that is no whole number ≥ 0, and where the other weights are
+        too large for the layer's dtype.
 
         >>> layer = nn.Linear(3, 1, bias=False, dtype=torch.float64)
         >>> other = same_outputs(layer, torch.tensor([[1.0, 2, 3]])).another(seed=7)
@@ -130,11 +147,16 @@ class SameOutputs(SolutionFamily):
         if self.unique:
             site = type(self.layer).__name__
             raise Refused(Refusal(site, "dimension", 0, "≥ 1", self.statement))
+        generator = np.random.default_rng(_whole(seed))
+        self._require_same_kind(self.layer)
         weights = _flat(self.layer)
-        direction = self.project(np.random.default_rng(seed).standard_normal(self.unknowns))
-        direction *= (np.linalg.norm(weights) or 1.0) / np.linalg.norm(direction)
-        weights += direction
-        return _with_parameters(self.layer, weights)
+        direction = self.project(generator.standard_normal(self.unknowns))
+        direction /= np.linalg.norm(direction)
+        largest = abs(weights).max() or 1.0  # the square of a weight may be too large, or too small
+        weights += direction * ((np.linalg.norm(weights / largest) or 1.0) * largest)
+        other = _with_parameters(self.layer, weights)
+        _require_finite_parameters(other)
+        return other
 
     def agreement(self, other: nn.Module) -> Rounding:
         """Return the largest deviation of `other` from the layer on the data, next to its bound.
@@ -151,7 +173,7 @@ class SameOutputs(SolutionFamily):
         True
         """
         self._require_same_kind(other)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self.data.device.type, enabled=False):
             mine, theirs = (self._outputs(layer(self.data)) for layer in (self.layer, other))
             sizes = [self._magnitudes(layer) for layer in (self.layer, other)]
         dtype = self.data.dtype
@@ -167,6 +189,9 @@ class SameOutputs(SolutionFamily):
         bound = summing * (sizes[0] + sizes[1]) + u * sizes[1] + self._moved(difference)
         if u > unit(torch.float32):
             bound += u * (abs(mine) + abs(theirs))
+        if not np.isfinite(deviation + bound).all():
+            note = f"numbers beyond the range of {name}"
+            return Rounding(float(deviation[worst]), None, scale, name, note, within=False)
         within = bool((deviation <= bound).all())
         note = "" if within else "beyond the bound: no order of summation explains it"
         return Rounding(float(deviation[worst]), float(bound[worst]), scale, name, note, within)
@@ -196,10 +221,16 @@ class SameOutputs(SolutionFamily):
         return torch.from_numpy(found).to(self.data).expand(shape)
 
     def _require_same_kind(self, other: nn.Module) -> None:
-        """Raise unless `other` is a layer of the same class and numbers."""
+        """Raise unless `other` is as good a layer, of the same class, numbers, dtype and device."""
+        site = type(self.layer).__name__
         if type(other) is not type(self.layer) or repr(other) != repr(self.layer):
-            site = type(self.layer).__name__
             raise Refused(Refusal(site, "other", repr(other), repr(self.layer)))
+        for layer in (self.layer, other):
+            _require_layer(layer)
+            for name, value in layer.named_parameters():
+                for field in ("dtype", "device"):
+                    if (found := getattr(value, field)) != (fits := getattr(self.data, field)):
+                        raise Refused(Refusal(site, f"{name}.{field}", found, f"{fits}, as before"))
 
     def _outputs(self, y: Tensor) -> Float[np.ndarray, "n outputs positions"]:
         """Return the layer's outputs as the wiring numbers them."""
@@ -229,6 +260,8 @@ def _read(layer: nn.Module, data: Tensor) -> Reading:
     site = type(layer).__name__
     if isinstance(layer, nn.Linear):
         features = layer.in_features
+        if not features:
+            raise Refused(Refusal(site, "in_features", features, "≥ 1"))
         if not shape or shape[-1] != features:
             raise Refused(Refusal(site, "data.shape", shape, f"(…, {features})"))
         wiring = Wiring.of_linear(features, layer.out_features, bias)
@@ -256,11 +289,50 @@ def _geometry(layer: nn.Module) -> ConvGeometry:
     return layer.geometry if isinstance(layer, LocallyConnected) else ConvGeometry.of(layer)
 
 
+def _as_tensor(site: str, data: Shaped[np.ndarray, "*shape"]) -> Tensor:
+    """Return an array as a tensor of its own; raise for what is no array of numbers."""
+    if data.dtype.kind not in "biufc":
+        raise Refused(Refusal(site, "data.dtype", data.dtype, "numbers"))
+    return torch.from_numpy(np.array(known_numbers(data, site, "data.dtype"), order="C"))
+
+
+def _whole(seed: SupportsIndex) -> int:
+    """Return a seed as a number; raise for anything but a whole number ≥ 0."""
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if number < 0:
+        given = repr(seed) if number > -(2**64) else "a number below -2⁶⁴"
+        raise Refused(Refusal("another", "seed", given, "a whole number ≥ 0"))
+    return number
+
+
+def _require_layer(layer: nn.Module) -> None:
+    """Raise unless a layer computes what its class says, with finite weights of a usual dtype."""
+    require_plain(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
+    site = type(layer).__name__
+    for name, value in layer.named_parameters():
+        _require_numbers(site, name, value)
+        if value.dtype not in UNITS:
+            usual = ", ".join(str(dtype).removeprefix("torch.") for dtype in UNITS)
+            raise Refused(Refusal(site, f"{name}.dtype", value.dtype, usual))
+    _require_finite_parameters(layer)
+
+
 def _require_numbers(site: str, name: str, value: Tensor) -> None:
     if value.is_meta:
         raise Refused(Refusal(site, f"{name}.device", value.device, "a device that holds numbers"))
+    if value.is_quantized or value.is_nested:
+        kind = "quantized" if value.is_quantized else "nested"
+        raise Refused(Refusal(site, name, f"a {kind} tensor", "a plain one"))
     if value.is_complex():
         raise Refused(Refusal(site, f"{name}.dtype", value.dtype, "a real dtype"))
+
+
+def _require_finite_parameters(layer: nn.Module) -> None:
+    for name, value in layer.named_parameters():
+        _require_finite(type(layer).__name__, name, value)
 
 
 def _require_finite(site: str, name: str, value: Tensor) -> None:

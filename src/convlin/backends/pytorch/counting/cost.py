@@ -12,7 +12,7 @@ from typing import SupportsIndex
 from torch import nn
 
 from convlin.backends.pytorch.counting.layers import rows
-from convlin.backends.pytorch.counting.observed import observe
+from convlin.backends.pytorch.counting.observed import observe, uncompiled
 from convlin.backends.pytorch.counting.sample import require_module, sample_shape
 from convlin.costs import CostTable
 
@@ -34,13 +34,16 @@ def cost(
     the sum. Multiply-adds are those of convolutions and Linear layers, convlin's own forms
     included (which multiply the zeros they have padded). Layers that use parameters otherwise,
     such as attention, are named as `uncounted`; products in code between layers (`q @ k`,
-    `F.linear`) are not seen at all.
+    `F.linear`) are not seen at all. Layers that keep weights in anything but parameters, such as
+    dynamically quantized ones, are `uncounted` too. A compiled model counts as what it was
+    compiled from.
 
     A convolution's true multiply-adds are the structural non-zeros of its matrix (zero padding);
     the numbers as others count them include multiplications by padded zeros.
 
     Raises `GeometryError` for an input too small, and `Refused` for a model that cannot run on
-    such an input, naming the layer, the shape and the reason.
+    such an input, naming the layer, the shape and the reason; also for one of token indices or of
+    several inputs.
 
     >>> from torch import nn
     >>> table = cost(nn.Conv2d(1, 1, 3, bias=False), (6, 6))
@@ -52,7 +55,8 @@ def cost(
     >>> padded.multiply_adds["conv"], padded.padded_multiply_adds["conv"]
     (50784, 55296)
     """
-    require_module(layer_or_model)
-    shape = sample_shape(layer_or_model, input_size)
-    seen = observe(layer_or_model, shape)
-    return CostTable(type(layer_or_model).__name__, shape, tuple(rows(layer_or_model, seen)))
+    model = uncompiled(layer_or_model)
+    require_module(model)
+    shape = sample_shape(model, input_size)
+    seen = observe(model, shape)
+    return CostTable(type(model).__name__, shape, tuple(rows(model, seen)))

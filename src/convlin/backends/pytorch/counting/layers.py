@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
+from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.counting.observed import Seen
 from convlin.backends.pytorch.counting.sample import geometry_of
@@ -40,6 +41,8 @@ WITHOUT_PRODUCTS = (
     nn.Embedding, nn.EmbeddingBag,
 )  # fmt: skip
 
+REGISTERED = ("_parameters", "_buffers", "_modules")  # what a module keeps there is seen
+
 FORM_OF: dict[type[nn.Module], Form] = {
     Conv: "conv", nn.Linear: "linear", BatchedLinear: "linear", LocallyConnected: "local",
 }  # fmt: skip
@@ -57,21 +60,22 @@ OTHER_CODE = "uses its parameters in code of its own: multiply-adds not counted"
 OWN_FORWARD = "a forward of its own: counted as what it is derived from"
 OWN_PADDING = "a forward of its own: counted with the zero padding that its output implies"
 OTHER_OUTPUT = "its output is no such convolution's: true multiply-adds and forms not counted"
+HIDDEN = "keeps weights that are no parameters: neither they nor multiply-adds counted"
 COMPUTED = "its weight is computed from other parameters, which are those counted"
 
 
 def rows(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[LayerCost]:
     """Yield the costs of every layer that ran or holds something."""
     held: set[tuple[int, ...]] = set()
-    for name, layer in _layers(model):
+    for name, layer in _layers(model, seen):
         if seen[layer].calls or _held_by(layer):
-            yield _row(name, layer, seen, held)
+            yield _row(name.replace("._orig_mod", ""), layer, seen, held)
 
 
-def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def _layers(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[tuple[str, nn.Module]]:
     """Yield every layer once: modules without children, and those that hold something of their own.
 
-    The parametrizations of a weight belong to their layer.
+    The parametrizations of a weight belong to their layer, as do packed weights.
     """
     inside = {
         part
@@ -82,7 +86,8 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, layer in model.named_modules():
         if layer in inside:
             continue
-        if _held_by(layer) or all(child in inside for child in layer.children()):
+        parts = all(child in inside for child in layer.children())
+        if _held_by(layer) or parts or _hides(layer, seen):
             yield name, layer
 
 
@@ -100,6 +105,34 @@ def _held_by(layer: nn.Module) -> dict[tuple[int, ...], Tensor]:
                 place = tensor.data_ptr() if not tensor.is_meta else 0
                 found[(place, tensor.numel()) if place else (id(tensor),)] = tensor
     return found
+
+
+def _hides(layer: nn.Module, seen: dict[nn.Module, Seen]) -> bool:
+    """Return whether a layer that ran has weights that are no parameters, or may have.
+
+    Those are packed ones, as quantized layers hold, and tensors in attributes, or matrices in
+    buffers, of layers that PyTorch does not know. Parts that never ran are its own.
+    """
+    parts = list(layer.modules())
+    if not seen[layer].calls or any(seen[part].calls for part in parts[1:]):
+        return False
+    for part in parts:
+        kept = {name: value for name, value in vars(part).items() if name not in REGISTERED}
+        leaves = pytree.tree_leaves(list(kept.values()))
+        if any(isinstance(leaf, torch.ScriptObject) or _weighty(leaf) for leaf in leaves):
+            return True
+        if not type(part).__module__.startswith("torch.nn.modules.") and any(
+            _weighty(buffer) and sum(n > 1 for n in buffer.shape) > 1
+            for buffer in part.buffers(recurse=False)
+        ):
+            return True
+    return False
+
+
+def _weighty(value: Any) -> bool:
+    """Return whether these are numbers that may be weights, not indices, flags or one scale."""
+    indices = (torch.bool, torch.int16, torch.int32, torch.int64)
+    return isinstance(value, Tensor) and value.dtype not in indices and value.numel() > 1
 
 
 def _row(
@@ -142,10 +175,13 @@ def _costs(
         padded = _padded(layer, did) if isinstance(layer, Conv) else None
         costs = unchanged(parameters, stored, None, padded, did.output_bytes)
         return None, costs, OTHER_OUTPUT
-    counted = not parameters or isinstance(layer, WITHOUT_PRODUCTS)
+    hidden = not parameters and _hides(layer, seen)
+    counted = isinstance(layer, WITHOUT_PRODUCTS) or not (parameters or hidden)
     adds = 0 if counted else None
     inner = any(seen[part].calls for part in layer.modules() if part is not layer)
     costs = unchanged(parameters, stored, adds, adds, 0 if inner else did.output_bytes)
+    if hidden:
+        return None, costs, f"{_operation(layer)} {HIDDEN}"
     return None, costs, "" if counted else OTHER_CODE if did.calls else NEVER_CALLED
 
 
@@ -253,7 +289,7 @@ def _padded(layer: Conv, did: Seen) -> int:
 
 def _operation(layer: nn.Module) -> str:
     """Return what a layer is, in short: Conv2d 3→64 k7 s2 p3."""
-    name = type(layer).__name__
+    name: str = layer._get_name()  # type: ignore[no-untyped-call]
     if isinstance(layer, nn.Linear):
         return f"{name} {layer.in_features}→{layer.out_features}"
     geometry = geometry_of(layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
 from torch.utils import _pytree as pytree
 
+from convlin.backends.pytorch.counting.sample import geometry_of
 from convlin.errors import Refusal, Refused
 
-__all__ = ["Seen", "observe"]
+__all__ = ["Seen", "observe", "uncompiled"]
 
 
 @dataclass
@@ -36,6 +38,12 @@ class Seen:
         taken = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
         if taken and results:
             self.uses[taken[0].shape, results[0].shape] += 1
+
+
+def uncompiled(model: Any) -> Any:
+    """Return the module that `torch.compile` wrapped, or what it is given."""
+    wrapped = getattr(model, "_orig_mod", None) if isinstance(model, nn.Module) else None
+    return uncompiled(wrapped) if isinstance(wrapped, nn.Module) else model
 
 
 def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
@@ -68,11 +76,40 @@ def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
         try:
             model(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
         except Exception as error:
-            site = (running[-1] if running else "") or type(model).__name__
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            allowed = "the shape of a sample that it can take"
-            raise Refused(Refusal(site, "input of the model", shape, allowed, reason)) from error
+            site = running[-1] if running else ""
+            raise Refused(_refusal(model, shape, site, error)) from error
     return seen
+
+
+def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Exception) -> Refusal:
+    """Return why the model does not run on one sample of this shape; `site` is where it failed."""
+    name = type(model).__name__
+    inputs = _required(model)
+    if len(inputs) > 1:
+        allowed = "one tensor: a module that takes it and calls the model with what else it needs"
+        return Refusal(name, "inputs", f"({', '.join(inputs)})", allowed)
+    layer = model.get_submodule(site)
+    if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+        value = f"indices that {site or name} ({type(layer).__name__}) looks up"
+        allowed = "numbers: the part of the model behind the embedding"
+        return Refusal(name, "input", value, allowed)
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    allowed = "the shape of a sample that it can take"
+    first = next(filter(None, map(geometry_of, model.modules())), None)
+    if first is not None and len(shape) != first.ndim + 1:
+        axes = ", ".join(("depth", "height", "width")[-first.ndim :])
+        allowed += f"; its first convolution takes ({first.in_channels}, {axes})"
+    return Refusal(site or name, "input of the model", shape, allowed, reason)
+
+
+def _required(model: nn.Module) -> list[str]:
+    """Return the names of the inputs that a model cannot do without."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):  # TorchScript tells none
+        return []
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
 
 
 @contextmanager
@@ -133,8 +170,14 @@ def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) 
 
 @contextmanager
 def _at_rest(model: nn.Module) -> Iterator[None]:
-    """Put every module in eval mode, which `_unchanged` undoes, and random numbers back."""
+    """Put every module in eval mode and out of its compiled form, and random numbers back.
+
+    `_unchanged` undoes what is set here.
+    """
     with torch.random.fork_rng(devices=()):
         for layer in model.modules():
-            layer.training = False
+            vars(layer)["training"] = False
+            vars(layer)["_compiled_call_impl"] = None
+            if (eager := uncompiled(layer)) is not layer:
+                vars(layer)["forward"] = eager
         yield

@@ -1,0 +1,293 @@
+"""Matrices of every kind go into `recognize` and `nearest_conv`, and come back as what they were.
+
+What computes more than its class says, or holds no numbers, is refused in words.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import convlin
+from convlin import ConvGeometry, ConvMatrix, Refused
+from convlin.backends.pytorch.local import LocallyConnected1d
+from geometry_strategies import conv, fill
+
+
+def doubled(x: torch.Tensor) -> torch.Tensor:
+    return 2 * x
+
+
+class Doubled(LocallyConnected1d):
+    def forward(self, x):
+        return doubled(super().forward(x))
+
+
+def hooked(kind: str) -> LocallyConnected1d:
+    layer = fill(LocallyConnected1d(1, 2, 2, 3))
+    getattr(layer, f"register_forward_{kind}")(lambda *_: None)
+    return layer
+
+
+def with_own_forward() -> LocallyConnected1d:
+    layer = LocallyConnected1d(1, 2, 2, 3)
+    layer.forward = doubled
+    return layer
+
+
+ODD = {
+    "hook": (hooked("hook"), "LocallyConnected1d: _forward_hooks = .*; fits: none"),
+    "pre-hook": (hooked("pre_hook"), "LocallyConnected1d: _forward_pre_hooks = .*; fits: none"),
+    "subclass": (
+        Doubled(1, 2, 2, 3),
+        "Doubled: forward = .*Doubled.forward; fits: LocallyConnected1d's",
+    ),
+    "forward": (
+        with_own_forward(),
+        "LocallyConnected1d: forward = set on this one layer; fits: LocallyConnected1d's",
+    ),
+    "parametrized": (
+        nn.utils.parametrizations.weight_norm(LocallyConnected1d(1, 2, 2, 3)),
+        "ParametrizedLocallyConnected1d: parametrizations = weight; fits: none",
+    ),
+}
+EVERY_ODD = pytest.mark.parametrize("layer, words", ODD.values(), ids=ODD)
+
+
+@EVERY_ODD
+def test_a_locally_connected_layer_that_computes_more_is_refused(layer, words):
+    with pytest.raises(Refused, match=words):
+        layer.nearest_conv()
+    with pytest.raises(Refused, match=words):
+        convlin.nearest_conv(layer, ConvGeometry(1, 2, (2,)), 3)
+    with pytest.raises(Refused, match=words):
+        convlin.recognize(layer, (1, 3), (2, 2))
+
+
+def test_a_plain_subclass_is_as_good():
+    class Named(LocallyConnected1d):
+        pass
+
+    layer = fill(Named(1, 2, 2, 3))
+    assert layer.nearest_conv().energy.total > 0
+
+
+class Matrixed(nn.Module):
+    """A stranger that happens to have a method of that name."""
+
+    weight = nn.Parameter(torch.ones(1))
+    bias = None
+
+    def matrix(self):
+        return np.eye(3)
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(), nn.Conv1d(1, 1, 2), Matrixed()], ids=repr)
+def test_any_other_layer_is_refused_with_what_would_do(layer):
+    site = type(layer).__name__
+    with pytest.raises(Refused) as caught:
+        convlin.recognize(layer, (1, 3))
+    assert str(caught.value) == (
+        f"{site}: type = {site}; fits: nn.Linear, or a locally connected layer "
+        "(the matrix of a convolution is unroll(conv, input_size))"
+    )
+
+
+# Convolutions whose matrices have entries that sum several taps.
+FOLDED = {
+    "reflect": (conv(2, 2, 3, 3, padding=2, padding_mode="reflect", bias=False), (4, 5)),
+    "replicate": (conv(1, 2, 3, 3, padding=2, padding_mode="replicate"), (5,)),
+    "circular": (conv(1, 2, 3, 5, padding=4, padding_mode="circular", bias=False), (6,)),
+}
+
+
+@pytest.mark.parametrize("mode", FOLDED)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_sums_of_taps_in_16_bits_are_off_by_16_bit_rounding(mode, dtype):
+    layer, size = copy.deepcopy(FOLDED[mode])
+    for parameter in layer.parameters():
+        nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
+    layer = layer.to(dtype)
+    linear = convlin.to_linear(layer, size, exchange="fixed_size").linear
+    matrix = linear.weight.detach()
+    u = torch.finfo(dtype).eps / 2
+    for given in (linear, matrix, matrix.to_sparse_coo(), matrix.to_sparse_csr()):
+        found = convlin.recognize(given, (2, *size))
+        assert found.geometry.padding_mode == mode
+        assert found.weight.dtype == dtype
+        error = (found.weight.double() - layer.weight.double()).abs().max()
+        assert error <= 8 * u * layer.weight.double().abs().max()
+        assert found.to_conv().weight.dtype == dtype
+    off = matrix.clone()
+    row, column = off.nonzero()[0].tolist()
+    off[row, column] += 64 * u * off.abs().max()
+    with pytest.raises(Refused):
+        convlin.recognize(off, (2, *size), (3, *found.output_size))
+
+
+def test_numpys_16_bits_come_back_as_such():
+    size = (4, 5)
+    layer = nn.Conv2d(2, 3, 3, padding=2, padding_mode="reflect", bias=False)
+    matrix = convlin.unroll(layer, size).toarray().astype(np.float16)
+    found = convlin.recognize(matrix, (2, *size))
+    assert found.geometry == ConvGeometry.of(layer)
+    assert found.weight.dtype == np.float16
+    assert np.allclose(found.weight, layer.weight.detach().numpy(), rtol=0, atol=1e-3)
+    assert found.to_conv().weight.dtype == torch.float16
+    nearest = convlin.nearest_conv(matrix, layer, size)
+    assert nearest.weight.dtype == np.float64
+    assert nearest.distance < 1e-2
+
+
+def test_the_other_byte_order_is_read():
+    layer = nn.Conv1d(1, 2, 2, bias=False)
+    matrix = convlin.unroll(layer, 4).toarray()
+    found = convlin.recognize(matrix.astype(matrix.dtype.newbyteorder()), (1, 4))
+    assert np.array_equal(found.weight, layer.weight.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    "dtype, words",
+    [
+        (np.longdouble, r"matrix: dtype = float\d+; fits: float64 or narrower"),
+        (np.clongdouble, r"matrix: dtype = complex\d+; fits: complex128 or narrower"),
+    ],
+)
+def test_numbers_wider_than_there_is_arithmetic_for_are_refused(dtype, words):
+    if np.dtype(dtype).itemsize <= 8 * (1 + np.dtype(dtype).kind.count("c")):
+        pytest.skip("no wider than double here")
+    matrix = np.eye(4, dtype=dtype)
+    operator = ConvMatrix(ConvGeometry(1, 1, (1,)), np.ones((1, 1, 1), dtype), 4)
+    for given in (matrix, operator):
+        with pytest.raises(Refused, match=words):
+            convlin.recognize(given, (1, 4))
+        with pytest.raises(Refused, match=words):
+            convlin.nearest_conv(given, ConvGeometry(1, 1, (1,)), 4)
+
+
+META = {
+    "tensor": (torch.empty(3, 4, device="meta"), "matrix"),
+    "linear": (nn.Linear(4, 3, device="meta"), "weight"),
+    "local": (LocallyConnected1d(1, 1, 2, 4, device="meta"), "weight"),
+}
+
+
+@pytest.mark.parametrize("matrix, name", META.values(), ids=META)
+def test_tensors_without_numbers_are_refused(matrix, name):
+    words = f"{name}: device = meta; fits: a device that holds numbers"
+    with pytest.raises(Refused, match=words):
+        convlin.recognize(matrix, (1, 4))
+    with pytest.raises(Refused, match=words):
+        convlin.nearest_conv(matrix, ConvGeometry(1, 1, (2,)), 4)
+
+
+def test_layers_without_numbers_have_no_matrix():
+    words = "weight: device = meta; fits: a device that holds numbers"
+    with pytest.raises(Refused, match=words):
+        convlin.unroll(nn.Conv1d(1, 1, 2, device="meta"), 4)
+    with pytest.raises(Refused, match=words):
+        convlin.singular_values(nn.Conv1d(1, 1, 2, device="meta"), 4)
+    with pytest.raises(Refused, match=words):
+        META["local"][0].matrix()
+
+
+def test_a_sparse_tensor_of_more_dimensions_is_refused():
+    matrices = torch.eye(4).expand(2, 4, 4)
+    for given in (matrices.to_sparse_csr(), matrices.to_sparse()):
+        with pytest.raises(
+            Refused, match=r"matrix: shape = \(2, 4, 4\); fits: \(outputs, inputs\)"
+        ):
+            convlin.recognize(given, (1, 4))
+
+
+def test_every_layout_is_read():
+    layer = nn.Conv1d(1, 2, 2, bias=False)
+    matrix = convlin.unroll(layer, 5).toarray()
+    dense = torch.from_numpy(matrix)
+    given = [dense.to_sparse_csc(), dense.to_sparse_bsr((4, 1)), dense.to_sparse_bsc((1, 5))]
+    given += [dense.to_sparse(1), dense.to_mkldnn(), dense.to_sparse(), dense.to_sparse_csr()]
+    for each in given:
+        assert torch.equal(convlin.recognize(each, (1, 5)).weight, layer.weight)
+
+
+def test_nested_and_quantized_tensors_are_refused():
+    nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)])
+    with pytest.raises(Refused, match="matrix: layout = nested; fits: a plain or sparse tensor"):
+        convlin.recognize(nested, (1, 3))
+    quantized = torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.quint8)
+    with pytest.raises(Refused, match="matrix: dtype = torch.quint8; fits: .* dequantize"):
+        convlin.recognize(quantized, (1, 3))
+
+
+def test_eight_bits_are_read_as_what_they_are():
+    matrix = torch.diag(torch.tensor([1.5] * 4)).to(torch.float8_e4m3fn)
+    found = convlin.recognize(matrix, (1, 4))
+    assert (found.weight.dtype, found.weight.item()) == (torch.float8_e4m3fn, 1.5)
+
+
+WHOLE = [np.int64, np.uint8, bool, torch.int32, torch.bool]
+
+
+@pytest.mark.parametrize("dtype", WHOLE, ids=str)
+def test_whole_numbers_become_a_layer_that_computes(dtype):
+    numbers = np.array([[1, 0, 1, 0], [0, 1, 0, 1]])
+    if isinstance(dtype, torch.dtype):
+        matrix = torch.from_numpy(numbers).to(dtype)
+    else:
+        matrix = numbers.astype(dtype)
+    layer = convlin.recognize(matrix, (1, 4), (1, 2)).to_conv()
+    assert layer.weight.dtype == torch.get_default_dtype()
+    assert layer.weight.tolist() == [[[1, 1]]]
+    assert layer.dilation == (2,)
+    x = torch.tensor([[3.0, 5, 7, 11]])
+    assert layer(x).tolist() == [[10, 16]]
+    assert convlin.nearest_conv(matrix, layer, 4).to_conv().weight.dtype == torch.float64
+
+
+def test_whole_numbers_that_the_dtype_has_not_are_refused():
+    large = 2**24 + 1
+    found = convlin.recognize(np.diag([large] * 4), (1, 4))
+    with pytest.raises(Refused) as caught:
+        found.to_conv()
+    assert str(caught.value) == (
+        f"Conv1d: weight = whole numbers up to {large}; fits: numbers that torch.float32 holds "
+        "(or a matrix of a floating-point dtype)"
+    )
+    assert convlin.recognize(np.diag([large - 1] * 4), (1, 4)).to_conv().weight.item() == 2**24
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64], ids=str)
+def test_the_matrix_of_a_layer_goes_back_to_its_dtype(dtype):
+    layer = nn.Conv1d(2, 3, 3, dtype=dtype)
+    A = convlin.unroll(layer, 7)
+    found = convlin.recognize(A, (2, 7))
+    assert torch.equal(found.weight, layer.weight)
+    assert found.weight.dtype == dtype
+    nearest = convlin.nearest_conv(A, layer, 7)
+    assert nearest.weight.dtype == dtype
+    assert torch.allclose(nearest.weight, layer.weight, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+def test_the_matrix_of_an_array_goes_back_to_an_array():
+    weight = np.arange(1.0, 7).reshape(1, 2, 3).astype(np.float16)
+    A = ConvMatrix(ConvGeometry(2, 1, (3,)), weight, 7)
+    found = convlin.recognize(A, (2, 7))
+    assert found.weight.dtype == np.float16
+    assert np.array_equal(found.weight, weight)
+
+
+def test_answers_print_in_a_line_and_are_themselves():
+    matrix = convlin.unroll(nn.Conv2d(4, 6, 5, padding=2, bias=False), (9, 8)).toarray()
+    first, second = (convlin.recognize(matrix, (4, 9, 8)) for _ in range(2))
+    assert repr(first) == f"<RecognizedConv: {first}>"
+    near = [convlin.nearest_conv(matrix, first.geometry, (9, 8)) for _ in range(2)]
+    assert repr(near[0]) == f"<NearestLayer: {near[0]}>"
+    entries = [first.matrix().entry_weights() for _ in range(2)]
+    assert repr(entries[0]) == "<EntryWeights: 31,824 weights in 31,824 entries>"
+    for one, other in ((first, second), near, entries):
+        assert "\n" not in repr(one)
+        assert one == one
+        assert one != other
+        assert len({one, other}) == 2

@@ -25,6 +25,9 @@ from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisForm", "by_size", "covering", "shares"]
 
+TABLE = 1 << 20  # outputs·taps of a form that is looked at whatever it reads
+IDLE = 8  # outputs·taps for every pair that is read, beyond which larger forms are not looked at
+
 
 @dataclass(frozen=True)
 class AxisForm:
@@ -60,9 +63,9 @@ class AxisForm:
         return AxisSpace(self.geometry, 0, self.n)
 
 
-def by_size(form: AxisForm) -> tuple[int, int, int, int, int]:
-    """Return the key that sorts forms, smallest first."""
-    return form.key
+def by_size(form: AxisForm) -> tuple[int, ...]:
+    """Return the key that sorts forms, smallest first; of equal ones, less padding before first."""
+    return *form.key, form.padding[0]
 
 
 def covering(
@@ -75,7 +78,8 @@ def covering(
     """Yield the forms of a stride whose taps fall on these offsets, for one or every dilation.
 
     offsets: where the taps of output 0 would stand, from the first pixel on; sorted, may be
-    negative, may be none.
+    negative, may be none. Kernels of which next to nothing is read are left out where they are
+    huge: their tables would take far more than the matrix.
 
     >>> support = AxisSupport.of(np.eye(3, 4, 1, dtype=bool))
     >>> next(covering(np.array([1]), 1, support))
@@ -84,6 +88,7 @@ def covering(
     n, outputs = support.pixels, support.outputs
     first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
     limit = {"reflect": n - 1, "circular": n}.get(mode, math.inf)
+    taps = max(TABLE, IDLE * len(support)) // outputs
     for apart in [dilation] if dilation else _dilations(offsets - first, n):
         before = -first if first <= 0 else -first % apart
         kernel = (last + before) // apart + 1
@@ -95,7 +100,7 @@ def covering(
         kernel = max(kernel, -(-(extent - 1) // apart) + 1)
         extent = (kernel - 1) * apart + 1
         after = max(0, (outputs - 1) * jump + extent - n - before)
-        if max(before, after) <= limit:
+        if max(before, after) <= limit and kernel <= taps:
             yield AxisForm(n, kernel, jump, (before, after), apart if kernel > 1 else 1, mode)
         if kernel == 1:  # one tap has no dilation
             return

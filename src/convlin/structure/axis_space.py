@@ -13,6 +13,7 @@ of them mean anything: the null space of G is what no matrix tells.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +25,7 @@ from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisSpace"]
 
+DENSE = 16  # bytes of a table for every pair, up to which it is faster than sorting them
 HELD = 1 << 22  # numbers of the fibres that are looked at at once
 
 
@@ -128,13 +130,19 @@ class AxisSpace:
     def reached(self) -> AxisSupport:
         """Which output reads which pixel."""
         outputs, taps = np.nonzero(self.table >= 0)
-        keys = np.unique(outputs * self.pixels + self.table[outputs, taps])
-        return AxisSupport.of_keys(len(self.table), self.pixels, keys)
+        pixels = self.table[outputs, taps]
+        shape = len(self.table), self.pixels
+        if math.prod(shape) <= DENSE * len(pixels):
+            read = np.zeros(shape, dtype=bool)
+            read[outputs, pixels] = True
+            return AxisSupport.of(read)
+        return AxisSupport.of_keys(*shape, np.unique(outputs * self.pixels + pixels))
 
     def used(self, support: AxisSupport) -> Bool[np.ndarray, " taps"]:
         """Return which taps read only what is read: any other can only have the weight 0."""
         place = support.place(np.arange(len(self.table))[:, None], self.table)
-        used: np.ndarray = ((place >= 0) | (self.table < 0)).all(axis=0)
+        unread = (place < 0) & (self.table >= 0)
+        used: np.ndarray = np.logical_not(unread.any(axis=0))
         return used
 
     def explains(

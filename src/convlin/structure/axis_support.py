@@ -28,7 +28,8 @@ class AxisSupport:
     @classmethod
     def of(cls, read: Bool[np.ndarray, "outputs pixels"]) -> AxisSupport:
         """Return the support that a table of what is read shows."""
-        return cls(*map(int, read.shape), *np.nonzero(read))
+        outputs, pixels = map(int, read.shape)
+        return cls(outputs, pixels, *np.nonzero(read))
 
     @classmethod
     def of_keys(cls, outputs: int, pixels: int, keys: Int[np.ndarray, " pairs"]) -> AxisSupport:
@@ -41,7 +42,8 @@ class AxisSupport:
     @cached_property
     def keys(self) -> Int[np.ndarray, " pairs"]:
         """One number for each pair, rising."""
-        return self.output * self.pixels + self.pixel
+        keys: np.ndarray = self.output * self.pixels + self.pixel
+        return keys
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " outputs+1"]:

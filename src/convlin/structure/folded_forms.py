@@ -12,31 +12,36 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Num
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import folded
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
 
-__all__ = ["FOLDED", "SMALL", "listed_forms", "shown_forms"]
+__all__ = ["FOLDED", "SMALL", "listed_forms", "reads_just", "shown_forms"]
 
 FOLDED: tuple[PaddingMode, ...] = ("reflect", "replicate", "circular")
 SMALL = 32  # pixels
 SHOWN = 5  # outputs that are taken to show their taps as they are
+ALIKE = 1 / 16  # of the largest: sums of taps that differ by no more may be equal but for rounding
 
 
-def shown_forms(support: AxisSupport, mode: PaddingMode) -> list[AxisForm]:
-    """Return the forms that some output shows and that read just what is read, smallest first.
+def shown_forms(
+    support: AxisSupport, fibre: Num[np.ndarray, " pairs"], mode: PaddingMode
+) -> set[AxisForm]:
+    """Return the forms that some output shows; not all of them read just what is read.
 
-    >>> read = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]], dtype=bool)
-    >>> shown_forms(AxisSupport.of(read), "circular")[0]
+    fibre: one array with this support, by whose values some strides are ruled out.
+
+    >>> read = AxisSupport.of(np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]], dtype=bool))
+    >>> forms = shown_forms(read, np.array([5, 7, 5, 7, 7, 5]), "circular")
+    >>> min((form for form in forms if reads_just(form, read)), key=by_size)
     AxisForm(n=3, kernel=2, stride=1, padding=(0, 1), dilation=1, mode='circular')
     """
     if not len(support):
-        return []
-    forms = _circular(support) if mode == "circular" else _inside(support, mode)
-    return sorted({form for form in forms if _reads_just(form, support)}, key=by_size)
+        return set()
+    return set(_circular(support, fibre) if mode == "circular" else _inside(support, mode))
 
 
 def _inside(support: AxisSupport, mode: PaddingMode) -> Iterator[AxisForm]:
@@ -63,10 +68,10 @@ def _row_fits(form: AxisForm, support: AxisSupport, output: int) -> bool:
     return bool(np.isin(support.row(output), folded(form.geometry, form.n, position)).all())
 
 
-def _circular(support: AxisSupport) -> Iterator[AxisForm]:
+def _circular(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[AxisForm]:
     """Yield the forms whose taps cover a ring's offsets, those with the fewest taps."""
     n = support.pixels
-    for stride, offsets in _turns(support):
+    for stride, offsets in _turns(support, fibre):
         arcs = []
         for dilation in range(1, 3 * n // max(1, len(offsets) - 1) + 1):
             steps, starts = _arcs(offsets, dilation, n)
@@ -80,13 +85,20 @@ def _circular(support: AxisSupport) -> Iterator[AxisForm]:
                     yield from covering(ends, stride, support, "circular", dilation)
 
 
-def _turns(support: AxisSupport) -> Iterator[tuple[int, Int[np.ndarray, " offsets"]]]:
+def _turns(
+    support: AxisSupport, fibre: Num[np.ndarray, " pairs"]
+) -> Iterator[tuple[int, Int[np.ndarray, " offsets"]]]:
     """Yield strides, with the offsets that every output reads, that many pixels further each."""
     n, outputs = support.pixels, support.outputs
     row = support.row(0)
     if not len(row) or outputs * len(row) != len(support):
         return
-    steps = np.unique((support.row(1) - row[0]) % n) if outputs > 1 else np.array([1])
+    steps = np.array([1])
+    if outputs > 1:
+        before, after = (support.dense(fibre, output) for output in (0, 1))
+        steps = np.unique((support.row(1) - row[0]) % n)
+        off = [np.abs(np.roll(before, step) - after).max() for step in steps]
+        steps = steps[np.array(off) <= ALIKE * np.abs(before).max()]
     for step in steps.tolist():
         offsets = np.unique((support.pixel - support.output * step) % n)
         if len(offsets) == len(row):
@@ -111,7 +123,7 @@ def _arcs(offsets: Int[np.ndarray, " offsets"], dilation: int, n: int) -> tuple[
     return around - int(gaps.max()), (offsets[0] + steps[starts] * dilation).tolist()
 
 
-def _reads_just(form: AxisForm, support: AxisSupport) -> bool:
+def reads_just(form: AxisForm, support: AxisSupport) -> bool:
     """Return whether a form reads just what is read, by taps that read nothing else.
 
     A tap that would read anything else can only have the weight 0.
@@ -154,7 +166,7 @@ def listed_forms(support: AxisSupport, mode: PaddingMode, kernel: int) -> list[A
 def _read_just(
     tables: Int[np.ndarray, "forms outputs taps"], read: Bool[np.ndarray, "outputs pixels"]
 ) -> Bool[np.ndarray, " forms"]:
-    """Return which forms read just what is read, as `_reads_just` does, for many at once."""
+    """Return which forms read just what is read, as `reads_just` does, for many at once."""
     used = read[np.arange(len(read))[:, None], tables].all(axis=1)
     form, output, tap = np.nonzero(np.broadcast_to(used[:, None, :], tables.shape))
     reached = np.zeros((len(tables), *read.shape), dtype=bool)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from convlin.structure.axis_forms import AxisForm, by_size, shares
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups, spread
-from convlin.structure.folded_forms import FOLDED, SMALL, listed_forms, shown_forms
+from convlin.structure.folded_forms import FOLDED, SMALL, listed_forms, reads_just, shown_forms
 from convlin.structure.kernel import extract, voted
 from convlin.structure.zero_forms import likely_form, zero_forms
 
@@ -184,8 +185,9 @@ class Search:
         """Return the smallest form along one dimension that explains its fibres."""
         if (dim, mode) not in self._candidates:
             self._candidates[dim, mode] = self._all_forms(dim, mode)
-        forms = self._candidates[dim, mode][:TRIED]
-        found = next((form for form in forms if self._explains(dim, form)), None)
+        support = self.supports[dim]
+        just = (form for form in self._candidates[dim, mode] if reads_just(form, support))
+        found = next((form for form in islice(just, TRIED) if self._explains(dim, form)), None)
         if mode in ("zeros", "circular"):
             return found
         return self._listed(dim, mode, found, best)
@@ -193,13 +195,14 @@ class Search:
     def _all_forms(self, dim: int, mode: PaddingMode) -> list[AxisForm]:
         """Return the forms that what is read shows; without padding all modes are alike."""
         support, fibres = self.supports[dim], self.fibres[dim]
+        fibre = fibres[0] if len(fibres) else np.zeros(len(support))
         if mode == "zeros":
-            return zero_forms(support, fibres[0] if len(fibres) else np.zeros(len(support)))
+            return zero_forms(support, fibre)
         if (dim, "zeros") not in self._candidates:
             self._candidates[dim, "zeros"] = self._all_forms(dim, "zeros")
         zeros = self._candidates[dim, "zeros"]
         bare = {replace(form, mode=mode) for form in zeros if not any(form.padding)}
-        return sorted(bare.union(shown_forms(support, mode)), key=by_size)
+        return sorted(bare | shown_forms(support, fibre, mode), key=by_size)
 
     def _listed(
         self, dim: int, mode: PaddingMode, found: AxisForm | None, best: Form | None

@@ -93,8 +93,11 @@ def likely_form(support: AxisSupport) -> AxisForm:
         usual = 2 * counts > whole
         exceptions = int(counts[~usual].sum() + (whole - counts)[usual].sum())
         ranked.append((exceptions, stride, offsets[usual]))
-    _, stride, offsets = min(ranked, key=lambda found: found[:2])
-    return min(covering(offsets, stride, support), key=by_size)
+    for _, stride, offsets in sorted(ranked, key=lambda found: found[:2]):
+        if forms := list(covering(offsets, stride, support)):
+            return min(forms, key=by_size)
+    n, outputs = support.pixels, support.outputs
+    return next(covering(offsets[:0], -(-n // outputs), support))  # one tap, windows apart
 
 
 def _diagonals(

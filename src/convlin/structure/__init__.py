@@ -4,17 +4,21 @@
 |---|---|
 | `reading.py` | any matrix as one canonical CSR |
 | `axis_space.py` | what the taps of one dimension span, and the projection onto it |
-| `nearest.py` | the nearest convolution, and the energy in three parts |
+| `nearest.py` | the nearest convolution to any matrix |
+| `energy.py` | a matrix's squared norm in three parts, at any scale |
+| `axis_support.py` | which output reads which pixel along one dimension |
 | `output_shapes.py` | which output shapes the rows could have |
 | `fibres.py` | support and samples of a matrix along one dimension |
-| `axis_forms.py` | candidate forms along one dimension, smallest first |
+| `axis_forms.py` | a form along one dimension, and when it says anything |
+| `zero_forms.py`, `folded_forms.py` | the forms that could have read just these pixels |
 | `kernel.py` | the kernel read off the matrix |
 | `difference.py` | the first entry that differs, in words |
 | `search.py` | the search at one output shape |
 | `recognize.py` | the answer, or the refusal |
 """
 
-from convlin.structure.nearest import Energy, NearestConv, nearest
+from convlin.structure.energy import Energy
+from convlin.structure.nearest import NearestConv, nearest
 from convlin.structure.recognize import Candidate, Recognized, recognize
 
 __all__ = ["Candidate", "Energy", "NearestConv", "Recognized", "nearest", "recognize"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -45,9 +46,10 @@ def differences(
 ) -> Difference | None:
     """Return where the given matrix is not the model's; None if they are equal.
 
-    Equal is exact, but for floating-point entries that sum several taps: those may be off by the
-    rounding of the two sums, j·u·Σ|w| each for j taps and unit roundoff u (Higham, "Accuracy and
-    Stability of Numerical Algorithms", section 4.2), and of the weights solved for from sums.
+    Equal is exact, but for floating-point entries that sum several taps whose weights are not 0, or
+    a weight that was itself solved for from such sums: those may be off by the rounding of the two
+    sums, j·u·Σ|w| each for j taps and unit roundoff u (Higham, "Accuracy and Stability of Numerical
+    Algorithms", section 4.2), and of the weights solved for.
     """
     held = model.tocsr()
     left = csr_array(given - held)
@@ -56,7 +58,8 @@ def differences(
     summed = any(space.overlap for space in spaces)
     if left.nnz and summed and given.dtype.kind in "fc":
         sizes = abs(model.weight).astype(given.real.dtype)
-        terms = model.with_kernel(np.ones_like(sizes)).tocsr()
+        lone = reduce(np.multiply.outer, [space.alone().any(axis=0) for space in spaces])
+        terms = model.with_kernel(np.where(lone, 1, 2) * (sizes > 0)).tocsr()
         largest = model.with_kernel(sizes).tocsr()
         rows = rows_of(left)
         j = look_up(terms, rows, left.indices)

@@ -23,6 +23,7 @@ __all__ = ["FOLDED", "SMALL", "listed_forms", "reads_just", "shown_forms"]
 
 FOLDED: tuple[PaddingMode, ...] = ("reflect", "replicate", "circular")
 SMALL = 32  # pixels
+STRIDES = 64  # that such an output's neighbours are taken to show; the first, if one lies inside
 SHOWN = 5  # outputs that are taken to show their taps as they are
 ALIKE = 1 / 16  # of the largest: sums of taps that differ by no more may be equal but for rounding
 
@@ -54,7 +55,7 @@ def _inside(support: AxisSupport, mode: PaddingMode) -> Iterator[AxisForm]:
             steps |= set((support.row(output + 1) - row[0]).tolist())
         if output > 0:
             steps |= set((row[-1] - support.row(output - 1)).tolist())
-        for stride in sorted(step for step in steps if step > 0):
+        for stride in sorted(step for step in steps if step > 0)[:STRIDES]:
             for form in covering(row - output * stride, stride, support, mode):
                 if _row_fits(form, support, output - 1) and _row_fits(form, support, output + 1):
                     yield form

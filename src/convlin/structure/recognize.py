@@ -97,7 +97,8 @@ def recognize(
     are searched. Smallest is fewest weights, then smallest padding, dilation, stride, then zeros
     before reflect, replicate, circular; a transposed convolution is looked for last.
 
-    Equality is exact; only floating-point entries that sum several taps may be off by rounding.
+    Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
+    matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum several taps may be off by rounding.
     unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
 
     Raises `Refused` with the first entry that no such convolution has, in words.
@@ -189,7 +190,12 @@ def _answer(
 def _transposed(
     given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
 ) -> Iterator[Search]:
-    """Yield the searches that find a convolution in the transposed matrix."""
+    """Yield the searches that find a convolution in the transposed matrix.
+
+    None on a one-pixel input: every matrix is a transposed convolution there.
+    """
+    if math.prod(into[1:]) == 1:
+        return
     turned = csr_array(given.T)
     turned.sort_indices()
     for shape in shapes:

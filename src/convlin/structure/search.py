@@ -9,7 +9,7 @@ it is not, the fibres of the first difference join the samples, and the search g
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -99,13 +99,17 @@ class Search:
 
     def run(self) -> None:
         """Look for the smallest form, until the matrix agrees with one or none is left."""
+        last: Form | None = None
         while self.compared < ROUNDS and (form := self._smallest()) is not None:
+            if form == last:  # nothing more can be learned of it: only rounding tells it is wrong
+                self.modes = [mode for mode in self.modes if mode != form.axes[0].mode]
+                continue
+            last = form
             model, difference = self._compare(form)
             if difference is None:
                 self.found, self.model = form, model
                 return
-            if self.miss is None or difference.count < self.miss.count:
-                self.miss = difference
+            self._keep(difference)
             self._learn(difference)
 
     @property
@@ -125,12 +129,25 @@ class Search:
         return self.layout.matrix.nnz > 0 and outputs > 1 and not shareable
 
     def why_not(self) -> Difference | None:
-        """Return the fewest differences from any form compared, or from the likeliest one."""
+        """Return the fewest differences from any form compared, or from the likeliest ones."""
         if self.miss is None:
-            dims = enumerate(self.supports)
-            axes = [self._axis_form(dim, "zeros") or likely_form(support) for dim, support in dims]
-            self.miss = self._compare(self._form(axes))[1]
+            for mode in MODES:
+                likely = (self._likely(dim, mode) for dim in range(len(self.supports)))
+                axes = [form for form in likely if form is not None]
+                if len(axes) == len(self.supports):
+                    self._keep(self._compare(self._form(axes))[1])
         return self.miss
+
+    def _keep(self, difference: Difference | None) -> None:
+        """Remember the fewest differences."""
+        if self.miss is None or (difference and difference.count < self.miss.count):
+            self.miss = difference
+
+    def _likely(self, dim: int, mode: PaddingMode) -> AxisForm | None:
+        """Return a form along one dimension that most of the matrix may agree with."""
+        if mode == "zeros":
+            return self._axis_form(dim, mode) or likely_form(self.supports[dim])
+        return next(self._just(dim, mode), None)
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""
@@ -183,14 +200,18 @@ class Search:
 
     def _axis_form(self, dim: int, mode: PaddingMode, best: Form | None = None) -> AxisForm | None:
         """Return the smallest form along one dimension that explains its fibres."""
-        if (dim, mode) not in self._candidates:
-            self._candidates[dim, mode] = self._all_forms(dim, mode)
-        support = self.supports[dim]
-        just = (form for form in self._candidates[dim, mode] if reads_just(form, support))
-        found = next((form for form in islice(just, TRIED) if self._explains(dim, form)), None)
+        just = islice(self._just(dim, mode), TRIED)
+        found = next((form for form in just if self._explains(dim, form)), None)
         if mode in ("zeros", "circular"):
             return found
         return self._listed(dim, mode, found, best)
+
+    def _just(self, dim: int, mode: PaddingMode) -> Iterator[AxisForm]:
+        """Yield the forms along one dimension that read just what is read, smallest first."""
+        if (dim, mode) not in self._candidates:
+            self._candidates[dim, mode] = self._all_forms(dim, mode)
+        support = self.supports[dim]
+        return (form for form in self._candidates[dim, mode] if reads_just(form, support))
 
     def _all_forms(self, dim: int, mode: PaddingMode) -> list[AxisForm]:
         """Return the forms that what is read shows; without padding all modes are alike."""

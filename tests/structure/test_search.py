@@ -1,0 +1,158 @@
+"""What a search may cost, and what must not pass as a larger or a folded form."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.linalg import circulant
+
+from convlin import ConvGeometry, ConvMatrix, Refused, recognize
+from convlin.structure.axis_space import AxisSpace
+from geometry_strategies import MODES
+
+
+def unrolled(*channels_and_kernel, size, seed=3, dtype=np.float64, **geometry):
+    """The matrix of a convolution with whole weights that are all different, none of them 0."""
+    geometry = ConvGeometry(*channels_and_kernel, **geometry)
+    shape = (geometry.out_channels, geometry.in_channels // geometry.groups, *geometry.kernel)
+    numbers = np.random.default_rng(seed).permutation(math.prod(shape)) + 1
+    matrix = ConvMatrix(geometry, numbers.reshape(shape).astype(dtype), size)
+    return (
+        matrix.tocsr(),
+        (geometry.in_channels, *size),
+        (geometry.out_channels, *matrix.output_size),
+    )
+
+
+@pytest.fixture
+def spans_asked(monkeypatch):
+    """The tables of the forms whose span is asked whether it holds the samples."""
+    asked, explains = [], AxisSpace.explains
+
+    def counted(self, *args):
+        asked.append(self.table.size)
+        return explains(self, *args)
+
+    monkeypatch.setattr(AxisSpace, "explains", counted)
+    return asked
+
+
+def peak(function):
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_memory_grows_with_what_is_stored_and_not_with_its_square(mode):
+    peaks = []
+    for n in (2_000, 16_000):
+        matrix, into, out = unrolled(2, 3, (5,), size=(n,), stride=2, padding=2, padding_mode=mode)
+        peaks.append(peak(lambda matrix=matrix, into=into, out=out: recognize(matrix, into, out)))
+        assert peaks[-1] < 150 * matrix.nnz + 8e6
+    assert peaks[1] < 10 * peaks[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_refusal_looks_at_few_forms(mode, spans_asked):
+    matrix, into, _ = unrolled(1, 1, (3,), size=(200,), padding=1, padding_mode=mode)
+    matrix.data[317] *= 2
+    with pytest.raises(Refused, match="differ: | sum to "):
+        recognize(matrix, into)
+    assert sum(spans_asked) < 2_000 * matrix.nnz
+
+
+def test_a_full_ring_is_turned_by_its_values_and_not_every_way(spans_asked):
+    ring = circulant(np.random.default_rng(0).permutation(150) + 1.0)
+    found = recognize(ring, (1, 150), (1, 150))
+    assert found.geometry.padding_mode == "circular" and found.geometry.kernel == (150,)
+    assert np.array_equal(ConvMatrix(found.geometry, found.weight, (150,)).toarray(), ring)
+    assert len(spans_asked) < 20
+
+
+def test_a_far_entry_makes_no_kernel_as_long_as_the_map():
+    matrix, into, out = unrolled(1, 1, (3,), size=(4_000,), padding=1)
+    far = matrix + sp.csr_array(([5.0], ([700], [3_900])), shape=matrix.shape)
+    with pytest.raises(Refused, match=r"output \(0, 700\) reads input \(0, 3900\), off any kernel"):
+        recognize(far, into, out)
+
+
+@pytest.mark.parametrize("rows, into", [(9, (5, 1)), (6, (4, 1, 1)), (8, (3, 1))])
+def test_a_matrix_on_one_pixel_shares_nothing(rows, into):
+    matrix = np.random.default_rng(1).standard_normal((rows, into[0]))
+    ones = (1,) * (len(into) - 1)
+    with pytest.raises(Refused, match="there every matrix is a convolution"):
+        recognize(matrix, into, (rows // 2, 2, *ones[1:]) if rows % 2 == 0 else (3, 3))
+    assert recognize(matrix, into, (rows, *ones)).geometry.kernel == ones
+
+
+@pytest.mark.parametrize("size, kernel", [((7, 6), (3, 3)), ((4, 5), (3, 3)), ((9, 5), (1, 2))])
+@pytest.mark.parametrize("mode", MODES)
+def test_one_ulp_off_is_no_folded_form(mode, size, kernel):
+    """An entry that one tap makes must be that tap's weight, to the last bit, in every form."""
+    geometry = ConvGeometry(1, 1, kernel, padding=[(k - 1, 0) for k in kernel], padding_mode=mode)
+    weight = np.random.default_rng(5).standard_normal((1, 1, *kernel)).astype(np.float32)
+    model = ConvMatrix(geometry, weight, size)
+    alone = np.flatnonzero(np.diff(model.entry_weights().starts) == 1)
+    for entry in alone[[3, len(alone) // 2, -2]]:
+        matrix = model.tocsr().copy()
+        matrix.data[entry] = np.nextafter(matrix.data[entry], np.float32(9))
+        with pytest.raises(Refused):
+            recognize(matrix, (1, *size), (1, *model.output_size))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_entry_that_differs_is_blamed_wherever_it_is(mode):
+    """Also the first of its tap, from which a weight would be read."""
+    matrix, into, out = unrolled(
+        1, 1, (3, 2), size=(6, 7), padding=[(1, 1), (1, 0)], padding_mode=mode
+    )
+    for entry in (0, 1, matrix.nnz // 2, matrix.nnz - 1):
+        wrong = matrix.copy()
+        wrong.data[entry] += 100
+        row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
+        with pytest.raises(Refused) as caught:
+            recognize(wrong, into, out)
+        first = caught.value.refusals[0]
+        assert first.field == f"matrix[{row}, {matrix.indices[entry]}]"
+        assert float(first.value) == wrong.data[entry]
+        assert float(first.allowed) == matrix.data[entry]
+
+
+@pytest.mark.parametrize(
+    "shape", [((1, 8), (1, 6)), ((2, 4, 3), (3, 4, 3)), ((1, 2, 3, 4), (2, 2, 3, 4))]
+)
+def test_a_zero_matrix_has_no_padding_and_no_mode(shape):
+    into, out = shape
+    found = recognize(np.zeros((np.prod(out), np.prod(into))), into, out)
+    assert found.geometry.padding_mode == "zeros" and not found.weight.any()
+    assert math.prod(found.geometry.kernel) == 1 and found.output_size == out[1:]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_whole_weights_come_back_whole_where_only_sums_tell_them(dtype):
+    """With kernel 4 and padding 1, reflected taps are told apart by solving, and then rounded."""
+    matrix, into, out = unrolled(
+        1, 1, (4,), size=(4,), padding=1, padding_mode="reflect", dtype=dtype, seed=8
+    )
+    found = recognize(matrix, into, out)
+    assert found.weight.dtype == dtype
+    assert np.array_equal(found.weight, np.round(found.weight))
+    assert np.array_equal(
+        ConvMatrix(found.geometry, found.weight, (4,)).toarray(), matrix.toarray()
+    )
+
+
+def test_the_same_form_every_time():
+    """Of equal forms, by what they are, and not by the order in which they are found."""
+    rng = np.random.default_rng(2)
+    answers = set()
+    for _ in range(5):
+        ring = circulant(rng.permutation(12) + 1.0)
+        answers.add(recognize(ring, (1, 12), (1, 12)).geometry)
+    assert len(answers) == 1 and answers.pop().padding == ((5, 6),)

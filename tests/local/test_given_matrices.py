@@ -7,6 +7,7 @@ import copy
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from torch import nn
 
@@ -210,6 +211,41 @@ def test_every_layout_is_read():
     given += [dense.to_sparse(1), dense.to_mkldnn(), dense.to_sparse(), dense.to_sparse_csr()]
     for each in given:
         assert torch.equal(convlin.recognize(each, (1, 5)).weight, layer.weight)
+
+
+def in_parts(matrix):
+    """Return rows, columns and values: each number as two that sum to it, each 0 as 5 - 5."""
+    rows, columns = np.divmod(np.arange(matrix.size)[::-1], matrix.shape[1])
+    values = matrix[rows, columns]
+    part = np.where(values == 0, 5, 3)
+    return np.tile(rows, 2), np.tile(columns, 2), np.concatenate([values - part, part])
+
+
+def csr_of_parts(rows, columns, values, shape):
+    """Return a CSR array that holds them all, unsorted and unsummed."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], np.arange(shape[0] + 1))
+    return sp.csr_array((values[order], columns[order], starts), shape=shape)
+
+
+def test_what_is_stored_in_parts_is_their_sum():
+    layer = fill(nn.Conv2d(2, 3, (3, 2), padding=(1, 0), dtype=torch.float64))
+    matrix = convlin.unroll(layer, (4, 5)).toarray()
+    rows, columns, values = in_parts(matrix)
+    csr = csr_of_parts(rows, columns, values, matrix.shape)
+    assert csr.nnz == 2 * matrix.size
+    places = torch.from_numpy(np.stack([rows, columns]))
+    coo = torch.sparse_coo_tensor(places, torch.from_numpy(values), matrix.shape)
+    for given in (csr, sp.coo_array((values, (rows, columns)), matrix.shape), coo):
+        found = convlin.recognize(given, (2, 4, 5))
+        assert found.geometry == ConvGeometry.of(layer)
+        assert np.array_equal(found.weight, layer.weight.detach().numpy())
+        near = convlin.nearest_conv(given, layer, (4, 5))
+        assert np.allclose(near.weight, layer.weight.detach().numpy(), rtol=1e-14, atol=0)
+        assert near.energy.total == pytest.approx(np.sum(matrix**2), rel=1e-14)
+        assert near.energy.off == 0
+        assert near.distance < 1e-12
+    assert csr.nnz == 2 * matrix.size  # what was given is left as it was
 
 
 def test_nested_and_quantized_tensors_are_refused():

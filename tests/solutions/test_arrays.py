@@ -1,5 +1,6 @@
 """The parts of a solution family, each against exact fractions or a definition."""
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import strategies as st
 
 from convlin import ConvGeometry
 from convlin.solutions import SolutionFamily, Wiring
+from convlin.solutions import family as family_file
 from convlin.solutions import wiring as wiring_file
 from convlin.solutions.modular import PRIME, rank_modulo
 from convlin.solutions.null_space import NullSpace
+from convlin.solutions.reach import telling_input
 from convlin.solutions.row_space import row_spaces
-from geometry_strategies import conv, integers
+from geometry_strategies import conv, integers, probe
 
 
 def exact_rank(matrix) -> int:
@@ -50,6 +53,12 @@ def test_the_rank_modulo_a_prime_is_the_rank(stack):
     assert rank_modulo(stack).tolist() == expected
     assert rank_modulo(stack.astype(np.float64)).tolist() == expected
     assert rank_modulo(stack + PRIME * 3).tolist() == expected
+
+
+def test_the_prime_is_one_of_31_bits():
+    """Else products of residues could vanish, divide many minors, or overflow."""
+    assert 2**30 < PRIME < 2**31
+    assert (PRIME % np.arange(2, 2**15.5) != 0).all()
 
 
 @given(stacks(), st.integers(1, 6))
@@ -107,6 +116,25 @@ def test_designs_times_unknowns_are_the_outputs(layer, size, monkeypatch):
         assert np.array_equal(got, expected)
 
 
+GROUPED = ConvGeometry(4, 6, (3,), groups=2)  # on 6 pixels: 4 positions
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "local"])
+@pytest.mark.parametrize("step", [1, 2, 3, 6, 7, 8])
+def test_designs_come_as_many_samples_at_a_time_as_the_limit_allows(step, shared, monkeypatch):
+    wiring = Wiring.of_conv(GROUPED, (6,), bias=True, shared=shared)
+    data = integers(7, 4, 6, seed=5).numpy()
+    (whole,) = wiring.designs(data)
+    a_sample = 2 * 4 * 7  # groups, positions, unknowns
+    assert whole.size == 7 * a_sample
+    for limit in (step * a_sample, (step + 1) * a_sample - 1):
+        monkeypatch.setattr(wiring_file, "CHUNK", limit)
+        parts = list(wiring.designs(data))
+        dealt = [part.size // a_sample for part in parts]
+        assert dealt == [min(step, 7 - start) for start in range(0, 7, step)]
+        assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
 def test_families_do_not_depend_on_how_data_is_dealt(monkeypatch):
     layer = conv(2, 4, 6, (3, 2), padding=1, groups=2)
     wiring = Wiring.of_conv(ConvGeometry.of(layer), (2, 3), bias=True)
@@ -118,6 +146,7 @@ def test_families_do_not_depend_on_how_data_is_dealt(monkeypatch):
     dealt = SolutionFamily(wiring, data)
     assert dealt.ranks.tolist() == whole.ranks.tolist()
     assert np.allclose(dealt.project(direction), expected, rtol=0, atol=1e-11)
+    assert SolutionFamily(wiring, integers(3, 4, 6, seed=2).numpy()).certified is True
 
 
 def test_a_rank_that_rounding_hides_is_not_certified():
@@ -127,6 +156,16 @@ def test_a_rank_that_rounding_hides_is_not_certified():
     family = SolutionFamily(wiring, np.array([[[big], [big]], [[big], [big + 1]]]))
     assert family.rank == 1
     assert family.certified is False
+
+
+def test_one_block_of_hidden_rank_is_enough_to_doubt():
+    wiring = Wiring.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
+    big = 2.0**52
+    data = np.array([[1, 2, big, big], [3, 5, big, big + 1]])[..., None]
+    family = SolutionFamily(wiring, data)
+    assert family.ranks.tolist() == [2, 1]
+    assert family.certified is False
+    assert SolutionFamily(wiring, data[:, [0, 1, 1, 0]]).certified is True
 
 
 @pytest.mark.parametrize("rows, unknowns", [(2, 2), (2, 40), (400, 2)], ids=str)
@@ -189,11 +228,70 @@ def test_only_whole_numbers_that_floats_tell_apart_are_certified(number, certifi
     assert family.certified is certified
 
 
+def telling(wiring, difference, noise=0.0):
+    difference = np.array([difference], dtype=float)
+    return telling_input(wiring, difference, np.broadcast_to(noise, difference.shape))
+
+
+@pytest.mark.parametrize("noise", [[0, 1, 0], [0, 0, 1]], ids=["weight", "bias"])
+def test_an_input_must_tell_four_times_more_than_noise(noise):
+    wiring = Wiring.of_linear(2, 1, bias=True)
+    for difference in ([0, 4, 0], [0, 1, -3]):
+        assert telling(wiring, [difference], 0.99 * np.array(noise)) is not None
+        assert telling(wiring, [difference], 1.01 * np.array(noise)) is None
+
+
+def test_the_output_told_apart_is_the_one_that_moves_most_bias_included():
+    wiring = Wiring.of_linear(2, 3, bias=True)
+    assert telling(wiring, [[3, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [0, 1]
+    assert telling(wiring, [[3, 0, 0], [0, 2, -4], [2, 2, 0]]).ravel().tolist() == [0, -1]
+    assert telling(wiring, [[7, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [1, 0]
+    assert telling(wiring, [[0, 0, 0], [0, 0, 4], [0, 0, 0]]).ravel().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("mode", ["zeros", "replicate"])
+@pytest.mark.parametrize("shared", [True, False], ids=["shared", "local"])
+def test_a_telling_input_is_the_longest_row_of_the_difference(mode, shared):
+    """By the matrix itself: the layer's own outputs on every unit input."""
+    layer = conv(1, 2, 1, 3, padding=2, padding_mode=mode, bias=False)
+    wiring = Wiring.of_conv(ConvGeometry.of(layer), (4,), bias=False, shared=shared)
+    for seed in range(5):
+        numbers = integers(1, 2, 3, seed=seed) + 0.5
+        layer.weight.data.copy_(numbers)
+        matrix = probe(layer, (4,)).numpy()
+        longest = np.linalg.norm(matrix, axis=1).max()
+        blocks = np.tile(numbers.numpy().reshape(1, 1, 6), (wiring.blocks, 1, 1))
+        found = telling_input(wiring, blocks, np.zeros(blocks.shape)).ravel()
+        assert abs(matrix @ found).max() == pytest.approx(longest * np.linalg.norm(found))
+
+
 def test_elimination_that_would_take_long_is_not_tried():
     wiring = Wiring.of_linear(700, 1, bias=False)
     data = np.ones((700, 700, 1))  # 700³ = 3.4·10⁸ steps
     assert SolutionFamily(wiring, data).certified is None
     assert SolutionFamily(wiring, data[:100]).certified is True
+
+
+STEPS = {
+    "few-samples": (Wiring.of_linear(5, 2, bias=True), 3, 3 * 6 * 3),
+    "many-samples": (Wiring.of_linear(5, 2, bias=True), 9, 9 * 6 * 6),
+    "conv-two-groups": (Wiring.of_conv(GROUPED, (6,), bias=False), 3, 2 * 12 * 6 * 6),
+    "local-two-groups": (
+        Wiring.of_conv(GROUPED, (6,), bias=False, shared=False),
+        3,
+        8 * 3 * 6 * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("wiring, samples, steps", STEPS.values(), ids=STEPS)
+def test_elimination_is_tried_up_to_its_steps(wiring, samples, steps, monkeypatch):
+    """Blocks times rows times unknowns, times the fewer of the two."""
+    rng = np.random.default_rng(1)
+    data = rng.integers(-9, 10, (samples, wiring.in_channels, wiring.pixels)) * 1.0
+    for limit, certified in ((steps, True), (steps - 1, None)):
+        monkeypatch.setattr(family_file, "EXACT_STEPS", limit)
+        assert SolutionFamily(wiring, data).certified is certified
 
 
 def test_parts_print_in_a_line():
@@ -206,7 +304,28 @@ def test_parts_print_in_a_line():
     assert len({wiring, Wiring.of_linear(300, 2, bias=True)}) == 2
 
 
-def test_zeros_fix_nothing():
+def test_the_gap_is_the_narrowest_of_all_blocks():
+    wiring = Wiring.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
+    first, second = np.diag([1.0, 1e-3]), np.diag([4.0, 4e-20])
+    for blocks in ([first, second], [second, first]):
+        family = SolutionFamily(wiring, np.concatenate(blocks, axis=1)[..., None])
+        assert family.gap == pytest.approx((1e-3, 1e-20), rel=1e-12, abs=0)
+
+
+def test_tall_data_take_the_memory_of_a_part():
+    rows = np.random.default_rng(0).standard_normal((1, 50, 8))
+    tracemalloc.start()
+    try:
+        found = row_spaces(rows for _ in range(400))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.ranks.tolist() == [8]
+    assert peak < 20 * rows.nbytes
+
+
+def test_zeros_fix_nothing(recwarn):
     family = SolutionFamily(Wiring.of_linear(3, 2, bias=False), np.zeros((4, 3, 1)))
     assert (family.rank, family.dimension, family.gap) == (0, 6, (np.inf, 0.0))
     assert np.array_equal(family.basis.toarray(), np.eye(6))
+    assert not recwarn.list

@@ -1,5 +1,7 @@
 """The nearest convolution and the three energies, against least squares on explicit matrices."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -8,7 +10,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, nearest_conv, to_local, unroll
+from convlin import (
+    ConvGeometry,
+    ConvMatrix,
+    GeometryError,
+    Refused,
+    nearest_conv,
+    structure,
+    to_local,
+    unroll,
+)
 from geometry_strategies import case_id, conv, convolutions, integers, probe
 
 
@@ -43,6 +54,9 @@ CASES = [
     (conv(2, 1, 2, (3, 2), padding=(2, 1), padding_mode="circular"), (2, 3)),
     (conv(1, 1, 2, 5, padding=4, padding_mode="circular"), (4,)),  # two taps coincide
     (conv(1, 2, 1, 7, padding=9, dilation=3), (8,)),  # two taps meet padding only
+    # Taps coincide, and rounding leaves the Gram matrix eigenvalues a little above 0.
+    (conv(1, 1, 2, 5, padding=8, dilation=3, padding_mode="replicate"), (2,)),
+    (conv(1, 2, 1, 8, padding=7, dilation=2, padding_mode="replicate"), (3,)),
     (conv(1, 2, 3, 3, transposed=True, stride=2, output_padding=1), (4,)),
     (conv(3, 1, 2, (2, 1, 2), padding=(1, 0, 0), padding_mode="reflect"), (3, 2, 2)),
 ]
@@ -55,7 +69,8 @@ def test_weights_and_energies_are_those_of_least_squares(layer, size):
     matrix = np.random.default_rng(1).standard_normal(shape)
     weights, energies, rank = oracle(layer, size, matrix)
     found = nearest_conv(matrix, layer, size)
-    assert np.allclose(found.weight.ravel(), weights, rtol=0, atol=1e-12)  # least norm, as lstsq's
+    weight = found.weight
+    assert np.allclose(weight.ravel(), weights, rtol=0, atol=1e-12)  # least norm, as lstsq's
     energy = found.energy
     assert np.allclose([energy.shared, energy.local, energy.off], energies, rtol=1e-12, atol=1e-12)
     assert np.isclose(energy.total, np.sum(matrix**2), rtol=1e-13)
@@ -63,6 +78,8 @@ def test_weights_and_energies_are_those_of_least_squares(layer, size):
     own = matrix - found.matrix().toarray()
     assert found.distance == pytest.approx(np.linalg.norm(own), rel=1e-12)
     assert found.unique == (rank == weights.size)
+    told = [k - len(free) for k, free in zip(weight.shape[2:], found.free, strict=True)]
+    assert math.prod([*weight.shape[:2], *told]) == rank
 
 
 @settings(max_examples=60)
@@ -200,3 +217,7 @@ def test_it_says_itself():
     assert str(found) == (
         "nearest Conv1d: distance 9; 64.6% shared, 0.0% local but not shared, 35.4% off the support"
     )
+    own = [structure.nearest(tied, geometry, 2) for _ in range(2)]
+    assert repr(own[0]) == f"<NearestConv: {own[0]}>"
+    assert own[0] != own[1]
+    assert len(set(own)) == 2

@@ -24,38 +24,16 @@ from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries
 from convlin.structure.axis_space import AxisSpace
+from convlin.structure.energy import Energy, Square, exponent_of, times_power
+from convlin.structure.html import split
 from convlin.structure.reading import canonical, look_up, rows_of
 
-__all__ = ["Energy", "NearestConv", "nearest"]
+__all__ = ["NearestConv", "nearest"]
+
+LARGEST = 900  # entries are scaled to below 2^900: room for their sums, and for the least of them
 
 
-@dataclass(frozen=True)
-class Energy:
-    """A matrix's squared Frobenius norm in three parts that add up to it."""
-
-    shared: float
-    local: float
-    off: float
-
-    @property
-    def total(self) -> float:
-        """The squared norm of the matrix."""
-        return self.shared + self.local + self.off
-
-    @property
-    def fractions(self) -> tuple[float, float, float]:
-        """The three parts as fractions that sum to one; zeros for the zero matrix."""
-        total = self.total or 1.0
-        return self.shared / total, self.local / total, self.off / total
-
-    def __str__(self) -> str:
-        names = ("shared", "local but not shared", "off the support")
-        return ", ".join(
-            f"{part:.1%} {name}" for part, name in zip(self.fractions, names, strict=True)
-        )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class NearestConv:
     """The convolution of one geometry that is nearest to a matrix.
 
@@ -72,7 +50,7 @@ class NearestConv:
     @property
     def distance(self) -> float:
         """Frobenius norm of the matrix minus the convolution's."""
-        return math.sqrt(self.energy.local + self.energy.off)
+        return self.energy.distance
 
     @property
     def unique(self) -> bool:
@@ -83,8 +61,14 @@ class NearestConv:
         """Return the convolution's matrix."""
         return ConvMatrix(self.geometry, self.weight, self.input_size)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
     def __str__(self) -> str:
         return f"nearest {self.geometry.kind}: distance {self.distance:.4g}; {self.energy}"
+
+    def _repr_html_(self) -> str:
+        return split(self.energy.fractions, str(self))
 
 
 def nearest(
@@ -93,7 +77,8 @@ def nearest(
     """Return the orthogonal projection of a matrix onto the convolutions of `geometry`.
 
     matrix: (out·output_size, in·input_size), NumPy or SciPy sparse; computed in float64 (complex
-    where it is). Raises `Refused` where its shape does not fit, `GeometryError` for the size.
+    where it is), at any scale. Raises `Refused` where its shape does not fit or the kernel is
+    beyond float64, `GeometryError` for the size.
 
     >>> tied = np.array([[7, 0], [5, 7], [0, 5]])
     >>> found = nearest(tied + [[2, 0], [0, 0], [0, 0]], ConvGeometry(1, 1, (2,), padding=1), (2,))
@@ -110,11 +95,22 @@ def nearest(
                     str((entries.rows, entries.columns)),
                     f"{geometry.kind} on {entries.input_size}")
         )  # fmt: skip
-    given = given.astype(np.result_type(given.dtype, np.float64))
+    given = given.astype(np.complex128 if given.dtype.kind == "c" else np.float64)
+    # By a power of two: digits stay, and subnormal numbers gain the room for theirs.
+    exponent = exponent_of(given.data) - LARGEST
+    given.data = times_power(given.data, -exponent)
     spaces = [AxisSpace(geometry, dim, n) for dim, n in enumerate(entries.input_size)]
-    weight = _project(entries, given, spaces)
+    scaled = _project(entries, given, spaces)
+    with np.errstate(over="ignore"):
+        weight = times_power(scaled, exponent)
+    if not np.isfinite(weight).all():
+        largest = np.abs(times_power(given.data, exponent)).max()
+        raise Refused(
+            Refusal("nearest_conv", "matrix", f"numbers up to {largest}", "smaller ones",
+                    "its nearest kernel is beyond float64")
+        )  # fmt: skip
     return NearestConv(
-        geometry, entries.input_size, weight, _split(entries, given, weight),
+        geometry, entries.input_size, weight, _split(entries, given, scaled, exponent),
         tuple(space.free for space in spaces),
     )  # fmt: skip
 
@@ -132,19 +128,15 @@ def _project(
     return np.ascontiguousarray(sums)
 
 
-def _split(entries: Entries, given: csr_array, weight: np.ndarray) -> Energy:
+def _split(entries: Entries, given: csr_array, weight: np.ndarray, exponent: int) -> Energy:
+    """Return the energy of what is given, times 2^`exponent`."""
     shared = entries.values(weight, merged=True)
     parts = shared, entries.column_indices, entries.row_pointers
     model = csr_array(parts, shape=given.shape)
     on_support = look_up(given, rows_of(model), model.indices)
     supported = csr_array((on_support, *parts[1:]), shape=given.shape)
-    return Energy(
-        _squares(shared), _squares(on_support - shared), _squares((given - supported).data)
-    )
-
-
-def _squares(values: np.ndarray) -> float:
-    return float(np.sum(np.abs(values) ** 2))
+    arrays = shared, on_support - shared, (given - supported).data
+    return Energy(tuple(Square.of(values, exponent) for values in arrays))
 
 
 def _sums(place: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:

@@ -98,7 +98,8 @@ def recognize(
     before reflect, replicate, circular; a transposed convolution is looked for last.
 
     Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
-    matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum several taps may be off by rounding.
+    matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum
+    several taps may be off by rounding.
     unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
 
     Raises `Refused` with the first entry that no such convolution has, in words.

@@ -10,6 +10,7 @@
 | `matrices.py`, `layer_of.py` | matrices in, layers out |
 | `local.py`, `local_matrix.py` | locally connected layers |
 | `same_outputs.py` | all weights that give the same outputs on some data |
+| `wired.py` | a layer and its data as arrays, for `same_outputs` |
 | `singular_values.py` | singular values of a layer's matrix, and a certain bound |
 | `counting/` | what a layer or a model costs |
 | `sliding.py` | pad, cut windows, lay them out: how every sliding form runs |

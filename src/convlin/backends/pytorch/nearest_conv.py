@@ -23,12 +23,6 @@ class NearestLayer(structure.NearestConv):
 
     bias: Any = None
 
-    __eq__ = object.__eq__  # not by value, as whoever compares arrays finds out
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return f"<NearestLayer: {self}>"
-
     def to_conv(self) -> nn.Module:
         """Return the convolution as a layer, for inputs of `input_size`."""
         return layer_of(self.geometry, self.weight, self.bias, self.input_size)
@@ -43,13 +37,14 @@ def nearest_conv(
 
     matrix: (out·output_size, in·input_size), dense or sparse, NumPy, SciPy or PyTorch; an
     nn.Linear or a locally connected layer (their bias is averaged over positions). geometry: a
-    `ConvGeometry`, or a convolution for its geometry. Computed in float64.
+    `ConvGeometry`, or a convolution for its geometry. Computed in float64, at any scale.
 
     The energy splits ‖W‖² into what is *shared* (the convolution), *local* but not shared, and
     *off* the support; `distance` is the square root of the last two. Where taps cannot be told
     apart the kernel is that of least norm, and `free` holds what may be added.
 
-    Raises `Refused` where the matrix has another shape, and `GeometryError` for the size.
+    Raises `Refused` where the matrix has another shape or the kernel is beyond float64, and
+    `GeometryError` for the size.
 
     Identity: w* = G⁺b, G_st = ⟨P_s, P_t⟩, b_t = ⟨P_t, W⟩, the normal equations; an average over
     each tap's entries only where no padding mode repeats pixels.

@@ -1,28 +1,31 @@
 """`same_outputs`: which other weights of a layer give the same outputs on the same data?
 
-All the mathematics is in `convlin.solutions`; here layers and data are read into it, and its
-directions become layers again.
+All the mathematics is in `convlin.solutions`; `wired.py` reads layers and data into it, and here
+its directions become layers again.
 """
 
 from __future__ import annotations
 
 import copy
+import html
 import operator
-from typing import NamedTuple, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from convlin.backends.pytorch.local import LOCAL, LocallyConnected
-from convlin.backends.pytorch.matrices import known_numbers
-from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.backends.pytorch.wired import (
+    geometry_of,
+    read_wired,
+    require_finite_parameters,
+    require_layer,
+)
 from convlin.errors import Refusal, Refused
-from convlin.geometry import ConvGeometry
-from convlin.proof.rounding import UNITS, gamma, unit
+from convlin.proof.rounding import gamma, unit
 from convlin.proof.verdict import Rounding
-from convlin.solutions import SolutionFamily, Wiring
+from convlin.solutions import SolutionFamily
 from convlin.solutions.reach import telling_input
 
 __all__ = ["SameOutputs", "same_outputs"]
@@ -60,14 +63,6 @@ def same_outputs(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) 
     return SameOutputs(layer, data)
 
 
-class Reading(NamedTuple):
-    """A layer and its data as arrays, and what to call them."""
-
-    wiring: Wiring
-    rows: Shaped[Tensor, "n channels pixels"]
-    noun: str
-
-
 class SameOutputs(SolutionFamily):
     """All weights of one layer that give the same outputs on the same data: an affine family.
 
@@ -82,21 +77,10 @@ class SameOutputs(SolutionFamily):
     """
 
     def __init__(self, layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> None:
-        _require_layer(layer)
-        self.layer = layer
-        site = type(layer).__name__
-        weight: Tensor = layer.weight  # type: ignore[assignment]
-        if not isinstance(data, Tensor):
-            data = _as_tensor(site, np.asarray(data))
-        _require_numbers(site, "data", data)
-        data = data if data.layout == torch.strided else data.to_dense()
-        self.data = data.detach().to(weight)
-        reading = _read(layer, self.data)
-        self._noun, self._inputs = reading.noun, len(reading.rows)
-        if not self._inputs:
-            raise Refused(Refusal(site, "data.shape", tuple(data.shape), "at least one input"))
-        _require_finite(site, "data", self.data)
-        super().__init__(reading.wiring, reading.rows.double().cpu().numpy())
+        wired = read_wired(layer, data)
+        self.layer, self.data = layer, wired.data
+        self._noun, self._inputs = wired.noun, len(wired.rows)
+        super().__init__(wired.wiring, wired.rows.double().cpu().numpy())
 
     def __str__(self) -> str:
         outputs, noun = self.wiring.out_channels, self._noun
@@ -109,6 +93,9 @@ class SameOutputs(SolutionFamily):
             if hidden := self.dimension - self.identifiable:
                 text += f", {hidden} of them beyond the reach of any input"
         return f"{who} on {where}: {text}{self._doubt}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p><p>{html.escape(self.statement)}</p>"
 
     @property
     def _doubt(self) -> str:
@@ -155,7 +142,7 @@ class SameOutputs(SolutionFamily):
         largest = abs(weights).max() or 1.0  # the square of a weight may be too large, or too small
         weights += direction * ((np.linalg.norm(weights / largest) or 1.0) * largest)
         other = _with_parameters(self.layer, weights)
-        _require_finite_parameters(other)
+        require_finite_parameters(other)
         return other
 
     def agreement(self, other: nn.Module) -> Rounding:
@@ -216,7 +203,7 @@ class SameOutputs(SolutionFamily):
         if isinstance(self.layer, nn.Linear):
             shape, found = self.data.shape[self.data.ndim > 1 :], found[:, 0]
         else:
-            shape = self.data.shape[-1 - len(_geometry(self.layer).kernel) :]
+            shape = self.data.shape[-1 - len(geometry_of(self.layer).kernel) :]
             found = found.reshape(shape)
         return torch.from_numpy(found).to(self.data).expand(shape)
 
@@ -226,7 +213,7 @@ class SameOutputs(SolutionFamily):
         if type(other) is not type(self.layer) or repr(other) != repr(self.layer):
             raise Refused(Refusal(site, "other", repr(other), repr(self.layer)))
         for layer in (self.layer, other):
-            _require_layer(layer)
+            require_layer(layer)
             for name, value in layer.named_parameters():
                 for field in ("dtype", "device"):
                     if (found := getattr(value, field)) != (fits := getattr(self.data, field)):
@@ -253,49 +240,6 @@ class SameOutputs(SolutionFamily):
         return outputs.reshape(self.wiring.copies, -1).T
 
 
-def _read(layer: nn.Module, data: Tensor) -> Reading:
-    """Return how the layer is wired, and the data as it reads them; raise if they do not fit."""
-    bias = layer.bias is not None
-    shape = tuple(data.shape)
-    site = type(layer).__name__
-    if isinstance(layer, nn.Linear):
-        features = layer.in_features
-        if not features:
-            raise Refused(Refusal(site, "in_features", features, "≥ 1"))
-        if not shape or shape[-1] != features:
-            raise Refused(Refusal(site, "data.shape", shape, f"(…, {features})"))
-        wiring = Wiring.of_linear(features, layer.out_features, bias)
-        return Reading(wiring, data.reshape(-1, features, 1), "FC output")
-    geometry = _geometry(layer)
-    rank = geometry.ndim + 1
-    size = shape[1 - rank :]
-    exact = isinstance(layer, LocallyConnected)
-    least = layer.input_size if isinstance(layer, LocallyConnected) else geometry.smallest_input
-    fits = len(shape) in (rank, rank + 1) and shape[-rank] == geometry.in_channels
-    if fits:
-        fits = size == least if exact else all(n >= k for n, k in zip(size, least, strict=True))
-    if not fits:
-        numbers = [str(geometry.in_channels), *(f"{'' if exact else '≥'}{n}" for n in least)]
-        sizes = ", ".join(numbers)
-        raise Refused(Refusal(site, "data.shape", shape, f"(N, {sizes}) or ({sizes})"))
-    wiring = Wiring.of_conv(geometry, size, bias, shared=not exact)
-    kind = "transposed convolution" if geometry.transposed else "convolution"
-    noun = f"{'locally connected' if exact else kind} channel"
-    rows = data if len(shape) > rank else data[None]
-    return Reading(wiring, rows.flatten(2), noun)
-
-
-def _geometry(layer: nn.Module) -> ConvGeometry:
-    return layer.geometry if isinstance(layer, LocallyConnected) else ConvGeometry.of(layer)
-
-
-def _as_tensor(site: str, data: Shaped[np.ndarray, "*shape"]) -> Tensor:
-    """Return an array as a tensor of its own; raise for what is no array of numbers."""
-    if data.dtype.kind not in "biufc":
-        raise Refused(Refusal(site, "data.dtype", data.dtype, "numbers"))
-    return torch.from_numpy(np.array(known_numbers(data, site, "data.dtype"), order="C"))
-
-
 def _whole(seed: SupportsIndex) -> int:
     """Return a seed as a number; raise for anything but a whole number ≥ 0."""
     try:
@@ -306,43 +250,6 @@ def _whole(seed: SupportsIndex) -> int:
         given = repr(seed) if number > -(2**64) else "a number below -2⁶⁴"
         raise Refused(Refusal("another", "seed", given, "a whole number ≥ 0"))
     return number
-
-
-def _require_layer(layer: nn.Module) -> None:
-    """Raise unless a layer computes what its class says, with finite weights of a usual dtype."""
-    require_plain(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
-    site = type(layer).__name__
-    for name, value in layer.named_parameters():
-        _require_numbers(site, name, value)
-        if value.dtype not in UNITS:
-            usual = ", ".join(str(dtype).removeprefix("torch.") for dtype in UNITS)
-            raise Refused(Refusal(site, f"{name}.dtype", value.dtype, usual))
-    _require_finite_parameters(layer)
-
-
-def _require_numbers(site: str, name: str, value: Tensor) -> None:
-    if value.is_meta:
-        raise Refused(Refusal(site, f"{name}.device", value.device, "a device that holds numbers"))
-    if value.is_quantized or value.is_nested:
-        kind = "quantized" if value.is_quantized else "nested"
-        raise Refused(Refusal(site, name, f"a {kind} tensor", "a plain one"))
-    if value.is_complex():
-        raise Refused(Refusal(site, f"{name}.dtype", value.dtype, "a real dtype"))
-
-
-def _require_finite_parameters(layer: nn.Module) -> None:
-    for name, value in layer.named_parameters():
-        _require_finite(type(layer).__name__, name, value)
-
-
-def _require_finite(site: str, name: str, value: Tensor) -> None:
-    """Raise, naming the first place, where a value is NaN or infinite in the layer's dtype."""
-    odd = torch.nonzero(~value.isfinite())
-    if len(odd):
-        place = odd[0].tolist()
-        number = value[tuple(place)].item()
-        dtype = str(value.dtype).removeprefix("torch.")
-        raise Refused(Refusal(site, f"{name}{place}", number, f"a finite number in {dtype}"))
 
 
 def _flat(layer: nn.Module) -> Float[np.ndarray, " unknowns"]:

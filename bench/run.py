@@ -14,6 +14,8 @@ import torch
 import unroll
 from tables import console
 
+import explore
+
 
 def main() -> None:
     """Run the races one after the other."""
@@ -28,6 +30,7 @@ def main() -> None:
     unroll.run()
     memory.run()
     counters.run()
+    explore.run()
 
 
 if __name__ == "__main__":

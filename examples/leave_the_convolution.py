@@ -29,12 +29,12 @@ from torch.nn import functional
 
 import convlin
 from convlin import ConvGeometry
+from convlin.figures.canvas import Drawing
+from convlin.structure import Energy
 
 HELD_OUT = 450
 BATCH = 64
-# Blue, orange, green of the palette of Okabe and Ito, told apart by all eyes.
-COLOURS = {"shared": "#0072B2", "local": "#E69F00", "off": "#009E73"}
-NAMES = {"shared": "shared", "local": "local, not shared", "off": "off the support"}
+SIZES = {"first": (8, 8), "second": (4, 4)}  # of the maps that the two layers read
 
 
 @dataclass
@@ -43,8 +43,8 @@ class History:
 
     relaxed: int
     accuracy: list[float] = field(default_factory=list)
-    first: list[tuple[float, float, float]] = field(default_factory=list)
-    second: list[tuple[float, float, float]] = field(default_factory=list)
+    first: list[Energy] = field(default_factory=list)
+    second: list[Energy] = field(default_factory=list)
     change_at_relaxing: float = 0.0
 
 
@@ -64,12 +64,19 @@ class Network(nn.Module):
         return scores
 
 
-def relax(network: Network) -> tuple[ConvGeometry, ConvGeometry]:
-    """Free both convolutions in place, without changing an output; return their geometries."""
-    geometries = ConvGeometry.of(network.first), ConvGeometry.of(network.second)
-    network.first = convlin.to_linear(network.first, (8, 8), exchange="fixed_size")
-    network.second = convlin.to_local(network.second, (4, 4))
-    return geometries
+def relax(network: Network) -> None:
+    """Free both convolutions in place, without changing an output."""
+    network.first = convlin.to_linear(network.first, SIZES["first"], exchange="fixed_size")
+    network.second = convlin.to_local(network.second, SIZES["second"])
+
+
+def energy_of(layer: nn.Module, geometry: ConvGeometry, size: tuple[int, int]) -> Energy:
+    """Return how the energy of a layer, in whatever form, splits against its convolution."""
+    if isinstance(layer, nn.Conv2d):
+        matrix = convlin.unroll(layer, size).tocsr()
+    else:
+        matrix = getattr(layer, "linear", layer)
+    return convlin.nearest_conv(matrix, geometry, size).energy
 
 
 def run(epochs: int, seed: int = 0, rate: float = 1e-3) -> History:
@@ -77,13 +84,13 @@ def run(epochs: int, seed: int = 0, rate: float = 1e-3) -> History:
     torch.manual_seed(seed)
     images, labels, held_images, held_labels = digits(seed)
     network, history = Network(), History(relaxed=epochs // 2)
-    geometries: tuple[ConvGeometry, ConvGeometry] | None = None
+    geometries = ConvGeometry.of(network.first), ConvGeometry.of(network.second)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     for epoch in track(range(epochs), "training", transient=True):
         if epoch == history.relaxed:
             with torch.no_grad():
                 before = network(held_images)
-                geometries = relax(network)
+                relax(network)
                 history.change_at_relaxing = float((network(held_images) - before).abs().max())
             optimizer = torch.optim.Adam(network.parameters(), lr=rate)
         for batch in torch.randperm(len(images)).split(BATCH):
@@ -93,14 +100,8 @@ def run(epochs: int, seed: int = 0, rate: float = 1e-3) -> History:
         with torch.no_grad():
             right = network(held_images).argmax(1) == held_labels
         history.accuracy.append(float(right.float().mean()))
-        first, second = (1.0, 0.0, 0.0), (1.0, 0.0, 0.0)
-        if geometries is not None:
-            first = convlin.nearest_conv(
-                network.first.linear, geometries[0], (8, 8)
-            ).energy.fractions
-            second = network.second.nearest_conv().energy.fractions
-        history.first.append(first)
-        history.second.append(second)
+        history.first.append(energy_of(network.first, geometries[0], SIZES["first"]))
+        history.second.append(energy_of(network.second, geometries[1], SIZES["second"]))
     return history
 
 
@@ -115,45 +116,25 @@ def digits(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def draw(history: History) -> Figure:
     """Return the figure: each layer's energies over the epochs, and the accuracy below."""
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
-    axes = figure.subplot_mosaic(
-        [["first", "second"], ["accuracy", "accuracy"]], height_ratios=[3, 1], sharex=True
-    )
-    axes["second"].sharey(axes["first"])
-    epochs = np.arange(1, len(history.accuracy) + 1)
-    titles = {
-        "first": "layer 1: convolution, then fully connected",
-        "second": "layer 2: convolution, then locally connected",
+    figure = Drawing(figsize=(9, 5.2), dpi=150, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[3, 1])
+    courses = {
+        "layer 1: convolution, then fully connected": history.first,
+        "layer 2: convolution, then locally connected": history.second,
     }
-    for name, title in titles.items():
-        ax = axes[name]
-        for part, values in zip(COLOURS, zip(*getattr(history, name), strict=True), strict=True):
-            kept = np.array(values)
-            if kept.max() > 0:
-                shown = np.where(kept > 0, kept, np.nan)
-                ax.plot(epochs, shown, color=COLOURS[part], linewidth=2)
-                ax.annotate(
-                    f"{NAMES[part]}\n{kept[-1]:.1%}", (epochs[-1], kept[-1]),
-                    xytext=(6, 0), textcoords="offset points", va="center", fontsize=9,
-                    color=COLOURS[part], annotation_clip=False,
-                )  # fmt: skip
-        ax.set(title=title, yscale="log", ylim=(1e-4, 1.6))
-        ax.title.set_size(10.5)
-        ax.yaxis.set_major_formatter(lambda share, _: f"{share * 100:g}%")
-        ax.tick_params(labelbottom=True)
-    axes["first"].set_ylabel("share of the energy ‖W‖²")
-    axes["accuracy"].plot(epochs, history.accuracy, color="#333333", linewidth=1.5)
+    convlin.figures.energy(courses, into=top)
+    accuracy = bottom.subplots()
+    epochs = np.arange(1, len(history.accuracy) + 1)
+    accuracy.plot(epochs, history.accuracy, color="#333333", linewidth=1.5)
     low = min(history.accuracy[len(history.accuracy) // 10 :])
-    axes["accuracy"].set(
-        xlabel="epoch", ylabel="accuracy, held out", ylim=(max(0.0, low - 0.02), 1.005)
-    )
-    axes["accuracy"].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    for ax in axes.values():
+    accuracy.set(xlabel="epoch", ylabel="accuracy,\nheld out", ylim=(max(0.0, low - 0.02), 1.005))
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    accuracy.grid(alpha=0.25)
+    accuracy.spines[["top", "right"]].set_visible(False)
+    for ax in figure.get_axes():
         ax.axvline(history.relaxed + 0.5, color="#999999", linestyle=":", linewidth=1.2)
-        ax.grid(alpha=0.25)
-        ax.spines[["top", "right"]].set_visible(False)
-    axes["accuracy"].annotate(
-        "relaxed", (history.relaxed + 0.5, axes["accuracy"].get_ylim()[0]), xytext=(4, 5),
+    accuracy.annotate(
+        "relaxed", (history.relaxed + 0.5, accuracy.get_ylim()[0]), xytext=(4, 5),
         textcoords="offset points", fontsize=9, color="#666666",
     )  # fmt: skip
     return figure
@@ -171,13 +152,12 @@ def main() -> None:
     print(f"relaxed after epoch {history.relaxed}: outputs moved by at most "
           f"{history.change_at_relaxing:.1e}")  # fmt: skip
     for name, form in (("first", "fully connected"), ("second", "locally connected")):
-        shared, local, off = getattr(history, name)[-1]
-        print(f"{name} layer, {form}: {shared:.1%} shared, {local:.1%} local, {off:.1%} off")
+        print(f"{name} layer, {form}: {getattr(history, name)[-1]}")
     print(f"accuracy {history.accuracy[history.relaxed - 1]:.1%} before, "
           f"{history.accuracy[-1]:.1%} in the end")  # fmt: skip
     options.output.parent.mkdir(parents=True, exist_ok=True)
     partial = options.output.with_name(f".partial-{options.output.name}")
-    draw(history).savefig(partial, dpi=150)
+    draw(history).savefig(partial, format=options.output.suffix[1:])
     partial.replace(options.output)
     print(f"wrote {options.output}")
 

@@ -35,6 +35,7 @@ NAMES = [
     "Wire",
     "audit",
     "cost",
+    "figures",
     "fully_convolutional",
     "nearest_conv",
     "prove",

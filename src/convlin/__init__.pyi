@@ -1,3 +1,4 @@
+from . import figures
 from .backends.pytorch import (
     FullyConvolutional,
     LocallyConnected1d,
@@ -50,6 +51,7 @@ __all__ = [
     "Wire",
     "audit",
     "cost",
+    "figures",
     "fully_convolutional",
     "nearest_conv",
     "prove",

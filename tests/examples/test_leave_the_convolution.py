@@ -23,12 +23,13 @@ def test_relaxing_changes_nothing_but_rounding(history):
 
 def test_energies_are_shares_and_leave_the_convolution(history):
     for parts in (history.first, history.second):
-        assert np.allclose(np.sum(parts, axis=1), 1, rtol=0, atol=1e-12)
-        assert parts[: history.relaxed] == [(1, 0, 0)] * 4
-        shared = [part[0] for part in parts[history.relaxed :]]
+        shares = np.array([energy.fractions for energy in parts])
+        assert np.allclose(shares.sum(axis=1), 1, rtol=0, atol=1e-12)
+        assert np.allclose(shares[: history.relaxed], (1, 0, 0), rtol=0, atol=1e-12)
+        shared = shares[history.relaxed :, 0].tolist()
         assert shared == sorted(shared, reverse=True) and 0.5 < shared[-1] < 1
-    assert history.first[-1][2] > 0, "a fully connected layer may leave the support"
-    assert all(off == 0 for _, _, off in history.second), "a locally connected one may not"
+    assert history.first[-1].off > 0, "a fully connected layer may leave the support"
+    assert all(energy.off == 0 for energy in history.second), "a locally connected one may not"
 
 
 def test_it_learns(history):

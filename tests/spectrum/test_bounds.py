@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from convlin import ConvGeometry
+from convlin import ConvGeometry, Refused
 from convlin.matrix import dense
 from convlin.spectrum import norm_bound
 from convlin.spectrum.circular import Circular
@@ -123,3 +123,32 @@ def test_margins_are_above_the_errors_that_occur():
 def test_weights_of_zero_have_the_bound_zero():
     geometry = ConvGeometry(2, 3, (3,), padding=1)
     assert norm_bound(geometry, np.zeros(geometry.weight_shape), (5,)) == 0
+
+
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-150, 1e150, 1e200, 1e300])
+def test_no_scale_is_too_small_or_too_large(scale):
+    geometry = ConvGeometry(2, 3, (3,), padding=1)
+    weight = integers(*geometry.weight_shape).numpy()
+    bound = norm_bound(geometry, weight * scale, (7,)) / scale
+    assert certified(bound, dense(geometry, weight, (7,)) * (1 - 1e-12))
+    assert bound == pytest.approx(norm_bound(geometry, weight, (7,)), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int8, np.int64, object])
+def test_weights_of_any_type_are_taken_to_double_precision(dtype):
+    geometry = ConvGeometry(2, 3, (3,), padding=1)
+    weight = integers(*geometry.weight_shape).numpy()
+    assert norm_bound(geometry, weight.astype(dtype), (7,)) == norm_bound(geometry, weight, (7,))
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, complex(0, np.nan)])
+def test_weights_that_are_not_finite_have_no_bound(odd):
+    weight = np.array([[[1, odd, 2]]])
+    with pytest.raises(Refused, match=r"Conv1d: weight\[0, 0, 1\] = .*; fits: a finite number"):
+        norm_bound(ConvGeometry(1, 1, (3,)), weight, (7,))
+
+
+def test_taps_that_only_touch_padding_do_not_raise_the_bound():
+    geometry = ConvGeometry(1, 1, (7,), dilation=9, padding=27)
+    weight = np.array([[[100.0, 100, 0, 3, 0, 100, 100]]])
+    assert 3 <= norm_bound(geometry, weight, (8,)) <= 3 * (1 + 1e-10)

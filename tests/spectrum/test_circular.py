@@ -141,11 +141,12 @@ def test_rows_of_circular_padding_repeat():
 
 
 def test_chunks_are_all_frequencies_once(monkeypatch):
+    """Blocks have 12 numbers an alias; waves take more, 6 taps by one and two dimensions."""
     geometry = ConvGeometry(4, 6, (3, 2), stride=(1, 2), padding="valid", groups=2)
     weight = integers(*geometry.weight_shape).numpy()
     circle = Circular((6, 8), (1, 2), 1, False)
     expected = frequency_values(geometry, weight, circle)
-    monkeypatch.setattr("convlin.spectrum.frequencies.CHUNK_BYTES", 16 * 2 * 12 * 5)
+    monkeypatch.setattr("convlin.spectrum.frequencies.CHUNK_BYTES", 16 * 2 * 18 * 5)
     found = list(blocks(geometry, weight, circle))
     assert [len(block) for block, _ in found] == [5, 5, 4]
     assert sum(times.sum() for _, times in found) == 6 * 4

@@ -109,8 +109,9 @@ def test_many_of_a_middling_matrix_are_found_densely(monkeypatch):
     layer = conv(2, 2, 3, 3, padding=1)
     assert singular_values(layer, (6, 5), k=2).method == "Lanczos"
     assert singular_values(layer, (6, 5), k=40).method == "dense"
-    tight = unroll(layer, (6, 5), memory_limit=1000)
-    assert singular_values(tight, k=40).method == "Lanczos"
+    assert singular_values(layer, (6, 5), k=10).method == "dense"
+    tight = unroll(layer, (6, 5), memory_limit=16 * 60 * 90 - 1)
+    assert singular_values(tight, k=10).method == "Lanczos"
 
 
 def test_lanczos_answers_the_same_every_time(monkeypatch):
@@ -216,3 +217,154 @@ def test_a_matrix_brings_its_size():
     assert np.array_equal(singular_values(A).values, singular_values(LAYER, 8).values)
     assert np.array_equal(singular_values(A, 8).values, singular_values(LAYER, (8,)).values)
     assert issubclass(GeometryError, Refused)
+
+
+def same_in_every_group(groups):
+    weight = np.tile(integers(1, 1, 3, 3, seed=4).numpy(), (groups, 1, 1, 1))
+    return ConvMatrix(
+        ConvGeometry(groups, groups, (3, 3), padding=1, groups=groups), weight, (5, 6)
+    )
+
+
+@pytest.mark.parametrize("groups, k", [(4, 2), (4, 5), (9, 10), (30, 20), (64, 40)])
+def test_lanczos_finds_equal_singular_values_as_often_as_there_are(groups, k):
+    """An iteration from one vector sees one of them, and the residuals look perfect."""
+    A = same_in_every_group(groups)
+    one = np.linalg.svd(same_in_every_group(1).toarray(), compute_uv=False)
+    found, residuals = lanczos(A, k)
+    assert near(found, np.repeat(one, groups)[:k]) and residuals.max() < 1e-12 * one[0]
+
+
+def test_lanczos_finds_what_squares_of_a_kernel_repeat():
+    A = ConvMatrix(
+        ConvGeometry(1, 1, (3, 3), padding=1, padding_mode="circular"),
+        np.ones((1, 1, 3, 3)),
+        (9, 9),
+    )
+    true = np.linalg.svd(A.toarray(), compute_uv=False)
+    for k in (1, 3, 5, 20):
+        assert near(lanczos(A, k)[0], true[:k])
+
+
+@pytest.mark.parametrize("complex_values", [False, True])
+@pytest.mark.parametrize("shape", [(27, 57), (57, 27), (9, 3), (30, 30)])
+def test_lanczos_on_matrices_with_few_different_singular_values(shape, complex_values):
+    """Ones and zeros, clusters, and values that squares take below rounding; every k."""
+    draw = np.random.default_rng(2)
+    p = min(shape)
+    for values_ in (
+        np.repeat([1.0, 0.0], [p // 2, p - p // 2]),
+        np.ones(p),
+        1 + 1e-9 * np.arange(p),
+        10.0 ** -np.linspace(0, 18, p),
+        np.zeros(p),
+    ):
+        bases = (draw.standard_normal((2, n, p)) for n in shape)
+        u, v = (np.linalg.qr(b[0] + 1j * b[1] * complex_values)[0] for b in bases)
+        matrix = (u * values_) @ v.conj().T
+        matrix = matrix if complex_values else matrix.real
+        true = np.sort(values_)[::-1]
+        for k in range(1, p):
+            found, residuals = lanczos(matrix, k)
+            assert found.shape == residuals.shape == (k,) and near(found, true[:k])
+            distance = abs(found[:, None] - true).min(axis=1)
+            assert (distance <= residuals + 1e-14).all()
+
+
+def test_lanczos_asks_for_fewer_where_the_iteration_closes(monkeypatch):
+    """ARPACK gives up on some matrices with few different values, for many vectors at once."""
+    from convlin.spectrum import lanczos as module
+
+    asked = []
+
+    def gives_up(gram, k, **options):
+        asked.append(k)
+        if k > 2:
+            raise module.ArpackError(3)
+        return eigsh(gram, k=k, **options)
+
+    eigsh = module.eigsh
+    monkeypatch.setattr(module, "eigsh", gives_up)
+    A = same_in_every_group(4)
+    assert near(lanczos(A, 9)[0], np.linalg.svd(A.toarray(), compute_uv=False)[:9])
+    assert asked[:3] == [9, 4, 2]
+    monkeypatch.setattr(module, "eigsh", lambda gram, k, **_: gives_up(gram, 3))
+    with pytest.raises(module.ArpackError):
+        lanczos(A, 1)
+
+
+def test_lanczos_is_no_matter_of_global_seeds():
+    A = ConvMatrix(ConvGeometry(1, 1, (3,), padding=1), np.array([[[0.0, 1.0, 0.0]]]), (90,))
+    answers = []
+    for seed in (0, 1):
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        answers.append(lanczos(A, 5))
+    assert near(answers[0][0], np.ones(5))
+    assert np.allclose(answers[0], answers[1], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("mode", ["replicate", "circular", "reflect"])
+def test_the_bound_holds_where_taps_on_one_pixel_cancel(mode):
+    """1e16 + 1 - 1e16 is 1, and 0 as computed; with all taps on one pixel that is the norm."""
+    geometry = ConvGeometry(1, 1, (3,), padding=1, padding_mode=mode)
+    weight = np.array([[[1e16, 1.0, -1e16]]])
+    A = ConvMatrix(geometry, weight, (2 if mode == "reflect" else 1,))
+    assert 1 <= singular_values(A).upper_bound < 1000
+
+
+@pytest.mark.parametrize("at_once", [0, 2**27], ids=["Lanczos", "dense"])
+@pytest.mark.parametrize("small", [1e-250, 1e-320])
+def test_taps_that_only_touch_padding_do_not_hide_small_ones(small, at_once, monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", at_once)
+    geometry = ConvGeometry(1, 1, (7,), dilation=20, padding=60)
+    weight = np.zeros((1, 1, 7))
+    weight[0, 0, :4] = [1.0, 0, 0, small]  # only the middle tap falls on pixels
+    found = singular_values(ConvMatrix(geometry, weight, (20,)), k=1)
+    assert found.values[0] == pytest.approx(small, rel=1e-10)
+    assert small <= found.upper_bound <= small * (1 + 1e-3)
+
+
+def test_singular_values_beyond_double_precision_are_refused():
+    A = ConvMatrix(ConvGeometry(1, 1, (3,), padding=1), np.full((1, 1, 3), 1.5e308), (9,))
+    with pytest.raises(
+        Refused, match=r"largest weight = 1.5e\+308; fits: a smaller one \(singular"
+    ):
+        singular_values(A)
+
+
+def test_lanczos_keeps_its_vectors_within_the_memory_limit(monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 0)
+    layer = conv(2, 2, 3, 3, padding=1)
+    each = 16 * (4 * 60 + 2 * 90)
+    tight = unroll(layer, (6, 5), memory_limit=3 * each)
+    assert singular_values(tight, k=3).method == "Lanczos"
+    with pytest.raises(Refused, match="k = 4; fits: 1 to 3, better a few"):
+        singular_values(tight, k=4)
+    with pytest.raises(Refused, match=f"memory_limit = {each - 1}; fits: ≥ {each} bytes"):
+        singular_values(unroll(layer, (6, 5), memory_limit=each - 1), k=1)
+    one_row = ConvGeometry(1, 1, (3,), stride=9)
+    with pytest.raises(Refused, match="memory_limit = 127; fits: ≥ 128 bytes"):
+        singular_values(ConvMatrix(one_row, integers(1, 1, 3), (8,), memory_limit=127))
+    assert len(singular_values(ConvMatrix(one_row, integers(1, 1, 3), (8,), memory_limit=128))) == 1
+
+
+@pytest.mark.parametrize("k", [True, -1, 2.0, "2", 10**30])
+def test_what_is_no_count_is_refused(k):
+    with pytest.raises(Refused, match=rf"k = {k}; fits: a whole number from 1 to 16"):
+        singular_values(LAYER, (8,), k=k)
+
+
+def test_a_bound_is_printed_upwards():
+    for seed in range(20):
+        layer = fill(nn.Conv1d(1, 2, 3, padding=1, dtype=torch.float64), seed=seed)
+        found = singular_values(layer, (7,))
+        assert float(str(found).rsplit("≤ ", 1)[1]) >= found.upper_bound
+
+
+def test_a_copy_that_is_needed_is_not_made_in_secret():
+    found = singular_values(LAYER, (8,))
+    assert np.array(found, copy=True).flags.writeable
+    if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        with pytest.raises(ValueError, match="copy"):
+            np.array(found, dtype=np.float32, copy=False)

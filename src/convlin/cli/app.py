@@ -18,6 +18,8 @@ from convlin import __version__
 from convlin.cli.convert import convert
 from convlin.cli.cost import cost
 from convlin.cli.demo import demo
+from convlin.cli.explain import explain
+from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
 from convlin.cli.unroll import unroll
@@ -67,7 +69,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, inspect, convert, prove, unroll, cost):
+for command in (demo, explain, explore, inspect, convert, prove, unroll, cost):
     app.command()(command)
 
 

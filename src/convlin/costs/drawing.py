@@ -23,6 +23,7 @@ __all__ = ["as_html", "in_terminal"]
 WIDE = 110  # columns from which there is room for what each layer is
 CAPTION = "params in each form; mul-adds, others' excess and output of the layer as it is"
 NAME = 26  # characters of a layer's name, its last, where there is no room
+NAMES = ("layer", "operation", "form", "in all, as")  # columns of words
 EXACT = 10_000_000  # the sum has room for exact numbers below
 
 
@@ -163,9 +164,15 @@ def _exact(cost: FormCost) -> list[str]:
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{html.escape(title)}</th>" for title in head)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
-        for line in body
-    )
+    sides = ["left" if title in NAMES else "right" for title in head]
+    titles = _cells("th", sides, head)
+    lines = "".join(f"<tr>{_cells('td', sides, line)}</tr>" for line in body)
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _cells(tag: str, sides: Sequence[str], texts: Sequence[str]) -> str:
+    """Return a row's cells, each aligned as its column."""
+    return "".join(
+        f'<{tag} style="text-align:{side}">{html.escape(text)}</{tag}>'
+        for side, text in zip(sides, texts, strict=True)
+    )

@@ -9,6 +9,7 @@
 | `wires.py` | what one output reads |
 | `dense.py` | the dense matrix A(w) at one input size |
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
+| `html.py` | the matrix in Jupyter |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 

@@ -26,6 +26,7 @@ from convlin.geometry import ConvGeometry, placed
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
+from convlin.matrix.html import as_html
 from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
     def __repr__(self) -> str:
         size, where = "×".join(map(str, self.shape)), placed(self.geometry, self.input_size)
         return f"<{size} ConvMatrix, {self.nnz:,} stored: {where}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def tocsr(self) -> csr_array:
         """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.

@@ -16,6 +16,8 @@ from typing import ClassVar, Literal
 
 from rich.text import Text
 
+from convlin.proof.badge import badge
+
 __all__ = ["Counterexample", "Kind", "Measured", "Proved", "Refuted", "Rounding", "Verdict"]
 
 Kind = Literal["weight", "bias", "value", "shape", "dtype", "exception", "contract"]
@@ -109,8 +111,7 @@ class Verdict:
         return Text.assemble((self.kind, f"bold {self.colour}"), f": {self.details}")
 
     def _repr_html_(self) -> str:
-        details = html.escape(self.details)
-        return f'<span style="color:{self.colour}"><b>{self.kind}</b></span>: {details}'
+        return f"{badge(self.kind)} {html.escape(self.details)}"
 
 
 @dataclass(frozen=True)

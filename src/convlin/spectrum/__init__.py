@@ -7,6 +7,7 @@
 | `lanczos.py` | the largest singular values from products alone |
 | `bounds.py` | a certified upper bound of the norm, at any geometry |
 | `rounding.py` | how far a computed singular value may be off |
+| `scaling.py` | weights near 1, so that squares neither overflow nor vanish |
 | `values.py` | `Spectrum`: which way for which matrix, and what was found |
 """
 

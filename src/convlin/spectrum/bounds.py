@@ -23,8 +23,9 @@ from convlin.matrix.correlate import adjoint, forward
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.rounding import UNIT
+from convlin.spectrum.scaling import scaled
 
-__all__ = ["norm_bound"]
+__all__ = ["norm_bound", "sums_bound"]
 
 
 def norm_bound(
@@ -35,8 +36,8 @@ def norm_bound(
     """Return a number that ‖A(w)‖₂ does not exceed, in exact arithmetic, for weights in float64.
 
     `weight` has `geometry.weight_shape`, real or complex; `input_size` is in pixels. Raises
-    `GeometryError` where the input is too small. Takes one small singular value decomposition per
-    frequency.
+    `GeometryError` where the input is too small, `Refused` for weights that are not finite. Takes
+    one small singular value decomposition per frequency.
 
     >>> geometry = ConvGeometry(1, 1, kernel=(3,), padding=1)
     >>> weight = np.array([[[1.0, 2.0, 4.0]]])
@@ -46,21 +47,22 @@ def norm_bound(
     >>> float(round(np.linalg.norm(dense(geometry, weight, (2,)), 2), 6))
     5.0
     """
-    bound = _by_sums(geometry, weight, input_size)
+    weight, scale = scaled(geometry, weight, input_size)
+    bound = sums_bound(geometry, weight, input_size)
     circle = circular(geometry, input_size)
     if circle is not None:
         largest = float(frequency_values(geometry, weight, circle)[0])
         largest += frequency_error(geometry, weight, circle)
         bound = min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * UNIT))
-    return bound
+    return math.nextafter(bound * scale, math.inf) if bound else 0.0
 
 
-def _by_sums(
+def sums_bound(
     geometry: ConvGeometry,
     weight: Shaped[np.ndarray, "a b *kernel"],
     input_size: Sequence[int],
 ) -> float:
-    """Return √(‖A‖₁·‖A‖∞) or more.
+    """Return √(‖A‖₁·‖A‖∞) or more, for weights near 1 as `scaled` returns them.
 
     Sums of positive numbers are off by γ of the most additions that one number goes through
     (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2): over channels, over

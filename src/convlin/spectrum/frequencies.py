@@ -84,7 +84,8 @@ def blocks(
     chosen, times = _frequencies(seen, real=not np.iscomplexobj(weight))
     if all(extent <= step for extent, step in zip(geometry.extent, steps, strict=True)):
         chosen, times = chosen[:1], np.array([math.prod(seen)])
-    chunk = max(1, CHUNK_BYTES // (16 * aliases * flat.shape[1]))
+    largest = max(flat.shape[1], (1 + geometry.ndim) * count)  # numbers: of a block, of its waves
+    chunk = max(1, CHUNK_BYTES // (16 * aliases * largest))
     for start in range(0, len(chosen), chunk):
         waves = _waves(geometry, circle, seen, chosen[start : start + chunk])
         block = (waves @ flat).reshape(-1, aliases, groups, to, of) / math.sqrt(aliases)

@@ -1,8 +1,13 @@
 """The largest singular values from products with A and Aᴴ alone.
 
-ARPACK's Lanczos iteration finds the eigenvectors of AᴴA or AAᴴ, whichever is smaller; singular
-values come from A on the space that they span, so that squaring costs no digits. How good they are
-is checked by products: for unit vectors u and v, a singular value lies within::
+ARPACK's Lanczos iteration finds eigenvectors of AᴴA; singular values come from A on the space that
+they span, so that squaring costs no digits. An iteration from one vector sees one of several equal
+singular values, and finds the others by rounding or not at all: the same kernel in every group, and
+kernels that look the same turned, have many. So what was found is taken out of A, and the iteration
+runs again from another vector, until nothing larger than the last one kept is left.
+
+How good the values are is checked by products: for unit vectors u and v, a singular value lies
+within::
 
     residual = √((‖A·v - σ·u‖² + ‖Aᴴ·u - σ·v‖²) / 2)
 
@@ -12,33 +17,84 @@ of σ, as [0 A; Aᴴ 0] has eigenvalues ±σ (Parlett, "The Symmetric Eigenvalue
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, aslinearoperator, svds
+from jaxtyping import Float, Shaped
+from scipy.sparse.linalg import ArpackError, LinearOperator, aslinearoperator, eigsh
 
 __all__ = ["lanczos"]
+
+# Larger by less than that many times the norm is no larger; an image shorter than that is rounding.
+EQUAL, NOTHING = 1e-12, 1e-14
 
 
 def lanczos(matrix: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
     """Return the `k` largest singular values of an operator, largest first, and their residuals.
 
-    `k` is less than either side of the matrix. The same matrix gives the same answer every time:
-    the start vector is drawn from a fixed seed.
+    `k` is less than either side of the matrix. Vectors are drawn from a fixed seed.
 
-    >>> values, residuals = lanczos(np.diag([3.0, 1.0, 2.0, 5.0]), 2)
+    >>> values, residuals = lanczos(np.diag([3.0, 1.0, 2.0, 5.0, 5.0]), 3)
     >>> values.round(6), bool(residuals.max() < 1e-12)
-    (array([5., 3.]), True)
+    (array([5., 5., 3.]), True)
     """
     A: LinearOperator = aslinearoperator(matrix)
-    rows, columns = A.shape
-    start = np.random.default_rng(0).standard_normal(min(rows, columns))
-    image = A @ start if columns <= rows else A.H @ start
-    if not image.any():  # no matrix but that of zeros maps a random vector to 0
-        return np.zeros(k), np.zeros(k)
-    u, values, vh = svds(A, k=k, v0=start, solver="arpack")
-    u, values, v = u[:, ::-1], values[::-1].copy(), vh[::-1].conj().T
+    A = A if A.shape[1] <= A.shape[0] else A.H
+    draw = np.random.default_rng(0)
+    u, values, v = _within(A, np.zeros((A.shape[1], 0), A.dtype))
+    wanted = k
+    while True:
+        fresh = _leading(A, v, NOTHING * values.max(initial=0), wanted, draw)
+        largest = _within(A, fresh)[1].max(initial=0)
+        if largest == 0 or (len(values) == k and largest <= values[-1] + EQUAL * values[0]):
+            break
+        smaller = int(np.sum(values < largest))  # one missed may stand for that many
+        u, values, v = _within(A, np.linalg.qr(np.hstack([v, fresh]))[0])
+        u, values, v = u[:, :k], values[:k], v[:, :k]
+        wanted = max(1, smaller, k - len(values))
     ahead = np.linalg.norm(A @ v - u * values, axis=0)
     back = np.linalg.norm(A.H @ u - v * values, axis=0)
-    return values, np.hypot(ahead, back) / np.sqrt(2)
+    zeros = (0, k - len(values))  # of the matrix of zeros nothing is found
+    return np.pad(values, zeros), np.pad(np.hypot(ahead, back) / np.sqrt(2), zeros)
+
+
+def _within(
+    matrix: LinearOperator, basis: Shaped[np.ndarray, "columns j"]
+) -> tuple[Shaped[np.ndarray, "rows j"], Float[np.ndarray, " j"], Shaped[np.ndarray, "columns j"]]:
+    """Return singular vectors and values of A on the span of orthonormal columns, or shorter."""
+    u, values, turned = np.linalg.svd(matrix @ basis, full_matrices=False)
+    return u, values, basis @ turned.conj().T
+
+
+def _leading(
+    matrix: LinearOperator,
+    known: Shaped[np.ndarray, "columns j"],
+    nothing: float,
+    wanted: int,
+    draw: np.random.Generator,
+) -> Shaped[np.ndarray, "columns i"]:
+    """Return the leading right singular vectors of A beside known ones; none if only rounding."""
+
+    def beside(x: np.ndarray) -> np.ndarray:
+        rest: np.ndarray = x - known @ (known.conj().T @ x)
+        return rest
+
+    def squared(x: np.ndarray) -> np.ndarray:
+        return beside(matrix.H @ (matrix @ beside(x)))
+
+    start = beside(draw.standard_normal(matrix.shape[1]).astype(matrix.dtype))
+    if np.linalg.norm(matrix @ start) <= nothing * np.linalg.norm(start):
+        return known[:, :0]
+    if matrix.shape[1] <= max(2 * wanted + 1, 20):  # ARPACK would keep as many vectors
+        return beside(np.eye(matrix.shape[1], dtype=matrix.dtype))
+    gram = LinearOperator((matrix.shape[1],) * 2, matvec=squared, dtype=matrix.dtype)
+    # Where the iteration closes early, ARPACK draws a vector; older versions have their own seed.
+    seed = {"rng": draw} if "rng" in inspect.signature(eigsh).parameters else {}
+    try:
+        _, vectors = eigsh(gram, k=wanted, which="LA", v0=start, **seed)
+    except ArpackError:  # where few values differ it may close before there are that many
+        if wanted == 1:
+            raise
+        return _leading(matrix, known, nothing, wanted // 2, draw)
+    return beside(vectors)

@@ -12,6 +12,8 @@ those that cut an image into patches.
 
 from __future__ import annotations
 
+import decimal
+import html
 import math
 import operator
 from dataclasses import dataclass
@@ -23,11 +25,12 @@ from jaxtyping import Float, Shaped
 from convlin.errors import Refusal, Refused
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
-from convlin.spectrum.bounds import norm_bound
+from convlin.spectrum.bounds import norm_bound, sums_bound
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
-from convlin.spectrum.rounding import svd_error
+from convlin.spectrum.rounding import UNIT, svd_error
+from convlin.spectrum.scaling import scaled
 
 __all__ = ["Spectrum", "spectrum"]
 
@@ -35,6 +38,9 @@ Method: TypeAlias = Literal["per frequency", "dense", "Lanczos"]
 
 # Multiply-adds of a dense decomposition, rows·columns·min: a tenth of a second, and ten seconds.
 AT_ONCE, AT_MOST = 2**27, 2**34
+
+# A bound must be one as it is printed, too.
+UPWARDS = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +60,7 @@ class Spectrum:
     >>> len(s), float(np.sum(s).round(9)), bool(s.upper_bound >= s[0])
     (3, 15.0, True)
     >>> print(s)
-    Conv1d 1→1 k2 s2 on (6,): all 3 singular values, from 5 to 5, per frequency; norm ≤ 5
+    Conv1d 1→1 k2 s2 on (6,): all 3 singular values, from 5 to 5, per frequency; norm ≤ 5.00001
     """
 
     values: Float[np.ndarray, " k"]
@@ -76,7 +82,9 @@ class Spectrum:
         return self.values[index]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[np.ndarray, " k"]:
-        return np.array(self.values, dtype=dtype, copy=True if copy else None)
+        if copy is None:
+            return np.asarray(self.values, dtype=dtype)
+        return np.array(self.values, dtype=dtype, copy=copy)
 
     def __str__(self) -> str:
         many = "all" if len(self) == self.total else f"{len(self)} of"
@@ -84,7 +92,11 @@ class Spectrum:
         how: str = self.method
         if self.residuals is not None:
             how = f"by Lanczos (within {self.residuals.max():.1g})"
-        return f"{self.subject}: {found}, {how}; norm ≤ {self.upper_bound:.6g}"
+        bound = float(UPWARDS.create_decimal(self.upper_bound))
+        return f"{self.subject}: {found}, {how}; norm ≤ {bound:.6g}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(str(self))}</p>"
 
 
 def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
@@ -98,15 +110,14 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
     array([10.440307,  6.244998])
     """
     wanted = min(matrix.shape) if k is None else _count(matrix, k)
-    weight, scale = _scaled(matrix)
+    weight, scale = scaled(matrix.geometry, matrix.weight, matrix.input_size)
     found = _found(matrix.with_kernel(weight), wanted)
     if found is None:
-        (rows, columns), total = matrix.shape, min(matrix.shape)
-        raise Refused(
-            Refusal(matrix.geometry.kind, "k", k, f"1 to {total - 1}, better a few",
-                    f"all {total} take a dense decomposition of {rows}×{columns}; Lanczos finds "
-                    "the largest from products alone")
-        )  # fmt: skip
+        raise Refused(_too_many(matrix, k))
+    if math.isinf(float(found.values[0]) * scale):
+        largest = np.abs(matrix.weight).max()
+        raise Refused(Refusal(matrix.geometry.kind, "largest weight", largest, "a smaller one",
+                              "singular values overflow float64"))  # fmt: skip
     return Spectrum(
         values=found.values[:wanted] * scale,
         method=found.method,
@@ -138,8 +149,10 @@ def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
         array = matrix.toarray()
         values = np.linalg.svd(array, compute_uv=False)
         error = svd_error(len(array), len(array.T), float(np.linalg.norm(array)))
+        # Where padding repeats pixels, an entry is a sum over taps, and they may cancel.
+        error += 2 * geometry.taps * UNIT * sums_bound(geometry, weight, size)
         return Found("dense", values, float(values[0]) + error)
-    if wanted < min(matrix.shape):
+    if wanted <= _most(matrix):
         values, residuals = lanczos(matrix, wanted)
         return Found("Lanczos", values, norm_bound(geometry, weight, size), residuals)
     return None
@@ -149,7 +162,7 @@ def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
     """Return `k` as an int, or refuse what is no number of singular values."""
     total = min(matrix.shape)
     try:
-        wanted = operator.index(k)
+        wanted = 0 if isinstance(k, bool) else operator.index(k)
     except TypeError:
         wanted = 0
     if not 1 <= wanted <= total:
@@ -158,21 +171,30 @@ def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
     return wanted
 
 
-def _scaled(matrix: ConvMatrix) -> tuple[Shaped[np.ndarray, "a b *kernel"], float]:
-    """Return the weight in double precision over a power of two, near 1, and that power.
+def _most(matrix: ConvMatrix) -> int:
+    """Return how many values Lanczos finds: fewer than all, their vectors within the limit."""
+    return min(int(min(matrix.shape)) - 1, matrix.memory_limit // _vector_bytes(matrix))
 
-    Squares, as in AᴴA, then neither overflow nor vanish.
-    """
-    weight = np.asarray(matrix.weight)
-    weight = weight.astype(np.complex128 if np.iscomplexobj(weight) else np.float64)
-    odd = np.argwhere(~np.isfinite(weight))
-    if len(odd):
-        place = odd[0].tolist()
-        value = weight[tuple(place)].item()
-        raise Refused(Refusal(matrix.geometry.kind, f"weight{place}", value, "a finite number"))
-    _, exponent = math.frexp(max(float(np.abs(part).max()) for part in (weight.real, weight.imag)))
-    scale = 2.0 ** min(max(exponent, -1000), 1000)
-    return weight / scale, scale
+
+def _vector_bytes(matrix: ConvMatrix) -> int:
+    """Return what one more value takes: two vectors of ARPACK's, and those in hand, twice."""
+    return int(16 * (4 * min(matrix.shape) + 2 * max(matrix.shape)))
+
+
+def _too_many(matrix: ConvMatrix, k: SupportsIndex | None) -> Refusal:
+    """Return the refusal where neither way is open for that many singular values."""
+    (rows, columns), most = matrix.shape, _most(matrix)
+    if most < 1:
+        least = _vector_bytes(matrix) if min(matrix.shape) > 1 else 16 * rows * columns
+        return Refusal(
+            matrix.geometry.kind, "memory_limit", matrix.memory_limit, f"≥ {least} bytes",
+            "a singular value and its vectors take that",
+        )  # fmt: skip
+    return Refusal(
+        matrix.geometry.kind, "k", k, f"1 to {most}, better a few",
+        f"all {min(matrix.shape)} take a dense decomposition of {rows}×{columns}; Lanczos finds "
+        "the largest from products alone",
+    )  # fmt: skip
 
 
 def _dense(matrix: ConvMatrix, wanted: int) -> bool:

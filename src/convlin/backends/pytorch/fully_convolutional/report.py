@@ -115,13 +115,14 @@ class Report:
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{n}</th>" for n in ("layer", "operation", "exchange", "verdict", "window")
-        )
+        left = 'style="text-align:left"'
+        titles = ("layer", "operation", "exchange", "verdict", "window")
+        head = "".join(f"<th {left}>{title}</th>" for title in titles)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in (
-                row.layer, row.operation, row.exchange,
-                "" if row.verdict is None else str(row.verdict), _equal(row),
+            "<tr>" + "".join(f"<td {left}>{cell}</td>" for cell in (
+                *map(html.escape, (row.layer, row.operation, row.exchange)),
+                "" if row.verdict is None else row.verdict._repr_html_(),
+                html.escape(_equal(row)) if row.equal else f"<b>≠ {html.escape(_equal(row))}</b>",
             )) + "</tr>" for row in self.rows
         )  # fmt: skip
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary)

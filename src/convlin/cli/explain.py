@@ -1,0 +1,153 @@
+"""`convlin explain`: five lessons on convolutions and fully connected layers, computed as told."""
+
+from __future__ import annotations
+
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from convlin.cli.images import read_image
+from convlin.cli.outputs import check_output
+from convlin.cli.terminal import output
+from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
+    from convlin.explain.document import Document
+    from convlin.explain.example import Example
+
+__all__ = ["explain"]
+
+ROWS = re.compile(r"[\s\d.,;+\-eE]*\d[\s\d.,;+\-eE]*")
+
+
+def explain(
+    lang: Annotated[Literal["en", "zh"], typer.Option(help="English or Chinese.")] = "en",
+    lesson: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=5, help="Only this lesson; may be given several times."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one HTML file instead; needs the extra `explain`.")
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(help="Your own image, for lessons 1 and 2: a small picture, or rows of "
+                     "numbers such as '1 0 0; 0 1 0'."),
+    ] = None,
+    kernel: Annotated[str | None, typer.Option(help="Your own kernel: rows of numbers.")] = None,
+    stride: Annotated[str, typer.Option(help="One number, or down,across.")] = "1",
+    padding: Annotated[str, typer.Option(help="Zeros around the image, likewise.")] = "0",
+    dilation: Annotated[str, typer.Option(help="Step between the kernel's taps.")] = "1",
+    force: Annotated[bool, typer.Option(help="Overwrite the HTML file.")] = False,
+) -> None:  # fmt: skip
+    """Explain in five lessons how convolutions and fully connected layers relate.
+
+    1: a convolution is a sparse FC layer. 2: shared weights. 3: 1x1 convolutions and FC layers.
+    4: kernels as large as the map. 5: what 1x1 convolutions are for. Every number is computed
+    now, and every claim is ruled right, right with a correction, or an open question answered.
+    """
+    if html is not None:
+        _check_page(html, force)
+    steps = (
+        _pair(stride, "--stride", 1),
+        _pair(padding, "--padding", 0),
+        _pair(dilation, "--dilation", 1),
+    )
+    pixels = None if image is None else _image(image)
+    weights = None if kernel is None else _rows(kernel, "--kernel")
+
+    from convlin.explain.lessons import NUMBERS, lessons
+
+    example = _example(pixels, weights, steps)
+    document = lessons(lang, sorted(set(lesson or NUMBERS)), example)
+    if html is not None:
+        _write(document, html)
+        output().print(f"wrote {html} ({html.stat().st_size:,} bytes)", markup=False)
+        return
+
+    from convlin.explain.terminal import Screen
+
+    output().print(Screen(document))
+
+
+def _example(
+    image: Float[np.ndarray, "h w"] | None,
+    kernel: Float[np.ndarray, "kh kw"] | None,
+    steps: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
+) -> Example:
+    """Return the reader's example; the article's image or kernel where they gave none."""
+    from convlin.explain.example import Example, article_example
+
+    article = article_example()
+    if image is None and kernel is None and steps == ((1, 1), (0, 0), (1, 1)):
+        return article
+    image = article.image if image is None else image
+    return Example(image, article.kernel if kernel is None else kernel, *steps)
+
+
+def _image(text: str) -> Float[np.ndarray, "h w"]:
+    """Return a grey picture as whole numbers from 0 to 255, or rows as they are written."""
+    if ROWS.fullmatch(text):
+        return _rows(text, "--image")
+    grey = read_image(Path(text), 1, (1, 1))[0]
+    pixels: np.ndarray = (grey * 255).round().astype(float)
+    return pixels
+
+
+def _rows(text: str, option: str) -> Float[np.ndarray, "h w"]:
+    """Return rows of numbers, with spaces or commas between them and semicolons between rows."""
+    import numpy as np
+
+    rows = [row.replace(",", " ").split() for row in text.split(";")]
+    try:
+        numbers = [[float(item) for item in row] for row in rows]
+    except ValueError:
+        raise InputError(f"{option} {text}: not rows of numbers, such as '1 0 0; 0 1 0'") from None
+    for place, row in enumerate(rows, 1):
+        if not row or len(row) != len(rows[0]):
+            lengths = f"row {place} has {len(row)} numbers, row 1 has {len(rows[0])}"
+            raise InputError(f"{option} {text}: {lengths}; all need as many, and 1 or more")
+    return np.array(numbers)
+
+
+def _pair(text: str, option: str, least: int) -> tuple[int, int]:
+    """Return one number for both directions, or two.
+
+    >>> _pair("2", "--stride", 1), _pair("2,1", "--stride", 1)
+    ((2, 2), (2, 1))
+    """
+    match = re.fullmatch(r"\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?", text)
+    if match is None:
+        raise InputError(f"{option} {text}: not one or two numbers below 1000, such as 2 or 2,1")
+    down, across = int(match[1]), int(match[2] or match[1])
+    if min(down, across) < least:
+        raise InputError(f"{option} {text}: {least} or more fits")
+    return down, across
+
+
+def _check_page(html: Path, force: bool) -> None:
+    check_output(html, ".html", force)
+    if find_spec("matplotlib") is None:
+        raise InputError("--html draws with matplotlib: pip install 'convlin[explain]'")
+
+
+def _write(document: Document, html: Path) -> None:
+    """Write the page under another name, then rename it."""
+    from convlin.explain.page import page
+
+    text = page(document)
+    partial = html.with_name(f".{html.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(html)
+    except OSError as error:
+        raise InputError(f"{html}: cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""`convlin explore`: the local page, or one state of it as a file."""
+
+from __future__ import annotations
+
+import os
+import socket
+import webbrowser
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from convlin.cli.outputs import check_output
+from convlin.cli.terminal import output
+from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    from convlin.explore.state import State
+
+__all__ = ["explore"]
+
+PORT = 8765
+
+
+def explore(
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help=f"The port; 0: any free one. Without it {PORT}, or a free one if that is taken.",
+            min=0,
+            max=65535,
+        ),
+    ] = None,
+    state: Annotated[str, typer.Option(metavar="LINK", help="What to show: a page's link.")] = "",
+    browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in the browser.")
+    ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the state as one page that needs no server."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Overwrite the exported file.")] = False,
+) -> None:
+    """Serve a page with four linked views of one convolution: input, kernel, output, matrix.
+
+    Sliders change the geometry; counts and values follow. A link holds all of it. The page
+    works without a network. Ctrl-C ends it.
+    """
+    if export is not None:
+        check_output(export, ".html", force)
+    from convlin.explore.state import State
+
+    shown = State.of(state)
+    if export is not None:
+        _write(export, shown)
+        return
+    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+        raise InputError("convlin explore needs a web server: pip install convlin[explain]")
+
+    from convlin.explore.hosts import bracketed
+    from convlin.explore.server import serve
+
+    with _listening(host, port) as listening:
+        number = listening.getsockname()[1]
+        if port is None and number != PORT:
+            typer.echo(f"port {PORT} is taken; this is a free one", err=True)
+        query = shown.link if len(shown.link) > 1 else ""
+        url = f"http://{bracketed(host)}:{number}/{query}"
+        output().print(url, markup=False, soft_wrap=True)
+        if browser:
+            webbrowser.open(url)
+        try:
+            serve(listening, host)
+        except KeyboardInterrupt:
+            typer.echo()
+
+
+def _listening(host: str, port: int | None) -> socket.socket:
+    """Return a socket that listens at host and port; `InputError` where none can."""
+    wanted = PORT if port is None else port
+    try:
+        family = socket.getaddrinfo(host, wanted, type=socket.SOCK_STREAM)[0][0]
+        try:
+            return socket.create_server((host, wanted), family=family)
+        except OSError:
+            if port is not None:
+                raise
+        return socket.create_server((host, 0), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot listen at {host}, port {wanted}: {reason}") from None
+
+
+def _write(out: Path, state: State) -> None:
+    from convlin.explore.export import exported
+
+    partial = out.with_name(f".{out.name}.{os.getpid()}.html")
+    try:
+        partial.write_text(exported(state), "utf-8")
+        partial.replace(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    output().print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False, soft_wrap=True)

@@ -1,0 +1,36 @@
+"""Figures of the engine's own objects, with matplotlib; vector or bitmap, a colour per tap.
+
+| file | idea |
+|---|---|
+| `palette.py` | colours, told apart by all eyes; no matplotlib |
+| `canvas.py` | a figure measured in inches, which saves to the same bytes every time |
+| `cells.py` | maps as cells |
+| `entries.py` | the stored entries of a matrix, as squares or as an image |
+| `plane.py`, `words.py` | what fits on paper, and the words on it |
+| `one_neuron.py` | `neuron`, laid out by `neuron_layout.py` |
+| `unrolled.py` | `matrix` |
+| `three_forms.py` | `forms` |
+| `per_pixel.py` | `pointwise` |
+| `energy_split.py` | `energy` |
+| `model_map.py` | `exchange_map` |
+
+Every function returns a `matplotlib.figure.Figure` of its own, made without pyplot. Names load
+when they are first used: the palette is there without matplotlib.
+"""
+
+from typing import Any
+
+import lazy_loader
+
+from convlin.errors import InputError
+
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return _load(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        raise InputError('figures need matplotlib: pip install "convlin[explain]"') from None

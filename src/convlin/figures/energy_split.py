@@ -1,0 +1,168 @@
+"""`energy`: how much of a layer is a convolution, how much is local only, how much is neither.
+
+A few energies are bars. A course of them, over epochs say, is an area of the whole; and below it
+lines on a logarithmic scale, where what is small has room too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import FigureBase
+from matplotlib.patches import Patch
+
+from convlin.errors import Refusal, Refused
+from convlin.figures.canvas import DPI, Drawing
+from convlin.figures.palette import ENERGIES, INK, ink_on
+from convlin.figures.words import spoken
+from convlin.structure import Energy
+
+__all__ = ["energy"]
+
+WORDS = {
+    "shared": "shared",
+    "local": "local, not shared",
+    "off": "off the support",
+    "share": "share of ‖W‖²",
+}
+BARS = 12  # more energies are a course
+LEAST = 1e-4  # share from which a line is drawn
+APART = 1.8  # factor between two names beside lines
+ROOM = 0.055  # share of a bar from which its number fits
+
+
+def energy(
+    energies: Energy | Sequence[Energy] | Mapping[str, Sequence[Energy]],
+    labels: Sequence[Any] | None = None,
+    *,
+    words: Mapping[str, str] | None = None,
+    into: FigureBase | None = None,
+) -> FigureBase:
+    """Draw the energy ‖W‖² as shared, local but not shared, and off the support.
+
+    energies: one, or several in order; or several courses by title, side by side. Up to twelve are
+    bars, more a course. labels: a name for each bar, or, in order, the epochs of a course; they
+    count from 1 if not given. words: others for those of `WORDS`. into: a figure or subfigure to
+    draw on, instead of a new one. Raises `Refused` for no energies, and for labels that do not fit.
+
+    >>> from convlin.structure import nearest
+    >>> from convlin import ConvGeometry
+    >>> found = nearest(np.eye(4) + 0.1, ConvGeometry(1, 1, kernel=(3,), padding=1), (4,))
+    >>> energy(found.energy)  # doctest: +ELLIPSIS
+    <Drawing size ... with 1 Axes>
+    """
+    said = spoken("energy", WORDS, words)
+    given = [energies] if isinstance(energies, Energy) else energies
+    courses = given if isinstance(given, Mapping) else {"": given}
+    shares = {
+        title: np.array([one.fractions for one in course]) for title, course in courses.items()
+    }
+    _require_fit(shares, labels)
+    longest = max(map(len, shares.values()))
+    wide = 4.6 * len(shares)
+    if longest <= BARS:
+        rows, size = 1, (wide + 1.4, 1.3 + 0.36 * longest)
+    else:
+        rows, size = 2, (wide + 1.0, 4.6)
+    figure = into
+    if figure is None:
+        figure = Drawing(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    panels = figure.subplots(rows, len(shares), squeeze=False, height_ratios=[1, 1.6][-rows:])
+    for column, (title, course) in enumerate(shares.items()):
+        top = panels[0, column]
+        if title:
+            top.set_title(title, fontsize=10.5, pad=9)
+        if rows == 1:
+            names = [str(n + 1) for n in range(len(course))] if labels is None else labels
+            _bars(top, course, names if len(course) > 1 or labels else [""])
+        else:
+            places = np.arange(1, len(course) + 1) if labels is None else np.asarray(labels)
+            _area(top, course, places)
+            _lines(panels[1, column], course, places, said)
+            top.sharex(panels[1, column])
+    if rows == 1:
+        panels[0, 0].set_xlabel(said["share"])
+        figure.legend(
+            [Patch(color=color) for color in ENERGIES.values()],
+            [said[name] for name in ENERGIES],
+            loc="outside upper center", ncols=3, frameon=False, fontsize=9,
+        )  # fmt: skip
+    else:
+        panels[1, 0].set_ylabel(said["share"])
+    return figure
+
+
+def _require_fit(
+    shares: Mapping[str, Float[np.ndarray, "*n 3"]], labels: Sequence[Any] | None
+) -> None:
+    lengths = {len(course) for course in shares.values()}
+    if not lengths or 0 in lengths:
+        raise Refused(Refusal("energy", "energies", "none", "one Energy or more"))
+    if labels is None:
+        return
+    if lengths != {len(labels)}:
+        allowed = " or ".join(map(str, sorted(lengths)))
+        raise Refused(Refusal("energy", "len(labels)", len(labels), allowed, "one for each energy"))
+    if max(lengths) > BARS and np.asarray(labels).dtype.kind not in "iuf":
+        raise Refused(
+            Refusal("energy", "labels", f"{labels[0]!r}, …", "numbers",
+                    f"more than {BARS} energies are drawn as a course")
+        )  # fmt: skip
+
+
+def _bars(ax: Axes, course: Float[np.ndarray, "n 3"], names: Sequence[Any]) -> None:
+    """Draw a bar for each energy, from the top down, with percentages where they fit."""
+    places = np.arange(len(course))
+    start = np.zeros(len(course))
+    for part, color in enumerate(ENERGIES.values()):
+        ax.barh(places, course[:, part], left=start, color=color, height=0.72)
+        for place, share in enumerate(course[:, part]):
+            if share >= ROOM:
+                ax.text(
+                    start[place] + share / 2, place, f"{share:.1%}", ha="center",
+                    va="center_baseline", fontsize=8.5, color=ink_on(color),
+                )  # fmt: skip
+        start = start + course[:, part]
+    ax.set_yticks(places, [str(name) for name in names])
+    ax.set(xlim=(0, 1), ylim=(len(course) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    ax.tick_params(axis="y", length=0)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _area(ax: Axes, course: Float[np.ndarray, "n 3"], places: np.ndarray) -> None:
+    """Draw the whole as an area of three parts."""
+    ax.stackplot(places, course.T, colors=list(ENERGIES.values()), linewidth=0)
+    ax.set(ylim=(0, 1), xlim=(places[0], places[-1]))
+    ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    ax.tick_params(labelbottom=False)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _lines(
+    ax: Axes, course: Float[np.ndarray, "n 3"], places: np.ndarray, said: Mapping[str, str]
+) -> None:
+    """Draw each part as a line on a logarithmic scale, with its name and last share behind it."""
+    height = np.inf
+    for part, color in enumerate(ENERGIES.values()):
+        line = np.where(course[:, part] >= LEAST, course[:, part], np.nan)
+        ax.plot(places, line, color=color, linewidth=2)
+    for part in np.argsort(-course[-1], kind="stable"):
+        name, share = list(ENERGIES)[part], course[-1, part]
+        if share >= LEAST:
+            height = min(share, height / APART)
+            for text, color, shift in (
+                ("■", ENERGIES[name], 5), (f"{said[name]} {share:.1%}", INK, 16),
+            ):  # fmt: skip
+                ax.annotate(
+                    text, (places[-1], height), xytext=(shift, 0), textcoords="offset points",
+                    va="center", fontsize=8.5, color=color, annotation_clip=False,
+                )  # fmt: skip
+    ax.set(yscale="log", ylim=(LEAST, 1.6), xlim=(places[0], places[-1]))
+    ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)

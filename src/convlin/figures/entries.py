@@ -1,0 +1,143 @@
+"""The stored entries of a matrix, each in the colour of what it holds; as squares or as an image.
+
+What shares a colour is one tap; where a kernel has one tap only, one weight. Where padding repeats
+pixels, an entry holds several taps, and has a stripe of each, or in an image a colour for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+
+from convlin.errors import Refusal, Refused
+from convlin.figures.cells import Sheet, squares
+from convlin.figures.palette import SEVERAL, tap_colors
+from convlin.matrix import ConvMatrix
+
+__all__ = ["LIMIT", "SQUARES", "Held", "draw", "everywhere", "held", "owned", "shares"]
+
+LIMIT = 4096 * 4096  # entries drawn
+SQUARES = 0.055  # inches: smaller cells are drawn as an image
+PIXELS = 900  # of an image, along its longer side
+WALK = 997  # colours where every entry has a weight of its own, before they come again
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is drawn where: entries of `shape`, by row, column, and place in `colors`.
+
+    Entries of one position stand side by side; `share` is the part of the cell each one gets, and
+    `offset` where it begins.
+    """
+
+    shape: tuple[int, int]
+    rows: Int[np.ndarray, " entries"]
+    columns: Int[np.ndarray, " entries"]
+    color: Int[np.ndarray, " entries"]
+    colors: Sequence[str]
+    offset: Float[np.ndarray, " entries"]
+    share: Float[np.ndarray, " entries"]
+
+    def within(self, low: tuple[int, int], size: tuple[int, int]) -> Held:
+        """Return the entries of a rectangle of rows and columns, counted from its corner."""
+        rows, columns = self.rows - low[0], self.columns - low[1]
+        kept = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
+        return Held(
+            size, rows[kept], columns[kept], self.color[kept], self.colors, self.offset[kept],
+            self.share[kept],
+        )  # fmt: skip
+
+
+def shares(matrix: ConvMatrix) -> list[str]:
+    """Return the colours of what a matrix shares: of its taps, or of its weights if all are 1×1."""
+    geometry = matrix.geometry
+    return tap_colors(geometry.taps if geometry.taps > 1 else int(np.prod(geometry.weight_shape)))
+
+
+def held(site: str, matrix: ConvMatrix) -> Held:
+    """Return every stored entry with the colour of the tap that it holds."""
+    rows, columns = _places(site, matrix)
+    weights = matrix.entry_weights()
+    what = weights.taps if matrix.geometry.taps > 1 else weights.index
+    sizes = np.diff(weights.starts)
+    entry = np.repeat(np.arange(len(sizes)), sizes)
+    share = 1 / sizes[entry]
+    offset = (np.arange(len(entry)) - weights.starts[entry]) * share
+    return Held(
+        matrix.shape, rows[entry], columns[entry], what.astype(np.int64), shares(matrix), offset,
+        share,
+    )  # fmt: skip
+
+
+def owned(site: str, matrix: ConvMatrix) -> Held:
+    """Return the same places, each with a colour of its own, as a locally connected layer has."""
+    rows, columns = _places(site, matrix)
+    return _each_its_own(matrix.shape, rows, columns)
+
+
+def everywhere(matrix: ConvMatrix) -> Held:
+    """Return every place, each with a colour of its own, as a fully connected layer has.
+
+    Of a matrix with more places than an image has pixels, as many as that.
+    """
+    rows, columns = _pixels(matrix.shape)
+    places = np.indices((rows, columns)).reshape(2, -1)
+    return _each_its_own((rows, columns), places[0], places[1])
+
+
+def _places(
+    site: str, matrix: ConvMatrix
+) -> tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"]]:
+    if matrix.nnz > LIMIT:
+        raise Refused(Refusal(site, "matrix.nnz", matrix.nnz, f"{LIMIT:,} stored entries or fewer"))
+    stored = matrix.tocsr()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(stored.indptr))
+    return rows, stored.indices.astype(np.int64)
+
+
+def _each_its_own(
+    shape: tuple[int, int],
+    rows: Int[np.ndarray, " entries"],
+    columns: Int[np.ndarray, " entries"],
+) -> Held:
+    count = len(rows)
+    return Held(
+        shape, rows, columns, np.arange(count) % WALK, tap_colors(max(min(count, WALK), 10)),
+        np.zeros(count), np.ones(count),
+    )  # fmt: skip
+
+
+def draw(axes: Axes, sheet: Sheet, entries: Held) -> None:
+    """Draw the entries on a sheet as large as their matrix."""
+    if sheet.side >= SQUARES:
+        faces = np.array(entries.colors)[entries.color]
+        corners = np.stack([entries.columns + entries.offset, entries.rows], axis=1)
+        squares(axes, sheet, corners, entries.share, faces.tolist())
+        return
+    axes.imshow(
+        _image(entries), interpolation="nearest", aspect="auto", zorder=2,
+        extent=(sheet.left, sheet.right, sheet.bottom, sheet.top),
+    )  # fmt: skip
+
+
+def _image(entries: Held) -> Float[np.ndarray, "height width rgba"]:
+    """Return the matrix as an image; of entries that fall on one pixel, some one is seen."""
+    height, width = _pixels(entries.shape)
+    image = np.zeros((height, width, 4))  # transparent where nothing stands
+    colors = np.array([to_rgba(color) for color in (*entries.colors, SEVERAL)])
+    color = np.where(entries.share < 1, len(colors) - 1, entries.color)
+    order = np.random.default_rng(0).permutation(len(color))  # the last one is seen: not one tap
+    y, x = entries.rows * height // entries.shape[0], entries.columns * width // entries.shape[1]
+    image[y[order], x[order]] = colors[color[order]]
+    return image
+
+
+def _pixels(shape: tuple[int, int]) -> tuple[int, int]:
+    """Return rows and columns of the image of a matrix: its own, unless those are too many."""
+    scale = min(1.0, PIXELS / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))

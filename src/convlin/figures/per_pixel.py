@@ -1,0 +1,225 @@
+"""`pointwise`: a 1×1 convolution is one and the same fully connected layer at every pixel.
+
+Three pixels stand for all of them: the layer is drawn for each, from the channels of that pixel to
+the channels of its output, with a colour for each weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
+
+from convlin.errors import Refusal, Refused
+from convlin.figures.canvas import Drawing, blank
+from convlin.figures.cells import Sheet, covering, number, write
+from convlin.figures.palette import INK, MUTED, tap_colors
+from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
+from convlin.figures.words import spoken
+from convlin.matrix import ConvMatrix, sources
+
+__all__ = ["pointwise"]
+
+WORDS = {
+    "input": "input {channels}×{rows}×{columns}",
+    "layer": "fully connected {inputs}→{outputs}",
+    "output": "output {channels}×{rows}×{columns}",
+    "channel": "channel {channel}",
+    "pixel": "at {place}",
+    "weights": "the same {weights:,} weights at each of {pixels:,} positions",
+    "some": "the first {shown} channels of more",
+}
+SHOWN = 4  # channels on either side
+MAP, CELL = 1.5, 0.42  # inches: one map, and one of its cells, at most
+RADIUS, STEP = 0.17, 0.46  # of a node, and between two
+MARGIN, GAP, BETWEEN, LAYER, ABOVE, BELOW = 0.4, 0.42, 1.1, 1.7, 0.75, 0.6
+WEIGHT = 0.34  # of a cell that lists a weight
+COLORS = 997  # of weights, before they come again
+
+Shape = tuple[int, int, int]
+Values = Shaped[np.ndarray, "c rows columns"] | None
+
+
+def pointwise(
+    matrix: ConvMatrix, image: Any = None, *, words: Mapping[str, str] | None = None
+) -> Drawing:
+    """Draw a 1×1 convolution as the fully connected layer that it is at every pixel.
+
+    image: (channels, *size), flattened, or (*size) where there is one channel; its numbers and
+    those of the output stand in the cells and nodes. words: others for those of `WORDS`. At most
+    four channels are drawn. Raises `Refused` for other kernels, for 3-D, and for an image that
+    does not fit.
+
+    >>> from convlin import ConvGeometry, ConvMatrix
+    >>> A = ConvMatrix(ConvGeometry(3, 2, (1, 1)), np.arange(6).reshape(2, 3, 1, 1), (4, 5))
+    >>> pointwise(A)  # doctest: +ELLIPSIS
+    <Drawing size ... with 1 Axes>
+    """
+    require_plane("pointwise", matrix)
+    _require_one_tap(matrix)
+    said = spoken("pointwise", WORDS, words)
+    shapes = plane_shape(matrix.input_shape), plane_shape(matrix.output_shape)
+    inputs: Values = None if image is None else read_image("pointwise", matrix, image)
+    outputs: Values = None
+    if inputs is not None:
+        outputs = np.asarray(matrix.dot(inputs.ravel())).reshape(shapes[1])
+    places = _places(matrix)
+    each = max(min(shape[0], SHOWN) for shape in shapes) * STEP + 0.5
+    height = max(each * len(places), *(_height(shape) for shape in shapes))
+    left = _maps(shapes[0], MARGIN, height)
+    layer = left[0].right + BETWEEN
+    right = _maps(shapes[1], layer + LAYER + BETWEEN, height)
+    weights = _weights(matrix, (layer + LAYER / 2, ABOVE + height + BELOW))
+    below = ABOVE + height + BELOW + (weights.rows * weights.side + 0.25 if weights else 0)
+    figure, axes = blank(right[0].right + MARGIN, below)
+    for sheets, values in ((left, inputs), (right, outputs)):
+        for channel, sheet in enumerate(sheets):
+            if values is None:
+                sheet.rule(axes)
+            else:
+                sheet.shade(axes, values[channel])
+            _above(axes, sheet, said["channel"].format(channel=channel))
+    for n, place in enumerate(places):
+        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(places) + 0.1)
+        _layer(axes, matrix, place, middle, (left, right), (inputs, outputs))
+        text = said["pixel"].format(place=place)
+        write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering("white"))
+    _captions(axes, matrix, said, (left, right), height)
+    if weights is not None:
+        kernel = weight_of(matrix).reshape(weights.rows, weights.columns)
+        colors = tap_colors(kernel.size)
+        listed = np.ndindex(weights.rows, weights.columns)
+        weights.paint(axes, {(o, i): [colors[o * weights.columns + i]] for o, i in listed}, kernel)
+    return figure
+
+
+def _require_one_tap(matrix: ConvMatrix) -> None:
+    geometry = matrix.geometry
+    if geometry.taps > 1:
+        raise Refused(
+            Refusal("pointwise", "matrix.geometry.kernel", geometry.kernel,
+                    str((1,) * geometry.ndim), "else an output reads more pixels than one")
+        )  # fmt: skip
+
+
+def _places(matrix: ConvMatrix) -> list[tuple[int, ...]]:
+    """Return the first, the middle and the last output position that reads a pixel."""
+    reading = [
+        np.flatnonzero(sources(matrix.geometry, dim, n)[:, 0] >= 0).tolist()
+        for dim, n in enumerate(matrix.input_size)
+    ]
+    if not all(reading):
+        raise Refused(
+            Refusal("pointwise", "matrix.geometry.padding", matrix.geometry.padding, "less",
+                    "no output reads a pixel")
+        )  # fmt: skip
+    first, middle, last = (
+        tuple(outputs[at(len(outputs))] for outputs in reading)
+        for at in (lambda _: 0, lambda n: n // 2, lambda n: n - 1)
+    )
+    return list(dict.fromkeys((first, middle, last)))
+
+
+def _weights(matrix: ConvMatrix, top: tuple[float, float]) -> Sheet | None:
+    """Return where the weights are listed below the layers; nowhere if some are not drawn."""
+    rows, columns, *_ = matrix.geometry.weight_shape
+    if max(rows, columns) > SHOWN:
+        return None
+    return Sheet(top[0] - columns * WEIGHT / 2, top[1], rows, columns, WEIGHT)
+
+
+def _height(shape: Shape) -> float:
+    channels = min(shape[0], SHOWN)
+    return channels * shape[1] * _side(shape) + (channels - 1) * GAP
+
+
+def _side(shape: Shape) -> float:
+    return min(CELL, MAP / shape[1], 1.6 * MAP / shape[2])
+
+
+def _maps(shape: Shape, left: float, height: float) -> list[Sheet]:
+    """Return the maps that are drawn, above each other in the middle of the height."""
+    side = _side(shape)
+    top = ABOVE + (height - _height(shape)) / 2
+    pitch = shape[1] * side + GAP
+    return [
+        Sheet(left, top + n * pitch, shape[1], shape[2], side) for n in range(min(shape[0], SHOWN))
+    ]
+
+
+def _layer(
+    axes: Axes,
+    matrix: ConvMatrix,
+    place: tuple[int, ...],
+    middle: tuple[float, float],
+    maps: tuple[Sequence[Sheet], Sequence[Sheet]],
+    values: tuple[Values, Values],
+) -> None:
+    """Draw the layer of one output position: nodes, weights, and lines to the pixels."""
+    count = int(np.prod(matrix.geometry.weight_shape))
+    colors = tap_colors(min(count, COLORS))
+    numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
+    nodes = tuple(
+        [
+            (middle[0] + sign * LAYER / 2, middle[1] + STEP * (n - (len(sheets) - 1) / 2))
+            for n in range(len(sheets))
+        ]
+        for sign, sheets in zip((-1, 1), maps, strict=True)
+    )
+    read: tuple[int, ...] = place
+    for out in range(len(maps[1])):
+        for wire in numbered.wires((out, *place)):
+            channel, *position = wire.input
+            read = tuple(position)
+            if channel < len(maps[0]):
+                (x0, y0), (x1, y1) = nodes[0][channel], nodes[1][out]
+                color = colors[wire.weight % COLORS]
+                axes.plot([x0, x1], [y0, y1], color=color, linewidth=2.2, zorder=2)
+    for side, pixel in enumerate((on_paper(read), on_paper(place))):
+        for channel, sheet in enumerate(maps[side]):
+            sheet.frame(axes, pixel, pixel)
+            x, y = nodes[side][channel]
+            ends = zip(sheet.middle(*pixel), (x, y), strict=True)
+            axes.plot(*ends, color=MUTED, linewidth=0.7, alpha=0.8, zorder=1.2)
+            axes.add_patch(
+                Circle((x, y), RADIUS, facecolor="white", edgecolor=INK, linewidth=1, zorder=3)
+            )
+            of_side = values[side]
+            if of_side is not None:
+                text = number(of_side[(channel, *pixel)].item())
+                write(axes, (x, y), text, 8 if len(text) < 4 else 6)
+
+
+def _above(axes: Axes, sheet: Sheet, text: str) -> None:
+    place = ((sheet.left + sheet.right) / 2, sheet.top - 0.13)
+    write(axes, place, text, 8, MUTED, **covering("white"))
+
+
+def _captions(
+    axes: Axes,
+    matrix: ConvMatrix,
+    said: Mapping[str, str],
+    maps: tuple[Sequence[Sheet], Sequence[Sheet]],
+    height: float,
+) -> None:
+    """Write what each column is, and how often the same weights are used."""
+    geometry = matrix.geometry
+    texts = []
+    shapes = plane_shape(matrix.input_shape), plane_shape(matrix.output_shape)
+    for name, shape, sheets in zip(("input", "output"), shapes, maps, strict=True):
+        channels, rows, columns = shape
+        texts.append((sheets[0], said[name].format(channels=channels, rows=rows, columns=columns)))
+    for sheet, text in texts:
+        write(axes, ((sheet.left + sheet.right) / 2, 0.3), text, 10, weight="bold")
+    middle = (maps[0][0].right + maps[1][0].left) / 2
+    layer = said["layer"].format(inputs=geometry.in_channels, outputs=geometry.out_channels)
+    write(axes, (middle, 0.3), layer, 10, weight="bold")
+    weights, pixels = int(np.prod(geometry.weight_shape)), int(np.prod(matrix.output_size))
+    sentence = said["weights"].format(weights=weights, pixels=pixels)
+    if max(geometry.in_channels, geometry.out_channels) > SHOWN:
+        sentence += "; " + said["some"].format(shown=SHOWN)
+    write(axes, (middle, ABOVE + height + 0.35), sentence)

@@ -1,0 +1,76 @@
+"""`forms`: convolution ⊂ locally connected ⊂ fully connected, side by side.
+
+The same map in three forms, as a matrix each. A convolution has one colour per tap wherever it
+stands; in the other two every weight has a colour of its own, on the convolution's support or
+everywhere. (From a thousand weights on, colours come again.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from convlin.costs import Form, convolution_forms
+from convlin.figures.canvas import Drawing, blank
+from convlin.figures.cells import Sheet, write
+from convlin.figures.entries import Held, draw, everywhere, held, owned
+from convlin.figures.palette import MUTED
+from convlin.figures.plane import require_plane
+from convlin.figures.unrolled import border
+from convlin.figures.words import spoken
+from convlin.geometry import placed
+from convlin.matrix import ConvMatrix
+
+__all__ = ["forms"]
+
+WORDS = {
+    "conv": "convolution",
+    "local": "locally connected",
+    "linear": "fully connected",
+    "conv_count": "{weights:,} weights, shared",
+    "local_count": "{weights:,} weights, one each",
+    "linear_count": "{weights:,} weights, one each",
+}
+PANEL = 3.9  # inches, at most
+CELL = 0.25
+MARGIN, GAP, ABOVE, BELOW = 0.4, 0.55, 0.95, 0.55
+NARROW = 2.2  # inches that the words need
+
+
+def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Drawing:
+    """Draw the matrix as convolution, locally connected and fully connected, with their weights.
+
+    The counts are those of `convlin.cost`, without biases. words: others for those of `WORDS`.
+    Raises `Refused` for 3-D, and for more than 4096² stored entries.
+
+    >>> import numpy as np
+    >>> from convlin import ConvGeometry, ConvMatrix
+    >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,)), np.array([[[5, 7]]]), 3)
+    >>> forms(A)  # doctest: +ELLIPSIS
+    <Drawing size ... with 1 Axes>
+    """
+    require_plane("forms", matrix)
+    said = spoken("forms", WORDS, words)
+    drawn: dict[Form, Held] = {
+        "conv": held("forms", matrix),
+        "local": owned("forms", matrix),
+        "linear": everywhere(matrix),
+    }
+    costs = convolution_forms(matrix.geometry, matrix.input_size, bias=False)
+    weights = {cost.form: cost.parameters for cost in costs}
+    rows, columns = matrix.shape
+    side = min(CELL, PANEL / rows, PANEL / columns)
+    width = max(columns * side, NARROW)
+    figure, axes = blank(2 * (MARGIN + GAP) + 3 * width, ABOVE + rows * side + BELOW)
+    write(axes, (MARGIN, 0.3), placed(matrix.geometry, matrix.input_size), 10, MUTED, ha="left")
+    for n, (form, entries) in enumerate(drawn.items()):
+        middle = MARGIN + n * (width + GAP) + width / 2
+        sheet = Sheet(middle - columns * side / 2, ABOVE, rows, columns, side)
+        draw(axes, sheet, entries)
+        border(axes, sheet, matrix)
+        write(axes, (middle, ABOVE - 0.2), said[form], 10, weight="bold")
+        count = said[f"{form}_count"].format(weights=weights[form])
+        write(axes, (middle, sheet.bottom + 0.25), count)
+        if n:
+            between = middle - width / 2 - GAP / 2
+            write(axes, (between, (sheet.top + sheet.bottom) / 2), "⊂", 16, MUTED)
+    return figure

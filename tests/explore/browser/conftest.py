@@ -1,0 +1,130 @@
+"""A running `convlin explore`, a headless Chromium, and what PyTorch says of the layers it shows.
+
+Without Chromium or axe-core these tests fail, and say what to install.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+import torch
+from playwright.sync_api import sync_playwright
+from torch import nn
+
+import convlin
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
+DEFAULTS = {
+    "size": "6x6",
+    "in": "1",
+    "out": "1",
+    "kernel": "3x3",
+    "stride": "1x1",
+    "padding": "0x0",
+    "mode": "zeros",
+    "dilation": "1x1",
+    "groups": "1",
+    "transposed": "0",
+}
+
+
+@pytest.fixture(scope="session")
+def server():
+    command = [sys.executable, "-m", "convlin", "explore", "--port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        pytest.fail("no Chromium: apt-get install chromium fonts-noto-cjk", pytrace=False)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    if not AXE.exists():
+        pytest.fail("no axe-core: npm ci --prefix tests/explore/browser", pytrace=False)
+    return AXE.read_text("utf-8")
+
+
+@pytest.fixture
+def opened(browser, server):
+    """Open a link of the page and wait for its first scene; nothing may go wrong in its console."""
+    contexts, wrong = [], []
+
+    def opened(link="", width=1280, height=800, refused=False, **options):
+        options = {"viewport": {"width": width, "height": height}, "locale": "en-GB", **options}
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.goto(link if ":" in link.partition("?")[0] else server + link)
+        page.wait_for_selector("#output [role=gridcell]", state="attached")
+        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    # A refused state is an answer with status 400, which Chromium logs; the page itself is calm.
+    assert [text for text in wrong if "status of 400" not in text] == []
+
+
+def layer(link):
+    """Build the layer that a link names, and its input size, with PyTorch alone."""
+    fields = DEFAULTS | {name: texts[0] for name, texts in parse_qs(link.lstrip("?")).items()}
+    size, kernel, stride, padding, dilation = (
+        tuple(map(int, fields[name].split("x")))
+        for name in ("size", "kernel", "stride", "padding", "dilation")
+    )
+    build = nn.ConvTranspose2d if fields["transposed"] == "1" else nn.Conv2d
+    channels = int(fields["in"]), int(fields["out"])
+    more = {"groups": int(fields["groups"]), "padding_mode": fields["mode"], "bias": False}
+    return build(*channels, kernel, stride, padding, dilation=dilation, **more), size
+
+
+@pytest.fixture
+def matrix():
+    """Return the matrix of a link's layer, with some numbers for a kernel."""
+
+    def matrix(link):
+        conv, size = layer(link)
+        numbers = torch.arange(1.0, conv.weight.numel() + 1)
+        conv.weight = nn.Parameter(numbers.reshape(conv.weight.shape))
+        return convlin.unroll(conv, size)
+
+    return matrix
+
+
+@pytest.fixture
+def costs():
+    return lambda link: convlin.cost(*layer(link))
+
+
+@pytest.fixture
+def lit():
+    """Return the flat places of the lit cells of a map."""
+
+    def lit(page, kind):
+        return set(
+            page.eval_on_selector_all(f"#{kind} .cell.lit", "all => all.map(c => +c.dataset.at)")
+        )
+
+    return lit

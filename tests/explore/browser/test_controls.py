@@ -1,0 +1,198 @@
+"""Sliders, presets, values and the null space: the engine answers, the page shows it."""
+
+import json
+import re
+import urllib.request
+
+import pytest
+from playwright.sync_api import expect
+
+PRESETS = [
+    *("lesson1", "lesson2", "lesson3", "lesson4", "lesson5"),
+    *("pointwise", "patchify", "full", "depthwise"),
+]
+MOVES = {  # a slider, where it goes, and what the link says then
+    "size": (["size-0"], "9", "?size=9x9"),
+    "kernel": (["kernel-0"], "2", "?kernel=2x2"),
+    "stride": (["stride-0"], "3", "?stride=3x3"),
+    "padding": (["padding-0"], "2", "?padding=2x2"),
+    "dilation": (["dilation-0"], "2", "?dilation=2x2"),
+    "in": (["in-0"], "5", "?in=5"),
+    "out": (["out-0"], "3", "?out=3"),
+    "groups": (["in-0", "out-0", "groups-0"], "2", "?in=2&out=2&groups=2"),
+}
+SLIDE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')) }"
+
+
+def scene_of(page, server):
+    page.wait_for_timeout(400)  # the address follows within 300 milliseconds
+    link = page.evaluate("location.search")
+    with urllib.request.urlopen(f"{server}api/scene{link}") as answer:
+        return json.load(answer)
+
+
+def counted(page, name):
+    return int(page.locator(f'[data-count="{name}"]').inner_text().split(" ")[0].replace(",", ""))
+
+
+def seen(page):
+    parts = ("#counts", "#maps", "#readout", "#below", "#controls")
+    return [page.locator(part).inner_text() for part in parts]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_loads_and_shows_the_engines_numbers(opened, server, name):
+    page = opened()
+    page.click(f'[data-preset="{name}"]')
+    expect(page.locator(f'[data-preset="{name}"]')).to_have_attribute("aria-pressed", "true")
+    scene = scene_of(page, server)
+    for kind, map_ in (("input", "input"), ("tap", "kernel"), ("output", "output")):
+        cells = page.locator(f"#{kind} .cell")
+        expect(cells).to_have_count(len(scene[map_]["values"]))
+        shown = [float(text.replace("−", "-")) for text in cells.all_text_contents()]
+        assert shown == scene[map_]["values"]
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_slider_changes_the_counts_to_what_cost_says(opened, costs, name):
+    sliders, value, link = MOVES[name]
+    page, table = opened(), costs(link)
+    for slider in sliders:
+        page.locator(f"#{slider}").evaluate(SLIDE, value)
+        page.wait_for_timeout(150)
+    expect(page).to_have_url(re.compile(re.escape(link) + "&lang=en#"))
+    for form in ("conv", "local", "linear", "matrix"):
+        assert counted(page, f"parameters.{form}") == table.parameters[form]
+        assert counted(page, f"multiply_adds.{form}") == table.multiply_adds[form]
+        assert counted(page, f"bytes.{form}") == table.stored_bytes[form]
+
+
+def test_the_article_is_counted_9_144_576(opened):
+    page = opened()
+    names = ("parameters.conv", "parameters.local", "parameters.linear", "wires.conv")
+    assert [counted(page, name) for name in names] == [9, 144, 576, 9]
+
+
+def test_mode_transposed_and_the_sides_apart(opened):
+    page = opened("?padding=1x1")
+    page.select_option("#mode-0", "circular")
+    expect(page).to_have_url(re.compile("mode=circular"))
+    page.select_option("#mode-0", "zeros")
+    page.check("#transposed-0")
+    expect(page).to_have_url(re.compile("transposed=1"))
+    page.check("#apart-0")
+    page.locator("#size-1").evaluate(SLIDE, "8")
+    expect(page).to_have_url(re.compile("size=6x8"))
+
+
+def test_a_refusal_stands_beside_its_slider_and_the_last_scene_stays(opened):
+    page = opened("?in=4&out=4&groups=4")
+    before = page.locator("#output").inner_text()
+    page.locator("#groups-0").evaluate(SLIDE, "3")
+    error = page.locator("#in-error")
+    expect(error).to_contain_text(
+        "Input channels = 4 does not fit. What fits: a multiple of groups = 3"
+    )
+    expect(page.locator("#in-0")).to_have_attribute("aria-invalid", "true")
+    assert page.locator("#output").inner_text() == before
+    page.locator("#groups-0").evaluate(SLIDE, "2")
+    expect(error).to_have_text("")
+    expect(page).to_have_url(re.compile("groups=2"))
+
+
+def test_a_bad_link_is_said_and_the_default_shown(opened):
+    page = opened("?size=900x2")
+    expect(page.locator("#size-error")).to_contain_text("900x2")
+    expect(page.locator("#output .cell")).to_have_count(16)
+    page = opened("?at=output:7,7,7")
+    expect(page.locator("#refusal")).to_contain_text("output:7,7,7")
+
+
+def test_a_slider_that_leaves_no_place_for_the_pin_takes_it_out(opened):
+    page = opened("?at=output:0,3,3")
+    page.locator("#size-0").evaluate(SLIDE, "5")
+    expect(page).to_have_url(re.compile(r"\?size=5x5&lang=en#"))
+    expect(page.locator("#output .cell")).to_have_count(9)
+
+
+def test_many_moves_ask_few_questions_and_the_last_one_holds(opened):
+    page, asked = opened(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
+        """() => { const slider = document.getElementById("size-0");
+        for (let value = 7; value <= 40; value++) {
+          slider.value = value;
+          slider.dispatchEvent(new Event("input"));
+        } }"""
+    )
+    expect(page).to_have_url(re.compile("size=40x40"))
+    assert len([url for url in asked if "api/scene" in url]) <= 3
+
+
+def test_the_null_space_changes_the_weights_and_not_the_output(opened):
+    page = opened("?preset=lesson1#family")
+    weights = page.locator("#panel-family .cell")
+    base, output = weights.all_text_contents(), page.locator("#output").inner_text()
+    for along in ("4", "-7"):
+        page.locator("#along").evaluate(SLIDE, along)
+        expect(page).to_have_url(re.compile(f"along={along}(&|#)"))
+        moved = weights.all_text_contents()
+        assert sum(a != b for a, b in zip(base, moved, strict=True)) > 9
+        pixels = page.locator("#input .cell").all_text_contents()
+        numbers = [[float(text.replace("−", "-")) for text in map_] for map_ in (moved, pixels)]
+        assert sum(weight * pixel for weight, pixel in zip(*numbers, strict=True)) == 3
+        assert page.locator("#output").inner_text() == output
+        assert page.locator("#panel-family .value").inner_text() == "3"
+    page.click("#panel-family button")
+    expect(weights).to_have_text(base)
+
+
+def test_a_value_is_edited(opened):
+    page = opened()
+    page.click('#input [data-at="0"]')
+    page.fill("#value", "5")
+    page.press("#value", "Enter")
+    expect(page.locator('#output [data-at="0"]')).to_have_text("7")  # 3 + (5 - 1)·1
+    page.focus('#tap [data-at="0"]')
+    page.keyboard.press("2")
+    expect(page.locator("#value")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator('#output [data-at="0"]')).to_have_text("12")  # 7 + 5·(2 - 1)
+    expect(page).to_have_url(re.compile("image=0:5&weights=0:2"))
+    page.reload()
+    expect(page.locator('#output [data-at="0"]')).to_have_text("12")
+
+
+def test_a_link_holds_the_whole_state(opened):
+    page = opened()
+    page.click('[data-preset="depthwise"]')
+    page.locator("#padding-0").evaluate(SLIDE, "2")
+    expect(page).to_have_url(re.compile("padding=2x2"))
+    page.click('#output [data-at="3"]')
+    expect(page).to_have_url(re.compile("at=output:0,0,3"))
+    page.click("#tab-wiring")
+    page.click("[data-language=zh]")
+    expect(page).to_have_url(re.compile("lang=zh.*#wiring"))
+    expect(page.locator("#tab-wiring")).to_have_text("连线")
+    before = seen(page)
+    page.reload()
+    expect(page.locator("#unpin")).to_be_visible()
+    assert seen(page) == before
+    page.goto("about:blank")
+    page.go_back()
+    expect(page.locator("#unpin")).to_be_visible()
+    assert seen(page) == before
+
+
+@pytest.mark.parametrize(("locale", "word"), [("zh-CN", "矩阵"), ("en-US", "Matrix")])
+def test_the_browsers_language_is_spoken_where_the_link_names_none(opened, locale, word):
+    page = opened(locale=locale)
+    expect(page.locator("#tab-matrix")).to_have_text(word)
+
+
+def test_english_stays_english_in_a_chinese_browser(opened):
+    page = opened(locale="zh-CN")
+    page.click("[data-language=en]")
+    expect(page).to_have_url(re.compile("lang=en"))
+    page.reload()
+    expect(page.locator("#tab-matrix")).to_have_text("Matrix")

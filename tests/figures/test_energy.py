@@ -1,0 +1,95 @@
+"""`energy` draws the three shares as they are."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from convlin import ConvGeometry, Refused
+from convlin.figures import energy
+from convlin.figures.palette import ENERGIES
+from convlin.structure import nearest
+from figures.drawn import texts
+
+POINT = ConvGeometry(1, 1, kernel=(1,))
+
+
+def energy_of(shared, local, off):
+    """A 2×2 matrix with these energies: [[a+b, c], [0, a-b]] is a² + a² shared, 2b² local, c² off."""
+    a, b, c = np.sqrt([shared / 2, local / 2, off])
+    return nearest(np.array([[a + b, c], [0, a - b]]), POINT, (2,)).energy
+
+
+def bars(axes):
+    """Left edge, width and place of each bar, in the order they are drawn."""
+    return [
+        (bar.get_x(), bar.get_width(), bar.get_y() + bar.get_height() / 2) for bar in axes.patches
+    ]
+
+
+def test_one_energy_is_one_bar_of_three_shares():
+    figure = energy(energy_of(72, 8, 20))
+    drawn = bars(figure.axes[0])
+    assert np.allclose(drawn, [(0, 0.72, 0), (0.72, 0.08, 0), (0.8, 0.2, 0)])
+    assert {"72.0%", "8.0%", "20.0%"} <= set(texts(figure))
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["shared", "local, not shared", "off the support"]
+
+
+def test_a_few_are_bars_with_their_labels():
+    figure = energy([energy_of(1, 0, 0), energy_of(30, 60, 10)], labels=["before", "after"])
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["before", "after"]
+    assert np.allclose(
+        sorted(bars(axes), key=lambda bar: bar[2])[3:], [(0, 0.3, 1), (0.3, 0.6, 1), (0.9, 0.1, 1)]
+    )
+
+
+def course(length):
+    return [energy_of(100 - 3 * n, 2 * n, n) for n in range(length)]
+
+
+def test_a_course_is_an_area_and_lines():
+    figure = energy(course(14), labels=range(0, 140, 10))
+    area, lines = figure.axes
+    corners = [collection.get_paths()[0].vertices for collection in area.collections]
+    ends = [part[part[:, 0] == 130][:, 1] for part in corners]
+    bounds = [(end.min(), end.max()) for end in ends]
+    assert np.allclose(bounds, [(0, 0.61), (0.61, 0.87), (0.87, 1)])
+    assert [line.get_color() for line in lines.lines] == list(ENERGIES.values())
+    for line, factor in zip(lines.lines[1:], (0.02, 0.01), strict=True):
+        places, shares = line.get_data()
+        assert places.tolist() == list(range(0, 140, 10))
+        assert np.isnan(shares[0]) and np.allclose(shares[1:], factor * np.arange(1, 14))
+    assert {"shared 61.0%", "local, not shared 26.0%", "off the support 13.0%"} <= set(
+        texts(figure)
+    )
+
+
+def test_several_courses_stand_side_by_side_on_a_given_figure():
+    figure = Figure()
+    returned = energy({"first": course(13), "second": course(13)}, into=figure)
+    assert returned is figure and [axes.get_title() for axes in figure.axes] == [
+        "first",
+        "second",
+        "",
+        "",
+    ]
+
+
+def test_the_zero_matrix_has_no_bar():
+    assert [bar[1] for bar in bars(energy(energy_of(0, 0, 0)).axes[0])] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: energy([]), "energies = none; fits: one Energy or more"),
+        (lambda: energy({}), "energies = none"),
+        (lambda: energy(course(3), ["a"]), r"len\(labels\) = 1; fits: 3"),
+        (lambda: energy(course(13), ["a"] * 13), "labels = 'a', …; fits: numbers"),
+        (lambda: energy(course(3), words={"epoch": "Epoche"}), "words = epoch; fits: keys among"),
+    ],
+)
+def test_what_does_not_fit_is_refused(call, words):
+    with pytest.raises(Refused, match=words):
+        call()

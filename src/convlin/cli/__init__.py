@@ -3,7 +3,9 @@
 | file | idea |
 |---|---|
 | `app.py` | the commands together; errors in one line |
-| `demo.py`, `inspect.py`, `convert.py`, `prove.py`, `unroll.py`, `cost.py` | a command each |
+| `demo.py`, `inspect.py`, `convert.py`, `prove.py` | commands on whole models |
+| `unroll.py`, `cost.py` | commands on the layers of one |
+| `explain.py`, `explore.py` | the article's lessons, and the page |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
 | `options.py`, `outputs.py` | the arguments, and the checks of files, that two commands share |
 | `terminal.py` | where printing goes, and progress |

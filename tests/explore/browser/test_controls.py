@@ -115,6 +115,18 @@ def test_a_slider_that_leaves_no_place_for_the_pin_takes_it_out(opened):
     expect(page.locator("#output .cell")).to_have_count(9)
 
 
+def test_an_engine_that_is_gone_is_said_and_the_last_scene_stays(opened):
+    page = opened()
+    page.route("**/api/scene*", lambda route: route.fulfill(status=503, body=""))
+    page.locator("#size-0").evaluate(SLIDE, "9")
+    expect(page.locator("#refusal")).to_contain_text("The engine does not answer (503")
+    expect(page.locator("#output .cell")).to_have_count(16)
+    page.unroute("**/api/scene*")
+    page.locator("#size-0").evaluate(SLIDE, "8")
+    expect(page.locator("#refusal")).to_be_hidden()
+    expect(page.locator("#output .cell")).to_have_count(36)
+
+
 def test_many_moves_ask_few_questions_and_the_last_one_holds(opened):
     page, asked = opened(), []
     page.on("request", lambda request: asked.append(request.url))

@@ -16,7 +16,7 @@ export function startControls(host) {
   rows.set("mode", choice(host));
   rows.set(
     "transposed",
-    tick(host, "transposed", (on) => change({ transposed: on ? "1" : null })),
+    tick(host, "transposed", (on) => change({ transposed: on ? "1" : "0" })),
   );
   const loose = tick(host, "apart", (on) => {
     apart = on;
@@ -34,9 +34,8 @@ export function startControls(host) {
       element.title = say(`field.${field}.help`);
       const mine = refusal?.field === field;
       error.textContent = mine ? sentence(refusal) : "";
-      element.classList.toggle("refused", mine);
       if (field === "mode") fillChoice(inputs[0], asked(field));
-      else if (field === "transposed") inputs[0].checked = ["1", "true"].includes(asked(field));
+      else if (field === "transposed") inputs[0].checked = asked(field) === "1";
       else fill(field, inputs, now, asked(field), scene.limits[field], both);
       for (const input of inputs) {
         input.disabled = offline;
@@ -55,8 +54,8 @@ export function startControls(host) {
 }
 
 function sentence({ field, value, allowed, reason }) {
+  if (!field) return say("unreachable", { reason });
   const name = say(`field.${field}`);
-  if (!field) return reason;
   return say(reason ? "refused.why" : "refused", {
     field: name.startsWith("field.") ? field : name,
     value,
@@ -77,10 +76,9 @@ function row(host, field) {
     }),
   );
   const error = child(element, "p", "error", { id: `${field}-error`, role: "alert" });
-  for (const [axis, input] of inputs.entries()) {
+  for (const input of inputs) {
     input.addEventListener("input", () => {
       const both = inputs[1]?.hidden ? [input.value, input.value] : inputs.map((one) => one.value);
-      if (!inputs[1]?.hidden) both[axis] = input.value;
       now.textContent = both.join(" × ");
       change({ [field]: inputs.length === 2 ? both.join("x") : input.value });
     });

@@ -20,10 +20,6 @@ export function say(key, values = {}) {
   });
 }
 
-export function has(key) {
-  return key in dictionary;
-}
-
 // A value as it stands in a cell or a sentence: a true minus, no grouping.
 export function figure(value) {
   return decimals.format(value).replace("-", "−");

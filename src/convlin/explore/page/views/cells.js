@@ -83,7 +83,7 @@ export class Cells {
           panel.cells.push(this.cell(line, at, row, column));
       }
     } else {
-      this.base(board, panel, at);
+      this.base(board, at);
       const line = child(board, "div", "row lone", { role: "row" });
       panel.lone = child(line, "div", "cursor", { role: "gridcell", tabindex: "-1" });
     }
@@ -122,7 +122,7 @@ export class Cells {
     if (this.spec.shade) cell.style.setProperty("--shade", this.spec.shade(at));
   }
 
-  base(board, panel, at) {
+  base(board, at) {
     if (this.spec.image) {
       child(board, "img", "base", {
         alt: "",
@@ -132,12 +132,12 @@ export class Cells {
       });
       return;
     }
-    panel.canvas = child(board, "canvas", "base", {
+    const canvas = child(board, "canvas", "base", {
       width: this.spec.columns,
       height: this.spec.rows,
       "aria-hidden": "true",
     });
-    this.spec.paint(panel.canvas.getContext("2d"), at);
+    this.spec.paint(canvas.getContext("2d"), at);
   }
 
   named() {

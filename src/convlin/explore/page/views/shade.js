@@ -4,7 +4,7 @@ import { shades } from "../colors.js";
 
 // How strongly each cell is tinted, 0 to 1.
 export function tints(values) {
-  const most = Math.max(...values.map(Math.abs), 0);
+  const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
   return (at) => (most > 0 ? Math.abs(values[at]) / most : 0);
 }
 

@@ -5,7 +5,7 @@ import { current, pin, point, whenPoint, whenScene } from "../store.js";
 import { child, shape } from "../elements.js";
 
 const MOST_WIRES = 2500; // beyond that, only the lit ones are drawn
-const MOST_LIT = 1200;
+const MOST_LIT = 600; // beyond that, lit wires are drawn together, one path a colour
 const MOST_DOTS = 700; // beyond that, a row of neurons is a bar
 
 export function startWiring(host) {
@@ -32,7 +32,7 @@ export function startWiring(host) {
       base: shape(svg, "g", { class: "all" }),
       lit: shape(svg, "g", { class: "lit" }),
     };
-    if (scene.matrix.stored <= MOST_WIRES) everyWire(rows, scene);
+    if (scene.matrix.stored <= MOST_WIRES) together(rows.base, rows, scene, scene.places.reads());
     layer(rows, rows.pixels, "input", scene.input.values, -1);
     layer(rows, rows.outputs, "output", scene.output.values, 1);
     tooMany(host, scene);
@@ -75,18 +75,18 @@ function curve({ pixels, outputs }, output, pixel) {
   return `M${x.toFixed(1)} ${y}C${x.toFixed(1)} ${middle} ${toX.toFixed(1)} ${middle} ${toX.toFixed(1)} ${toY}`;
 }
 
-function everyWire(rows, { kernel, places, reads }) {
+function together(group, rows, { kernel, reads }, wires) {
   const lines = new Map();
-  for (const [output, pixel, tap] of places.reads()) {
+  for (const [output, pixel, tap] of wires) {
     const color = kernel.colors[tap % reads.taps];
     lines.set(color, (lines.get(color) ?? "") + curve(rows, output, pixel));
   }
-  for (const [color, d] of lines) shape(rows.base, "path", { d, stroke: color });
+  for (const [color, d] of lines) shape(group, "path", { d, stroke: color });
 }
 
 // A row of neurons, their values inside where they fit, their numbers beside them (from 1).
 function layer({ svg }, row, kind, values, side) {
-  const group = shape(svg, "g", { class: `layer ${kind}` });
+  const group = shape(svg, "g", {});
   if (row.count > MOST_DOTS) {
     shape(group, "rect", {
       x: 12,
@@ -128,8 +128,10 @@ function litWires(rows, scene, light, thing) {
         shape(lit, "path", { d: curve(rows, thing.at, pixel), class: "zero" });
     }
   }
+  const many = light.wires.length > MOST_LIT;
+  if (many) together(lit, rows, scene, light.wires);
   const spread = light.wires.length <= 40 && pixels.step >= 14 && thing?.kind === "output";
-  for (const [output, pixel, tap] of light.wires.slice(0, MOST_LIT)) {
+  for (const [output, pixel, tap] of many ? [] : light.wires) {
     const color = scene.kernel.colors[tap % scene.reads.taps];
     const path = shape(lit, "path", {
       d: curve(rows, output, pixel),
@@ -144,7 +146,7 @@ function litWires(rows, scene, light, thing) {
     const map = circle.dataset.kind === "input" ? light.input : light.output;
     circle.classList.toggle("lit", map.has(Number(circle.dataset.at)));
   }
-  rows.lit.style.setProperty("--wire", outputs.count > 100 ? "1.2px" : "2.2px");
+  rows.lit.style.setProperty("--wire", many ? "0.4px" : outputs.count > 100 ? "1.2px" : "2.2px");
 }
 
 // Say so where wires are left out.

@@ -355,7 +355,7 @@ class TestTrivialForms:
 
     @pytest.mark.parametrize("out", [None, (2, 2, 2), (4, 2, 1), (1, 2, 4)])
     def test_and_is_refused_otherwise(self, out):
-        with pytest.raises(Refused, match=r"fits: \(8, 1, 1\) \(there every matrix is a conv"):
+        with pytest.raises(Refused, match=r" \(8, 1, 1\) \(there every matrix is a conv"):
             recognize(self.weight, (4, 3, 3), out)
 
     def test_a_local_layer_is_none_by_a_stride_beyond_its_windows(self):

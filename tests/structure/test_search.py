@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.linalg import circulant
 
-from convlin import ConvGeometry, ConvMatrix, Refused, recognize
+from convlin import ConvGeometry, ConvMatrix, Refused, recognize, unroll
 from convlin.structure.axis_space import AxisSpace
 from geometry_strategies import MODES
 
@@ -156,3 +156,75 @@ def test_the_same_form_every_time():
         ring = circulant(rng.permutation(12) + 1.0)
         answers.add(recognize(ring, (1, 12), (1, 12)).geometry)
     assert len(answers) == 1 and answers.pop().padding == ((5, 6),)
+
+
+CANCELLED = [
+    ((1, 1, (3,)), [-1, 0, 1], "reflect", (20,), 1),
+    ((1, 1, (5,)), [1, -8, 0, 8, -1], "reflect", (17,), 2),
+    ((1, 1, (5,)), [-1, 1, 0, 1, -1], "replicate", (20,), 2),
+    ((1, 1, (2,)), [-1, 1], "replicate", (11,), 1),
+    ((1, 1, (3, 3)), [-1, 0, 1, -2, 0, 2, -1, 0, 1], "reflect", (16, 12), 1),
+    ((1, 1, (3, 3)), [1, -1, 1, -1, 1, -1, -1, 1, -1], "reflect", (9, 40), 1),
+    (
+        (1, 2, (3, 3)),
+        [-1, 0, 1, -2, 0, 2, -1, 0, 1, -3, 0, 3, 5, 0, -5, -7, 0, 7],
+        "reflect",
+        (40, 9),
+        1,
+    ),
+]
+
+
+@pytest.mark.parametrize("geometry, weight, mode, size, padding", CANCELLED)
+@pytest.mark.parametrize("told", [True, False], ids=["output-shape-given", "not-given"])
+def test_derivatives_are_found_though_their_sums_cancel(
+    geometry, weight, mode, size, padding, told
+):
+    """At the edge of the map, folded taps add up to 0: it seems as if nothing were read there."""
+    into, out, kernel = geometry
+    weight = np.array(weight).reshape(out, into, *kernel)
+    layer = ConvGeometry(into, out, kernel, padding=padding, padding_mode=mode)
+    model = ConvMatrix(layer, weight, size)
+    matrix = model.toarray()
+    shape = (out, *model.output_size) if told else None
+    found = recognize(matrix, (into, *size), shape)
+    assert found.weight.size <= weight.size
+    assert np.array_equal(unroll(found).toarray(), matrix)
+
+
+def bank(*kernels):
+    return np.array(kernels)[:, None]
+
+
+BANKS = {
+    "gradients": (bank([[0, 0, 0], [-1, 0, 1], [0, 0, 0]], [[0, -1, 0], [0, 0, 0], [0, 1, 0]]), 1, (28, 26), 1),
+    "shifts": (np.eye(9, dtype=int).reshape(9, 1, 3, 3), 9, (14, 13), 1),
+    "im2col": (np.eye(9, dtype=int).reshape(9, 1, 3, 3), 1, (12, 15), 1),
+    "unshuffle": (np.eye(4, dtype=int).reshape(4, 1, 2, 2), 1, (10, 12), 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BANKS)
+def test_channels_that_read_different_pixels_are_found_with_no_output_shape(name):
+    weight, groups, size, padding = BANKS[name]
+    kernel = weight.shape[2:]
+    stride = 2 if name == "unshuffle" else 1
+    layer = ConvGeometry(groups, len(weight), kernel, stride=stride, padding=padding, groups=groups)
+    matrix = ConvMatrix(layer, weight, size).tocsr()
+    found = recognize(matrix, (groups, *size))
+    assert found.geometry == layer and np.array_equal(found.weight, weight)
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 2.0**-1060])
+@pytest.mark.parametrize("mode", MODES)
+def test_any_scale(scale, mode):
+    geometry = ConvGeometry(2, 3, (3, 2), padding=[(1, 1), (1, 0)], padding_mode=mode)
+    weight = np.arange(1, 37).reshape(3, 2, 3, 2) * 7 % 41 * scale
+    model = ConvMatrix(geometry, weight, (7, 6))
+    found = recognize(model.tocsr(), (2, 7, 6))
+    assert found.geometry == geometry
+    assert np.allclose(found.weight / scale, weight / scale, rtol=1e-12)
+    broken = model.tocsr().copy()
+    broken.data[40] *= 2
+    with pytest.raises(Refused):
+        recognize(broken, (2, 7, 6))

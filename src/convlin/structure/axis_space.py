@@ -139,10 +139,15 @@ class AxisSpace:
         return AxisSupport.of_keys(*shape, np.unique(outputs * self.pixels + pixels))
 
     def used(self, support: AxisSupport) -> Bool[np.ndarray, " taps"]:
-        """Return which taps read only what is read: any other can only have the weight 0."""
+        """Return which taps can have a weight: none that reads what is not read, all by itself.
+
+        Where several taps meet, their weights may cancel, and nothing is seen of them.
+        """
         place = support.place(np.arange(len(self.table))[:, None], self.table)
         unread = (place < 0) & (self.table >= 0)
-        used: np.ndarray = np.logical_not(unread.any(axis=0))
+        used = np.ones(self.table.shape[1], dtype=bool)
+        while (wrong := (unread[:, used] & self.restricted(used).alone()).any(axis=0)).any():
+            used[np.flatnonzero(used)[wrong]] = False
         return used
 
     def explains(

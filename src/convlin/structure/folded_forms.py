@@ -125,12 +125,10 @@ def _arcs(offsets: Int[np.ndarray, " offsets"], dilation: int, n: int) -> tuple[
 
 
 def reads_just(form: AxisForm, support: AxisSupport) -> bool:
-    """Return whether a form reads just what is read, by taps that read nothing else.
-
-    A tap that would read anything else can only have the weight 0.
-    """
+    """Return whether a form reads all that is read, and nothing else but where taps may cancel."""
     space = form.space()
-    return len(space.restricted(space.used(support)).reached) == len(support)
+    reached = space.restricted(space.used(support)).reached
+    return bool((reached.place(support.output, support.pixel) >= 0).all())
 
 
 def listed_forms(support: AxisSupport, mode: PaddingMode, kernel: int) -> list[AxisForm]:
@@ -168,12 +166,18 @@ def _read_just(
     tables: Int[np.ndarray, "forms outputs taps"], read: Bool[np.ndarray, "outputs pixels"]
 ) -> Bool[np.ndarray, " forms"]:
     """Return which forms read just what is read, as `reads_just` does, for many at once."""
-    used = read[np.arange(len(read))[:, None], tables].all(axis=1)
-    form, output, tap = np.nonzero(np.broadcast_to(used[:, None, :], tables.shape))
-    reached = np.zeros((len(tables), *read.shape), dtype=bool)
-    reached[form, output, tables[form, output, tap]] = True
-    just: np.ndarray = (reached == read).all(axis=(1, 2))
-    return just
+    forms, outputs, taps = tables.shape
+    unread = ~read[np.arange(outputs)[:, None], tables]
+    cells = np.arange(forms * outputs).reshape(forms, outputs, 1) * read.shape[1] + tables
+    used = np.ones((forms, 1, taps), dtype=bool)
+    while True:
+        weights = np.broadcast_to(used, tables.shape).ravel()
+        met = np.bincount(cells.ravel(), weights, forms * read.size)
+        wrong = (used & unread & (met[cells] == 1)).any(axis=1, keepdims=True)
+        if not wrong.any():
+            just: np.ndarray = ((met.reshape(forms, *read.shape) > 0) | ~read).all(axis=(1, 2))
+            return just
+        used &= ~wrong
 
 
 def _steps(read: Bool[np.ndarray, "outputs pixels"], kernel: int) -> Iterator[tuple[int, int]]:

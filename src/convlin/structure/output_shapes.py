@@ -2,8 +2,9 @@
 
 Rows are (out, *output_size) in C order, so every factorisation of their number is a candidate.
 But in a convolution the lowest and highest pixel that an output reads along a dimension depend on
-its position along that dimension alone. One pass over the entries finds them for every row, and
-each candidate is then a question to that list.
+its position along that dimension alone: mostly in all channels alike, and where some kernels begin
+or end with zeros, in every channel by itself. One pass over the entries finds them for every row,
+and each candidate is then a question to that list.
 """
 
 from __future__ import annotations
@@ -18,34 +19,44 @@ from scipy.sparse import csr_array
 
 __all__ = ["output_shapes"]
 
-NEAR = 3  # shapes that most rows agree with, where no shape is agreed on by all
+LIKELY = 256  # shapes, those most like the input, that are looked at channel by channel
+NEAR = 6  # shapes that most rows agree with, looked at besides those that all agree with
 
 
 def output_shapes(matrix: csr_array, input_shape: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the shapes (out, *output_size) that fit what rows read, those like the input first.
 
-    Where none fits every row, the few that most rows agree with.
-
-    The shape with one position, in which every matrix is a convolution, is not among them.
+    First those that fit every row, in all channels alike; then the few that fit most rows, channel
+    by channel, with several positions along every dimension. The shape with one position, in which
+    every matrix is a convolution, is not among them.
 
     >>> output_shapes(csr_array(np.array([[1, 2, 0], [0, 1, 2]])), (1, 3))
     [(1, 2)]
     """
     spans = _spans(matrix, input_shape)
-    agreement = {
-        shape: _agreement(spans, shape)
-        for shape in _factorisations(matrix.shape[0], len(input_shape) - 1)
-        if math.prod(shape[1:]) > 1
-    }
 
     def unlike(shape: tuple[int, ...]) -> float:
         pairs = zip(shape[1:], input_shape[1:], strict=True)
         return sum(abs(math.log(m / n)) for m, n in pairs)
 
-    shapes = [shape for shape, share in agreement.items() if share == 1]
-    if shapes:
-        return sorted(shapes, key=lambda shape: (unlike(shape), shape))
-    return sorted(agreement, key=lambda shape: (-agreement[shape], unlike(shape)))[:NEAR]
+    shapes = [
+        shape
+        for shape in _factorisations(matrix.shape[0], len(input_shape) - 1)
+        if math.prod(shape[1:]) > 1
+    ]
+    shapes.sort(key=lambda shape: (unlike(shape), shape))
+    alike = [shape for shape in shapes if _agree(spans, (1, *shape))]
+    others = [
+        (out, 1, *size)
+        for out, *size in shapes[:LIKELY]
+        if (out, *size) not in alike
+        # One position along a dimension asks little of a channel, and shares nothing.
+        and all(m > 1 or n == 1 for m, n in zip(size, input_shape[1:], strict=True))
+    ]
+    # Sorting is stable: of shapes that fit equally, those like the input come first.
+    others.sort(key=lambda shape: -_sampled(spans, shape, 4096))
+    near = sorted(others[: 2 * NEAR], key=lambda shape: -_agreement(spans, shape))[:NEAR]
+    return alike + [(shape[0], *shape[2:]) for shape in near]
 
 
 def _spans(matrix: csr_array, input_shape: Sequence[int]) -> list[Int[np.ndarray, "rows 2"]]:
@@ -63,27 +74,46 @@ def _spans(matrix: csr_array, input_shape: Sequence[int]) -> list[Int[np.ndarray
     return spans
 
 
-def _agreement(spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...]) -> float:
-    """Return the share of rows whose spans are the usual ones at their positions."""
-    agree = np.ones(math.prod(shape), dtype=bool).reshape(shape)
-    for dim, span in enumerate(spans, 1):
-        grid = np.moveaxis(span.reshape(*shape, 2), dim, 0)
-        flat = grid.reshape(shape[dim], -1, 2)
-        known = flat[:, :, :1] >= 0
-        usual = _median(flat)
-        same = (flat == usual[:, None]).all(axis=2) | ~known[..., 0]
-        agree &= np.moveaxis(same.reshape(grid.shape[:-1]), 0, dim)
+def _agree(spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...]) -> bool:
+    """Return whether all rows have the usual spans; most shapes fail on a few."""
+    return _sampled(spans, shape, 256) == 1 and _agreement(spans, shape) == 1
+
+
+def _sampled(
+    spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...], count: int
+) -> float:
+    """Return the share of pairs of rows, at one position along a dimension, with equal spans.
+
+    shape: as in `_agreement`, of which this is an estimate.
+    """
+    places = np.random.default_rng(0).random((2, len(shape), count))
+    one, other = (places * np.array(shape)[:, None]).astype(int)
+    agree = np.ones(count, dtype=bool)
+    for dim, span in enumerate(spans, 2):
+        beside = other.copy()
+        beside[[0, dim]] = one[[0, dim]]
+        left, right = (span[np.ravel_multi_index(tuple(at), shape)] for at in (one, beside))
+        agree &= ((left == right) | (left < 0) | (right < 0)).all(axis=1)
     return float(agree.mean())
 
 
-def _median(flat: Int[np.ndarray, "size others 2"]) -> Int[np.ndarray, "size 2"]:
-    """Return the middle span at each position among the rows that read anything."""
-    usual = np.full((len(flat), 2), -1)
-    for place, rows in enumerate(flat):
-        known = np.sort(rows[rows[:, 0] >= 0], axis=0)
-        if len(known):
-            usual[place] = known[len(known) // 2]
-    return usual
+def _agreement(spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...]) -> float:
+    """Return the share of rows whose spans are the usual ones at their positions.
+
+    shape: (apart, alike, *output_size): the usual ones are found for every `apart` by itself, and
+    for all `alike` together.
+    """
+    agree = np.ones(math.prod(shape), dtype=bool).reshape(shape)
+    for dim, span in enumerate(spans, 2):
+        grid = np.moveaxis(span.reshape(*shape, 2), dim, 1)
+        flat = grid.reshape(shape[0], shape[dim], -1, 2)
+        known = flat[..., :1] >= 0
+        # The middle one among the rows that read anything: the others sort before them.
+        middle = flat.shape[2] - 1 - known.sum(axis=2, keepdims=True) // 2
+        usual = np.take_along_axis(np.sort(flat, axis=2), middle, axis=2)
+        same = ((flat == usual) | ~known).all(axis=3)
+        agree &= np.moveaxis(same.reshape(grid.shape[:-1]), 1, dim)
+    return float(agree.mean())
 
 
 def _factorisations(number: int, ndim: int) -> Iterator[tuple[int, ...]]:

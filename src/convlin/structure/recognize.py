@@ -99,7 +99,8 @@ def recognize(
 
     Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
     matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum
-    several taps may be off by rounding.
+    several taps may be off by rounding. A form that shares no weight along some dimension is not
+    looked for: every matrix that reads the same pixels would have it.
     unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
 
     Raises `Refused` with the first entry that no such convolution has, in words.
@@ -255,22 +256,22 @@ def _why_not(
     # The likeliest shapes come first; further ones are looked at only if they came near.
     near = [search for place, search in enumerate(searches) if search.miss or place < 3]
     missed = [(found, search) for search in near if (found := search.why_not()) is not None]
+    ones = (given.shape[0], *(1,) * (len(into) - 1))
+    trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
     refusals = []
     if missed:
-        found, search = min(missed, key=lambda miss: miss[0].count)
+        found, _ = min(missed, key=lambda miss: miss[0].count)
         refusals.append(told(found))
-        shape: Any = search.layout.output_shape
+        nearest = placed(found.model.geometry, found.model.input_size)
+        trivial += f"; the matrix differs least from {nearest}"
     elif asked:
-        shape = searches[0].layout.output_shape
         reason = "every matrix that reads these pixels is such a convolution"
         refusals.append(
             Refusal("recognize", "matrix", "one whose forms share no weight", "shared ones", reason)
         )
-    else:
-        shape = None
-    ones = (given.shape[0], *(1,) * (len(into) - 1))
-    trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
-    refusals.append(Refusal("recognize", "output_shape", shape, str(ones), trivial))
+    shape = searches[0].layout.output_shape if asked else None
+    fits = str(ones) if asked else f"the layer's own, if known; or {ones}"
+    refusals.append(Refusal("recognize", "output_shape", shape, fits, trivial))
     return refusals
 
 

@@ -261,6 +261,7 @@ class Search:
         least = []
         for support, fibres in zip(self.supports, self.fibres, strict=True):
             flat = fibres.astype(np.result_type(fibres.dtype, float))
+            flat /= np.abs(flat).max(initial=0) or 1.0
             # By the squares of the singular values: a rank too low is still a bound.
             squares = np.linalg.eigvalsh(flat @ flat.conj().T)
             rank = int(np.count_nonzero(squares > RANK * squares.max(initial=0)))

@@ -12,6 +12,7 @@ from convlin.spectrum import norm_bound
 from convlin.spectrum.circular import Circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.rounding import svd_error
+from convlin.spectrum.scaling import scaled
 from geometry_strategies import conv, integers, probe
 from spectrum.small_convolutions import SMALL
 
@@ -152,3 +153,10 @@ def test_taps_that_only_touch_padding_do_not_raise_the_bound():
     geometry = ConvGeometry(1, 1, (7,), dilation=9, padding=27)
     weight = np.array([[[100.0, 100, 0, 3, 0, 100, 100]]])
     assert 3 <= norm_bound(geometry, weight, (8,)) <= 3 * (1 + 1e-10)
+
+
+def test_only_taps_that_fall_on_pixels_along_every_dimension_count():
+    geometry = ConvGeometry(1, 1, (3, 2), dilation=(9, 1), padding=((9, 9), (0, 0)))
+    weight = np.array([[[[100.0, 100], [3, 2], [100, 100]]]])
+    found, scale = scaled(geometry, weight, (8, 5))
+    assert (found * scale).tolist() == [[[[0, 0], [3, 2], [0, 0]]]] and scale == 4

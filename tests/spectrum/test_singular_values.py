@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import nn
 
 from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, unroll
 from convlin.backends.pytorch.singular_values import singular_values
 from convlin.spectrum import values
-from convlin.spectrum.lanczos import lanczos
 from geometry_strategies import case_id, conv, fill, integers, probe
 from spectrum.small_convolutions import SMALL
 
@@ -36,20 +34,6 @@ def test_all_singular_values_are_those_of_the_probed_matrix(case):
     )
     assert found.values[0] <= found.upper_bound <= found.values[0] * (1 + 1e-7)
     assert len(found) == found.total == min(matrix.shape)
-
-
-@settings(max_examples=100)
-@given(SMALL, st.data())
-def test_lanczos_finds_the_largest_ones(case, data):
-    layer, size = case
-    A = unroll(layer, size)
-    if min(A.shape) < 2:
-        return
-    k = data.draw(st.integers(1, min(A.shape) - 1))
-    found, residuals = lanczos(A.with_kernel(layer.weight.detach().numpy()), k)
-    true = expected(layer, size)
-    assert near(found, true[:k])
-    assert residuals.max() <= 1e-7 * max(1, true[0])
 
 
 SAME = {"padding": "same", "padding_mode": "circular"}
@@ -175,7 +159,9 @@ def test_a_spectrum_is_an_array_and_a_sentence():
     with pytest.raises(ValueError, match="read-only"):
         found.values[0] = 1
     text = f"Conv2d 2→3 k3 p1 on (4, 5): 3 of 40 singular values, from {found[0]:.6g} to "
-    assert str(found) == text + f"{found[2]:.6g}, dense; norm ≤ {found.upper_bound:.6g}"
+    assert str(found).startswith(text + f"{found[2]:.6g}, dense; norm ≤ ")
+    printed = float(str(found).rsplit("≤ ", 1)[1])
+    assert found.upper_bound <= printed < found.upper_bound * (1 + 1e-5)
 
 
 def test_lanczos_says_how_near(monkeypatch):
@@ -217,91 +203,6 @@ def test_a_matrix_brings_its_size():
     assert np.array_equal(singular_values(A).values, singular_values(LAYER, 8).values)
     assert np.array_equal(singular_values(A, 8).values, singular_values(LAYER, (8,)).values)
     assert issubclass(GeometryError, Refused)
-
-
-def same_in_every_group(groups):
-    weight = np.tile(integers(1, 1, 3, 3, seed=4).numpy(), (groups, 1, 1, 1))
-    return ConvMatrix(
-        ConvGeometry(groups, groups, (3, 3), padding=1, groups=groups), weight, (5, 6)
-    )
-
-
-@pytest.mark.parametrize("groups, k", [(4, 2), (4, 5), (9, 10), (30, 20), (64, 40)])
-def test_lanczos_finds_equal_singular_values_as_often_as_there_are(groups, k):
-    """An iteration from one vector sees one of them, and the residuals look perfect."""
-    A = same_in_every_group(groups)
-    one = np.linalg.svd(same_in_every_group(1).toarray(), compute_uv=False)
-    found, residuals = lanczos(A, k)
-    assert near(found, np.repeat(one, groups)[:k]) and residuals.max() < 1e-12 * one[0]
-
-
-def test_lanczos_finds_what_squares_of_a_kernel_repeat():
-    A = ConvMatrix(
-        ConvGeometry(1, 1, (3, 3), padding=1, padding_mode="circular"),
-        np.ones((1, 1, 3, 3)),
-        (9, 9),
-    )
-    true = np.linalg.svd(A.toarray(), compute_uv=False)
-    for k in (1, 3, 5, 20):
-        assert near(lanczos(A, k)[0], true[:k])
-
-
-@pytest.mark.parametrize("complex_values", [False, True])
-@pytest.mark.parametrize("shape", [(27, 57), (57, 27), (9, 3), (30, 30)])
-def test_lanczos_on_matrices_with_few_different_singular_values(shape, complex_values):
-    """Ones and zeros, clusters, and values that squares take below rounding; every k."""
-    draw = np.random.default_rng(2)
-    p = min(shape)
-    for values_ in (
-        np.repeat([1.0, 0.0], [p // 2, p - p // 2]),
-        np.ones(p),
-        1 + 1e-9 * np.arange(p),
-        10.0 ** -np.linspace(0, 18, p),
-        np.zeros(p),
-    ):
-        bases = (draw.standard_normal((2, n, p)) for n in shape)
-        u, v = (np.linalg.qr(b[0] + 1j * b[1] * complex_values)[0] for b in bases)
-        matrix = (u * values_) @ v.conj().T
-        matrix = matrix if complex_values else matrix.real
-        true = np.sort(values_)[::-1]
-        for k in range(1, p):
-            found, residuals = lanczos(matrix, k)
-            assert found.shape == residuals.shape == (k,) and near(found, true[:k])
-            distance = abs(found[:, None] - true).min(axis=1)
-            assert (distance <= residuals + 1e-14).all()
-
-
-def test_lanczos_asks_for_fewer_where_the_iteration_closes(monkeypatch):
-    """ARPACK gives up on some matrices with few different values, for many vectors at once."""
-    from convlin.spectrum import lanczos as module
-
-    asked = []
-
-    def gives_up(gram, k, **options):
-        asked.append(k)
-        if k > 2:
-            raise module.ArpackError(3)
-        return eigsh(gram, k=k, **options)
-
-    eigsh = module.eigsh
-    monkeypatch.setattr(module, "eigsh", gives_up)
-    A = same_in_every_group(4)
-    assert near(lanczos(A, 9)[0], np.linalg.svd(A.toarray(), compute_uv=False)[:9])
-    assert asked[:3] == [9, 4, 2]
-    monkeypatch.setattr(module, "eigsh", lambda gram, k, **_: gives_up(gram, 3))
-    with pytest.raises(module.ArpackError):
-        lanczos(A, 1)
-
-
-def test_lanczos_is_no_matter_of_global_seeds():
-    A = ConvMatrix(ConvGeometry(1, 1, (3,), padding=1), np.array([[[0.0, 1.0, 0.0]]]), (90,))
-    answers = []
-    for seed in (0, 1):
-        np.random.seed(seed)
-        torch.manual_seed(seed)
-        answers.append(lanczos(A, 5))
-    assert near(answers[0][0], np.ones(5))
-    assert np.allclose(answers[0], answers[1], rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("mode", ["replicate", "circular", "reflect"])
@@ -368,3 +269,11 @@ def test_a_copy_that_is_needed_is_not_made_in_secret():
     if np.lib.NumpyVersion(np.__version__) >= "2.0.0":
         with pytest.raises(ValueError, match="copy"):
             np.array(found, dtype=np.float32, copy=False)
+
+
+def test_residuals_have_the_scale_of_the_weights(monkeypatch):
+    monkeypatch.setattr(values, "AT_ONCE", 0)
+    layer = conv(2, 2, 3, 3, padding=1)
+    one = singular_values(layer, (6, 5), k=2)
+    layer.weight.data *= 2.0**40
+    assert np.array_equal(singular_values(layer, (6, 5), k=2).residuals, one.residuals * 2**40)

@@ -46,12 +46,15 @@ def lanczos(matrix: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndar
     wanted = k
     while True:
         fresh = _leading(A, v, NOTHING * values.max(initial=0), wanted, draw)
-        largest = _within(A, fresh)[1].max(initial=0)
+        largest = np.linalg.norm(A @ fresh, axis=0).max(initial=0)
         if largest == 0 or (len(values) == k and largest <= values[-1] + EQUAL * values[0]):
             break
         smaller = int(np.sum(values < largest))  # one missed may stand for that many
+        before = values
         u, values, v = _within(A, np.linalg.qr(np.hstack([v, fresh]))[0])
         u, values, v = u[:, :k], values[:k], v[:, :k]
+        if len(before) == k and np.sum(values - before) <= EQUAL * values[0]:
+            break  # only rounding was left
         wanted = max(1, smaller, k - len(values))
     ahead = np.linalg.norm(A @ v - u * values, axis=0)
     back = np.linalg.norm(A.H @ u - v * values, axis=0)
@@ -62,7 +65,7 @@ def lanczos(matrix: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndar
 def _within(
     matrix: LinearOperator, basis: Shaped[np.ndarray, "columns j"]
 ) -> tuple[Shaped[np.ndarray, "rows j"], Float[np.ndarray, " j"], Shaped[np.ndarray, "columns j"]]:
-    """Return singular vectors and values of A on the span of orthonormal columns, or shorter."""
+    """Return singular vectors and values of A on the span of orthonormal columns."""
     u, values, turned = np.linalg.svd(matrix @ basis, full_matrices=False)
     return u, values, basis @ turned.conj().T
 
@@ -73,6 +76,7 @@ def _leading(
     nothing: float,
     wanted: int,
     draw: np.random.Generator,
+    tolerance: float = 0,
 ) -> Shaped[np.ndarray, "columns i"]:
     """Return the leading right singular vectors of A beside known ones; none if only rounding."""
 
@@ -92,9 +96,11 @@ def _leading(
     # Where the iteration closes early, ARPACK draws a vector; older versions have their own seed.
     seed = {"rng": draw} if "rng" in inspect.signature(eigsh).parameters else {}
     try:
-        _, vectors = eigsh(gram, k=wanted, which="LA", v0=start, **seed)
+        _, vectors = eigsh(gram, k=wanted, which="LA", v0=start, tol=tolerance, **seed)
     except ArpackError:  # where few values differ it may close before there are that many
-        if wanted == 1:
+        if wanted > 1:
+            return _leading(matrix, known, nothing, wanted // 2, draw)
+        if tolerance:
             raise
-        return _leading(matrix, known, nothing, wanted // 2, draw)
+        return _leading(matrix, known, nothing, 1, draw, EQUAL)  # in a cluster, all but equal
     return beside(vectors)

@@ -35,8 +35,9 @@ def singular_values(
     iteration finds a few. `upper_bound` is certain whatever the method: no input gets longer than
     that many times.
 
-    Raises `Refused` where `k` is too large for Lanczos, for weights that are not finite, and for
-    layers that compute more than their class says; `GeometryError` where the input is too small.
+    Raises `Refused` where `k` is too large for Lanczos or its vectors for the matrix's
+    `memory_limit`, for weights that are not finite or overflow, and for layers that compute more
+    than their class says; `GeometryError` where the input is too small.
 
     Identity: in the basis of waves a circular convolution is one small matrix a frequency (Sedghi,
     Gupta and Long, "The singular values of convolutional layers", 2019); with zero padding it is a

@@ -94,7 +94,7 @@ BAD = {
     "letters": (["--kernel", "1 a"], "--kernel 1 a: not rows of numbers, such as '1 0 0; 0 1 0'"),
     "nothing": (["--kernel", ""], "--kernel : row 1 has 0 numbers, row 1 has 0; all need as many, and 1 or more"),
     "not-a-number": (["--kernel", "nan"], "--kernel: number = nan; fits: numbers from -1e+06 to 1e+06"),
-    "picture": (["--image", "none.png"], "none.png: no such file"),
+    "picture": (["--image", "none.png"], "--image none.png: neither a picture file nor rows"),
     "large-picture": (["--image", "large.png"], "--image: size = 40×33; fits: 1×1 to 32×32 (the lessons count every wire)"),
     "kernel": (["--kernel", "1 1 1 1 1 1 1"], "--kernel: size = 1×7; fits: what covers at most 6×6, the image with its padding (it covers 1×7)"),
     "dilation": (["--dilation", "3,1"], "--kernel: size = 3×3; fits: what covers at most 6×6, the image with its padding (it covers 7×3 with dilation 3×1)"),

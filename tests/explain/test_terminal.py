@@ -3,12 +3,14 @@
 import io
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from convlin.explain.example import Example, article_example
 from convlin.explain.lessons import lessons
 from convlin.explain.terminal import Screen
 from convlin.explain.wrapping import CLOSING, OPENING, wrap
@@ -89,3 +91,35 @@ def test_chinese_breaks_between_ideographs_not_in_numbers():
         "权重，全部共",
         "享。",
     ]
+
+
+def test_a_sum_of_rounded_numbers_is_not_said_to_be_equal():
+    image, kernel = np.array([[0.12345, 2.0]]), np.array([[1234.5, -0.5]])
+    text = drawn(lessons("en", [1], Example(image, kernel)))
+    assert "    1234·0.123 + (-0.5)·2 ≈ 151\n" in text
+    text = drawn(lessons("en", [1], Example(np.array([[0.25, 2.0]]), np.array([[3.0, -0.5]]))))
+    assert "    3·0.25 + (-0.5)·2 = -0.25\n" in text
+
+
+def test_what_rounding_leaves_of_zero_is_zero():
+    text = drawn(lessons("en", [1], Example(article_example().image, np.zeros((1, 1)))))
+    assert "On this image they give 0, the kernel 0: a difference of" in text
+
+
+def test_a_step_that_moves_nothing_is_not_said_to_split():
+    dark = drawn(lessons("en", [2], EXAMPLES["dark"]()))
+    assert "training would move no weight" in " ".join(dark.split()) and "splits" not in dark
+
+
+def test_zeros_are_only_said_to_be_most_where_they_are():
+    few = "in an example as small as this, its zeros are not most of it"
+    said = {name: drawn(lessons("en", [1], EXAMPLES[name]())) for name in ("article", "dark")}
+    assert few in " ".join(said["dark"].replace("▌", "").split())
+    assert few not in " ".join(said["article"].replace("▌", "").split())
+    one = drawn(lessons("en", [1], EXAMPLES["one-pixel"]()))
+    assert "The matrix's 1 entry belongs to taps of the kernel." in one and "0 are" not in one
+
+
+def test_a_kernel_of_more_weights_than_letters_says_what_its_sign_is():
+    large = drawn(lessons("en", [2], EXAMPLES["large"]()))
+    assert "a # is any of them" in " ".join(large.split()) and "A letter is" not in large

@@ -116,3 +116,12 @@ def test_the_largest_numbers_there_may_be_stay_exact():
     assert family["output"] == scene(state)["output"]["values"][0]
     assert family["output"] == float(Fraction(9_999_997, 1000) * window)
     assert family["changed"] == 36
+
+
+def test_a_lit_image_of_one_pixel_leaves_nothing_free_and_says_so():
+    family = scene(State.of("size=1&kernel=1&along=5"))["family"]
+    assert (family["dimension"], family["changed"], family["output"]) == (0, 0, -2)
+    assert family["sentence"].startswith("The image leaves no direction free (rank 1 of 1)")
+    dark = scene(State.of("size=1&kernel=1&image=0:0&along=5"))["family"]
+    assert (dark["dimension"], dark["changed"], dark["output"]) == (1, 1, 0)
+    assert dark["sentence"].startswith("The image leaves 1 of 1 directions free (rank 0)")

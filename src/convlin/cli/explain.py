@@ -96,6 +96,8 @@ def _image(text: str) -> Float[np.ndarray, "h w"]:
     """Return a grey picture as whole numbers from 0 to 255, or rows as they are written."""
     if ROWS.fullmatch(text):
         return _rows(text, "--image")
+    if not Path(text).is_file():
+        raise InputError(f"--image {text}: neither a picture file nor rows such as '1 0 0; 0 1 0'")
     grey = read_image(Path(text), 1, (1, 1))[0]
     pixels: np.ndarray = (grey * 255).round().astype(float)
     return pixels
@@ -148,6 +150,6 @@ def _write(document: Document, html: Path) -> None:
         partial.write_text(text, "utf-8")
         partial.replace(html)
     except OSError as error:
-        raise InputError(f"{html}: cannot be written: {error}") from error
+        raise InputError(f"{html}: cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
 
-__all__ = ["ALONG", "BOUNDS", "PAIRS", "bounded", "limits"]
+__all__ = ["ALONG", "BOUNDS", "PAIRS", "bounded", "divisors", "limits"]
 
 BOUNDS = {
     "size": (1, 64),
@@ -75,16 +75,24 @@ def limits(fields: Mapping[str, Any]) -> dict[str, list[int]]:
     """Return the smallest and largest value of every slider, all others being where they are.
 
     Of a pair, both sides move together where they are equal; else each by itself, and the range
-    is that of both. Channels move by whole groups, the third number. Groups go up to the most
-    there can be: not all numbers in between divide the channels.
+    is that of both. Channels move by whole groups, the third number. Groups have `divisors`.
     """
     groups = fields["groups"]
     found = {name: _pair(fields, name) for name in PAIRS}
     for name in ("in", "out"):
         values = range(groups, BOUNDS[name][1] + 1, groups)
         found[name] = [*_around(fields, name, values, fields[name]), groups]
-    found["groups"] = [1, math.gcd(fields["in"], fields["out"])]
     return found
+
+
+def divisors(fields: Mapping[str, Any]) -> list[int]:
+    """Return every number of groups that divides the channels on both sides.
+
+    >>> divisors({"in": 4, "out": 8}), divisors({"in": 3, "out": 5})
+    ([1, 2, 4], [1])
+    """
+    common = math.gcd(fields["in"], fields["out"])
+    return [groups for groups in range(1, common + 1) if common % groups == 0]
 
 
 def _pair(fields: Mapping[str, Any], name: str) -> list[int]:

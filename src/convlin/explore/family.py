@@ -79,9 +79,10 @@ class Neuron:
         n = math.prod(self.image.shape)
         family = SolutionFamily(Wiring.of_linear(n, 1, bias=False), pixels[None, :, None])
         numbers = {"dimension": family.dimension, "rank": family.rank, "of": n}
+        key = "family.sentence" if family.dimension else "family.fixed"
         return numbers | {
             "row": self.row,
-            "sentence": filled(texts.get("family.sentence", SENTENCE), **numbers),
+            "sentence": filled(texts.get(key, SENTENCE), **numbers),
             "weights": plain(weights, SCALE * STEP),
             "base": plain(base.tolist(), SCALE),
             "output": plain([output], SCALE * SCALE * STEP)[0],

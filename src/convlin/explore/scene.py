@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlin.costs import convolution_forms
-from convlin.explore.bounds import ALONG, limits
+from convlin.explore.bounds import ALONG, divisors, limits
 from convlin.explore.decimals import SCALE, plain
 from convlin.explore.family import Neuron
 from convlin.explore.image import LARGEST
@@ -54,6 +54,7 @@ def scene(state: State) -> dict[str, Any]:
         },
         "family": Neuron(matrix, state.image, row, state.along).as_dict(texts),
         "limits": limits(state.fields) | {"along": [*ALONG, 1]},
+        "divisors": divisors(state.fields),
         "presets": listed(state.lang),
         "words": texts,
     }  # fmt: skip

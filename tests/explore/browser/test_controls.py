@@ -85,19 +85,103 @@ def test_mode_transposed_and_the_sides_apart(opened):
     expect(page).to_have_url(re.compile("size=6x8"))
 
 
-def test_a_refusal_stands_beside_its_slider_and_the_last_scene_stays(opened):
-    page = opened("?in=4&out=4&groups=4")
+def test_one_of_a_thing_is_said_as_one(opened):
+    line = opened("?at=input:0,0,0").locator("#readout .line")
+    expect(line).to_have_text("Pixel (0, 0, 0) = 1 is read by 1 output, through 1 tap.")
+    line = opened("?size=1x1&kernel=1x1&at=tap:0,0,0,0").locator("#readout .line")
+    expect(line).to_have_text("Tap (0, 0, 0, 0) = −2 is used by 1 output, on 1 wire.")
+
+
+def test_groups_stop_only_where_they_divide_the_channels(opened):
+    page = opened("?in=4&out=8")
+    slider = page.locator("#groups-0")
+    page.focus("#groups-0")
+    for groups in ("2", "4", "4"):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".control:has(#groups-0) .now")).to_have_text(groups)
+        expect(slider).to_have_attribute("aria-valuetext", groups)
+    expect(page).to_have_url(re.compile("in=4&out=8&groups=4&"))
+
+
+def test_a_refusal_stands_beside_the_control_that_was_moved_and_the_last_scene_stays(opened):
+    page = opened("?preset=circular")
     before = page.locator("#output").inner_text()
-    page.locator("#groups-0").evaluate(SLIDE, "3")
-    error = page.locator("#in-error")
-    expect(error).to_contain_text(
-        "Input channels = 4 does not fit. What fits: a multiple of groups = 3"
-    )
-    expect(page.locator("#in-0")).to_have_attribute("aria-invalid", "true")
+    page.check("#transposed-0")
+    error = page.locator(".transposed .error")
+    expect(error).to_contain_text("Padding mode = circular does not fit. What fits: zeros")
+    expect(page.locator("#transposed-0")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#mode-error")).to_have_text("")
     assert page.locator("#output").inner_text() == before
-    page.locator("#groups-0").evaluate(SLIDE, "2")
+    page.select_option("#mode-0", "zeros")
     expect(error).to_have_text("")
-    expect(page).to_have_url(re.compile("groups=2"))
+    expect(page).to_have_url(re.compile("transposed=1"))
+
+
+def test_what_was_refused_does_not_stand_in_the_way_of_other_wishes(opened):
+    page = opened("?preset=circular")
+    page.check("#transposed-0")
+    expect(page.locator(".transposed .error")).not_to_have_text("")
+    page.click('#output [data-at="3"]')
+    expect(page).to_have_url(re.compile("mode=circular&at=output:0,0,3&"))
+    expect(page.locator("#transposed-0")).not_to_be_checked()
+    page.check("#transposed-0")
+    expect(page.locator(".transposed .error")).not_to_have_text("")
+    page.click('[data-preset="depthwise"]')
+    expect(page).to_have_url(re.compile(r"\?in=3&out=3&padding=1x1&groups=3&lang=en#"))
+
+
+def test_a_value_that_is_refused_is_said_beside_its_field(opened):
+    page = opened("?at=input:0,0,0")
+    page.fill("#value", "123456")
+    page.press("#value", "Enter")
+    error = page.locator("#value-error")
+    expect(error).to_contain_text("Image = '123456' does not fit.")
+    expect(page.locator("#refusal")).to_be_hidden()
+    expect(page.locator("#value")).to_have_value("1")
+    inside = "e => e.offsetTop + e.offsetHeight <= e.offsetParent.scrollHeight"
+    assert error.evaluate(inside)  # its box is not cut off
+    page.locator("#stride-0").evaluate(SLIDE, "2")
+    expect(page).to_have_url(re.compile(r"stride=2x2&at=input:0,0,0&lang=en#"))
+    expect(error).to_have_text("")
+
+
+def test_two_values_in_quick_succession_both_hold(opened):
+    page = opened("?at=input:0,0,0")
+    page.route("**/api/scene*", lambda route: (page.wait_for_timeout(200), route.continue_()))
+    page.evaluate(
+        """async () => {
+        const { shown } = await import("/page/store.js");
+        const field = document.getElementById("value");
+        for (const [at, value] of [[0, "7"], [1, "8"]]) {
+          shown.pinned = { kind: "input", at };
+          field.value = value;
+          field.dispatchEvent(new Event("change"));
+        } }"""
+    )
+    expect(page.locator('#input [data-at="1"]')).to_have_text("8")
+    expect(page.locator('#input [data-at="0"]')).to_have_text("7")
+
+
+def test_f2_keeps_the_value_and_a_digit_begins_a_new_one(opened):
+    page = opened()
+    for key, value in (("F2", "1"), ("5", "5")):
+        page.focus('#input [data-at="0"]')
+        page.keyboard.press(key)
+        expect(page.locator("#value")).to_be_focused()
+        expect(page.locator("#value")).to_have_value(value)
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(("size", "new", "cell"), [("5x5", "9", 8), ("9x9", "5", 48)])
+def test_a_cell_in_focus_stays_so_while_all_maps_change(opened, size, new, cell):
+    page = opened(f"?size={size}#matrix")
+    page.focus(f'#output [data-at="{cell}"]')  # other maps must not be lit before they are drawn
+    page.locator("#size-0").evaluate(SLIDE, new)
+    expect(page).to_have_url(re.compile(f"size={new}x{new}"))
+    expect(page.locator('#output [data-at="8"]')).to_be_focused()
+    expect(page.locator("#matrix-map .outline")).to_have_css(
+        "transform", "matrix(1, 0, 0, 1, 0, 8)"
+    )
 
 
 def test_a_bad_link_is_said_and_the_default_shown(opened):

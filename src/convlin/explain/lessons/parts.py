@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,20 @@ def listed(words: Words, items: Iterable[Any]) -> str:
 
 
 def total(terms: Iterable[tuple[float, float]], value: float) -> str:
-    """Write a sum of products: weight · input.
+    """Write a sum of products, weight · input; with ≈ where the digits written do not give it.
 
-    >>> total([(2, 3), (-1, 4)], 2)
-    '2·3 + (-1)·4 = 2'
+    >>> total([(2, 3), (-1, 4)], 2), total([(1 / 3, 3)], 1)
+    ('2·3 + (-1)·4 = 2', '0.333·3 ≈ 1')
     """
-    products = [f"{_factor(weight)}·{_factor(x)}" for weight, x in terms]
-    return f"{' + '.join(products)} = {number(value)}"
+    factors = [(number(weight), number(x)) for weight, x in terms]
+    products = [f"{_factor(weight)}·{_factor(x)}" for weight, x in factors]
+    sign = "=" if _exact(factors) == Fraction(number(value)) else "≈"
+    return f"{' + '.join(products)} {sign} {number(value)}"
+
+
+def _exact(factors: Iterable[tuple[str, str]]) -> Fraction:
+    """Return the sum of the products as they are written."""
+    return sum((Fraction(weight) * Fraction(x) for weight, x in factors), Fraction(0))
 
 
 def unbroken(numbers: tuple[int, ...]) -> str:
@@ -57,8 +65,8 @@ def unbroken(numbers: tuple[int, ...]) -> str:
     return str(numbers).replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _factor(value: float) -> str:
-    return number(value) if value >= 0 else f"({number(value)})"
+def _factor(text: str) -> str:
+    return f"({text})" if text.startswith("-") else text
 
 
 def grid(

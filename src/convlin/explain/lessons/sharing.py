@@ -39,7 +39,8 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
         "forms", words("sharing.forms_text"), words("sharing.forms"), example.matrix,
         words=words.templates("three_forms"),
     )  # fmt: skip
-    yield Paragraph(words("sharing.nested"))
+    splits = [words("sharing.splits")] if lesson.steps else [words("sharing.still")]
+    yield Paragraph((" " if words.lang == "en" else "").join([words("sharing.nested"), *splits]))
     yield from _steps(words, lesson)
     yield judgement(
         words,
@@ -79,7 +80,7 @@ def _matrix(words: Words, example: Example) -> Iterator[Block]:
         tap = place[0] * columns + place[1]
         return Cell(f"{letter(tap)} {text}", tap)
 
-    yield Paragraph(words("sharing.matrix"))
+    yield Paragraph(words("sharing.matrix" if taps <= len(LETTERS) else "sharing.matrix_many"))
     yield Beside((grid(words, words("sparse.kernel"), example.kernel, named, taps=taps),))
     title = words("sharing.matrix_title")
     yield Beside(
@@ -93,7 +94,6 @@ def _matrix(words: Words, example: Example) -> Iterator[Block]:
 
 def _steps(words: Words, lesson: Sharing) -> Iterator[Block]:
     if not lesson.steps:
-        yield Paragraph(words("sharing.still"))
         return
     rows = [
         (words(f"sharing.{form}"), *map(_share, lesson.steps[form].fractions)) for form in FORMS

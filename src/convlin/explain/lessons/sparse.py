@@ -17,6 +17,7 @@ from convlin.explain.lessons.parts import (
     unbroken,
 )
 from convlin.explain.numbers import Sparse
+from convlin.explain.numbers.sparse import Other
 from convlin.explain.words import Words
 
 __all__ = ["sparse_lesson", "weights_by_pixel"]
@@ -35,11 +36,20 @@ def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
         words,
         "right",
         words("sparse.claim"),
-        words("sparse.answer", **sizes) if rest else words("sparse.answer_dense"),
-        words("sparse.stored", all=lesson.in_matrix, stored=lesson.entries, rest=rest),
+        _sparse(words, lesson.in_matrix, rest, sizes),
+        words("sparse.stored", all=lesson.in_matrix, stored=lesson.entries, rest=rest)
+        if rest
+        else words("sparse.stored_all", all=lesson.in_matrix),
         proof(words, lesson.proof, "these"),
     )
     yield from _open_question(words, lesson)
+
+
+def _sparse(words: Words, entries: int, zeros: int, sizes: dict[str, int]) -> str:
+    """Return whether the convolution is a sparse layer: a small example need not be."""
+    if not zeros:
+        return words("sparse.answer_dense")
+    return words("sparse.answer" if 2 * zeros > entries else "sparse.answer_few", **sizes)
 
 
 def weights_by_pixel(
@@ -134,7 +144,7 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
         yield Beside((grid(words, title, other.weights, digits=2),))
         yield Paragraph(
             words(
-                "sparse.other_same", value=f"{other.value:.10g}", own=number(lesson.value),
+                "sparse.other_same", value=_rounded(other), own=number(lesson.value),
                 difference=_tiny(other.rounding.deviation), bound=_tiny(other.rounding.bound),
             )
         )  # fmt: skip
@@ -170,6 +180,11 @@ def _middle(places: Iterable[tuple[int, int]]) -> tuple[int, int]:
     """Return the place amid these, or the first one of the image."""
     rows, columns = zip(*(list(places) or [(0, 0)]), strict=True)
     return (min(rows) + max(rows)) // 2, (min(columns) + max(columns)) // 2
+
+
+def _rounded(other: Other) -> str:
+    """Return the output of the other weights, 0 where rounding explains what else it is."""
+    return "0" if abs(other.value) <= (other.rounding.bound or 0) else number(other.value)
 
 
 def _tiny(value: float | None) -> str:

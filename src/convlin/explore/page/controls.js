@@ -1,8 +1,8 @@
 // The sliders. Each asks the engine; what the engine refuses is said beside the slider.
 
-import { figure, say } from "./words.js";
+import { figure, refused, say } from "./words.js";
 import { offline } from "./scene.js";
-import { change, shown, whenRefused } from "./store.js";
+import { VALUES, change, shown, whenRefused } from "./store.js";
 import { child } from "./elements.js";
 
 const PAIRS = ["size", "kernel", "stride", "padding", "dilation"]; // height × width
@@ -24,19 +24,21 @@ export function startControls(host) {
   });
   host.querySelector(".apart").after(child(host, "p", "note offline"));
 
-  const show = ({ scene, wanted, refusal }) => {
+  const show = ({ scene, wanted, refusal, cause }) => {
     if (!scene) return;
+    // Beside the control that was moved; where none was, as with a link, beside the field's own.
+    const blamed = refusal && (rows.has(cause) && refusal.field ? cause : refusal.field);
     const asked = (field) => String(wanted.get(field) ?? scene.state[field]);
     const both = apart || PAIRS.some((field) => new Set(asked(field).split("x")).size > 1);
     loose.input.checked = both;
     for (const [field, { element, label, error, inputs, now }] of rows) {
       label.textContent = say(`field.${field}`);
       element.title = say(`field.${field}.help`);
-      const mine = refusal?.field === field;
-      error.textContent = mine ? sentence(refusal) : "";
+      const mine = blamed === field;
+      error.textContent = mine ? refused(refusal) : "";
       if (field === "mode") fillChoice(inputs[0], asked(field));
       else if (field === "transposed") inputs[0].checked = asked(field) === "1";
-      else fill(field, inputs, now, asked(field), scene.limits[field], both);
+      else fill(field, inputs, now, asked(field), scene, both);
       for (const input of inputs) {
         input.disabled = offline;
         input.setAttribute("aria-invalid", mine);
@@ -44,24 +46,13 @@ export function startControls(host) {
     }
     loose.label.textContent = say("field.apart");
     loose.input.disabled = offline;
-    const elsewhere = refusal && !rows.has(refusal.field);
+    const elsewhere = refusal && !rows.has(blamed) && !(refusal.field && VALUES.includes(cause));
     const banner = document.getElementById("refusal");
-    banner.textContent = elsewhere ? sentence(refusal) : "";
+    banner.textContent = elsewhere ? refused(refusal) : "";
     banner.hidden = !elsewhere;
     host.querySelector(".offline").textContent = offline ? say("offline") : "";
   };
   whenRefused(show); // told after every scene, too
-}
-
-function sentence({ field, value, allowed, reason }) {
-  if (!field) return say("unreachable", { reason });
-  const name = say(`field.${field}`);
-  return say(reason ? "refused.why" : "refused", {
-    field: name.startsWith("field.") ? field : name,
-    value,
-    allowed,
-    reason,
-  });
 }
 
 function row(host, field) {
@@ -79,18 +70,28 @@ function row(host, field) {
   for (const input of inputs) {
     input.addEventListener("input", () => {
       const both = inputs[1]?.hidden ? [input.value, input.value] : inputs.map((one) => one.value);
-      now.textContent = both.join(" × ");
-      change({ [field]: inputs.length === 2 ? both.join("x") : input.value });
+      const asked =
+        inputs.length === 2 ? both : [stops(shown.scene, field)?.[input.value] ?? input.value];
+      now.textContent = asked.join(" × ");
+      change({ [field]: asked.join("x") });
     });
   }
   return { element, label, now, inputs, error };
 }
 
-function fill(field, inputs, now, asked, limits, apart) {
+// The numbers of a slider that cannot stand at every one: it moves over their places.
+function stops(scene, field) {
+  return field === "groups" ? scene.divisors : null;
+}
+
+function fill(field, inputs, now, asked, scene, apart) {
   const values = asked.split("x").map(Number);
-  const [low, high, step = 1] = limits;
+  const list = stops(scene, field);
+  const [low, high, step = 1] = list ? [0, list.length - 1] : scene.limits[field];
   inputs.forEach((input, axis) => {
-    const value = values[axis] ?? values[0];
+    const number = values[axis] ?? values[0];
+    const value = list ? list.indexOf(number) : number;
+    if (list) input.setAttribute("aria-valuetext", number);
     input.min = Math.min(low, value);
     input.max = Math.max(high, value);
     input.step = step;

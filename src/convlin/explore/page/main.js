@@ -2,7 +2,7 @@
 
 import { learn, say, translate } from "./words.js";
 import { offline } from "./scene.js";
-import { ask, change, pin, shown, tellRefusal, tellScene, whenScene } from "./store.js";
+import { ask, change, choose, pin, shown, tellRefusal, tellScene, whenScene } from "./store.js";
 import { startReadout } from "./readout.js";
 import { startInput } from "./views/input.js";
 import { startKernel } from "./views/kernel.js";
@@ -61,10 +61,7 @@ function lessons(scene) {
         type: "button",
         "data-preset": name,
       });
-      button.addEventListener("click", () => {
-        shown.wanted = new URLSearchParams({ lang: shown.scene.state.lang });
-        change({ preset: name });
-      });
+      button.addEventListener("click", () => choose(name));
     }
   }
   scene.presets.forEach(({ name, title }, at) => {

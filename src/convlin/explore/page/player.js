@@ -1,7 +1,7 @@
 // Play: the window steps over the outputs, one after the other.
 
 import { say } from "./words.js";
-import { point, shown, tellPoint, whenScene } from "./store.js";
+import { point, shown, whenScene } from "./store.js";
 
 const STEP = 650; // milliseconds
 

@@ -1,8 +1,8 @@
 // The line that says in words what is pointed at, and the field that edits a value.
 
-import { figure, place, say } from "./words.js";
+import { figure, place, refused, say } from "./words.js";
 import { offline } from "./scene.js";
-import { change, shown, whenPoint, whenScene } from "./store.js";
+import { VALUES, change, shown, whenPoint, whenRefused, whenScene } from "./store.js";
 
 const MOST_TERMS = 12; // longer sums are cut
 const CALM = 150; // milliseconds before a screen reader hears what is pointed at
@@ -31,15 +31,22 @@ export function startReadout(host) {
   whenPoint(({ thing, light, scene }) => tell(thing, light, scene));
   const field = document.getElementById("value");
   const give = () => {
+    if (!(shown.pinned?.kind in BY_KIND)) return; // unpinned while typing
     const { kind, at } = shown.pinned;
     const { field: name, values } = BY_KIND[kind];
     const value = field.valueAsNumber;
     if (!Number.isFinite(value) || shown.scene[values].values[at] === value) return;
-    change({ [name]: edited(shown.scene.state[name], at, value) });
+    const before = shown.refusal ? shown.scene.state[name] : shown.wanted.get(name);
+    change({ [name]: edited(before, at, value) });
   };
+  whenRefused(({ refusal, cause }) => {
+    const mine = Boolean(refusal?.field) && VALUES.includes(cause);
+    document.getElementById("value-error").textContent = mine ? refused(refusal) : "";
+    field.setAttribute("aria-invalid", mine);
+  });
   field.addEventListener("change", give);
   field.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== "Escape") return;
+    if ((event.key !== "Enter" && event.key !== "Escape") || !shown.pinned) return;
     event.stopPropagation();
     if (event.key === "Enter") give();
     else field.value = valueOf(shown.pinned, shown.scene);
@@ -87,7 +94,7 @@ export function edit(thing, key) {
   shown.pinned = thing;
   change({ at: shown.scene.places.name(thing) }).then(() => {
     field.focus();
-    if (/[0-9]/.test(key ?? "")) field.value = key;
+    if (/^[0-9]$/.test(key ?? "")) field.value = key;
     else field.select();
   });
 }
@@ -100,7 +107,7 @@ function sentences(thing, light, scene) {
       place: place(places.coordinates("output", thing.at)),
       value: figure(output.values[thing.at]),
       n: light.input.size,
-      taps: light.wires.length,
+      taps: say("some.wires", { n: light.wires.length }),
       all: counts.wires_per_output.linear,
     };
     return [say("read.output", words), sum(light.wires, input, kernel)];
@@ -112,7 +119,11 @@ function sentences(thing, light, scene) {
     };
     const wires = light.wires.length;
     return [
-      say("read.tap", { ...words, n: light.output.size, wires }),
+      say("read.tap", {
+        ...words,
+        n: light.output.size,
+        wires: say("some.wires", { n: wires }),
+      }),
       wires > 1 ? say("read.tap.more") : "",
     ];
   }
@@ -121,7 +132,8 @@ function sentences(thing, light, scene) {
       place: place(places.coordinates("input", thing.at)),
       value: figure(input.values[thing.at]),
     };
-    return [say("read.input", { ...words, n: light.output.size, taps: light.tap.size }), ""];
+    const taps = say("some.taps", { n: light.tap.size });
+    return [say("read.input", { ...words, n: light.output.size, taps }), ""];
   }
   const words = {
     r: String(thing.row),

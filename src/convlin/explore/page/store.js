@@ -9,18 +9,19 @@ export const shown = {
   pointed: null, // {kind, ...} under the pointer or the focus
   pinned: null,
   refusal: null,
+  cause: null, // the field that was changed last, of those that the engine may refuse
   playing: false,
 };
 
 // What a link holds of one geometry alone, and the fields whose change leaves no place for it.
-const GEOMETRY = "size in out kernel stride padding mode dilation groups transposed preset".split(
-  " ",
-);
+const GEOMETRY = "size in out kernel stride padding mode dilation groups transposed".split(" ");
 const SHAPES = {
-  image: ["size", "in", "preset"],
-  weights: ["kernel", "in", "out", "groups", "transposed", "preset"],
+  image: ["size", "in"],
+  weights: ["kernel", "in", "out", "groups", "transposed"],
   along: GEOMETRY,
 };
+export const VALUES = ["image", "weights"]; // what the readout's field edits, and says so itself
+const CAUSES = [...GEOMETRY, ...VALUES];
 
 const PAUSE = 300; // milliseconds between two addresses: browsers allow only so many
 
@@ -44,16 +45,23 @@ export function tellRefusal() {
   for (const listener of onRefusal) listener(shown);
 }
 
+let drawing = false; // while a new scene is told: some views still hold the old one
+
 export function tellPoint() {
   const { scene } = shown;
-  if (!scene) return;
+  if (!scene || drawing) return;
   const thing = current();
   const light = scene.places.lit(thing);
   for (const listener of onPoint) listener({ scene, thing, light });
 }
 
 export function tellScene() {
-  for (const listener of onScene) listener(shown);
+  drawing = true; // a cell that takes the focus again points at itself
+  try {
+    for (const listener of onScene) listener(shown);
+  } finally {
+    drawing = false;
+  }
   tellRefusal();
   tellPoint();
 }
@@ -80,8 +88,18 @@ export function pin(thing) {
   if (!offline) change({ at: shown.pinned ? shown.scene.places.name(shown.pinned) : null });
 }
 
+// Ask for a preset: all that it says, and nothing of what was there but the language.
+export function choose(preset) {
+  shown.wanted = new URLSearchParams({ preset, lang: shown.scene.state.lang });
+  shown.cause = null;
+  return ask();
+}
+
 // Ask for the state with some fields changed; null takes a field out.
 export function change(fields) {
+  const cause = CAUSES.find((field) => field in fields) ?? null;
+  if (shown.refusal && !(GEOMETRY.includes(cause) && GEOMETRY.includes(shown.cause))) forget();
+  shown.cause = cause;
   for (const [dropped, changers] of Object.entries(SHAPES)) {
     if (changers.some((field) => field in fields) && !(dropped in fields))
       shown.wanted.delete(dropped);
@@ -93,6 +111,19 @@ export function change(fields) {
   return ask();
 }
 
+// Several sliders may lead together to a layer that there is. Any other wish stands alone: what was
+// refused before must not have it refused as well.
+function forget() {
+  shown.refusal = null;
+  if (shown.scene) shown.wanted = granted(shown.scene);
+}
+
+function granted({ link, state }) {
+  const fields = new URLSearchParams(link.slice(1));
+  fields.set("lang", state.lang); // also where it is the engine's default
+  return fields;
+}
+
 export async function ask() {
   let scene;
   try {
@@ -100,7 +131,8 @@ export async function ask() {
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.field === "at" && shown.wanted.has("at") && shown.scene) {
-      await change({ at: null }); // what was pinned lies outside the new maps
+      shown.wanted.delete("at"); // what was pinned lies outside the new maps
+      await ask();
       return;
     }
     shown.refusal = error instanceof RefusedState ? error : { field: "", reason: error.message };
@@ -119,7 +151,7 @@ function adopt(scene) {
   scene.places = new Places(scene);
   shown.scene = scene;
   shown.refusal = null;
-  shown.wanted = new URLSearchParams(scene.link.slice(1));
+  shown.wanted = granted(scene);
   shown.pinned = scene.state.at ? scene.places.thing(scene.state.at) : null;
   if (!scene.places.holds(shown.pointed)) shown.pointed = null;
   if (!offline) address(scene);
@@ -129,11 +161,10 @@ function adopt(scene) {
 let written = -PAUSE;
 let writing;
 
-// The link goes into the address, with its language even where that is the engine's default: a
-// browser that speaks another would else read it otherwise.
-function address({ link, state }) {
-  const fields = new URLSearchParams(link.slice(1));
-  fields.set("lang", state.lang);
+// The link goes into the address, with its language: a browser that speaks another would else read
+// it otherwise.
+function address(scene) {
+  const fields = granted(scene);
   clearTimeout(writing);
   writing = setTimeout(
     () => {

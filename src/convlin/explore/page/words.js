@@ -29,6 +29,18 @@ export function place(coordinates) {
   return `(${coordinates.join(", ")})`;
 }
 
+// What the engine refuses, and what would fit.
+export function refused({ field, value, allowed, reason }) {
+  if (!field) return say("unreachable", { reason });
+  const name = say(`field.${field}`);
+  return say(reason ? "refused.why" : "refused", {
+    field: name.startsWith("field.") ? field : name,
+    value,
+    allowed,
+    reason,
+  });
+}
+
 export function translate(root) {
   for (const element of root.querySelectorAll("[data-word]")) {
     element.textContent = say(element.dataset.word);

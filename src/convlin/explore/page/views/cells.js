@@ -5,6 +5,7 @@
 
 import { inkOn, stripes } from "../colors.js";
 import { child, shape } from "../elements.js";
+import { marks } from "./marks.js";
 import { steps } from "./steps.js";
 
 const FEW = 400;
@@ -34,7 +35,10 @@ export class Cells {
       const at = this.under(event);
       if (at !== null) this.calls.edited?.(at);
     });
-    host.addEventListener("focusin", () => this.calls.pointed(this.cursor));
+    host.addEventListener("focusin", ({ target }) => {
+      if ("at" in target.dataset) this.go(Number(target.dataset.at)); // wherever it came from
+      this.calls.pointed(this.cursor);
+    });
     host.addEventListener("focusout", () => this.calls.pointed(null));
     new ResizeObserver(() => this.fit()).observe(host.parentElement);
   }
@@ -262,7 +266,7 @@ export class Cells {
       this.grid.querySelector(".aim")?.classList.remove("aim");
       if (aim !== null) this.element(aim).classList.add("aim");
     } else {
-      this.paths(lit, aim);
+      marks(this, lit, aim);
     }
     this.lit = lit;
   }
@@ -271,39 +275,5 @@ export class Cells {
     const cell = this.element(at);
     cell.classList.toggle("lit", on);
     this.tint(cell, at, colors);
-  }
-
-  // One path a colour and panel, however many cells it marks.
-  paths(lit, aim) {
-    const lines = this.panels.map(() => new Map());
-    const square = (at) =>
-      `M${at % this.spec.columns} ${Math.floor((at % this.area) / this.spec.columns)}h1v1h-1z`;
-    for (const [at, colors] of lit) {
-      const line = lines[Math.floor(at / this.area)];
-      const color = colors[0] ?? "currentColor";
-      line.set(color, (line.get(color) ?? "") + square(at));
-    }
-    this.panels.forEach((panel, at) => {
-      panel.over.querySelectorAll(".mark").forEach((path) => path.remove());
-      for (const [color, d] of lines[at])
-        shape(panel.over, "path", { class: "mark", d, fill: color, stroke: color });
-      if (aim !== null && Math.floor(aim / this.area) === at) {
-        shape(panel.over, "path", { class: "mark aim", d: square(aim), fill: "none" });
-      }
-    });
-  }
-
-  // A rectangle over some panels, in cells: [{panel, top, left, height, width}], in every panel named.
-  outline(rectangles) {
-    this.panels.forEach((panel, at) => {
-      const wanted = rectangles.find((rectangle) => rectangle.panel === at);
-      let box = panel.over.querySelector(".outline");
-      if (!wanted) return box?.remove();
-      box ??= shape(panel.over, "rect", { class: "outline" });
-      box.setAttribute("width", wanted.width);
-      box.setAttribute("height", wanted.height);
-      box.style.transform = `translate(${wanted.left}px, ${wanted.top}px)`;
-      panel.over.append(box);
-    });
   }
 }

@@ -4,6 +4,7 @@ import { figure, place, say } from "../words.js";
 import { current, pin, point, whenPoint, whenScene } from "../store.js";
 import { edit } from "../readout.js";
 import { Cells } from "./cells.js";
+import { outline } from "./marks.js";
 import { greys, tints } from "./shade.js";
 
 export function startInput(host) {
@@ -28,7 +29,8 @@ export function startInput(host) {
   });
   whenPoint(({ scene, light }) => {
     cells.light(colored(light.input, scene), aimed("input"));
-    cells.outline(
+    outline(
+      cells,
       light.windows.map(({ channel, window: [top, left, bottom, right] }) => ({
         panel: channel,
         top,

@@ -5,6 +5,7 @@ import { figure, say } from "../words.js";
 import { current, pin, point, whenPoint, whenScene } from "../store.js";
 import { shape } from "../elements.js";
 import { Cells } from "./cells.js";
+import { outline } from "./marks.js";
 
 const WRITTEN = 400; // entries that get their number written where there is room
 const SEVERAL = [118, 118, 118]; // an entry that holds several taps
@@ -58,7 +59,7 @@ export function startMatrix(host, zoom) {
     }
     const thing = current();
     cells.light(lit, thing?.kind === "entry" ? thing.row * columns + thing.column : null);
-    cells.outline(band(thing, scene.matrix));
+    outline(cells, band(thing, scene.matrix));
     follow(cells, light.wires[0], scene.matrix);
   });
   for (const button of zoom.querySelectorAll("button")) {

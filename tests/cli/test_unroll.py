@@ -1,5 +1,7 @@
 """`convlin unroll`: the file that SciPy reads, and what is refused without leaving anything."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,11 @@ def test_scipy_loads_what_unroll_builds(run, there, case):
         assert getattr(matrix, part).dtype == getattr(expected, part).dtype
     assert np.array_equal(matrix.toarray(), probe(layer.double(), pixels).float())
     assert {path.name for path in there.glob("*a.npz*")} == {"a.npz"}
+
+
+def test_the_model_itself_has_no_name_to_print(run, there):
+    result = run("unroll", "layers_there:alone", "", "--input-size", "6", "-o", "a.npz")
+    assert re.match(r"\d+×\d+ ConvMatrix, ", result.stdout.splitlines()[1])
 
 
 def test_what_it_prints(run, there):

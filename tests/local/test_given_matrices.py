@@ -198,7 +198,7 @@ def test_a_sparse_tensor_of_more_dimensions_is_refused():
     matrices = torch.eye(4).expand(2, 4, 4)
     for given in (matrices.to_sparse_csr(), matrices.to_sparse()):
         with pytest.raises(
-            Refused, match=r"matrix: shape = \(2, 4, 4\); fits: \(outputs, inputs\)"
+            Refused, match=r"shape = torch.float32 of shape \(2, 4, 4\); fits: numbers in rows"
         ):
             convlin.recognize(given, (1, 4))
 
@@ -327,3 +327,58 @@ def test_answers_print_in_a_line_and_are_themselves():
         assert one == one
         assert one != other
         assert len({one, other}) == 2
+
+
+RESHAPE = (
+    "fits: numbers in rows and columns "
+    "(reshape to (outputs, inputs) what a Jacobian has as (out, *size, in, *size))"
+)
+NO_MATRIX = {
+    "jacobian": (
+        np.zeros((2, 4, 3, 1, 6, 5)),
+        f"matrix: shape = float64 of shape (2, 4, 3, 1, 6, 5); {RESHAPE}",
+    ),
+    "jacobian-of-torch": (
+        torch.zeros(2, 4, 1, 6),
+        f"matrix: shape = float32 of shape (2, 4, 1, 6); {RESHAPE}",
+    ),
+    "sparse-batch": (
+        torch.ones(2, 3, 4).to_sparse_csr(),
+        f"matrix: shape = torch.float32 of shape (2, 3, 4); {RESHAPE}",
+    ),
+    "vector": (
+        np.ones(5),
+        "matrix: shape = float64 of shape (5,); fits: numbers in rows and columns",
+    ),
+    "no-outputs": (
+        np.zeros((0, 12)),
+        "matrix: shape = (0, 12); fits: at least one output and one input",
+    ),
+    "no-inputs": (
+        sp.csr_array((3, 0)),
+        "matrix: shape = (3, 0); fits: at least one output and one input",
+    ),
+    "operator": (
+        sp.linalg.aslinearoperator(np.eye(12)),
+        "matrix: type = MatrixLinearOperator; fits: a matrix that exists "
+        "(A.tocsr() or A @ np.eye(A.shape[1]) builds one)",
+    ),
+}
+
+
+@pytest.mark.parametrize("matrix, words", NO_MATRIX.values(), ids=NO_MATRIX)
+def test_what_is_no_matrix_is_refused_with_what_to_do(matrix, words):
+    for ask in (
+        lambda: convlin.recognize(matrix, (3, 4)),
+        lambda: convlin.nearest_conv(matrix, ConvGeometry(1, 1, (3,)), 12),
+    ):
+        with pytest.raises(Refused) as caught:
+            ask()
+        assert str(caught.value) == words
+
+
+def test_the_operator_of_a_convolution_is_a_matrix():
+    layer = fill(conv(2, 2, 3, (3, 2), bias=False))
+    A = convlin.unroll(layer, (5, 6))
+    assert torch.equal(convlin.recognize(A, (2, 5, 6)).weight, layer.weight)
+    assert convlin.nearest_conv(A, layer, (5, 6)).distance == 0

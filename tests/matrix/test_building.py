@@ -103,8 +103,16 @@ def test_bfloat16_widens_where_numpy_lacks_it():
 
 
 def test_another_layout_is_refused():
-    with pytest.raises(Refused, match=r"^to_torch: layout = csr; fits: sparse_csr, sparse_coo, st"):
-        EVERY_KIND[0].to_torch("csr")
+    with pytest.raises(Refused, match=r"^to_torch: layout = bsr; fits: sparse_csr, sparse_coo, st"):
+        EVERY_KIND[0].to_torch("bsr")
+
+
+@pytest.mark.parametrize(
+    "name, layout", [("csr", "sparse_csr"), ("coo", "sparse_coo"), ("dense", "strided")]
+)
+def test_layouts_have_short_names(name, layout):
+    A = integer_matrix(2, 3, size=(5,), kernel=(3,))
+    assert A.to_torch(name).layout == getattr(torch, layout)
 
 
 def test_outputs_that_read_only_padding_have_empty_rows():

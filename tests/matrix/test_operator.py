@@ -144,3 +144,35 @@ def test_an_operator_beyond_the_limit_still_multiplies():
     assert A.needed_bytes > 2**30
     x = integers(1, 8, 512, 512, seed=1, dtype=torch.float32)
     assert torch.equal(A @ x.flatten(), by_torch(geometry, weight, x).flatten())
+
+
+@pytest.mark.parametrize(
+    "of_weight, of_x, both",
+    [
+        (torch.float32, torch.float64, torch.float64),
+        (torch.float64, torch.float32, torch.float64),
+        (torch.float32, torch.int64, torch.float32),
+        (torch.int64, torch.float32, torch.float32),
+        (torch.bfloat16, torch.float16, torch.float32),
+        (torch.float32, torch.complex128, torch.complex128),
+    ],
+    ids=str,
+)
+def test_tensors_of_two_dtypes_promote(of_weight, of_x, both):
+    """Small whole numbers, which every dtype holds: PyTorch's own, in the wider one."""
+    for op in EVERY_KIND:
+        A = op.with_kernel(op.weight.to(of_weight))
+        dense = probed(op.geometry, op.weight, op.input_size).to(both)
+        x, y = (integers(n, 2, seed=4).to(of_x) for n in reversed(op.shape))
+        for product, expected in (
+            (A @ x, dense @ x.to(both)),
+            (A.T @ y, dense.T @ y.to(both)),
+            (y.T @ A, y.T.to(both) @ dense),
+        ):
+            assert product.dtype == both
+            assert torch.equal(product, expected)
+        if of_weight.is_floating_point and of_x.is_floating_point:
+            weight, x = A.weight.clone().requires_grad_(), x.requires_grad_()
+            (A.with_kernel(weight) @ x).sum().backward()
+            assert (weight.grad.dtype, x.grad.dtype) == (of_weight, of_x)
+            assert torch.equal(x.grad, dense.sum(0)[:, None].expand(-1, 2).to(of_x))

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -294,31 +295,128 @@ def test_the_witness_adds_to_a_difference_of_bias():
 
 
 def test_what_counts_as_rank_is_reported():
-    rows = torch.tensor([[1.0, 0, 0], [0, 1e-9, 0], [0, 0, 1e-20]], dtype=torch.float64)
-    family = same_outputs(linear(3, 1, bias=False), rows)
-    assert family.rank == 2
-    assert family.gap == pytest.approx((1e-9, 1e-20), abs=0)
-    assert family.certified is None
+    rows = torch.tensor([[1, 1], [1, 1 + 2.0**-28], [0.5, 0.5]], dtype=torch.float64)
+    family = same_outputs(linear(2, 1, bias=False), rows)
+    assert (family.rank, family.certified) == (2, None)
+    assert 2.0**-31 < family.gap[0] < 2.0**-29
+    assert family.gap[1] == 0
 
 
 def test_a_rank_that_hangs_on_a_tiny_singular_value_is_said_to_be_unclear():
-    rows = torch.tensor([[1.0, 0, 0], [0, 1e-9, 0], [0, 0, 1e-20]], dtype=torch.float64)
-    doubt = "; the rank is unclear: a singular value of 1e-09 times the largest counts, one of "
-    assert str(same_outputs(linear(3, 1, bias=False), rows)) == (
-        f"one FC output on 3 inputs: 1 of 3 directions free (rank 2){doubt}1e-20 does not"
+    rows = torch.tensor([[1, 1, 2], [1, 1 + 2.0**-28, 2], [0.5, 0.5, 1.0]], dtype=torch.float64)
+    doubt = (
+        r"; the rank is unclear: a singular value of \d\.?\d*e-10 times the largest counts, one "
     )
-    assert str(same_outputs(linear(2, 1, bias=False), rows[:, :2])) == (
-        f"one FC output on 3 inputs: unique (rank 2 of 2){doubt}0 does not"
+    assert re.fullmatch(
+        rf"one FC output on 3 inputs: 1 of 3 directions free \(rank 2\){doubt}of \S+ does not",
+        str(same_outputs(linear(3, 1, bias=False), rows)),
     )
-    clear = same_outputs(linear(3, 1, bias=False), rows.clamp(min=1e-5).triu())
-    assert str(clear) == "one FC output on 3 inputs: unique (rank 3 of 3)"
+    assert re.fullmatch(
+        rf"one FC output on 2 inputs: unique \(rank 2 of 2\){doubt}of 0 does not",
+        str(same_outputs(linear(2, 1, bias=False), rows[:2, :2])),
+    )
+    clear = same_outputs(linear(2, 1, bias=False), rows[:2, :2].triu())
+    assert str(clear) == "one FC output on 2 inputs: unique (rank 2 of 2)"
 
 
 def test_a_rank_that_exact_arithmetic_confirms_is_not_said_to_be_unclear():
-    rows = torch.tensor([[2.0**30, 0], [0, 1]], dtype=torch.float64)
+    rows = torch.tensor([[2.0**30, 2.0**30], [2.0**30, 2.0**30 + 1]], dtype=torch.float64)
     family = same_outputs(linear(2, 1, bias=False), rows)
     assert family.gap[0] < 1e-9
     assert str(family) == "one FC output on 2 inputs: unique (rank 2 of 2)"
+
+
+def test_a_rank_that_exact_arithmetic_denies_is_said_to_be_unclear():
+    rows = torch.tensor([[2.0**52, 2.0**52], [2.0**52, 2.0**52 + 1]], dtype=torch.float64)
+    family = same_outputs(linear(2, 1, bias=False), rows)
+    assert (family.rank, family.certified) == (1, False)
+    assert re.fullmatch(
+        r"one FC output on 2 inputs: 1 of 2 directions free \(rank 1\); the rank is unclear: a "
+        r"singular value of 1 times the largest counts, one of \S+ does not, and exact arithmetic "
+        r"finds another",
+        str(family),
+    )
+
+
+def test_a_singular_value_taken_for_0_is_named():
+    rows = torch.tensor([[0.1, 0.2, 0.3], [0.7, 0.9, 0.4]], dtype=torch.float64)
+    family = same_outputs(linear(3, 1, bias=False), torch.cat([rows, rows.sum(0)[None]]))
+    assert (family.rank, family.certified) == (2, None)
+    assert re.search(
+        r"\(rank 2\); a singular value of \S+e-1\d times the .* taken for 0$", str(family)
+    )
+    assert "taken for" not in str(same_outputs(linear(3, 1, bias=False), rows))
+
+
+# Data whose features or samples differ in size by more than a float has digits, and its rank.
+GRADED = {
+    "two-features": ([[2.0**52, 0, 0], [0, 1, 0]], 2),
+    "nanoseconds-beside-a-ratio": ([[1.7e18, 0.2], [1.7e18, 0.9]], 2),
+    "nanoseconds-beside-two": ([[1.7e18, 0.2, 0.3], [1.7e18, 0.9, 0.5]], 2),
+    "two-samples": ([[1, 2, 3, 1], [1e-20, 3e-20, 7e-20, 1e-20]], 2),
+    "both": ([[1e20, 3, 0, 2], [3e20, 1, 0, 5], [2e-20, 4e-40, 0, 3e-40]], 3),
+}
+
+
+@pytest.mark.parametrize("rows, rank", GRADED.values(), ids=GRADED)
+def test_features_and_samples_may_differ_in_size(rows, rank):
+    data = torch.tensor(rows, dtype=torch.float64)
+    layer = linear(data.shape[1], 1, bias=False)
+    layer.weight.data /= data.abs().amax(0).clamp(min=1e-30).sqrt()
+    family = same_outputs(layer, data)
+    assert (family.rank, family.dimension) == (rank, data.shape[1] - rank)
+    assert "unclear" not in str(family)
+    if family.unique:
+        return
+    other = family.another(seed=0)
+    found = family.agreement(other)
+    assert found.within
+    terms = data.abs() @ (layer.weight.abs() + other.weight.abs()).T
+    assert ((layer(data) - other(data)).abs() <= 8 * 2.0**-52 * terms).all()
+
+
+@pytest.mark.parametrize("size", [8, 11, 16, 40])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_no_input_tells_coinciding_taps_apart_whatever_the_channels_sizes(size, channel):
+    layer = CASES["conv1d-coinciding"][0]
+    for seed in range(8):
+        data = integers(9, 2, 4, seed=seed)
+        data[:, channel] *= 2.0**size
+        family = same_outputs(layer, data)
+        assert (family.dimension, family.identifiable) == (6, 0)
+        assert family.witness(family.another(seed)) is None
+
+
+def test_small_unknowns_of_large_features_hide_no_witness():
+    data = torch.tensor([[2.0**60, 2.0**60, 0, 0], [0, 0, 1, 1]], dtype=torch.float64)
+    layer = linear(4, 1, bias=False)
+    family = same_outputs(layer, data)
+    stranger = copy.deepcopy(layer)
+    stranger.weight.data += torch.tensor([0, 0, 1.0, -1.0])
+    assert family.witness(stranger).tolist() == [0, 0, 1, -1]
+
+
+def test_each_sample_is_judged_by_its_own_size():
+    layer = linear(3, 2, bias=False)
+    data = torch.tensor([[1e20, 1e20, 0.0], [0.0, 1e-3, 2e-3]], dtype=torch.float64)
+    family = same_outputs(layer, data)
+    stranger = copy.deepcopy(layer)
+    stranger.weight.data[1, 2] += 1e-6
+    found = family.agreement(stranger)
+    assert not found.within
+    assert found.deviation == pytest.approx(2e-9, rel=1e-6)
+
+
+def test_each_position_is_judged_by_its_own_size():
+    """As in the linear case, of a convolution and of one that is only local."""
+    data = integers(1, 2, 6, seed=4)
+    data[..., 3:] *= 2.0**60
+    for layer in (conv(1, 2, 3, 2, bias=False), local(conv(1, 2, 3, 2, bias=False), (6,))):
+        family = same_outputs(layer, data)
+        moved = family._moved(np.ones((family.wiring.blocks, 3, 4)))
+        assert moved.shape == (1, 3, 5)
+        assert (moved[..., :2] < 1e-10).all()
+        assert (moved[..., 2:] > 1e-2).all()
 
 
 @pytest.mark.parametrize(

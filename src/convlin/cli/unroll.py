@@ -68,7 +68,8 @@ def unroll(
     finally:
         partial.unlink(missing_ok=True)
     console = output()
-    console.print(f"{layer}: {repr(matrix)[1:-1]}", markup=False)
+    called = f"{layer}: " if layer else ""  # the model itself has no name
+    console.print(f"{called}{repr(matrix)[1:-1]}", markup=False)
     console.print(f"rows: outputs {matrix.output_shape}; columns: inputs {matrix.input_shape}")
     console.print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False)
 

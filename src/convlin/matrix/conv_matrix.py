@@ -59,8 +59,8 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
 
     A `scipy.sparse.linalg.LinearOperator`: `A @ x`, `A.T @ y`, `svds(A)`, `lsqr(A, b)` and so on
     run as convolutions. `x` is one flattened input or a column each, NumPy or PyTorch; products
-    with PyTorch arrays, from either side, stay on their device and carry gradients. The bias is
-    apart.
+    with PyTorch arrays, from either side, stay on their device and carry gradients, in the dtype
+    that torch.promote_types has for both. The bias is apart.
 
     weight: (out, in/groups, *kernel), transposed (in, out/groups, *kernel), NumPy or PyTorch.
     Raises `GeometryError` where weight or input size do not fit; what builds the matrix
@@ -187,12 +187,14 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
     def to_torch(self, layout: torch.layout | str = "sparse_csr") -> torch.Tensor:
         """Return the matrix as a tensor of the weight's dtype and device, with its gradient.
 
-        layout: torch.sparse_csr, torch.sparse_coo or torch.strided, or that name.
+        layout: torch.sparse_csr, torch.sparse_coo or torch.strided, or that name; "csr", "coo" and
+        "dense" will do too.
         """
         from convlin.matrix.tensors import sparse_coo, sparse_csr, strided
 
         makers = {"sparse_csr": sparse_csr, "sparse_coo": sparse_coo, "strided": strided}
         name = str(layout).removeprefix("torch.")
+        name = {"csr": "sparse_csr", "coo": "sparse_coo", "dense": "strided"}.get(name, name)
         if name not in makers:
             raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
         item, entries = self.dtype.itemsize, self._entries

@@ -77,6 +77,7 @@ def _gather(
     columns = x.shape[1]
     padded = _pad(geometry, xp.reshape(x, (groups * of, *pixels, columns)), cells)
     dtype = xp.result_type(taps.dtype, x.dtype)
+    taps = xp.astype(taps, dtype, copy=False)
     size = math.prod(cells) * columns
     y = xp.zeros((groups, to, size), dtype=dtype, device=device(x))
     for tap, window in enumerate(_windows(geometry, cells)):
@@ -96,6 +97,7 @@ def _scatter(
     _, groups, to, of = taps.shape
     columns = y.shape[1]
     dtype = xp.result_type(taps.dtype, y.dtype)
+    taps = xp.astype(taps, dtype, copy=False)
     known = xp.astype(xp.reshape(y, (groups, of, math.prod(cells) * columns)), dtype, copy=False)
     lengths = _padded_lengths(geometry, pixels, cells)
     padded = xp.zeros((groups * to, *lengths, columns), dtype=dtype, device=device(y))

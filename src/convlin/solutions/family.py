@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.sparse.linalg import LinearOperator
 
+from convlin.solutions.balance import balanced, exponents, restored
 from convlin.solutions.modular import rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import reachable
@@ -39,8 +40,18 @@ class SolutionFamily:
 
     def __init__(self, wiring: Wiring, data: Shaped[np.ndarray, "n channels pixels"]) -> None:
         self.wiring = wiring
-        self._spaces: RowSpaces = row_spaces(wiring.designs(data))
         self._data = data
+        self._columns = exponents(wiring.largest(data))
+        rows = []
+
+        def designs() -> Iterator[np.ndarray]:
+            for part in wiring.designs(data):
+                design, row = balanced(part, self._columns)
+                rows.append(row)
+                yield design
+
+        self._spaces: RowSpaces = row_spaces(designs())
+        self._rows: np.ndarray = np.concatenate(rows, axis=1)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
@@ -87,7 +98,8 @@ class SolutionFamily:
         """The smallest singular value that counts and the largest that does not.
 
         As fractions of the largest of their block, over all blocks; inf and 0 where there is none.
-        The rank is as clear as these two lie apart.
+        Those of the data with features and samples brought to one size, which changes no rank. It
+        is as clear as these two lie apart.
         """
         return float(self._spaces.kept.min()), float(self._spaces.dropped.max())
 
@@ -112,13 +124,14 @@ class SolutionFamily:
     @cached_property
     def _free(self) -> list[NullSpace]:
         """The null spaces, blocks of equal rank together."""
-        rows = self._spaces.rows
-        return [
-            NullSpace.of(where, rows[where, :rank])
-            for rank in np.unique(self.ranks)
-            if rank < self.wiring.unknowns
-            for where in [np.flatnonzero(self.ranks == rank)]
-        ]
+        spaces, free = self._spaces, []
+        for rank in np.unique(self.ranks):
+            if rank < self.wiring.unknowns:
+                where = np.flatnonzero(self.ranks == rank)
+                columns = self._columns[where]
+                rows = restored(spaces.rows[where, :rank], columns, spaces.tolerance)
+                free.append(NullSpace.of(where, rows, int(np.ptp(columns, axis=1).max())))
+        return free
 
     @property
     def basis(self) -> Basis:
@@ -147,18 +160,28 @@ class SolutionFamily:
 
     def rounding(
         self, difference: Float[np.ndarray, "blocks outputs unknowns"]
-    ) -> tuple[Float[np.ndarray, "blocks outputs"], Float[np.ndarray, "blocks outputs"]]:
+    ) -> tuple[
+        Float[np.ndarray, "blocks outputs rows"], Float[np.ndarray, "blocks outputs unknowns"]
+    ]:
         """Return by how much a free direction may miss being free, as rounding leaves it.
 
-        That is, for each output, how far it may move the output on a sample, and how far it may
-        move the unknowns along directions that the data determines.
+        That is, how far it may move each output in every row of its design matrix, by the size of
+        that row alone; and how far each unknown, along directions that the data determines.
         """
-        length = np.linalg.norm(difference, axis=-1)
-        leak = self._spaces.leak[:, None]
-        return (
-            length * leak * self._spaces.largest[:, None],
-            length * leak / self._spaces.kept[:, None],
-        )
+        spaces, columns = self._spaces, self._columns[:, None, :]
+        leak, length = spaces.leak[:, None, None], _length(np.ldexp(difference, columns))
+        moved = leak * length * spaces.largest[:, None, None]
+        # What is orthonormal at either size blurs an unknown no more than either says.
+        least = np.minimum(np.ldexp(length, -columns), _length(difference))
+        return np.ldexp(moved, self._rows[:, None, :]), leak / spaces.kept[:, None, None] * least
+
+
+def _length(vectors: Float[np.ndarray, "*n unknowns"]) -> Float[np.ndarray, "*n 1"]:
+    """Return norms; the square of a number may be too large for a float, or too small."""
+    largest = abs(vectors).max(axis=-1, keepdims=True)
+    unit = np.where(largest > 0, largest, 1.0)
+    length: np.ndarray = unit * np.linalg.norm(vectors / unit, axis=-1, keepdims=True)
+    return length
 
 
 class Basis(LinearOperator):  # type: ignore[misc]
@@ -194,7 +217,9 @@ class Basis(LinearOperator):  # type: ignore[misc]
         wiring, n = self._wiring, z.shape[1]
         blocks = np.zeros((n, wiring.blocks, wiring.outputs, wiring.unknowns))
         for space, columns, shape in self._parts():
-            blocks[:, space.where] = space.expand(z[columns].T.reshape(n, *shape))
+            # Projected, small parts are as exact as large ones.
+            free = space.project(space.expand(z[columns].T.reshape(n, *shape)))
+            blocks[:, space.where] = free
         return wiring.join(blocks).T
 
     def _rmatmat(self, w: Float[np.ndarray, "unknowns n"]) -> Float[np.ndarray, "free n"]:

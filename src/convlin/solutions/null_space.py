@@ -25,18 +25,24 @@ __all__ = ["NullSpace"]
 class NullSpace:
     """The null spaces of the blocks `where`, all of the same rank.
 
-    rows: the orthonormal rows V. lift: (B·(I + Σ)⁻¹·Bᵀ)·Y.
+    rows: the orthonormal rows V. lift: (B·(I + Σ)⁻¹·Bᵀ)·Y. passes: how often to project, see there.
     """
 
     where: Int[np.ndarray, " blocks"]
     rows: Float[np.ndarray, "blocks rank unknowns"]
     lift: Float[np.ndarray, "blocks rank unknowns"]
+    passes: int = 2
 
     @classmethod
     def of(
-        cls, where: Int[np.ndarray, " blocks"], rows: Float[np.ndarray, "blocks rank unknowns"]
+        cls,
+        where: Int[np.ndarray, " blocks"],
+        rows: Float[np.ndarray, "blocks rank unknowns"],
+        spread: int = 0,
     ) -> NullSpace:
         """Return the null spaces that are orthogonal to these orthonormal rows.
+
+        spread: the columns of what they come from differ in size by up to 2^spread.
 
         >>> free = NullSpace.of(np.array([0]), np.array([[[0.6, 0.8]]]))
         >>> free.expand(np.array([[[1.0]]])).round(3).tolist()
@@ -46,7 +52,8 @@ class NullSpace:
         b, sigma, a = np.linalg.svd(rows[..., :rank])
         y = rows.copy()
         y[..., :rank] += b @ a
-        return cls(where, rows, (b / (1 + sigma[:, None, :])) @ b.swapaxes(1, 2) @ y)
+        lift = (b / (1 + sigma[:, None, :])) @ b.swapaxes(1, 2) @ y
+        return cls(where, rows, lift, 2 + spread // 48)
 
     def __repr__(self) -> str:
         return f"<NullSpace: {len(self.where)} blocks, {self.free} free, rank {self.rank}>"
@@ -83,8 +90,9 @@ class NullSpace:
     ) -> Float[np.ndarray, "*n blocks outputs unknowns"]:
         """Return the nearest free direction: w less its part in the row space.
 
-        Twice, as what rounding left of that part the first time is too much if w was mostly that.
+        Twice, as what rounding left of that part the first time is too much if w was mostly that;
+        oftener where a large column asks for a small unknown: each time takes off 48 bits or more.
         """
-        for _ in range(2):
+        for _ in range(self.passes):
             w = w - (w @ self.rows.swapaxes(1, 2)) @ self.rows
         return w

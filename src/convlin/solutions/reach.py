@@ -48,15 +48,17 @@ def telling_input(
 ) -> Float[np.ndarray, "channels pixels"] | None:
     """Return an input at which weights that differ by `difference` give clearly other outputs.
 
-    It is one output's row of the difference of the two matrices, scaled to largest magnitude 1:
-    the output for which that row is largest in norm. None where no row is clear of `noise`, which
-    is by how much each weight may differ without a meaning.
+    It is one output's row of the difference of the two matrices, as far as that is clear of
+    `noise`, scaled to largest magnitude 1: the output for which that is largest in norm. None where
+    no row is clear. `noise` is by how much each weight may differ without a meaning.
 
     >>> wiring = Wiring.of_linear(2, 1, bias=False)
     >>> telling_input(wiring, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
     array([0., 1.])
     """
     shape = (wiring.copies, wiring.groups, wiring.outputs)
+    largest = abs(difference).max() or 1.0  # the square of a weight may be too large, or too small
+    difference, noise = difference / largest, noise / largest
     weights = difference[..., : wiring.weights].reshape(*shape, wiring.channels, -1)
     doubt = noise[..., : wiring.weights].reshape(weights.shape)
     shift = blur = np.zeros(shape)
@@ -66,9 +68,11 @@ def telling_input(
     for pattern, positions in _patterns(wiring):
         copies = np.zeros(1, dtype=int) if wiring.shared else positions
         ones = _indicators(pattern)
-        rows = weights[copies] @ ones.T
+        rows, errors = weights[copies] @ ones.T, doubt[copies] @ ones.T
+        clear = abs(rows) > 4 * errors
+        rows, errors = np.where(clear, rows, 0.0), np.where(clear, errors, 0.0)
         score = np.linalg.norm(rows, axis=(-2, -1)) + abs(shift[copies])
-        error = np.linalg.norm(doubt[copies] @ ones.T, axis=(-2, -1)) + blur[copies]
+        error = np.linalg.norm(errors, axis=(-2, -1)) + blur[copies]
         score = np.where(score > 4 * error, score, 0.0)
         at = np.unravel_index(score.argmax(), score.shape)
         if score[at] <= best:

@@ -42,6 +42,11 @@ class RowSpaces:
         """How long U·z may be for a free z of norm 1, as a fraction of `largest`: by rounding."""
         return self.tolerance + self.dropped
 
+    @property
+    def complete(self) -> bool:
+        """Whether every singular value counts."""
+        return bool((self.ranks == self.rows.shape[1]).all())
+
 
 def row_spaces(designs: Iterable[Float[np.ndarray, "blocks some unknowns"]]) -> RowSpaces:
     """Return rank and row space of each block, whose rows are given a part at a time.

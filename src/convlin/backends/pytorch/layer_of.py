@@ -30,37 +30,63 @@ def layer_of(
 
     Layers pad both sides alike. Where the sides differ, and the last pixels are left over at this
     size anyway, the side behind is padded like the one before; else a padding layer comes first.
+    A transposed convolution takes less off behind by a larger output_padding; where that does not
+    do, a padding layer of negative padding, which crops, comes last.
     Layers compute in floating point: whole numbers come in PyTorch's default dtype. Raises
-    `Refused` where that has not all of them, and for a transposed convolution whose sides differ.
+    `Refused` where that has not all of them.
 
     >>> geometry = ConvGeometry(1, 1, kernel=(3,), padding=((1, 0),), stride=2)
     >>> layer_of(geometry, torch.ones(1, 1, 3), None, input_size=(8,))
     Conv1d(1, 1, kernel_size=(3,), stride=(2,), padding=(1,), bias=False)
     """
-    sides = _sides(geometry, input_size)
-    alike = all(before == after for before, after in sides)
-    if geometry.transposed and not alike:
-        raise Refused(
-            Refusal(geometry.kind, "padding", geometry.padding, "the same on both sides",
-                    f"no nn.{geometry.kind} crops its output by side")
-        )  # fmt: skip
-    padding = tuple(before if alike else 0 for before, _ in sides)
-    cls = CONVOLUTIONS[geometry.ndim, geometry.transposed]
-    options: dict[str, Any] = {"padding_mode": geometry.padding_mode}
     if geometry.transposed:
-        options["output_padding"] = geometry.output_padding
-    held = nn.Parameter(_inexact(geometry.kind, weight))
-    conv: Conv = holding(
-        cls, geometry.in_channels, geometry.out_channels, geometry.kernel, weight=held,
+        padding, extra, crops = _cropped(geometry)
+        conv = _conv(geometry, weight, bias, padding, output_padding=extra)
+        return nn.Sequential(conv, _pad(geometry, crops)) if any(map(any, crops)) else conv
+    sides = _sides(geometry, input_size)
+    if all(before == after for before, after in sides):
+        return _conv(geometry, weight, bias, tuple(before for before, _ in sides))
+    conv = _conv(geometry, weight, bias, (0,) * geometry.ndim)
+    return nn.Sequential(_pad(geometry, sides), conv)
+
+
+def _conv(
+    geometry: ConvGeometry, weight: Any, bias: Any, padding: tuple[int, ...], **options: Any
+) -> Conv:
+    """Return a convolution layer of this geometry but for its padding and output_padding."""
+    return holding(
+        CONVOLUTIONS[geometry.ndim, geometry.transposed], geometry.in_channels,
+        geometry.out_channels, geometry.kernel,
+        weight=nn.Parameter(_inexact(geometry.kind, weight)),
         bias=None if bias is None else nn.Parameter(torch.as_tensor(bias)),
         stride=geometry.stride, padding=padding, dilation=geometry.dilation,
-        groups=geometry.groups, **options,
+        groups=geometry.groups, padding_mode=geometry.padding_mode, **options,
     )  # fmt: skip
-    if alike:
-        return conv
-    pad = PADS[geometry.padding_mode][geometry.ndim - 1]
-    flat = [side for pair in reversed(sides) for side in pair]
-    return nn.Sequential(pad(flat, *([0.0] if geometry.padding_mode == "zeros" else [])), conv)
+
+
+def _pad(geometry: ConvGeometry, sides: list[tuple[int, int]]) -> nn.Module:
+    """Return the layer that pads so much before and after, per dimension; less than 0 crops."""
+    pad: Any = PADS[geometry.padding_mode][geometry.ndim - 1]
+    flat = tuple(side for pair in reversed(sides) for side in pair)
+    layer: nn.Module = pad(flat, *([0.0] if geometry.padding_mode == "zeros" else []))
+    return layer
+
+
+def _cropped(
+    geometry: ConvGeometry,
+) -> tuple[tuple[int, ...], tuple[int, ...], list[tuple[int, int]]]:
+    """Return padding, output_padding, and what to crop then (≤ 0), of a transposed convolution."""
+    dims = []
+    for (before, after), extra, s, d in zip(
+        geometry.padding, geometry.output_padding, geometry.stride, geometry.dilation, strict=True
+    ):
+        if 0 <= extra + before - after < max(s, d):
+            dims.append((before, extra + before - after, (0, 0)))
+        else:
+            least = min(before, after)
+            dims.append((least, extra, (least - before, least - after)))
+    padding, extras, crops = zip(*dims, strict=True)
+    return padding, extras, list(crops)
 
 
 def _inexact(site: str, weight: Any) -> Tensor:
@@ -82,8 +108,6 @@ def _inexact(site: str, weight: Any) -> Tensor:
 def _sides(geometry: ConvGeometry, input_size: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return the padding per dimension, alike on both sides wherever that changes nothing."""
     sides = list(geometry.padding)
-    if geometry.transposed:
-        return sides
     for dim, (before, _) in enumerate(geometry.padding):
         even = [*sides[:dim], (before, before), *sides[dim + 1 :]]
         other = ConvGeometry(

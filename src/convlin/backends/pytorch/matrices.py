@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 from scipy.sparse import coo_array, csr_array, issparse
+from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from convlin.backends.pytorch.reading import require_plain
@@ -38,6 +39,11 @@ class Given:
     bias: Shaped[np.ndarray, " outputs"] | None = None
     like: Tensor | np.dtype[Any] | None = None
     unit_roundoff: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `Refused` for numbers that are no matrix, or an empty one."""
+        if self.matrix.dtype.kind in "biufc":
+            _require_matrix(self.matrix)
 
     def back(self, array: Shaped[np.ndarray, "*shape"]) -> Any:
         """Return weights as a tensor where the matrix was one, in its dtype if that is inexact."""
@@ -74,6 +80,12 @@ def _(matrix: ConvMatrix) -> Given:
 
 
 @read_matrix.register
+def _(matrix: LinearOperator) -> Given:
+    site, hint = type(matrix).__name__, "A.tocsr() or A @ np.eye(A.shape[1]) builds one"
+    raise Refused(Refusal("matrix", "type", site, "a matrix that exists", hint))
+
+
+@read_matrix.register
 def _(matrix: nn.Module) -> Given:
     site = type(matrix).__name__
     kinds = "nn.Linear, or a locally connected layer"
@@ -95,6 +107,18 @@ def _(matrix: Tensor) -> Given:
     return Given(_read_tensor(matrix.detach()), like=matrix, unit_roundoff=_unit_roundoff(matrix))
 
 
+def _require_matrix(matrix: Any) -> None:
+    """Raise unless there are two dimensions, with entries."""
+    shape = tuple(matrix.shape)
+    if len(shape) != 2:
+        what, hint = f"{matrix.dtype} of shape {shape}", ""
+        if len(shape) > 2:
+            hint = "reshape to (outputs, inputs) what a Jacobian has as (out, *size, in, *size)"
+        raise Refused(Refusal("matrix", "shape", what, "numbers in rows and columns", hint))
+    if 0 in shape:
+        raise Refused(Refusal("matrix", "shape", shape, "at least one output and one input"))
+
+
 def known_numbers(array: Any, site: str, field: str) -> Any:
     """Return an array in the machine's byte order; raise for floats too wide to compute with."""
     widest = {"f": np.dtype(np.float64), "c": np.dtype(np.complex128)}.get(array.dtype.kind)
@@ -108,8 +132,7 @@ def _read_tensor(matrix: Tensor) -> Any:
         raise Refused(Refusal("matrix", "layout", "nested", "a plain or sparse tensor"))
     if matrix.layout == torch.strided or matrix.is_meta:
         return to_numpy(matrix, "matrix")
-    if matrix.ndim != 2:
-        raise Refused(Refusal("matrix", "shape", tuple(matrix.shape), "(outputs, inputs)"))
+    _require_matrix(matrix)
     if matrix.layout == torch.sparse_csr:
         parts = (matrix.values(), matrix.col_indices(), matrix.crow_indices())
         return csr_array(

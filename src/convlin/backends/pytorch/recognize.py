@@ -26,7 +26,8 @@ class RecognizedConv(structure.Recognized):
     def to_conv(self) -> nn.Module:
         """Return the convolution as a layer, for inputs of `input_size`.
 
-        An nn.Conv or nn.ConvTranspose; behind a padding layer where the sides must differ.
+        An nn.Conv, behind a padding layer where the sides must differ; or an nn.ConvTranspose,
+        before one that crops.
         """
         return layer_of(self.geometry, self.weight, self.bias, self.input_size)
 

@@ -101,12 +101,16 @@ class SameOutputs(SolutionFamily):
     def _doubt(self) -> str:
         """What to say of a rank that small singular values decide; nothing where it is certain."""
         kept, dropped = self.gap
-        if kept > UNCLEAR or self.certified:
+        if (kept > UNCLEAR and self._spaces.complete) or self.certified:
             return ""
-        return (
-            f"; the rank is unclear: a singular value of {kept:.2g} times the largest counts, "
-            f"one of {dropped:.2g} does not"
-        )
+        denied = ", and exact arithmetic finds another" if self.certified is False else ""
+        if kept <= UNCLEAR or denied:
+            return (
+                f"; the rank is unclear: a singular value of {kept:.2g} times the largest counts, "
+                f"one of {dropped:.2g} does not{denied}"
+            )
+        found = f"; a singular value of {dropped:.2g} times the largest was taken for 0"
+        return found if dropped else ""
 
     @property
     def statement(self) -> str:
@@ -149,10 +153,12 @@ class SameOutputs(SolutionFamily):
         """Return the largest deviation of `other` from the layer on the data, next to its bound.
 
         An output may deviate by γₙ·(|U|·|w| + |U|·|w'|), for two sums of n products each; by
-        u·|U|·|w'|, as other weights are rounded to the layer's dtype; by σ·‖w' - w‖, where
-        σ ≤ 2·max(shape)·ε·σ_max is what the rank counts as 0 in the data; and, in 16 bits, by
-        the rounding of both results. A layer of another family lies beyond the bound; so may one
-        that is not run as a sum of products in some order (Winograd, FFT, TF32).
+        u·|U|·|w'|, as other weights are rounded to the layer's dtype; by σ·‖w' - w‖ times the size
+        of its own row of U, where σ ≤ 2·max(shape)·ε·σ_max is what the rank counts as 0 in the data
+        (features brought to one size); and, in 16 bits, by the rounding of both results. Judged for
+        every output; the two numbers are those of the largest deviation. A layer of another family
+        lies beyond the bound; so may one that is not run as a sum of products in some order
+        (Winograd, FFT, TF32).
 
         >>> layer = nn.Conv2d(1, 1, 3, dtype=torch.float64)
         >>> family = same_outputs(layer, torch.ones(1, 1, 4, 5))
@@ -196,7 +202,7 @@ class SameOutputs(SolutionFamily):
         self._require_same_kind(other)
         mine, theirs = (self.wiring.split(_flat(layer)) for layer in (self.layer, other))
         _, blur = self.rounding(theirs - mine)
-        noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur[..., None]
+        noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur
         found = telling_input(self.wiring, theirs - mine, noise)
         if found is None:
             return None
@@ -234,10 +240,13 @@ class SameOutputs(SolutionFamily):
 
     def _moved(
         self, difference: Float[np.ndarray, "blocks outputs unknowns"]
-    ) -> Float[np.ndarray, "outputs copies"]:
+    ) -> Float[np.ndarray, "n outputs positions"]:
         """Return how far rounding may move every output, as the wiring numbers them."""
-        outputs, _ = self.rounding(difference)
-        return outputs.reshape(self.wiring.copies, -1).T
+        moved, _ = self.rounding(difference)
+        channels = self.wiring.out_channels
+        if self.wiring.shared:
+            return moved.reshape(channels, self._inputs, -1).swapaxes(0, 1)
+        return moved.reshape(-1, channels, self._inputs).transpose(2, 1, 0)
 
 
 def _whole(seed: SupportsIndex) -> int:

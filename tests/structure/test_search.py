@@ -106,6 +106,20 @@ def test_one_ulp_off_is_no_folded_form(mode, size, kernel):
             recognize(matrix, (1, *size), (1, *model.output_size))
 
 
+@pytest.mark.parametrize("size, kernel", [((8, 8), (2, 2)), ((5, 6), (3, 2)), ((5, 9), (2, 2))])
+def test_one_ulp_off_is_no_ring_that_a_kernel_goes_around_twice(size, kernel):
+    """There two taps would read every pixel, and every entry would be a sum, up to rounding."""
+    sides = [(1, kernel[0] - 2), (kernel[1] - 2, 1)]
+    geometry = ConvGeometry(1, 2, kernel, padding=sides, padding_mode="circular")
+    weight = np.random.default_rng(6).standard_normal((2, 1, *kernel)).astype(np.float32)
+    model = ConvMatrix(geometry, weight, size)
+    for entry in np.linspace(0, model.nnz - 1, 40).astype(int):
+        matrix = model.tocsr().copy()
+        matrix.data[entry] = np.nextafter(matrix.data[entry], np.float32(9))
+        with pytest.raises(Refused):
+            recognize(matrix, (1, *size), (2, *size))
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_entry_that_differs_is_blamed_wherever_it_is(mode):
     """Also the first of its tap, from which a weight would be read."""

@@ -100,7 +100,9 @@ def covering(
         kernel = max(kernel, -(-(extent - 1) // apart) + 1)
         extent = (kernel - 1) * apart + 1
         after = max(0, (outputs - 1) * jump + extent - n - before)
-        if max(before, after) <= limit and kernel <= taps:
+        # Taps that meet all around a ring are one: a longer kernel only blurs what is exact.
+        most = min(taps, n // math.gcd(n, apart)) if mode == "circular" else taps
+        if max(before, after) <= limit and kernel <= most:
             yield AxisForm(n, kernel, jump, (before, after), apart if kernel > 1 else 1, mode)
         if kernel == 1:  # one tap has no dilation
             return

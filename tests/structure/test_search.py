@@ -116,8 +116,12 @@ def test_one_ulp_off_is_no_ring_that_a_kernel_goes_around_twice(size, kernel):
     for entry in np.linspace(0, model.nnz - 1, 40).astype(int):
         matrix = model.tocsr().copy()
         matrix.data[entry] = np.nextafter(matrix.data[entry], np.float32(9))
-        with pytest.raises(Refused):
-            recognize(matrix, (1, *size), (2, *size))
+        try:
+            found = recognize(matrix, (1, *size), (2, *size))
+        except Refused:
+            continue
+        # On a map this small, a zero-padded kernel of many more weights may be it to the last bit.
+        assert np.array_equal(unroll(found).toarray(), matrix.toarray())
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -16,19 +16,10 @@ from torch import nn
 
 import convlin
 from convlin import figures
+from convlin.explain.example import ARTICLE_IMAGE, ARTICLE_KERNEL
 
 DOCS = Path(__file__).parents[1] / "docs"
-IMAGE = np.array(
-    [
-        [1, 0, 0, 0, 0, 1],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 1, 0, 0],
-        [1, 0, 0, 0, 1, 0],
-        [0, 1, 0, 0, 1, 0],
-        [0, 0, 1, 0, 1, 0],
-    ]
-)
-KERNEL = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+IMAGE, KERNEL = np.array(ARTICLE_IMAGE), np.array(ARTICLE_KERNEL)
 
 
 def drawn() -> dict[str, Figure]:

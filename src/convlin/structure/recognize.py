@@ -255,12 +255,12 @@ def _why_not(
     """Return the first difference from the nearest form, and what is always possible."""
     # The likeliest shapes come first; further ones are looked at only if they came near.
     near = [search for place, search in enumerate(searches) if search.miss or place < 3]
-    missed = [(found, search) for search in near if (found := search.why_not()) is not None]
+    missed = [found for search in near if (found := search.why_not()) is not None]
     ones = (given.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
     refusals = []
     if missed:
-        found, _ = min(missed, key=lambda miss: miss[0].count)
+        found = min(missed, key=lambda miss: miss.count)
         refusals.append(told(found))
         nearest = placed(found.model.geometry, found.model.input_size)
         trivial += f"; the matrix differs least from {nearest}"

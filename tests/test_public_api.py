@@ -1,6 +1,7 @@
 """What `convlin` promises: its names, how light its door is, and the tree of its exceptions."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -51,7 +52,13 @@ NAMES = [
 
 def test_these_names_and_no_others():
     assert sorted(convlin.__all__) == NAMES
-    assert set(NAMES) <= set(dir(convlin))
+    own = {name for name in dir(convlin) if not name.startswith("_")}
+    assert own == set(NAMES)
+
+
+def test_the_docstring_is_a_map_of_every_name():
+    assert set(NAMES) <= set(re.findall(r"\w+", convlin.__doc__))
+    assert len(convlin.__doc__.splitlines()) < 60
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,10 +1,44 @@
 """Convolutions as fully connected layers, and back, exactly, with proof.
 
-Public names load when they are first used, so that `import convlin` stays light; the list of them
-is the stub beside this file.
+One layer
+    to_linear             a convolution as a fully connected layer, drop-in
+    to_conv               a fully connected layer as a convolution
+    to_local              a convolution as a locally connected layer: nothing shared
+    LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
+
+A whole classifier
+    fully_convolutional   the classifier on images of any size: a FullyConvolutional
+    cost                  what a layer or model costs in every form: a CostTable
+
+Proof
+    prove                 are two given modules equal, for every input?
+    audit                 is a conversion right, for all weights and every input?
+    Verdict               Proved, Refuted (with a counterexample) or Measured
+
+The matrix of a convolution, and back
+    unroll                the sparse matrix: a ConvMatrix, of Wire and EntryWeights
+    recognize             the convolution that a matrix is: a RecognizedConv
+    nearest_conv          the one that it is nearest to: a NearestLayer
+    singular_values       singular values with a certain bound: a Spectrum
+    same_outputs          all weights that give the same outputs: SameOutputs
+
+Numbers and pictures
+    ConvGeometry          everything about a convolution but its weights
+    ReceptiveField        which pixels a cell sees
+    figures               wires, matrices, forms, energies, a model's exchanges
+
+Errors: ConvlinError is raised for what cannot be done. Refused carries every Refusal, of which
+GeometryError is about the numbers themselves; InputError is about files, paths and options.
+
+These names are what is stable; the modules that they live in are private. Each of them loads when
+it is first used, so that `import convlin` stays light. `help(convlin.to_linear)` shows an example.
 """
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__, _public, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    return [*_public(), "__all__", "__doc__", "__version__"]

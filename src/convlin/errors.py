@@ -10,6 +10,9 @@
                            option) cannot be read
 
 `Refused` is also a `ValueError`, so code that knows nothing of convlin catches it too.
+
+What they say may hold names from files and from other people's models, so it is always printed
+through `printable`: an `InputError` is one line and a `Refusal` is one line, whatever is in them.
 """
 
 from __future__ import annotations
@@ -18,7 +21,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ConvlinError", "GeometryError", "InputError", "Refusal", "Refused"]
+__all__ = ["ConvlinError", "GeometryError", "InputError", "Refusal", "Refused", "printable", "told"]
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with everything escaped that a terminal would obey instead of showing it.
+
+    Escape sequences, line breaks, marks that turn the direction of writing, lone surrogates: all
+    that Unicode calls neither a letter, mark, number, sign nor the plain space.
+
+    >>> print(printable("head\x1b[31m\n.weight"), printable("größe 卷积"))
+    head\x1b[31m\n.weight größe 卷积
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def told(error: BaseException) -> str:
+    r"""Return an exception of others in one line: its type and the first line that it says.
+
+    >>> told(KeyError("head")), told(ValueError()), told(OSError("first\nsecond"))
+    ("KeyError: 'head'", 'ValueError', 'OSError: first')
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -37,7 +62,7 @@ class Refusal:
 
     def __str__(self) -> str:
         text = f"{self.site}: {self.field} = {self.value}; fits: {self.allowed}"
-        return f"{text} ({self.reason})" if self.reason else text
+        return printable(f"{text} ({self.reason})" if self.reason else text)
 
 
 class ConvlinError(Exception):
@@ -71,3 +96,6 @@ class GeometryError(Refused):
 
 class InputError(ConvlinError):
     """A file, import path, image or option from outside that cannot be used, in one line."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())

@@ -145,8 +145,15 @@ def test_prove_says_what_it_found_and_exits_by_it(case, run):
 def test_prove_opens_archives(run, house):
     linear = load_model("models_here:linear")
     torch.export.save(torch.export.export(linear, (torch.zeros(4, 12),), dynamic_shapes=({0: torch.export.Dim("n")},)), house / "l.pt2")  # fmt: skip
-    assert run("prove", "l.pt2", "models_here:linear", "--input-shape", "12").exit_code == 0
-    assert run("prove", "l.pt2", "models_here:one_weight_off", "--input-shape", "12").exit_code == 1
+    assert (
+        run("prove", "l.pt2", "models_here:linear", "--input-shape", "12", "--trust").exit_code == 0
+    )
+    assert (
+        run(
+            "prove", "l.pt2", "models_here:one_weight_off", "--input-shape", "12", "--trust"
+        ).exit_code
+        == 1
+    )
 
 
 def test_demo_reads_its_sheet(run, house):

@@ -1,13 +1,17 @@
 """The application: its commands, and how errors become one line and an exit code.
 
-Exit codes: 0 if the command did what it says; 1 if `prove` did not prove; 2 for bad input, and
-for models that are refused.
+Exit codes: 0 if the command did what it says; 1 if `prove` did not prove; 2 for bad input, for
+models that are refused, and for whatever nobody expected; 130 if it was interrupted (Ctrl-C) or
+terminated (SIGTERM), and left nothing half-written.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
@@ -23,7 +27,7 @@ from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
 from convlin.cli.unroll import unroll
-from convlin.errors import ConvlinError
+from convlin.errors import ConvlinError, printable, told
 
 __all__ = ["app", "main"]
 
@@ -42,23 +46,31 @@ class OneLineErrors(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run, and say what was wrong in one line; refusals are a line each."""
+        """Run, and say what was wrong in one line; refusals are a line each.
+
+        An exit code of 1 is `prove`'s word, so no error may end in Python's own, which is 1 too.
+        """
         run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
             return run(**extra)
         try:
             code = run(**extra)
+            sys.stdout.flush()  # a full disk behind it shows here, not when Python ends
         except typer.Abort:
             sys.exit(_say("aborted", 130))
         except ConvlinError as error:
             if self.debug:
                 raise
             sys.exit(_say(str(error), 2))
+        except BrokenPipeError:  # whoever read has read enough, as `head` does
+            _hang_up()
+            sys.exit(141)  # as a shell counts SIGPIPE; 0 would say that something was proved
         except Exception as error:
-            # Errors of usage are click's, or those of Typer's own copy of click.
-            if self.debug or not hasattr(error, "format_message"):
+            if self.debug:
                 raise
-            sys.exit(_say(f"{' '.join(error.format_message().split())} (see --help)", 2))
+            if isinstance(error, OSError):
+                _hang_up()
+            sys.exit(_say(_unexpected(error), 2))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -97,11 +109,25 @@ def convlin(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; SIGTERM ends it as Ctrl-C does, so that it cleans up behind itself."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # terminals that know no ⇒
     app()
+
+
+def _unexpected(error: Exception) -> str:
+    """Return an error in one line; those of usage are click's, or Typer's own copy of click's."""
+    if hasattr(error, "format_message"):
+        return printable(f"{' '.join(error.format_message().split())} (see --help)")
+    return printable(f"unexpected {told(error)} (convlin --debug shows where)")
+
+
+def _hang_up() -> None:
+    """Let the rest of stdout go nowhere: Python would try again to write it when it ends."""
+    with suppress(OSError, ValueError):  # a stream of no file, as tests have
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str, code: int) -> int:

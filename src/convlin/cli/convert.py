@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json as jsonlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
 from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
-from convlin.cli.terminal import output, progress
+from convlin.cli.terminal import output, progress, shown
+from convlin.display.atomic import replacing
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def convert(
         network = fully_convolutional(
             classifier, shape, allow_inexact=allow_inexact, head=head, proofs=proofs, progress=steps
         )
-    difference, tried = _write(network, out, model)
+    difference, tried = _write(network, out, model, force)
     if json:
         found = {"output": str(out), "difference": difference, "compared_on": tried}
         print(jsonlib.dumps(found | network.report.as_dict(), indent=2))
@@ -66,40 +67,38 @@ def convert(
     least = ", ".join(f"{name} ≥ {size}" for name, size in axes)
     megabytes = out.stat().st_size / 1e6
     console.print(
-        f"\n[bold green]wrote {escape(str(out))}[/], {megabytes:.1f} MB; loaded again and compared "
+        f"\n[bold green]wrote {shown(out)}[/], {megabytes:.1f} MB; loaded again and compared "
         f"on {'×'.join(str(n) for n in tried)}: largest difference {difference:.2g}"
     )
     console.print("load it with", style="dim")
     console.print(
-        f'    network = torch.export.load("{escape(str(out))}").module()\n'
+        f'    network = torch.export.load("{shown(out)}").module()\n'
         f"    scores = network(images)  # (N, {shape[0]}, {least})"
     )
 
 
-def _write(network: FullyConvolutional, out: Path, model: str) -> tuple[float, tuple[int, ...]]:
+def _write(
+    network: FullyConvolutional, out: Path, model: str, force: bool
+) -> tuple[float, tuple[int, ...]]:
     """Export, save under another name, load, compare, rename; return the largest difference."""
     import torch
 
     from convlin.backends.pytorch.fully_convolutional.export import export
 
+    archive = io.BytesIO()  # into a full disk, PyTorch's own writer aborts the process
     try:
         program = export(network)
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{model}: torch.export cannot export it: {first}") from error
-    partial = out.with_name(f".{out.stem}.partial.pt2")
-    try:
         with warnings.catch_warnings():
             # Weights that are views of a classifier's are saved with all that they share.
             warnings.filterwarnings("ignore", "No complete tensor found")
-            torch.export.save(program, partial)
-        compared = _compare(network, partial)
-        partial.replace(out)
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{out}: cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return compared
+            torch.export.save(program, archive)
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{model}: torch.export cannot export it: {first}") from error
+    with replacing(out, force=force) as file:
+        file.write(archive.getbuffer())
+        file.flush()
+        return _compare(network, Path(file.name))
 
 
 def _compare(network: FullyConvolutional, file: Path) -> tuple[float, tuple[int, ...]]:
@@ -119,7 +118,7 @@ def _compare(network: FullyConvolutional, file: Path) -> tuple[float, tuple[int,
     images = images.to(like)
     with torch.no_grad():
         mine = pytree.tree_leaves(network(images))
-        theirs = pytree.tree_leaves(load_archive(file)(images))
+        theirs = pytree.tree_leaves(load_archive(file, trust=True)(images))
     largest = 0.0
     for a, b in zip(mine, theirs, strict=True):
         if beyond_rounding(a, b, a.dtype).any():

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from convlin.cli.images import read_image
 from convlin.cli.shapes import parse_size
-from convlin.cli.terminal import output, progress
+from convlin.cli.terminal import output, progress, shown
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def demo(
         result = race(classifier, network, sheet.image, rounds=rounds, progress=steps)
         _print_race(console, result)
     write(draw(reading, *_captions(reading, result)), out)
-    console.print(f"\nwrote [bold]{escape(str(out))}[/]")
+    console.print(f"\nwrote [bold]{shown(out)}[/]")
     if json:
         print(jsonlib.dumps(_as_json(network, reading, difference, result, out), indent=2))
 

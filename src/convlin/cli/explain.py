@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,14 +11,14 @@ import typer
 
 from convlin.cli.images import read_image
 from convlin.cli.outputs import check_output
-from convlin.cli.terminal import output
+from convlin.cli.terminal import output, shown
+from convlin.display.atomic import write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from convlin.explain.document import Document
     from convlin.explain.example import Example
 
 __all__ = ["explain"]
@@ -68,8 +67,10 @@ def explain(
     example = _example(pixels, weights, steps)
     document = lessons(lang, sorted(set(lesson or NUMBERS)), example)
     if html is not None:
-        _write(document, html)
-        output().print(f"wrote {html} ({html.stat().st_size:,} bytes)", markup=False)
+        from convlin.explain.page import page
+
+        write(html, page(document).encode(), force=force)
+        output().print(f"wrote {shown(html)} ({html.stat().st_size:,} bytes)")
         return
 
     from convlin.explain.terminal import Screen
@@ -138,18 +139,3 @@ def _check_page(html: Path, force: bool) -> None:
     check_output(html, ".html", force)
     if find_spec("matplotlib") is None:
         raise InputError("--html draws with matplotlib: pip install 'convlin[explain]'")
-
-
-def _write(document: Document, html: Path) -> None:
-    """Write the page under another name, then rename it."""
-    from convlin.explain.page import page
-
-    text = page(document)
-    partial = html.with_name(f".{html.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(html)
-    except OSError as error:
-        raise InputError(f"{html}: cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import webbrowser
 from importlib.util import find_spec
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from convlin.cli.outputs import check_output
-from convlin.cli.terminal import output
+from convlin.cli.terminal import output, shown
+from convlin.display.atomic import write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def explore(
 
     shown = State.of(state)
     if export is not None:
-        _write(export, shown)
+        _write(export, shown, force)
         return
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise InputError("convlin explore needs a web server: pip install convlin[explain]")
@@ -93,15 +93,9 @@ def _listening(host: str, port: int | None) -> socket.socket:
         raise InputError(f"cannot listen at {host}, port {wanted}: {reason}") from None
 
 
-def _write(out: Path, state: State) -> None:
+def _write(out: Path, state: State, force: bool) -> None:
     from convlin.explore.export import exported
 
-    partial = out.with_name(f".{out.name}.{os.getpid()}.html")
-    try:
-        partial.write_text(exported(state), "utf-8")
-        partial.replace(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    output().print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False, soft_wrap=True)
+    write(out, exported(state).encode(), force=force)
+    size = out.stat().st_size
+    output().print(f"wrote {shown(out)} ({size:,} bytes)", soft_wrap=True)

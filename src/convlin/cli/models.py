@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from convlin.cli.terminal import output
+from convlin.cli.terminal import output, shown
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +24,10 @@ def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.M
         here = str(Path.cwd())
         if here not in sys.path:
             sys.path.insert(0, here)
-        filled = escape(str(weights)) if weights else "as it makes them"
-        console.print(f"[dim]runs the code of {escape(spec)}; weights: {filled}[/]")
+        filled = shown(weights) if weights else "as it makes them"
+        console.print(f"[dim]runs the code of {shown(spec)}; weights: {filled}[/]")
     elif trust:
-        console.print(f"[dim]trusts {escape(spec)}: it may run code of its own[/]")
+        console.print(f"[dim]trusts {shown(spec)}: it may run code of its own[/]")
     return load_model(spec, weights, trust=trust)
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-__all__ = ["Steps", "output", "progress"]
+from convlin.errors import printable
+
+__all__ = ["Steps", "output", "progress", "shown"]
 
 
 class Steps:
@@ -23,9 +26,26 @@ class Steps:
         self._bars.update(self._task, description=what, completed=done, total=total)
 
 
+def shown(name: object) -> str:
+    r"""Return a name from outside as console markup that shows it, character by character.
+
+    >>> print(shown("[bold]\x1b[31m.pt2"))
+    \[bold]\x1b[31m.pt2
+    """
+    return escape(printable(str(name)))
+
+
+class Results(Console):
+    """A console that leaves it to the command line to end where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Pass the error on; Rich would exit with 1, which is what `prove` says."""
+        raise BrokenPipeError
+
+
 def output(json: bool = False) -> Console:
     """Return the console for results; with JSON asked for, one that prints nothing else."""
-    return Console(highlight=False, quiet=json)
+    return Results(highlight=False, quiet=json)
 
 
 @contextmanager

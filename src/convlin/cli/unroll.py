@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,8 @@ from convlin.cli.models import open_classifier
 from convlin.cli.options import Model, Trust, Weights
 from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
-from convlin.cli.terminal import output
+from convlin.cli.terminal import output, shown
+from convlin.display.atomic import replacing
 from convlin.errors import GeometryError, InputError
 
 if TYPE_CHECKING:
@@ -61,17 +61,13 @@ def unroll(
 
     matrix = convlin.unroll(convolution, size, memory_limit=memory_limit)
     csr = matrix.tocsr()
-    partial = out.with_name(f".{out.name}.{os.getpid()}.npz")
-    try:
-        save_npz(partial, csr)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(out, force=force) as file:
+        save_npz(file, csr)
     console = output()
     called = f"{layer}: " if layer else ""  # the model itself has no name
-    console.print(f"{called}{repr(matrix)[1:-1]}", markup=False)
+    console.print(shown(f"{called}{repr(matrix)[1:-1]}"))
     console.print(f"rows: outputs {matrix.output_shape}; columns: inputs {matrix.input_shape}")
-    console.print(f"wrote {out} ({out.stat().st_size:,} bytes)", markup=False)
+    console.print(f"wrote {shown(out)} ({out.stat().st_size:,} bytes)")
 
 
 def _layer(network: nn.Module, model: str, name: str) -> Conv:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from convlin.demo.reading import Reading
 from convlin.demo.sheet import Digit
+from convlin.display import atomic
 from convlin.errors import InputError
 
 __all__ = ["check", "draw", "write"]
@@ -100,30 +102,26 @@ def check(path: Path) -> str:
     form = Image.registered_extensions().get(path.suffix.lower())
     if form not in ("PNG", "JPEG", "WEBP"):
         raise InputError(f"{path}: a picture ends in .png, .jpg or .webp")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder")
-    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    target = atomic.destination(path)
+    nearest = next(folder for folder in target.parents if folder.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK)):
         raise InputError(f"{path}: cannot be written below {nearest}")
     return form
 
 
 def write(picture: Image.Image, path: Path) -> None:
-    """Write a picture, in the format its name ends in, under another name first.
+    """Write a picture whole, in the format its name ends in; missing folders are made.
 
     Raises `InputError` if it cannot be written there.
     """
     form = check(path)
-    partial = path.with_name(f".{path.name}.partial")
+    encoded = io.BytesIO()
+    picture.save(encoded, form)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            picture.save(partial, form)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    atomic.write(path, encoded.getvalue())
 
 
 def _closer_look(reading: Reading, width: int) -> View:

@@ -21,7 +21,7 @@ __all__ = ["destination", "replacing", "write"]
 
 
 def write(path: Path, content: bytes, *, force: bool = True) -> None:
-    """Write a file whole, or raise `InputError` and leave what was there."""
+    """Write a file whole, or raise `InputError` and leave what was there; see `replacing`."""
     with replacing(path, force=force) as file:
         file.write(content)
 
@@ -39,7 +39,7 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[BinaryIO]:
         target = destination(path)
         # A short name of its own: beside a name of 255 bytes a longer one would not fit. Readers
         # that go by the suffix see the right one.
-        partial = target.with_name(f".convlin-{secrets.token_hex(8)}{target.suffix[:16]}")
+        partial = target.with_name(f".convlin-{secrets.token_hex(8)}{path.suffix[:16]}")
         file = partial.open("x+b")  # "x": nothing that is there is opened, links neither
         try:
             with file:
@@ -65,6 +65,8 @@ def destination(path: Path) -> Path:
         ...
     convlin.errors.InputError: /: is a folder
     """
+    if "\0" in str(path):
+        raise InputError(f"{path}: cannot be written: its name holds a null byte")
     with _refusals(path):
         target = Path(os.path.realpath(path))
         if target.is_symlink():
@@ -78,10 +80,8 @@ def destination(path: Path) -> Path:
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Say in one line why a file cannot be written."""
+    """Say in one line what the system says."""
     try:
         yield
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    except ValueError as error:  # a zero byte in a name
-        raise InputError(f"{path}: cannot be written: {error}") from error

@@ -15,6 +15,7 @@
 | `counting/` | what a layer or a model costs |
 | `sliding.py` | pad, cut windows, lay them out: how every sliding form runs |
 | `fully_convolutional/` | a whole classifier made ready for images of any size |
+| `load.py`, `weights.py`, `archive.py` | models, weights and programs from files and import paths |
 | `reading.py` | which layers are what their class says |
 | `parameters.py` | parameters that share storage |
 """

@@ -1,5 +1,7 @@
 """The writer itself: whatever ends a block, the old file stays and the new one goes."""
 
+from pathlib import Path
+
 import pytest
 
 from convlin import InputError
@@ -26,7 +28,7 @@ def test_it_can_be_read_before_it_has_its_name(tmp_path):
     with replacing(path) as file:
         file.write(b"whole")
         file.flush()
-        assert open(file.name, "rb").read() == b"whole" and file.name.endswith(".bin")
+        assert Path(file.name).read_bytes() == b"whole" and file.name.endswith(".bin")
         assert not path.exists()
     assert path.read_bytes() == b"whole"
 

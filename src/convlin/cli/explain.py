@@ -13,6 +13,7 @@ from convlin.cli.images import read_image
 from convlin.cli.outputs import check_output
 from convlin.cli.terminal import output, shown
 from convlin.display.atomic import write
+from convlin.display.inputs import existing
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -97,9 +98,12 @@ def _image(text: str) -> Float[np.ndarray, "h w"]:
     """Return a grey picture as whole numbers from 0 to 255, or rows as they are written."""
     if ROWS.fullmatch(text):
         return _rows(text, "--image")
-    if not Path(text).is_file():
-        raise InputError(f"--image {text}: neither a picture file nor rows such as '1 0 0; 0 1 0'")
-    grey = read_image(Path(text), 1, (1, 1))[0]
+    try:
+        file = existing(Path(text))
+    except InputError:
+        known = "neither a picture file nor rows such as '1 0 0; 0 1 0'"
+        raise InputError(f"--image {text}: {known}") from None
+    grey = read_image(file, 1, (1, 1))[0]
     pixels: np.ndarray = (grey * 255).round().astype(float)
     return pixels
 

@@ -2,5 +2,6 @@
 
 | file | idea |
 |---|---|
-| `atomic.py` | files that are whole or not there |
+| `atomic.py` | files that are written whole or not at all |
+| `inputs.py` | files that are read |
 """

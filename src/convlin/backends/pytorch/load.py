@@ -13,6 +13,7 @@ from torch import nn
 
 from convlin.backends.pytorch.archive import load_archive
 from convlin.backends.pytorch.weights import fill, read_weights
+from convlin.display.inputs import existing
 from convlin.errors import ConvlinError, InputError, told
 
 __all__ = ["load_model"]
@@ -41,27 +42,14 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = Fa
     if suffix == ".pt2":
         if weights is not None:
             raise InputError(f"{spec}: a .pt2 holds its weights; give none beside it")
-        return load_archive(_existing(Path(spec)), trust=trust)
+        return load_archive(existing(Path(spec)), trust=trust)
     model = _build(spec)
     if weights is not None:
-        file = _existing(Path(weights))
+        file = existing(Path(weights))
         fill(model, read_weights(file, trust=trust), str(file))
     with _running(f"{spec}: eval()"):
         model.eval()
     return model
-
-
-def _existing(path: Path) -> Path:
-    """Return a path if it is that of a file, and say what it is otherwise."""
-    try:
-        there, file = path.exists(), path.is_file()
-    except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"{path}: cannot be read: {told(error)}") from error
-    if not there:
-        raise InputError(f"{path}: no such file")
-    if not file:
-        raise InputError(f"{path}: a folder, pipe or device, not a file")
-    return path
 
 
 def _build(spec: str) -> nn.Module:

@@ -80,12 +80,18 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     into float32, but no integers go into floats, and nothing is rounded.
     """
     own = {name: t for name, t in model.state_dict().items() if isinstance(t, Tensor)}
-    both = [(name, state[name], own[name]) for name in own if name in state]
-    both = [each for each in both if not is_lazy(each[2])]  # which takes the shape of what it loads
+    both = [
+        (name, state[name], own[name])
+        for name in own
+        # A lazy layer has no shape yet: it takes that of what it loads.
+        if name in state and _is_plain(state[name]) and not is_lazy(own[name])
+    ]
     problems = [
         _listed("missing", [name for name in own if name not in state]),
         _listed("unexpected", [name for name in state if name not in own]),
-        _listed("no plain tensor", [name for name, given, _ in both if not _is_plain(given)]),
+        _listed("no plain tensor", [
+            name for name in own if name in state and not _is_plain(state[name])
+        ]),
         _listed("of another shape", [
             f"{name} {tuple(given.shape)} for {tuple(wanted.shape)}"
             for name, given, wanted in both if given.shape != wanted.shape

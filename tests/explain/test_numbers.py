@@ -1,7 +1,5 @@
 """The numbers of every lesson against loops and linear algebra that share no code with convlin."""
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -9,22 +7,7 @@ from article import IMAGE, KERNEL, OUTPUT
 from convlin.explain.example import Example, article_example
 from convlin.explain.numbers import full_size, pointwise, sharing, sparse, uses
 from convlin.proof import Proved, Refuted
-
-
-def rows_of(example):
-    """The matrix of an example, by sliding the kernel over numbered pixels."""
-    (h, w), (kh, kw) = example.image.shape, example.kernel.shape
-    (sy, sx), (py, px), (dy, dx) = example.stride, example.padding, example.dilation
-    down = range(0, h + 2 * py - dy * (kh - 1), sy)
-    across = range(0, w + 2 * px - dx * (kw - 1), sx)
-    matrix, taps = np.zeros((len(down) * len(across), h * w)), {}
-    for row, (top, left) in enumerate(itertools.product(down, across)):
-        for ty, tx in np.ndindex(kh, kw):
-            y, x = top + ty * dy - py, left + tx * dx - px
-            if 0 <= y < h and 0 <= x < w:
-                matrix[row, y * w + x] = example.kernel[ty, tx]
-                taps[row, y * w + x] = ty * kw + tx
-    return matrix, taps, (len(down), len(across))
+from explain.loops import by_tap, rows_of, windows_of
 
 
 def test_the_articles_example():
@@ -81,14 +64,6 @@ def test_families(example, lesson):
     assert lesson.conv.free == example.kernel.size - lesson.conv.rank
 
 
-def windows_of(example):
-    _, taps, size = rows_of(example)
-    windows = np.zeros((size[0] * size[1], example.kernel.size))
-    for (row, pixel), tap in taps.items():
-        windows[row, tap] = example.image.ravel()[pixel]
-    return windows
-
-
 def test_other_weights_with_the_same_output(example, lesson):
     if lesson.other is None:
         assert example.pixels == 1 and example.image.any()
@@ -124,15 +99,6 @@ def test_the_first_step_of_training(example):
         expected = np.array(parts) / (sum(parts) or 1)
         assert lesson.steps[form].fractions == pytest.approx(expected, abs=1e-12)
     assert lesson.steps["conv"].fractions[1:] == pytest.approx((0, 0), abs=1e-12)
-
-
-def by_tap(taps):
-    places = {}
-    for (row, pixel), tap in taps.items():
-        places.setdefault(tap, ([], []))
-        places[tap][0].append(row)
-        places[tap][1].append(pixel)
-    return places
 
 
 def test_weights_of_the_forms(example):

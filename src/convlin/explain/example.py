@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,8 +37,8 @@ ARTICLE_KERNEL = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))
 class Example:
     """One image of one channel, one kernel, and the convolution that brings them together.
 
-    image: (h, w) and kernel: (kh, kw), float64. own: whether they are the reader's. Raises
-    `Refused` where they are too large, or do not fit each other.
+    image: (h, w) and kernel: (kh, kw), float64. Raises `Refused` where they are too large, or do
+    not fit each other.
 
     >>> example = article_example()
     >>> example.matrix
@@ -51,7 +52,6 @@ class Example:
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
-    own: bool = True
 
     def __post_init__(self) -> None:
         for name, values in (("--image", self.image), ("--kernel", self.kernel)):
@@ -102,6 +102,16 @@ class Example:
         return y.reshape(self.matrix.output_size)
 
     @property
+    def own(self) -> Literal["all", "some", "none"]:
+        """How much is the reader's: image and kernel, a part of the example, or nothing."""
+        image = np.array_equal(self.image, ARTICLE_IMAGE)
+        kernel = np.array_equal(self.kernel, ARTICLE_KERNEL)
+        if not (image or kernel):
+            return "all"
+        steps = (self.stride, self.padding, self.dilation) == ((1, 1), (0, 0), (1, 1))
+        return "none" if image and kernel and steps else "some"
+
+    @property
     def pixels(self) -> int:
         """How many pixels the image has."""
         return math.prod(self.image.shape)
@@ -114,11 +124,10 @@ class Example:
 
     @cached_property
     def neighbour(self) -> tuple[int, int] | None:
-        """The output right of `neuron`, or below where there is none; None if it is the last."""
+        """An output beside `neuron`: right, below, left or above; None if there is no other."""
         (y, x), (rows, columns) = self.neuron, self.matrix.output_size
-        if x + 1 < columns:
-            return y, x + 1
-        return (y + 1, x) if y + 1 < rows else None
+        around = ((y, x + 1), (y + 1, x), (y, x - 1), (y - 1, x))
+        return next((at for at in around if 0 <= at[0] < rows and 0 <= at[1] < columns), None)
 
     def wires(self, output: tuple[int, ...]) -> dict[tuple[int, int], tuple[int, float]]:
         """Return what an output reads: pixel (y, x) → number of the tap, and its weight."""
@@ -131,7 +140,7 @@ class Example:
 
 def article_example() -> Example:
     """Return the article's: a 6×6 image, a 3×3 kernel."""
-    return Example(np.array(ARTICLE_IMAGE, float), np.array(ARTICLE_KERNEL, float), own=False)
+    return Example(np.array(ARTICLE_IMAGE, float), np.array(ARTICLE_KERNEL, float))
 
 
 def _require_moderate(name: str, values: np.ndarray) -> None:

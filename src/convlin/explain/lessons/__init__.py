@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from convlin import __version__
 from convlin.explain.document import Document, Lesson
@@ -38,7 +38,7 @@ def lessons(
     """
     words, shown = Words(lang), example or article_example()
     told = tuple(_lesson(number, words, shown) for number in numbers)
-    lead = [words("page.lead"), *([words("page.own")] if shown.own else [])]
+    lead = [words("page.lead"), *_own(words, shown)]
     return Document(
         lang,
         words("page.title"),
@@ -47,6 +47,12 @@ def lessons(
         words("page.end", version=__version__),
         told,
     )
+
+
+def _own(words: Words, example: Example) -> Iterator[str]:
+    """Yield what is the reader's of the example, if anything is."""
+    if example.own != "none":
+        yield words("page.own" if example.own == "all" else "page.own_part")
 
 
 def _lesson(number: int, words: Words, example: Example) -> Lesson:

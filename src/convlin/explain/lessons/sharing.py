@@ -27,7 +27,7 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
     if example.neighbour is None:
         yield Paragraph(words("sharing.alone"))
     else:
-        yield from _next(words, example, example.neighbour)
+        yield from _beside(words, example, example.neighbour)
     yield from _matrix(words, example)
     yield Paragraph(words("sharing.between"))
     yield Table(
@@ -51,10 +51,14 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
     )
 
 
-def _next(words: Words, example: Example, neighbour: tuple[int, int]) -> Iterator[Block]:
+def _beside(words: Words, example: Example, neighbour: tuple[int, int]) -> Iterator[Block]:
     place = {"row": neighbour[0] + 1, "column": neighbour[1] + 1}
     value = number(example.outputs[neighbour])
-    yield Paragraph(words("sharing.step", **place, value=value))
+    both = (example.wires(at).values() for at in (example.neuron, neighbour))
+    taps, others = ({tap for tap, _ in wires} for wires in both)
+    # With the same taps they read other pixels, unless they read none; otherwise padding took some.
+    key = "sharing.step" if taps and taps == others else "sharing.step_padding"
+    yield Paragraph(words(key, **place, value=value))
     yield Beside(
         (
             weights_by_pixel(words, words("sharing.first"), example, example.neuron),

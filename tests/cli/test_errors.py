@@ -41,7 +41,7 @@ CASES = {
     "unreadable-picture": (["demo", "--image", "models_here.py"], "models_here.py: not a readable picture: cannot identify image file 'models_here.py'"),
     "cut-picture": (["demo", "--image", "cut.png"], "cut.png: not a readable picture: "),
     "small-picture": (["demo", "--image", "small.png"], "small.png: 31x40 pixels, smaller than a window of 32x32"),
-    "folder-picture": (["demo", "--image", "."], ".: not a readable picture: "),
+    "folder-picture": (["demo", "--image", "."], ".: a folder, pipe or device, not a file"),
     "picture-of-another-window": (["inspect", "models_here:padded", "--window", "4,10,7", "--image", "small.png"], "small.png: a picture has 1 or 3 channels, not 4"),
     "picture-format": (["demo", "--out", "o.gif"], "o.gif: a picture ends in .png, .jpg or .webp"),
     "picture-in-the-way": (["demo", "--out", "models_here.py/o.png"], "models_here.py/o.png: cannot be written below "),

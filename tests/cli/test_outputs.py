@@ -51,7 +51,7 @@ def command(request, run):
             return 0, ""
         *rest, out = arguments
         result = run(*rest, out.format(name), *(["--force"] if force else []))
-        assert "unexpected" not in result.stderr
+        assert "--debug" not in result.stderr
         return result.exit_code, result.stderr.removesuffix("\n")
 
     go.suffix = suffix

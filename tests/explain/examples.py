@@ -1,5 +1,7 @@
 """Examples that are hard to tell: strided, dark, on padding alone, decimal, large."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from convlin.explain.example import Example, article_example
@@ -12,6 +14,7 @@ def integers(seed, *shape):
 EXAMPLES = {
     "article": article_example,
     "strided": lambda: Example(integers(0, 7, 5), integers(1, 2, 3), (2, 1), (1, 2), (3, 1)),
+    "last-output": lambda: replace(article_example(), stride=(3, 3), padding=(1, 1)),
     "one-pixel": lambda: Example(np.array([[5.0]]), np.array([[2.0]])),
     "dark": lambda: Example(np.zeros((3, 4)), integers(2, 2, 3)),
     "only-padding": lambda: Example(np.array([[3.0]]), integers(3, 2, 2), (4, 4), (2, 2)),

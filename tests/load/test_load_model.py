@@ -32,6 +32,27 @@ number = 7
 def broken(): raise ValueError("first line\\nsecond line")
 def needs(size): return Small()
 def none(): return None
+def leaves(): raise SystemExit(3)
+def falls(): raise BaseException("deep")
+def escapes(): raise ValueError("\\x1b[31mred\u202e")
+class NeedsMore(nn.Module):
+    def __init__(self, width): super().__init__()
+class Proto:
+    def SerializeToString(self): return b""
+proto = Proto()
+class Shaky:
+    @property
+    def model(self): raise RuntimeError("no model today")
+shaky = Shaky()
+class NoEval(Small):
+    def train(self, mode=True): raise RuntimeError("always training")
+class Quiet(Small):
+    def train(self, mode=True): super().train(mode)
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.LazyConv2d(3, (2, 4))
+def __getattr__(name): raise {"later": ImportError("no extra"), "gone": SystemExit}.get(name, AttributeError(name))
 """
 
 
@@ -40,6 +61,8 @@ def house(tmp_path, monkeypatch):
     (tmp_path / "small_house.py").write_text(HOUSE)
     (tmp_path / "shaky_house.py").write_text("import not_there_at_all")
     (tmp_path / "falling_house.py").write_text("1 / 0")
+    (tmp_path / "script_house.py").write_text("import sys; sys.exit('usage: script')")
+    (tmp_path / "broken_house.py").write_text("def (")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -87,6 +110,24 @@ IMPORT_ERRORS = {
     "nothing-near": ("small_house:qqqq", "small_house:qqqq: small_house has no 'qqqq'"),
     "its-import-fails": ("shaky_house:x", "shaky_house:x: importing shaky_house raised ModuleNotFoundError: No module named 'not_there_at_all'"),
     "its-body-fails": ("falling_house:x", "falling_house:x: importing falling_house raised ZeroDivisionError: division by zero"),
+    "it-is-a-script": ("script_house:x", "script_house:x: importing script_house raised SystemExit: usage: script"),
+    "its-syntax": ("broken_house:x", "broken_house:x: importing broken_house raised SyntaxError: invalid syntax (broken_house.py, line 1)"),
+    "factory-leaves": ("small_house:leaves", "small_house:leaves: calling it without arguments raised SystemExit: 3"),
+    "factory-falls": ("small_house:falls", "small_house:falls: calling it without arguments raised BaseException: deep"),
+    "factory-escapes": ("small_house:escapes", r"small_house:escapes: calling it without arguments raised ValueError: \x1b[31mred\u202e"),
+    "class-needs-arguments": ("small_house:NeedsMore", "small_house:NeedsMore: calling it without arguments raised TypeError: NeedsMore.__init__() missing 1 required positional argument: 'width'"),
+    "an-onnx-model": ("small_house:proto", "small_house:proto: a Proto, not a factory or a module"),
+    "an-object": ("builtins:object", "builtins:object: gave a object, not a torch.nn.Module"),
+    "its-attribute-fails": ("small_house:shaky.model", "small_house:shaky.model: looking up model raised RuntimeError: no model today"),
+    "its-getattr-fails": ("small_house:later", "small_house:later: looking up later raised ImportError: no extra"),
+    "its-getattr-leaves": ("small_house:gone", "small_house:gone: looking up gone raised SystemExit"),
+    "its-eval-fails": ("small_house:NoEval", "small_house:NoEval: eval() raised RuntimeError: always training"),
+    "a-package": ("torch:nn", "torch:nn: a module, not a factory or a module"),
+    "a-file": ("/etc/passwd", "/etc/passwd: not package.module:factory, and no .pt2 file"),
+    "nothing": ("", ": not package.module:factory, and no .pt2 file"),
+    "dots": ("..:x", "..:x: not package.module:factory, and no .pt2 file"),
+    "null-byte": ("a\0b:x", r"a\x00b:x: not package.module:factory, and no .pt2 file"),
+    "long-pt2": ("x" * 300 + ".pt2", "x" * 300 + ".pt2: cannot be read: OSError: [Errno 36] File name too long: '" + "x" * 300 + ".pt2'"),
     "factory-raises": ("small_house:broken", "small_house:broken: calling it without arguments raised ValueError: first line"),
     "factory-needs-arguments": ("small_house:needs", "small_house:needs: calling it without arguments raised TypeError: needs() missing 1 required positional argument: 'size'"),
     "not-a-module": ("small_house:none", "small_house:none: gave a NoneType, not a torch.nn.Module"),
@@ -105,6 +146,19 @@ def test_what_is_not_there_is_said_in_one_line(case):
     with pytest.raises(InputError) as caught:
         load_model(spec)
     assert str(caught.value) == words
+
+
+def test_a_model_whose_eval_returns_nothing_is_still_the_model():
+    model = load_model("small_house:Quiet")
+    assert type(model).__name__ == "Quiet" and not model.norm.training
+
+
+def test_a_lazy_layer_takes_the_shape_of_its_weights(house):
+    own = {name: t for name, t in state().items() if name.startswith("conv")}
+    save_file(own, house / "w.safetensors")
+    assert torch.equal(
+        load_model("small_house:Lazy", "w.safetensors").conv.weight, own["conv.weight"]
+    )
 
 
 def without(*names):

@@ -121,7 +121,7 @@ def _unexpected(error: Exception) -> str:
     """Return an error in one line; those of usage are click's, or Typer's own copy of click's."""
     if hasattr(error, "format_message"):
         return printable(f"{' '.join(error.format_message().split())} (see --help)")
-    return printable(f"unexpected {told(error)} (convlin --debug shows where)")
+    return printable(f"stopped by {told(error)} (convlin --debug shows where)")
 
 
 def _hang_up() -> None:

@@ -8,9 +8,11 @@ from convlin.errors import InputError
 
 __all__ = ["parse_shape", "parse_size"]
 
+LONGEST = 10_000_000  # pixels along one side; `int` itself stops at 4,300 digits
+
 
 def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> tuple[int, ...]:
-    """Return a shape of positive numbers with one of these numbers of axes.
+    """Return a shape of positive numbers, with as many axes as one of `axes`.
 
     >>> parse_shape("3,224,224", "--window", (2, 3, 4), "3,224,224")
     (3, 224, 224)
@@ -21,7 +23,10 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
     """
     if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
         raise InputError(f"{option} {text}: not whole numbers with commas, such as {example}")
-    shape = tuple(int(part) for part in text.split(","))
+    parts = [part.strip().lstrip("0") or "0" for part in text.split(",")]
+    if any(len(part) > len(str(LONGEST)) or int(part) > LONGEST for part in parts):
+        raise InputError(f"{option} {text}: at most {LONGEST:,} a side")
+    shape = tuple(map(int, parts))
     if min(shape) < 1:
         raise InputError(f"{option} {text}: every number must be 1 or more")
     if len(shape) not in axes:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["unroll"]
 
-LONGEST = 10_000_000  # pixels along one side, whose indices alone take 80 MB a tap
-
 
 def unroll(
     model: Model,
@@ -103,8 +101,6 @@ def _size(convolution: Conv, name: str, shape: tuple[int, ...]) -> tuple[int, ..
             f"--input-size {','.join(map(str, shape))}: {what} takes {axes} or "
             f"{geometry.in_channels},{axes}"
         )
-    if max(size) > LONGEST:
-        raise InputError(f"--input-size {','.join(map(str, shape))}: at most {LONGEST:,} a side")
     try:
         geometry.output_size(size)
     except GeometryError as error:

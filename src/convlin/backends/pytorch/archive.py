@@ -8,6 +8,7 @@ when a file says where. So without trust not a byte of the file is parsed.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -28,7 +29,11 @@ def load_archive(path: Path, *, trust: bool = False) -> nn.Module:
             f"{path}: an exported program is a program: loading it runs what the file says; "
             "open it only if you trust it (--trust)"
         )
+    log = logging.getLogger("torch.export")
+    log.disabled, before = True, log.disabled  # it prints the traceback of an error that it raises
     try:
         return torch.export.load(path).module()
     except Exception as error:  # of damaged files: whatever their readers stumble over
         raise InputError(f"{path}: not a readable .pt2 archive: {told(error)}") from error
+    finally:
+        log.disabled = before

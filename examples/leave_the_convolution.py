@@ -156,9 +156,7 @@ def main() -> None:
     print(f"accuracy {history.accuracy[history.relaxed - 1]:.1%} before, "
           f"{history.accuracy[-1]:.1%} in the end")  # fmt: skip
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    partial = options.output.with_name(f".partial-{options.output.name}")
-    draw(history).savefig(partial, format=options.output.suffix[1:])
-    partial.replace(options.output)
+    draw(history).savefig(options.output)
     print(f"wrote {options.output}")
 
 

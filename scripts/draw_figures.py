@@ -16,6 +16,7 @@ from torch import nn
 
 import convlin
 from convlin import figures
+from convlin.display.atomic import replacing
 from convlin.explain.example import ARTICLE_IMAGE, ARTICLE_KERNEL
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,9 +50,8 @@ def drawn() -> dict[str, Figure]:
 def main() -> None:
     """Draw them all."""
     for name, figure in drawn().items():
-        partial = DOCS / f".partial-{name}"
-        figure.savefig(partial)
-        partial.replace(DOCS / name)
+        with replacing(DOCS / name) as file:
+            figure.savefig(file, format="png")
         print(f"wrote docs/{name}")
 
 

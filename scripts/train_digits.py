@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from convlin.demo.classifier import NOTHING, WINDOW, DigitClassifier
 from convlin.demo.sheet import Sheet, Style, compose
+from convlin.display.atomic import replacing, write
 
 DATA = Path(__file__).parents[1] / "src/convlin/demo/data"
 SIDE = WINDOW[-1]
@@ -110,12 +111,9 @@ def main() -> None:
     }
     out = arguments.out
     out.mkdir(exist_ok=True)
-    weights, held_out = out / "digits.safetensors.tmp", out / "held_out_digits.tmp.npz"
-    save_file(model.state_dict(), weights, metadata=record)
-    np.savez_compressed(held_out, images=held_x, labels=held_y)
-    for file, name in ((weights, "digits.safetensors"), (held_out, "held_out_digits.npz")):
-        file.chmod(0o644)
-        file.replace(out / name)
+    write(out / "digits.safetensors", save(model.state_dict(), metadata=record))
+    with replacing(out / "held_out_digits.npz") as file:
+        np.savez_compressed(file, images=held_x, labels=held_y)
 
 
 if __name__ == "__main__":

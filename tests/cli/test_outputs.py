@@ -215,8 +215,10 @@ main()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("name", ["explore", "unroll"])
+@pytest.mark.parametrize(
+    "name, number",
+    [("explore", signal.SIGINT), *((name, signal.SIGTERM) for name in COMMANDS if name != "demo")],
+)
 def test_a_process_that_is_ended_leaves_the_old_file_and_no_other(house, name, number):
     *rest, out = COMMANDS[name]
     out = house / out.format("a")

@@ -101,11 +101,10 @@ def test_export_writes_one_file(run, house):
 def test_an_export_that_fails_leaves_the_old_file(run, house, monkeypatch):
     (house / "page.html").write_text("mine")
 
-    def full(path, text, encoding):
-        path.write_bytes(b"half")
+    def full(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     result = run("explore", "--export", "page.html", "--force")
     assert result.exit_code == 2
     assert result.stderr == "convlin: page.html: cannot be written: No space left on device\n"

@@ -236,18 +236,50 @@ def test_a_process_that_is_ended_leaves_the_old_file_and_no_other(house, name, n
     assert out.read_bytes() == b"mine" and not partials(house)
 
 
-def test_a_full_disk_behind_stdout_is_one_line(house):
-    command = [sys.executable, "-m", "convlin", "explain", "--lesson", "5"]
+PRINTING = {
+    "echoed": ("--version",),
+    "drawn": ("explore", "--export", "a.html", "--force"),
+}
+
+
+def ends(house, arguments, stdout):
+    """Run a command whose stdout is this: its exit code, and what it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "convlin", *arguments],
+        cwd=house, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("case", PRINTING)
+def test_a_full_disk_behind_stdout_is_one_line(house, case):
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
-    assert "No space left on device" in done.stderr
+        code, err = ends(house, PRINTING[case], full)
+    assert code == 2 and len(err.splitlines()) == 1, err
+    assert "No space left on device" in err
 
 
-def test_a_reader_who_leaves_is_no_error_and_no_proof(house):
-    command = [sys.executable, "-m", "convlin", "explain", "--lesson", "5"]
+@pytest.mark.parametrize("case", PRINTING)
+def test_a_reader_who_leaves_is_no_error_and_no_proof(house, case):
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    assert ends(house, PRINTING[case], write) == (141, "")
     os.close(write)
-    assert (done.returncode, done.stderr) == (141, "")
+
+
+BAD = {
+    "no-module": (("inspect", "nowhere:x"), "nowhere:x: no module named nowhere"),
+    "a-script": (("inspect", "leaving:x"), "leaving:x: importing leaving raised SystemExit: 0"),
+    "no-trust": (("prove", "a.pt2", "a.pt2", "--input-shape", "3"), "a.pt2: an exported program is a program: "),
+    "usage": (("inspect", "--\x1b[31m"), "No such option"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_process_says_what_is_wrong_in_one_line(house, case):
+    arguments, words = BAD[case]
+    (house / "leaving.py").write_text("raise SystemExit(0)")
+    (house / "a.pt2").write_bytes(b"")
+    code, err = ends(house, arguments, subprocess.DEVNULL)
+    assert code == 2 and err.startswith(f"convlin: {words}"), err
+    assert err.endswith("\n") and err[:-1].isprintable()

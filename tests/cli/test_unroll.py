@@ -169,14 +169,15 @@ def test_one_line_exit_code_2_and_nothing_written(run, there, case):
 
 
 def test_a_write_that_fails_leaves_the_old_file(run, there, monkeypatch):
-    def half(path, matrix):
-        path.write_bytes(b"half")
+    def half(file, matrix):
+        file.write(b"half")
         raise OSError("no space left on device")
 
     monkeypatch.setattr("scipy.sparse.save_npz", half)
     (there / "a.npz").write_bytes(b"mine")
     arguments = ("unroll", "models_here:padded", "0", "--input-size", "10,7", "-o", "a.npz")
     result = run(*arguments, "--force")
-    assert result.exit_code != 0
+    assert result.exit_code == 2
+    assert result.stderr == "convlin: a.npz: cannot be written: no space left on device\n"
     assert (there / "a.npz").read_bytes() == b"mine"
     assert {path.name for path in there.glob(".*")} == set()

@@ -90,7 +90,7 @@ def test_pictures_are_read_whole_or_refused_in_one_line(house, recwarn):
 
 KINDS = {
     "floats": (torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2),
-    "complex": (torch.complex128, torch.complex64, torch.complex32),
+    "complex": (torch.complex128, torch.complex64),
     "integers": (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64),
     "bool": (torch.bool,),
 }  # fmt: skip
@@ -100,8 +100,7 @@ WIDER = {
     torch.float32: "bfloat16 float16 float8_e4m3fn float8_e5m2",
     torch.float16: "float8_e4m3fn float8_e5m2",
     torch.bfloat16: "float8_e4m3fn float8_e5m2",
-    torch.complex128: "complex64 complex32",
-    torch.complex64: "complex32",
+    torch.complex128: "complex64",
     torch.int64: "int32 int16 int8 uint8 uint16 uint32",
     torch.int32: "int16 int8 uint8 uint16",
     torch.int16: "int8 uint8",

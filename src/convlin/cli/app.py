@@ -62,9 +62,13 @@ class OneLineErrors(TyperGroup):
             if self.debug:
                 raise
             sys.exit(_say(str(error), 2))
-        except BrokenPipeError:  # whoever read has read enough, as `head` does
+        except (BrokenPipeError, SystemExit) as end:
+            if not any(isinstance(each, BrokenPipeError) for each in (end, end.__context__)):
+                raise
+            # Whoever read has read enough, as `head` does; click then exits with 1, and 0 would
+            # say that something was proved. So it is what shells make of SIGPIPE.
             _hang_up()
-            sys.exit(141)  # as a shell counts SIGPIPE; 0 would say that something was proved
+            sys.exit(141)
         except Exception as error:
             if self.debug:
                 raise

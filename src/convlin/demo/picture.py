@@ -115,9 +115,9 @@ def write(picture: Image.Image, path: Path) -> None:
     Raises `InputError` if it cannot be written there.
     """
     form = check(path)
-    encoded = io.BytesIO()
-    picture.save(encoded, form)
+    encoded = io.BytesIO()  # of a full disk, Pillow's JPEG encoder knows a number only
     try:
+        picture.save(encoded, form)
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error

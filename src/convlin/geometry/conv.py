@@ -8,11 +8,11 @@ low side. All sizes follow from that one line, in 1-D, 2-D and 3-D alike.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
 
+from convlin.arguments import elements, flag, shown, whole
 from convlin.errors import GeometryError, Refusal
 from convlin.geometry.field import ReceptiveField
 
@@ -68,12 +68,12 @@ class ConvGeometry:
         transposed: bool = False,
         output_padding: Sizes = 0,
     ) -> None:
-        if not isinstance(kernel, Iterable):
-            raise GeometryError(
-                Refusal("geometry", "kernel", kernel, "one number per dimension, as in (3, 3)")
-            )
-        sizes = _integers("kernel", kernel, len(kernel))
-        ndim = len(sizes)
+        given = elements(kernel)
+        if given is None:
+            allowed = "one number per dimension, as in (3, 3)"
+            raise GeometryError(Refusal("geometry", "kernel", shown(kernel), allowed))
+        ndim = len(given)
+        sizes = _integers("kernel", given, ndim)
         fields: dict[str, Any] = {
             "in_channels": _integer("in_channels", in_channels),
             "out_channels": _integer("out_channels", out_channels),
@@ -83,12 +83,13 @@ class ConvGeometry:
             "padding": _pairs(padding, sizes, spacing),
             "groups": _integer("groups", groups),
             "padding_mode": padding_mode,
-            "transposed": bool(transposed),
+            "transposed": flag("geometry", "transposed", transposed),
             "output_padding": _integers("output_padding", output_padding, ndim),
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
-        refusals = list(self._impossible(strided_same=padding == "same"))
+        same = isinstance(padding, str) and padding == "same"
+        refusals = list(self._impossible(strided_same=same))
         if refusals:
             raise GeometryError(refusals)
 
@@ -101,7 +102,8 @@ class ConvGeometry:
         ((1, 1), (1, 1))
         """
         site = type(module).__name__
-        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation")
+        names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
+                 "groups", "padding_mode")  # fmt: skip
         missing = [name for name in names if not hasattr(module, name)]
         if missing:
             raise GeometryError(
@@ -112,18 +114,21 @@ class ConvGeometry:
             raise GeometryError(
                 Refusal(site, "in_channels", 0, "a positive number", "run a lazy layer once first")
             )
-        return cls(
-            module.in_channels,
-            module.out_channels,
-            tuple(module.kernel_size),
-            stride=tuple(module.stride),
-            padding=module.padding,
-            dilation=tuple(module.dilation),
-            groups=module.groups,
-            padding_mode=module.padding_mode,
-            transposed=getattr(module, "transposed", False),
-            output_padding=tuple(getattr(module, "output_padding", (0,) * len(module.kernel_size))),
-        )
+        try:
+            return cls(
+                module.in_channels,
+                module.out_channels,
+                module.kernel_size,
+                stride=module.stride,
+                padding=module.padding,
+                dilation=module.dilation,
+                groups=module.groups,
+                padding_mode=module.padding_mode,
+                transposed=getattr(module, "transposed", False),
+                output_padding=getattr(module, "output_padding", 0),
+            )
+        except GeometryError as error:  # its numbers are this layer's
+            raise GeometryError(replace(r, site=site) for r in error.refusals) from None
 
     def _impossible(self, strided_same: bool) -> Iterable[Refusal]:
         """Yield a refusal for every number that no convolution can have."""
@@ -145,12 +150,14 @@ class ConvGeometry:
             for field in ("in_channels", "out_channels"):
                 if getattr(self, field) % self.groups:
                     yield refuse(field, f"a multiple of groups = {self.groups}")
-        if self.padding_mode not in get_args(PaddingMode):
-            yield refuse("padding_mode", ", ".join(get_args(PaddingMode)))
+        modes = get_args(PaddingMode)
+        known = isinstance(self.padding_mode, str) and self.padding_mode in modes
+        if not known:
+            yield Refusal("geometry", "padding_mode", shown(self.padding_mode), ", ".join(modes))
         if strided_same and any(s != 1 for s in self.stride):
             yield refuse("stride", "1 in every dimension", "padding is 'same'")
         if self.transposed:
-            if self.padding_mode != "zeros":
+            if known and self.padding_mode != "zeros":
                 yield refuse("padding_mode", "zeros", "transposed")
             if any(
                 not 0 <= extra < max(s, d)
@@ -320,26 +327,30 @@ class ConvGeometry:
         >>> ConvGeometry(1, 1, kernel=(3,), padding=1).reading_pairs(0, 5)
         13
         """
+        outputs, taps = self.output_length(dim, n), self.kernel[dim]
+        if self.padding_mode != "zeros":
+            return outputs * taps
+        # Tap t joins step i of one side to i·stride + t·dilation - before of the other.
+        steps, ends = (n, outputs) if self.transposed else (outputs, n)
+        stride, dilation, before = self.stride[dim], self.dilation[dim], self.padding[dim][0]
+        offsets = range(-before, taps * dilation - before, dilation)
         return sum(
-            self.source(dim, n, o, t) is not None
-            for o in range(self.output_length(dim, n))
-            for t in range(self.kernel[dim])
+            len(range(max(0, -(offset // stride)), min(steps, (ends - 1 - offset) // stride + 1)))
+            for offset in offsets
         )
 
 
 def _integer(field: str, value: Any) -> int:
     """Return `value` as an int, or refuse what is no whole number."""
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise GeometryError(Refusal("geometry", field, repr(value), "a whole number")) from None
+    return whole("geometry", field, value, error=GeometryError)
 
 
 def _integers(field: str, value: Any, ndim: int) -> tuple[int, ...]:
     """Return one whole number per dimension, repeating a single one."""
-    if not isinstance(value, Iterable) or isinstance(value, str):
+    given = elements(value)
+    if given is None:
         return (_integer(field, value),) * ndim
-    numbers = tuple(_integer(field, number) for number in value)
+    numbers = tuple(_integer(field, number) for number in given)
     if len(numbers) != ndim:
         raise GeometryError(
             Refusal("geometry", field, numbers, f"{ndim} numbers, one per kernel dimension")
@@ -351,21 +362,21 @@ def _pairs(
     padding: Any, kernel: tuple[int, ...], dilation: tuple[int, ...]
 ) -> tuple[tuple[int, int], ...]:
     """Return the padding as (before, after) per dimension; 'same' puts the odd one after."""
-    if padding == "valid":
-        return ((0, 0),) * len(kernel)
-    if padding == "same":
-        totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str):
-        raise GeometryError(Refusal("geometry", "padding", padding, "'same', 'valid' or numbers"))
-    if not isinstance(padding, Iterable):
-        padding = (padding,) * len(kernel)
+        if padding not in ("same", "valid"):
+            allowed = "'same', 'valid' or numbers"
+            raise GeometryError(Refusal("geometry", "padding", padding, allowed))
+        same = padding == "same"
+        totals = [d * (k - 1) * same for k, d in zip(kernel, dilation, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    entries = elements(padding)
     pairs = []
-    for entry in padding:
-        pair = tuple(entry) if isinstance(entry, Iterable) else (entry, entry)
+    for entry in (padding,) * len(kernel) if entries is None else entries:
+        pair = elements(entry)
+        pair = (entry, entry) if pair is None else pair
         if len(pair) != 2:
             raise GeometryError(
-                Refusal("geometry", "padding", pair, "one number, or (before, after)")
+                Refusal("geometry", "padding", shown(pair), "one number, or (before, after)")
             )
         pairs.append((_integer("padding", pair[0]), _integer("padding", pair[1])))
     if len(pairs) != len(kernel):

@@ -138,7 +138,8 @@ class BatchedLinear(SlidingForm):
     def _layers(self, windows: Tensor) -> Tensor:
         columns = sliding.as_columns(windows, self.geometry.ndim)
         y = torch.matmul(self.weight, columns).flatten(-3, -2)
-        return y if self.bias is None else y + self.bias[:, None]
+        # Autocast narrows the product and not the bias, and would widen the sum again.
+        return y if self.bias is None else y + self.bias[:, None].to(y.dtype)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""

@@ -12,7 +12,7 @@ other form that slides.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, SupportsIndex
 
 import torch
@@ -21,6 +21,7 @@ from scipy import sparse
 from torch import Tensor, compiler, fx, nn
 
 from convlin.backends.pytorch import sliding
+from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.local_matrix import local_matrix
 from convlin.backends.pytorch.matrices import Given, read_matrix
 from convlin.backends.pytorch.nearest_conv import NearestLayer, nearest_conv
@@ -187,6 +188,20 @@ class LocallyConnected3d(LocallyConnected):
 LOCAL: dict[int, type[LocallyConnected]] = {
     cls.ndim: cls for cls in (LocallyConnected1d, LocallyConnected2d, LocallyConnected3d)
 }
+
+
+@misdescribed.register
+def _(
+    layer: LocallyConnected, base: type[nn.Module], weight: Tensor, bias: Tensor | None
+) -> Iterable[Refusal]:
+    size = layer.geometry.output_size(layer.input_size)
+    shapes = {"weight": (weight, (*size, *layer.geometry.weight_shape))}
+    if bias is not None:
+        shapes["bias"] = (bias, (layer.geometry.out_channels, *size))
+    for name, (held, shape) in shapes.items():
+        if held.shape != shape:
+            yield Refusal(type(layer).__name__, f"{name}.shape", tuple(held.shape), str(shape),
+                          f"{layer.geometry} on {layer.input_size}")  # fmt: skip
 
 
 @read_matrix.register

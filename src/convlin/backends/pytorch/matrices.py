@@ -16,7 +16,7 @@ from scipy.sparse import coo_array, csr_array, issparse
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
-from convlin.backends.pytorch.reading import require_plain
+from convlin.backends.pytorch.reading import weight_of
 from convlin.errors import Refusal, Refused
 from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
@@ -95,8 +95,7 @@ def _(matrix: nn.Module) -> Given:
 
 @read_matrix.register
 def _(matrix: nn.Linear) -> Given:
-    require_plain(matrix, nn.Linear)
-    weight: Tensor = matrix.weight
+    weight = weight_of(matrix, nn.Linear)
     entries = to_numpy(weight, "weight")
     bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias")
     return Given(entries, bias, weight, _unit_roundoff(weight))

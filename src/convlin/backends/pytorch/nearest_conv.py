@@ -11,7 +11,7 @@ from torch import nn
 from convlin import structure
 from convlin.backends.pytorch.layer_of import layer_of
 from convlin.backends.pytorch.matrices import read_matrix
-from convlin.backends.pytorch.reading import Conv
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, weight_of
 from convlin.geometry import ConvGeometry
 
 __all__ = ["NearestLayer", "nearest_conv"]
@@ -59,6 +59,7 @@ def nearest_conv(
     tensor([0.0000, 6.5000, 0.0000], grad_fn=<SelectBackward0>)
     """
     if not isinstance(geometry, ConvGeometry):
+        weight_of(geometry, *CONVOLUTIONS.values())
         geometry = ConvGeometry.of(geometry)
     given = read_matrix(matrix)
     found = structure.nearest(given.matrix, geometry, input_size)

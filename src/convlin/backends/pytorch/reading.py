@@ -2,21 +2,25 @@
 
 Everything that would make a layer compute something else, or that an exchange would silently
 drop, is refused by name: hooks, parametrizations, weight_norm, subclasses with a forward of their
-own, lazy and quantized layers, parameters that are no plain tensors.
+own, lazy and quantized layers, parameters that are no plain tensors, attributes that are not so
+(`behaviour.py`). What only reads a layer's weight takes computed ones too (`computed.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
+from convlin.backends.pytorch.behaviour import misdescribed
+from convlin.backends.pytorch.computed import computed_weight, computes_parameter
 from convlin.errors import Refusal, Refused
 
-__all__ = ["CONVOLUTIONS", "Conv", "require_plain"]
+__all__ = ["CONVOLUTIONS", "Conv", "require_plain", "weight_of"]
 
 Conv: TypeAlias = nn.modules.conv._ConvNd
 
@@ -30,32 +34,62 @@ CONVOLUTIONS: dict[tuple[int, bool], type[Conv]] = {
 }
 
 
+# Hooks on every module that there is; PyTorch keeps them in these (seen in 2.6 to 2.14).
+GLOBAL_HOOKS = (
+    "_global_forward_hooks", "_global_forward_pre_hooks",
+    "_global_backward_hooks", "_global_backward_pre_hooks",
+)  # fmt: skip
+
+
 def require_plain(layer: nn.Module, *bases: type[nn.Module]) -> None:
     """Raise `Refused`, listing everything that keeps `layer` from being just one of `bases`."""
-    refusals = tuple(_oddities(layer, bases))
-    if refusals:
-        raise Refused(refusals)
+    base = _base(layer, bases)
+    odd = list(_oddities(layer, base))
+    _raise(odd if is_parametrized(layer) else [*odd, *_odd_parameters(layer, base)])
+    own = layer._parameters
+    _raise(misdescribed(layer, base, own.get("weight"), own.get("bias")))
 
 
-def _oddities(layer: nn.Module, bases: tuple[type[nn.Module], ...]) -> Iterator[Refusal]:
-    site = type(layer).__name__
+def weight_of(layer: nn.Module, *bases: type[nn.Module]) -> Tensor:
+    """Return the weight that the layer's next call computes with.
+
+    For what only reads a layer: its weight may come from a parametrization, weight_norm,
+    spectral_norm or pruning, and is computed without changing the layer. Raises `Refused` for
+    everything else that `require_plain` refuses.
+    """
+    base = _base(layer, bases)
+    _raise(_oddities(layer, base, reads=True))
+    weight = computed_weight(layer)
+    _raise(misdescribed(layer, base, weight, layer._parameters.get("bias")))
+    return weight
+
+
+def _raise(refusals: Iterable[Refusal]) -> None:
+    listed = tuple(refusals)
+    if listed:
+        raise Refused(listed)
+
+
+def _base(layer: Any, bases: tuple[type[nn.Module], ...]) -> type[nn.Module]:
+    """Return which of `bases` the layer is one of; raise if none."""
     base = next((base for base in bases if isinstance(layer, base)), None)
+    site = type(layer).__name__
     if base is None:
         names = ", ".join(map(_called, bases))
-        where = f"from {type(layer).__module__}"
-        yield Refusal(site, "type", site, names, where)
-        return
+        raise Refused(Refusal(site, "type", site, names, f"from {type(layer).__module__}"))
     if isinstance(layer, LazyModuleMixin):
-        yield Refusal(site, "type", site, _called(base), "run a lazy layer once first")
-        return
+        raise Refused(Refusal(site, "type", site, _called(base), "run a lazy layer once first"))
+    return base
+
+
+def _oddities(layer: nn.Module, base: type[nn.Module], reads: bool = False) -> Iterator[Refusal]:
+    """Yield what else a call of the layer runs; `reads`: but for what computes its weight."""
     yield from _foreign_code(layer, base)
-    yield from _hooks(layer)
-    if is_parametrized(layer):
+    yield from _hooks(layer, reads)
+    if is_parametrized(layer) and not reads:
         names = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
-        yield Refusal(site, "parametrizations", names, "none",
+        yield Refusal(type(layer).__name__, "parametrizations", names, "none",
                       "torch.nn.utils.parametrize.remove_parametrizations first")  # fmt: skip
-        return
-    yield from _odd_parameters(layer)
 
 
 def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
@@ -72,17 +106,19 @@ def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
             )  # fmt: skip
 
 
-def _hooks(layer: nn.Module) -> Iterator[Refusal]:
-    """Yield a refusal for every kind of hook that the exchanged layer would lose.
+def _hooks(layer: nn.Module, reads: bool) -> Iterator[Refusal]:
+    """Yield a refusal for every kind of hook that the exchanged layer would lose, or meet.
 
     Hooks on loading and saving are no part of it: the keys of an exchanged layer are others, and
-    a weight_norm that was removed leaves one behind.
+    a weight_norm that was removed leaves one behind. `reads`: nor are those that compute a weight.
     """
-    for name, hooks in vars(layer).items():
+    everywhere = {name: getattr(torch_module, name, {}) for name in GLOBAL_HOOKS}
+    for name, hooks in {**vars(layer), **everywhere}.items():
         if name.endswith("_hooks") and "state_dict" not in name and hooks:
-            called = ", ".join(_name(hook) for hook in hooks.values())
-            yield Refusal(type(layer).__name__, name, called, "none",
-                          "a hook may change what the layer computes")  # fmt: skip
+            odd = [hook for hook in hooks.values() if not (reads and computes_parameter(hook))]
+            if odd:
+                yield Refusal(type(layer).__name__, name, ", ".join(map(_name, odd)), "none",
+                              "a hook may change what the layer computes")  # fmt: skip
     for name, parameter in layer._parameters.items():
         for kind in ("_backward_hooks", "_post_accumulate_grad_hooks"):
             if hooks := getattr(parameter, kind, None):
@@ -100,21 +136,21 @@ def _name(hook: object) -> str:
     return getattr(hook, "__qualname__", type(hook).__name__)
 
 
-def _odd_parameters(layer: nn.Module) -> Iterator[Refusal]:
+def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
     """Yield a refusal for a weight or bias that is no plain `nn.Parameter`."""
     site = type(layer).__name__
+    is_form = misdescribed.dispatch(base) is misdescribed.dispatch(object)  # around a layer
     for name in ("weight", "bias"):
-        if not hasattr(layer, name):
-            continue
         value = layer._parameters.get(name)
-        if name not in layer._parameters:
+        if value is not None:
+            if type(value) is not nn.Parameter or type(value.data) is not Tensor:
+                kind = f"a {type(value).__name__}"
+                yield Refusal(site, name, kind, "an nn.Parameter of plain Tensor")
+        elif name in layer._parameters:
+            if name == "weight":
+                yield Refusal(site, name, None, "an nn.Parameter")
+        elif hasattr(layer, name):
             reason = "torch.nn.utils.remove_weight_norm, remove_spectral_norm or prune.remove first"
             yield Refusal(site, name, "computed from other parameters", "an nn.Parameter", reason)
-        elif value is None and name == "weight":
-            yield Refusal(site, name, None, "an nn.Parameter")
-        elif value is not None and (
-            type(value) is not nn.Parameter or type(value.data) is not Tensor
-        ):
-            yield Refusal(
-                site, name, f"a {type(value).__name__}", "an nn.Parameter of plain Tensor"
-            )
+        elif not is_form:
+            yield Refusal(site, name, "missing", "an nn.Parameter")

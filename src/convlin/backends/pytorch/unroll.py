@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
-from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, weight_of
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import MEMORY_LIMIT, ConvMatrix
@@ -26,7 +26,8 @@ def unroll(
     which bring their input size: stride, padding and its mode, dilation,
     groups. Rows are outputs (out, *output_size), columns inputs (in, *input_size), in C order:
     conv(x).flatten() = A @ x.flatten() + bias. The result is an operator that shares the
-    layer's weight; `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix, up to
+    layer's weight, or holds the one that its next call computes (parametrizations, weight_norm,
+    spectral_norm, pruning); `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix, up to
     `memory_limit` bytes. For geometries that no layer has (padding that differs by side), make a
     `ConvMatrix` from the geometry and a weight.
 
@@ -44,12 +45,11 @@ def unroll(
     [1, 2, 3, 7, 8, 9, 13, 14, 15]
     """
     if isinstance(conv, Recognized | NearestConv):
-        geometry = conv.geometry
         size: Any = conv.input_size if input_size is None else input_size
-    else:
-        require_plain(conv, *CONVOLUTIONS.values())
-        geometry, size = ConvGeometry.of(conv), input_size
-        if size is None:
-            allowed = "the size of the inputs, in pixels"
-            raise Refused(Refusal(geometry.kind, "input_size", None, allowed))
-    return ConvMatrix(geometry, conv.weight, size, memory_limit=memory_limit)
+        return ConvMatrix(conv.geometry, conv.weight, size, memory_limit=memory_limit)
+    weight = weight_of(conv, *CONVOLUTIONS.values())
+    geometry = ConvGeometry.of(conv)
+    if input_size is None:
+        allowed = "the size of the inputs, in pixels"
+        raise Refused(Refusal(geometry.kind, "input_size", None, allowed))
+    return ConvMatrix(geometry, weight, input_size, memory_limit=memory_limit)

@@ -17,6 +17,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.counting.sample import geometry_of
+from convlin.backends.pytorch.unchanged import unchanged
 from convlin.errors import Refusal, Refused
 
 __all__ = ["Seen", "observe", "uncompiled"]
@@ -52,13 +53,13 @@ def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
     logger.addFilter(_drop)  # or PyTorch logs a failure that the run on zeros will tell of
     try:
         # Fake tensors: nothing is computed, and nothing of the input's size allocated.
-        with _unchanged(model), FakeTensorMode(allow_non_fake_inputs=True):
+        with unchanged(model), FakeTensorMode(allow_non_fake_inputs=True):
             return _pass(model, shape)
     except Refused:
         pass
     finally:
         logger.removeFilter(_drop)
-    with _unchanged(model):
+    with unchanged(model):
         return _pass(model, shape)
 
 
@@ -113,40 +114,6 @@ def _required(model: nn.Module) -> list[str]:
 
 
 @contextmanager
-def _unchanged(model: nn.Module) -> Iterator[None]:
-    """Put back what a forward sets: attributes, buffers and what they hold, entries of containers.
-
-    A step counter or a cached table would else be left as the run made it, and hold fake tensors.
-    """
-    modules = list(model.modules())
-    attributes = [
-        {name: (value, _contents(value)) for name, value in vars(module).items()}
-        for module in modules
-    ]
-    values = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    try:
-        yield
-    finally:
-        for module, before in zip(modules, attributes, strict=True):
-            for name in vars(module).keys() - before.keys():
-                del vars(module)[name]
-            for name, (value, contents) in before.items():
-                vars(module)[name] = value
-                if contents is not None:
-                    value.clear()
-                    value.extend(contents) if isinstance(value, list) else value.update(contents)
-        with torch.no_grad():
-            for buffer, value in values:
-                if not buffer.is_meta and not torch.equal(buffer, value):
-                    buffer.copy_(value)
-
-
-def _contents(value: Any) -> Any:
-    """Return a copy of a container's entries; None for anything else."""
-    return value.copy() if isinstance(value, list | dict | set) else None
-
-
-@contextmanager
 def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) -> Iterator[None]:
     """Let hooks note every call in `seen`; `running` names the modules that have not returned."""
     handles = []
@@ -172,7 +139,7 @@ def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) 
 def _at_rest(model: nn.Module) -> Iterator[None]:
     """Put every module in eval mode and out of its compiled form, and random numbers back.
 
-    `_unchanged` undoes what is set here.
+    `unchanged` undoes what is set here.
     """
     with torch.random.fork_rng(devices=()):
         for layer in model.modules():

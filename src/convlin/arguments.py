@@ -1,0 +1,149 @@
+"""Arguments as callers give them, read once at the entrance of a public function.
+
+Each reader returns a plain Python value, or raises `Refused` (or a kind of it) that names the
+function or layer, the argument, what it is and what would fit. Anything may come in: `None`, text,
+arrays, tensors without numbers, objects whose own methods raise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import reprlib
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+from convlin.errors import Refusal, Refused
+
+__all__ = ["choice", "elements", "flag", "fraction", "shown", "whole", "wholes"]
+
+MOST = 64  # numbers of one argument: no shape has as many, and an iterator may never end
+
+
+def whole(
+    site: str,
+    field: str,
+    value: Any,
+    least: int | None = None,
+    *,
+    allowed: str = "",
+    error: type[Refused] = Refused,
+) -> int:
+    """Return a whole number as an int.
+
+    >>> whole("audit", "draws", "3", 1)
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: audit: draws = '3'; fits: a whole number ≥ 1
+    """
+    number = _index(value)
+    if number is None or (least is not None and number < least):
+        allowed = allowed or "a whole number" + ("" if least is None else f" ≥ {least}")
+        raise error(Refusal(site, field, shown(value), allowed))
+    return number
+
+
+def wholes(
+    site: str,
+    field: str,
+    value: Any,
+    least: int | None = None,
+    *,
+    allowed: str = "",
+    error: type[Refused] = Refused,
+) -> tuple[int, ...]:
+    """Return several whole numbers as a tuple of ints.
+
+    >>> wholes("to_conv", "feature_size", (3, 4.5, 5), 1)
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: to_conv: feature_size = (3, 4.5, 5); fits: whole numbers ≥ 1
+    """
+    given = elements(value)
+    numbers = [None] if given is None else [_index(number) for number in given]
+    if any(number is None or (least is not None and number < least) for number in numbers):
+        allowed = allowed or "whole numbers" + ("" if least is None else f" ≥ {least}")
+        raise error(Refusal(site, field, shown(value if given is None else given), allowed))
+    return tuple(number for number in numbers if number is not None)
+
+
+def elements(value: Any) -> tuple[Any, ...] | None:
+    """Return what a sequence holds, None for what is none: text, mappings, sets, single things.
+
+    >>> elements(range(3)), elements("123"), elements(7)
+    ((0, 1, 2), None, None)
+    """
+    if isinstance(value, str | bytes | bytearray | Mapping | Set) or isinstance(value, type):
+        return None
+    try:
+        given = tuple(itertools.islice(iter(value), MOST + 1))
+    except Exception:  # whatever an object of others raises, it is no sequence
+        return None
+    return given if len(given) <= MOST else None
+
+
+def flag(site: str, field: str, value: Any) -> bool:
+    """Return a truth value; NumPy's will do.
+
+    >>> flag("to_linear", "copy", "yes")
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: to_linear: copy = 'yes'; fits: True or False
+    """
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise Refused(Refusal(site, field, shown(value), "True or False"))
+    return bool(value)
+
+
+def fraction(site: str, field: str, value: Any) -> float:
+    """Return a number between 0 and 1, both excluded.
+
+    >>> fraction("prove", "failure_probability", 1e-9)
+    1e-09
+    """
+    try:
+        number = 0.0 if isinstance(value, str | bytes | bool) else float(value)
+    except Exception:
+        number = 0.0
+    if not 0 < number < 1:
+        raise Refused(Refusal(site, field, shown(value), "a number between 0 and 1"))
+    return number
+
+
+def choice(site: str, field: str, value: Any, choices: Iterable[str]) -> str:
+    """Return one of several names.
+
+    >>> choice("to_linear", "groups", "batched", ("batched", "block_diagonal"))
+    'batched'
+    """
+    names = tuple(choices)
+    if not isinstance(value, str) or value not in names:
+        raise Refused(Refusal(site, field, shown(value), " or ".join(map(repr, names))))
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message may show it: plain ones as they are, in short, others by type.
+
+    >>> shown((1, "a")), shown(object())
+    ("(1, 'a')", 'object')
+    """
+    plain = str | bytes | int | float | complex | tuple | list | dict | set | None
+    shape = getattr(value, "shape", ())
+    if isinstance(value, plain) or (hasattr(value, "item") and shape == ()):
+        try:
+            return reprlib.repr(value)
+        except Exception:  # an object of others, which cannot show itself
+            return type(value).__name__
+    kind = type(value).__name__
+    return f"{kind} of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else kind
+
+
+def _index(value: Any) -> int | None:
+    """Return a whole number, None for what is none; truth values are none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except Exception:  # not TypeError alone: a tensor on the meta device raises another
+        return None

@@ -1,0 +1,77 @@
+"""The weight of a layer whose weight is computed from other parameters, read and nothing changed.
+
+A parametrization computes it whenever it is read, the older weight_norm, spectral_norm and pruning
+by a hook before each call: what the attribute holds then is left from the last call. Spectral
+normalisation in training mode also takes a step of its power iteration each time. So the weight is
+computed as the layer's next call would, and what that left behind is put back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from convlin.backends.pytorch.unchanged import unchanged
+from convlin.errors import Refusal, Refused
+
+__all__ = ["computed_weight", "computes_parameter"]
+
+
+def computes_parameter(hook: object) -> bool:
+    """Return whether a hook before the forward does nothing but compute a parameter."""
+    return isinstance(hook, BasePruningMethod | SpectralNorm | WeightNorm)
+
+
+def computed_weight(layer: nn.Module) -> Tensor:
+    """Return the weight of a layer's next call, plain or computed, with its gradient.
+
+    Raises `Refused` where there is none, where it is no plain tensor, where several hooks compute
+    it, and where each call draws another.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Conv1d(1, 1, 2))
+    >>> computed_weight(layer).equal(layer.weight)
+    True
+    """
+    site = type(layer).__name__
+    hooks = [hook for hook in layer._forward_pre_hooks.values() if _computed_by(hook) == "weight"]
+    if len(hooks) > 1:
+        names = ", ".join(type(hook).__name__ for hook in hooks)
+        raise Refused(Refusal(site, "weight", f"computed by {names}", "one of them"))
+    hook = hooks[0] if hooks else None
+    with unchanged(layer), torch.random.fork_rng(devices=()):
+        weight = _weight(layer, hook)
+    if type(weight) not in (Tensor, nn.Parameter) or type(weight.data) is not Tensor:
+        name = "none" if weight is None else f"a {type(weight).__name__}"
+        raise Refused(Refusal(site, "weight", name, "a plain tensor"))
+    if "weight" in layer._parameters or weight.is_meta:
+        return weight
+    with unchanged(layer), torch.random.fork_rng(devices=()), torch.no_grad():
+        torch.rand(())  # or both would draw alike
+        again = _weight(layer, hook)
+    if not weight.detach().allclose(again, rtol=0, atol=0, equal_nan=True):
+        raise Refused(Refusal(site, "weight", "drawn anew at each call", "the same at each call"))
+    return weight
+
+
+def _computed_by(hook: Any) -> str | None:
+    """Return the parameter that a hook computes, None if it computes none."""
+    if not computes_parameter(hook):
+        return None
+    name: str = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
+    return name
+
+
+def _weight(layer: nn.Module, hook: Any) -> Any:
+    match hook:
+        case BasePruningMethod():
+            return hook.apply_mask(layer)
+        case SpectralNorm():
+            return hook.compute_weight(layer, do_power_iteration=layer.training)
+        case WeightNorm():
+            return hook.compute_weight(layer)
+    return getattr(layer, "weight", None)

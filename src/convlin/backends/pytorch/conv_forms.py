@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.backends.pytorch.scripting import TracedOnly
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.columns import to_rows
 from convlin.exchange.flatten_order import to_vector_order
@@ -17,7 +18,7 @@ from convlin.exchange.flatten_order import to_vector_order
 __all__ = ["FullSizeConv", "PointwiseConv"]
 
 
-class PointwiseConv(nn.Module):
+class PointwiseConv(TracedOnly, nn.Module):
     """A Linear as the 1×1 convolution `conv`: (..., in) → (..., out), any rank, also no rows.
 
     >>> import torch
@@ -43,7 +44,7 @@ class PointwiseConv(nn.Module):
         return _linear(self, self.conv, tuple(range(len(self.conv.kernel_size) + 1)))
 
 
-class FullSizeConv(nn.Module):
+class FullSizeConv(TracedOnly, nn.Module):
     """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
 
     Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as
@@ -127,10 +128,13 @@ def _as_maps(
 ) -> Tensor:
     """Return vectors as a batch of maps; maps as they are."""
     rank = len(feature_size)
-    vectors = x.ndim > 0 and x.shape[-1] == math.prod(feature_size)
-    maps = x.ndim in (rank, rank + 1) and x.shape[-rank] == feature_size[0] and all(
-        n >= k for n, k in zip(x.shape[1 - rank :], feature_size[1:], strict=True)
-    )  # fmt: skip
+    # While torch.jit.trace runs, sizes are tensors, and so is what compares them.
+    vectors = bool(x.ndim > 0 and x.shape[-1] == math.prod(feature_size))
+    maps = bool(
+        x.ndim in (rank, rank + 1)
+        and x.shape[-rank] == feature_size[0]
+        and all(n >= k for n, k in zip(x.shape[1 - rank :], feature_size[1:], strict=True))
+    )
     if vectors == maps:
         maps_text = ", ".join(map(str, (feature_size[0], *(f"≥{k}" for k in feature_size[1:]))))
         reason = "this one reads both ways; pass maps to `conv`, vectors as (N, C·H·W)"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from convlin.backends.pytorch import sliding
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.backends.pytorch.scripting import TracedOnly
 from convlin.errors import Refused
 from convlin.exchange import block_diagonal, columns
 from convlin.geometry import ConvGeometry
@@ -18,7 +19,7 @@ from convlin.geometry import ConvGeometry
 __all__ = ["BatchedLinear", "BlockDiagonalLinear", "LinearForm", "SlidingLinear"]
 
 
-class LinearForm(nn.Module):
+class LinearForm(TracedOnly, nn.Module):
     """A convolution written as a fully connected layer: drop-in, with its geometry and way back."""
 
     def __init__(self, geometry: ConvGeometry) -> None:

@@ -27,6 +27,7 @@ from convlin.backends.pytorch.matrices import Given, read_matrix
 from convlin.backends.pytorch.nearest_conv import NearestLayer, nearest_conv
 from convlin.backends.pytorch.parameters import alias, holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
+from convlin.backends.pytorch.scripting import TracedOnly
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import MEMORY_LIMIT
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 
-class LocallyConnected(nn.Module):
+class LocallyConnected(TracedOnly, nn.Module):
     """What the layers of one, two and three dimensions have in common: everything.
 
     `weight` (*output_size, out_channels, in_channels/groups, *kernel): weight[p] is the kernel at

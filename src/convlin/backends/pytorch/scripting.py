@@ -1,0 +1,33 @@
+"""What `torch.jit.script` says of convlin's modules: one clear line, and the ways that work."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from convlin.errors import Refusal, Refused
+
+__all__ = ["TracedOnly"]
+
+
+class TracedOnly:
+    """A module whose forward TorchScript's compiler cannot read; tracing, compile and export can.
+
+    PyTorch asks a module for a scriptable twin before it reads any code, and its children too.
+
+    >>> import torch, convlin
+    >>> form = convlin.to_linear(torch.nn.Conv2d(3, 4, 1))
+    >>> torch.jit.script(form)
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: torch.jit.script: module = SlidingLinear; fits: torch.jit.trace(module, ...
+    >>> torch.jit.trace(form, torch.ones(1, 3, 5, 6))(torch.ones(2, 3, 7, 8)).shape
+    torch.Size([2, 4, 7, 8])
+    """
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise Refused(
+            Refusal("torch.jit.script", "module", type(self).__name__,
+                    "torch.jit.trace(module, example), torch.compile or torch.export",
+                    "its forward reads a geometry, which TorchScript has no type for; .to_conv() or "
+                    ".to_linear() gives PyTorch's own layer, which scripts")
+        )  # fmt: skip

@@ -46,6 +46,9 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+LONGEST = 500  # characters of a value that a message shows
+
+
 @dataclass(frozen=True)
 class Refusal:
     """One thing that does not fit: where, which field, what it is, what would fit, and why.
@@ -61,8 +64,17 @@ class Refusal:
     reason: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.site}: {self.field} = {self.value}; fits: {self.allowed}"
+        text = f"{self.site}: {self.field} = {_short(self.value)}; fits: {self.allowed}"
         return printable(f"{text} ({self.reason})" if self.reason else text)
+
+
+def _short(value: Any) -> str:
+    """Return any value in a few words; objects of others may not be able to show themselves."""
+    try:
+        text = str(value)
+    except Exception:
+        return type(value).__name__
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class ConvlinError(Exception):

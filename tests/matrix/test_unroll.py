@@ -190,10 +190,6 @@ REFUSED = {
     "linear": (lambda: nn.Linear(4, 3), "Linear: type = Linear; fits: nn.Conv1d, nn.Conv2d, "),
     "own-forward": (lambda: Own(2, 3, 2), r"Own: forward = .*Own.forward; fits: nn.Conv2d's"),
     "hook": (hooked, r"Conv2d: _forward_hooks = hooked.<locals>.<lambda>; fits: none"),
-    "parametrized": (
-        lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 2)),
-        "parametrizations = weight; fits: none",
-    ),
     "lazy": (lambda: nn.LazyConv2d(3, 2), "fits: nn.Conv2d .run a lazy layer once first"),
 }
 

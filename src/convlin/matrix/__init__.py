@@ -6,16 +6,19 @@
 | `kernel.py` | the kernel by group and by tap, in the matrix's order |
 | `correlate.py` | products with the matrix and its adjoint, run as convolutions |
 | `entries.py` | where stored entries stand, and which tap each one holds |
+| `entry_weights.py` | which weights each stored entry holds |
 | `wires.py` | what one output reads |
 | `dense.py` | the dense matrix A(w) at one input size |
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
+| `adjoint.py` | Aᴴ as an operator, and products from the left |
 | `html.py` | the matrix in Jupyter |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 
-from convlin.matrix.conv_matrix import MEMORY_LIMIT, ConvMatrix, EntryWeights
+from convlin.matrix.conv_matrix import MEMORY_LIMIT, ConvMatrix
 from convlin.matrix.dense import dense, dense_shape
 from convlin.matrix.entries import Entries
+from convlin.matrix.entry_weights import EntryWeights
 from convlin.matrix.taps import connected, folded, sources
 from convlin.matrix.wires import Wire
 

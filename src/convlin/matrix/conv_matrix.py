@@ -11,21 +11,25 @@ it is sparse, keeps a tap whose weight is 0 as an entry, and knows which weight 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from array_api_compat import is_torch_array
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import LinearOperator
+from scipy.sparse.linalg import norm as sparse_norm
 
+from convlin.arguments import flag, shown
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, placed
+from convlin.matrix.adjoint import Adjoint, as_array, from_left
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
+from convlin.matrix.entry_weights import EntryWeights
 from convlin.matrix.html import as_html
 from convlin.matrix.wires import Wire, wires
 
@@ -37,30 +41,14 @@ __all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights"]
 MEMORY_LIMIT = 2 * 2**30
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class EntryWeights:
-    """Which weights each stored entry of a CSR matrix holds, as a ragged list.
-
-    Entry `e` is the sum of the weights `index[starts[e]:starts[e + 1]]`, places in the flattened
-    kernel; just one each, unless a padding mode repeats pixels. `taps` are their kernel positions,
-    also flattened.
-    """
-
-    starts: Int[np.ndarray, " stored_1"]
-    index: Int[np.ndarray, " entries"]
-    taps: Int[np.ndarray, " entries"]
-
-    def __repr__(self) -> str:
-        return f"<EntryWeights: {len(self.index):,} weights in {len(self.starts) - 1:,} entries>"
-
-
 class ConvMatrix(LinearOperator):  # type: ignore[misc]
     """The matrix A(w) of a convolution at one input size: an operator, built only when asked.
 
     A `scipy.sparse.linalg.LinearOperator`: `A @ x`, `A.T @ y`, `svds(A)`, `lsqr(A, b)` and so on
     run as convolutions. `x` is one flattened input or a column each, NumPy or PyTorch; products
     with PyTorch arrays, from either side, stay on their device and carry gradients, in the dtype
-    that torch.promote_types has for both. The bias is apart.
+    that torch.promote_types has for both. The bias is apart. NumPy sees the dense matrix in it
+    (`np.asarray(A)`, `scipy.sparse.csr_matrix(A)`), within `memory_limit`.
 
     weight: (out, in/groups, *kernel), transposed (in, out/groups, *kernel), NumPy or PyTorch.
     Raises `GeometryError` where weight or input size do not fit; what builds the matrix
@@ -153,15 +141,25 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
     def _repr_html_(self) -> str:
         return as_html(self)
 
-    def tocsr(self) -> csr_array:
+    def tocsr(self, copy: bool = False) -> csr_array:
         """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.
 
-        Its index arrays are read-only: every matrix of this geometry shares them (`with_kernel`).
+        Its index arrays are read-only, as every matrix of this geometry shares them
+        (`with_kernel`), unless `copy` asks for ones of its own: what changes a matrix in place,
+        such as `eliminate_zeros()`, needs that.
+
+        >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,)), np.array([[[0, 7]]]), (3,))
+        >>> matrix = A.tocsr(copy=True)
+        >>> matrix.eliminate_zeros()
+        >>> A.nnz, matrix.nnz
+        (4, 2)
         """
+        copy = flag("tocsr", "copy", copy)
         self._require(self.needed_bytes, "CSR")
         entries = self._entries
         values = entries.values(_numpy(self.weight), merged=True)
-        parts = (values, entries.column_indices, entries.row_pointers)
+        index = [entries.column_indices, entries.row_pointers]
+        parts = (values, *(array.copy() if copy else array for array in index))
         matrix = csr_array(parts, shape=self.shape)
         matrix.has_canonical_format = True
         return matrix
@@ -183,6 +181,29 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         self._require(self.shape[0] * self.shape[1] * self.dtype.itemsize, "dense array")
         matrix: np.ndarray = dense(self.geometry, _numpy(self.weight), self.input_size)
         return matrix
+
+    def __array__(
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> Shaped[np.ndarray, "rows columns"]:
+        return as_array(self.toarray(), dtype, copy)
+
+    def norm(self, ord: str | float | None = None) -> float:  # noqa: A002 - as NumPy calls it
+        """Return a norm of the matrix, in double precision.
+
+        ord: None or "fro", Frobenius's, which builds nothing; 1 or inf, the largest sum of
+        magnitudes in a column or row, of the matrix as CSR. (The largest singular value, ord=2 in
+        NumPy, is `singular_values(A, k=1)[0]`. `scipy.sparse.linalg.norm` takes `A.tocsr()`.)
+
+        >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[3, 4]]]), (2,))
+        >>> A.norm() == np.sqrt(2 * 3**2 + 2 * 4**2), A.norm(1), A.norm(np.inf)
+        (True, 7.0, 7.0)
+        """
+        if ord is None or (isinstance(ord, str) and ord == "fro"):
+            return self._entries.frobenius(_numpy(self.weight))
+        if isinstance(ord, int | float) and not isinstance(ord, bool) and ord in (1, math.inf):
+            return float(sparse_norm(self.tocsr(), ord))
+        hint = "the largest singular value is singular_values(A, k=1)[0]"
+        raise Refused(Refusal("norm", "ord", shown(ord), "None, 'fro', 1 or inf", hint))
 
     def to_torch(self, layout: torch.layout | str = "sparse_csr") -> torch.Tensor:
         """Return the matrix as a tensor of the weight's dtype and device, with its gradient.
@@ -241,7 +262,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
 
     def __rmul__(self, y: Any) -> Any:
         """Return y·A, for one flattened output or a row each; `y @ A` asks for it too."""
-        return _from_left(y, self) if is_torch_array(y) else super().__rmul__(y)
+        return from_left(y, self) if is_torch_array(y) else super().__rmul__(y)
 
     def _on_tensor(self, run: Any, x: Any, length: int) -> Any:
         """Run on a PyTorch array, where the weight must be one of that device."""
@@ -272,12 +293,12 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return self._rmatmat(y.reshape(-1, 1))[:, 0]
 
     def _adjoint(self) -> LinearOperator:
-        return _Adjoint(self)
+        return Adjoint(self)
 
     def _transpose(self) -> LinearOperator:
         if self.dtype.kind != "c":
-            return _Adjoint(self)
-        return _Adjoint(self.with_kernel(self.weight.conj()))
+            return Adjoint(self)
+        return Adjoint(self.with_kernel(self.weight.conj()))
 
     def _require(self, needed: int, what: str) -> None:
         """Raise unless `needed` bytes are within the limit."""
@@ -287,51 +308,6 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
                         f"the {self.shape[0]}×{self.shape[1]} matrix as {what} takes that; "
                         "products with the ConvMatrix itself need none of it")
             )  # fmt: skip
-
-
-class _Adjoint(LinearOperator):  # type: ignore[misc]
-    """Aᴴ of a `ConvMatrix`, for NumPy and PyTorch alike."""
-
-    def __init__(self, matrix: ConvMatrix) -> None:
-        self._matrix = matrix
-        super().__init__(matrix.dtype, matrix.shape[::-1])
-
-    def dot(self, y: Any) -> Any:
-        """Return Aᴴ·y."""
-        if not is_torch_array(y):
-            return super().dot(y)
-        return self._matrix._on_tensor(adjoint, y, self.shape[1])
-
-    def __rmul__(self, x: Any) -> Any:
-        """Return x·Aᴴ; `x @ A.H` asks for it too."""
-        return _from_left(x, self) if is_torch_array(x) else super().__rmul__(x)
-
-    def _matmat(self, y: np.ndarray) -> np.ndarray:
-        return self._matrix._rmatmat(y)
-
-    def _rmatmat(self, x: np.ndarray) -> np.ndarray:
-        return self._matrix._matmat(x)
-
-    def _matvec(self, y: np.ndarray) -> np.ndarray:
-        return self._matrix._rmatvec(y)
-
-    def _rmatvec(self, x: np.ndarray) -> np.ndarray:
-        return self._matrix._matvec(x)
-
-    def _adjoint(self) -> LinearOperator:
-        return self._matrix
-
-    def _transpose(self) -> LinearOperator:
-        return self._matrix if self.dtype.kind != "c" else self._matrix._transpose()._adjoint()
-
-
-def _from_left(y: Any, matrix: ConvMatrix | _Adjoint) -> Any:
-    """Return y·A = (Aᵀ·yᵀ)ᵀ for a PyTorch array."""
-    rows = matrix.shape[0]
-    if y.ndim not in (1, 2) or y.shape[-1] != rows:
-        allowed = f"({rows},) or (k, {rows})"
-        raise GeometryError(Refusal("product", "shape", tuple(y.shape), allowed))
-    return matrix.T.dot(y) if y.ndim == 1 else matrix.T.dot(y.mT).mT
 
 
 def _numpy(weight: Any) -> np.ndarray:

@@ -209,14 +209,24 @@ class Entries:
         kernel = by_group(g, weight)
         target = np.empty(self.count(merged), dtype=weight.dtype)
         for view, runs in self._blocks(target, merged):
-            block = kernel
-            for axis, run in enumerate(runs, 3):
-                block = block.take(run.taps, axis=axis)
-                if merged and len(run.heads) < len(run.taps):
-                    block = np.add.reduceat(block, run.heads, axis=axis, dtype=weight.dtype)
+            block = _taken(kernel, runs, merged)
             groups, outputs, *rest = block.shape
             view[...] = block.reshape(groups, outputs, *(1,) * len(runs), *rest)
         return target
+
+    def frobenius(self, weight: Shaped[np.ndarray, "a b *kernel"]) -> float:
+        """Return the root of the sum of all squared entries; nothing of their number is allocated.
+
+        All outputs of a combination of runs hold the same numbers, so one of them is squared.
+        """
+        kernel = by_group(self.geometry, weight)
+        kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
+        largest = float(abs(kernel).max(initial=0)) or 1.0  # its square may be too large, or small
+        total = 0.0
+        for runs in itertools.product(*(axis.runs for axis in self.axes)):
+            block = abs(_taken(kernel / largest, runs, merged=True))
+            total += math.prod(len(run.pixels) for run in runs) * float((block * block).sum())
+        return math.sqrt(total) * largest
 
     def _row_block(self, merged: bool) -> int:
         """Return how many entries the rows of one output channel have."""
@@ -284,3 +294,14 @@ class Entries:
                 as_strided(flat[offset:], shape, [flat.itemsize * step for step in strides]),
                 runs,
             )
+
+
+def _taken(
+    kernel: Shaped[np.ndarray, "groups out in *kernel"], runs: tuple[Run, ...], merged: bool
+) -> Shaped[np.ndarray, "groups out in *taps"]:
+    """Return the weights that the outputs of these runs hold; merged, those of one pixel added."""
+    for axis, run in enumerate(runs, 3):
+        kernel = kernel.take(run.taps, axis=axis)
+        if merged and len(run.heads) < len(run.taps):
+            kernel = np.add.reduceat(kernel, run.heads, axis=axis, dtype=kernel.dtype)
+    return kernel

@@ -1,0 +1,144 @@
+"""Every public function, constructor and method with arguments that it takes."""
+
+from __future__ import annotations
+
+import convlin
+import torch
+from torch import nn
+
+__all__ = ["CALLS", "NOT_CALLED"]
+
+
+def net():
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 3 * 4, 2)
+    ).eval()
+
+
+def geometry(**fields):
+    return convlin.ConvGeometry(2, 3, (2, 2), **fields)
+
+
+def matrix():
+    return convlin.unroll(nn.Conv2d(2, 3, 2), (4, 5))
+
+
+def family():
+    return convlin.same_outputs(nn.Linear(4, 2), torch.ones(1, 4))
+
+
+GEOMETRY = {
+    "in_channels": 2, "out_channels": 3, "kernel": (2, 2), "stride": 1, "padding": 0,
+    "dilation": 1, "groups": 1, "padding_mode": "zeros", "transposed": False, "output_padding": 0,
+}  # fmt: skip
+LOCAL = {
+    "in_channels": 2, "out_channels": 3, "kernel_size": 2, "stride": 1, "padding": 0,
+    "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros", "device": None,
+    "dtype": None,
+}  # fmt: skip
+
+# name → (function, arguments by name); a list of arguments is positional only.
+CALLS = {
+    "audit": lambda: (
+        convlin.audit,
+        {"convert": convlin.to_linear, "layer": nn.Conv2d(2, 3, 1), "input_shape": (2, 3, 4),
+         "draws": 1, "seed": 0, "copies": None},
+    ),
+    "prove": lambda: (
+        convlin.prove,
+        {"a": nn.Conv2d(2, 3, 2), "b": nn.Conv2d(2, 3, 2), "input_shape": (2, 3, 4),
+         "failure_probability": 1e-3, "seed": 0},
+    ),
+    "cost": lambda: (convlin.cost, {"layer_or_model": nn.Conv2d(2, 3, 2), "input_size": (4, 5)}),
+    "fully_convolutional": lambda: (
+        convlin.fully_convolutional,
+        {"model": net(), "window": (2, 4, 5), "images": None, "allow_inexact": False,
+         "head": "conv", "proofs": False, "progress": None},
+    ),
+    "nearest_conv": lambda: (
+        convlin.nearest_conv,
+        {"matrix": nn.Linear(40, 36), "geometry": geometry(), "input_size": (4, 5)},
+    ),
+    "recognize": lambda: (
+        convlin.recognize,
+        {"matrix": matrix().toarray(), "input_shape": (2, 4, 5), "output_shape": (3, 3, 4)},
+    ),
+    "same_outputs": lambda: (
+        convlin.same_outputs,
+        {"layer": nn.Conv2d(2, 3, 2), "data": torch.ones(1, 2, 4, 5)},
+    ),
+    "singular_values": lambda: (
+        convlin.singular_values,
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "k": 3},
+    ),
+    "to_conv": lambda: (
+        convlin.to_conv,
+        {"linear": nn.Linear(12, 3), "feature_size": (2, 2, 3), "order": "HWC", "ndim": 2,
+         "copy": False},
+    ),
+    "to_conv-rows": lambda: (convlin.to_conv, {"linear": nn.Linear(12, 3), "ndim": 1}),
+    "to_linear": lambda: (
+        convlin.to_linear,
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "exchange": "fixed_size",
+         "groups": "batched", "copy": False, "memory_limit": 2**20},
+    ),
+    "to_linear-windows": lambda: (
+        convlin.to_linear,
+        {"conv": nn.Conv2d(2, 4, 2, groups=2), "input_size": None, "exchange": "windows",
+         "groups": "block_diagonal", "copy": True, "memory_limit": 2**20},
+    ),
+    "to_local": lambda: (
+        convlin.to_local,
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "memory_limit": 2**20},
+    ),
+    "unroll": lambda: (
+        convlin.unroll,
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "memory_limit": 2**20},
+    ),
+    "ConvGeometry": lambda: (convlin.ConvGeometry, dict(GEOMETRY)),
+    "ConvGeometry.of": lambda: (convlin.ConvGeometry.of, {"module": nn.Conv2d(2, 3, 2)}),
+    **{
+        f"ConvGeometry.{name}": lambda name=name: (
+            getattr(geometry(padding=1), name), {"input_size": (4, 5)}
+        )
+        for name in ("output_size", "sizes", "connections")
+    },
+    "ConvMatrix": lambda: (
+        convlin.ConvMatrix,
+        {"geometry": geometry(), "weight": torch.ones(3, 2, 2, 2), "input_size": (4, 5),
+         "memory_limit": 2**20},
+    ),
+    "ConvMatrix.with_kernel": lambda: (matrix().with_kernel, {"weight": torch.ones(3, 2, 2, 2)}),
+    "ConvMatrix.tocsr": lambda: (matrix().tocsr, {"copy": True}),
+    "ConvMatrix.to_torch": lambda: (matrix().to_torch, {"layout": "csr"}),
+    "ConvMatrix.norm": lambda: (matrix().norm, {"ord": 1}),
+    "ConvMatrix.wires": lambda: (matrix().wires, {"output": (2, 1, 1)}),
+    **{
+        f"LocallyConnected{ndim}d": lambda ndim=ndim: (
+            getattr(convlin, f"LocallyConnected{ndim}d"), LOCAL | {"input_size": (3, 4, 5)[:ndim]}
+        )
+        for ndim in (1, 2, 3)
+    },
+    "SameOutputs": lambda: (
+        convlin.SameOutputs, {"layer": nn.Linear(4, 2), "data": torch.ones(1, 4)}
+    ),
+    "SameOutputs.another": lambda: (family().another, {"seed": 0}),
+    "SameOutputs.agreement": lambda: (family().agreement, {"other": nn.Linear(4, 2)}),
+    "SameOutputs.witness": lambda: (family().witness, {"other": nn.Linear(4, 2)}),
+    "ReceptiveField": lambda: (
+        convlin.ReceptiveField, {"size": (3, 3), "stride": (1, 1), "offset": (0, 0)}
+    ),
+    "ReceptiveField.pixel": lambda: (convlin.ReceptiveField.pixel, {"ndim": 2}),
+    "ReceptiveField.then": lambda: (
+        convlin.ReceptiveField.pixel(2).then, {"later": convlin.ReceptiveField.pixel(2)}
+    ),
+    "ReceptiveField.reads": lambda: (convlin.ReceptiveField.pixel(2).reads, {"cell": (1, 2)}),
+    "ReceptiveField.cells": lambda: (convlin.ReceptiveField.pixel(2).cells, {"input_size": (4, 5)}),
+}  # fmt: skip
+
+# What functions return or raise: values that nobody makes by hand, and the room of pictures.
+NOT_CALLED = {
+    "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
+    "InputError", "Measured", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
+    "Refuted", "Spectrum", "Verdict", "Wire", "figures",
+}  # fmt: skip

@@ -73,9 +73,11 @@ def elements(value: Any) -> tuple[Any, ...] | None:
     >>> elements(range(3)), elements("123"), elements(7)
     ((0, 1, 2), None, None)
     """
-    if isinstance(value, str | bytes | bytearray | Mapping | Set) or isinstance(value, type):
+    if isinstance(value, str | bytes | bytearray | Mapping | Set | type):
         return None
     try:
+        if hasattr(value, "__len__") and len(value) > MOST:  # a tensor makes all rows at once
+            return None
         given = tuple(itertools.islice(iter(value), MOST + 1))
     except Exception:  # whatever an object of others raises, it is no sequence
         return None
@@ -128,14 +130,16 @@ def shown(value: Any) -> str:
     >>> shown((1, "a")), shown(object())
     ("(1, 'a')", 'object')
     """
+    if isinstance(value, int) and abs(value) > 2**64:
+        return f"a number {'below -' if value < 0 else 'above '}2⁶⁴"
     plain = str | bytes | int | float | complex | tuple | list | dict | set | None
-    shape = getattr(value, "shape", ())
-    if isinstance(value, plain) or (hasattr(value, "item") and shape == ()):
-        try:
-            return reprlib.repr(value)
-        except Exception:  # an object of others, which cannot show itself
-            return type(value).__name__
     kind = type(value).__name__
+    try:
+        shape = getattr(value, "shape", ())
+        if isinstance(value, plain) or (hasattr(value, "item") and shape == ()):
+            return reprlib.repr(value)
+    except Exception:  # an object of others, which cannot show itself
+        return kind
     return f"{kind} of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else kind
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import convlin
 import torch
 from torch import nn
+
+import convlin
 
 __all__ = ["CALLS", "NOT_CALLED"]
 

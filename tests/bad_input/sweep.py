@@ -7,6 +7,7 @@ anything but a value or a `ConvlinError` of a few short lines, and the number of
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import resource
 import signal
@@ -37,6 +38,7 @@ def too_long(*_: object) -> None:
 def outcome(function: object, arguments: dict[str, object]) -> str:
     """Return "" for a value, "refused" for a clear answer, else what was raised."""
     signal.alarm(SECONDS)
+    faulthandler.dump_traceback_later(2 * SECONDS, exit=True)  # no signal ends a loop in C
     try:
         function(**arguments)
     except BaseException as error:
@@ -49,6 +51,7 @@ def outcome(function: object, arguments: dict[str, object]) -> str:
         return f"{type(error).__name__}: {str(error)[:100]} ({where})"
     finally:
         signal.alarm(0)
+        faulthandler.cancel_dump_traceback_later()
     return ""
 
 

@@ -48,22 +48,27 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
             )  # fmt: skip
         axes = [letters.index(letter) for letter in order]
         return elements.reshape(feature_size).transpose(axes).ravel()
-    given = np.asarray(order)
+    try:
+        given = np.asarray(order)
+    except Exception:  # whatever an object of others raises, it is no array
+        given = np.asarray(None)
     if (
         given.dtype.kind not in "iu"
         or given.size != elements.size
         or not np.array_equal(np.sort(given, axis=None), elements)
     ):
         raise Refused(
-            Refusal("to_conv", "order", _shown(given),
+            Refusal("to_conv", "order", _shown(given, elements.size),
                     f"{letters!r} permuted, or whole numbers 0 … {elements.size - 1}, each once")
         )  # fmt: skip
     return given.ravel()
 
 
-def _shown(given: np.ndarray) -> str:
+def _shown(given: np.ndarray, size: int) -> str:
     """Return what is wrong with an order: its kind and size, or the first numbers that repeat."""
     text = f"{given.dtype} array of shape {given.shape}"
+    if given.dtype.kind not in "iu" or given.size > size:
+        return text
     numbers, counts = np.unique(given, return_counts=True)
     repeated = ", ".join(map(str, numbers[counts > 1][:3]))
     return f"{text} that repeats {repeated}" if repeated else text

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import SupportsIndex
 
+from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
 from convlin.exchange import fixed_size, full_size, patchify, pointwise, windows
 from convlin.geometry import ConvGeometry
@@ -49,8 +50,9 @@ def choose(
     >>> choose(ConvGeometry(3, 8, kernel=(4, 4), stride=4))
     'patchify'
     """
-    if name is not None and name not in (names := [row.name for row in TABLE]):
-        raise Refused(Refusal("to_linear", "exchange", repr(name), f"None, {', '.join(names)}"))
+    names = [row.name for row in TABLE]
+    if name is not None and not (isinstance(name, str) and name in names):
+        raise Refused(Refusal("to_linear", "exchange", shown(name), f"None, {', '.join(names)}"))
     size = None
     if input_size is not None:
         geometry.output_size(input_size)

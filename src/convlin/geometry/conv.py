@@ -335,7 +335,7 @@ class ConvGeometry:
         stride, dilation, before = self.stride[dim], self.dilation[dim], self.padding[dim][0]
         offsets = range(-before, taps * dilation - before, dilation)
         return sum(
-            len(range(max(0, -(offset // stride)), min(steps, (ends - 1 - offset) // stride + 1)))
+            max(0, min(steps, (ends - 1 - offset) // stride + 1) - max(0, -(offset // stride)))
             for offset in offsets
         )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convlin.arguments import shown, whole, wholes
 from convlin.errors import GeometryError, Refusal
 
 __all__ = ["ReceptiveField"]
@@ -35,9 +36,24 @@ class ReceptiveField:
     stride: tuple[int, ...]
     offset: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Raise `GeometryError` for numbers that are no field."""
+        sizes = {"size": self.size, "stride": self.stride, "offset": self.offset}
+        for name, value in sizes.items():
+            least = None if name == "offset" else 1
+            numbers = wholes("receptive field", name, value, least, error=GeometryError)
+            object.__setattr__(self, name, numbers)
+        if not len(self.size) == len(self.stride) == len(self.offset):
+            lengths = (len(self.size), len(self.stride), len(self.offset))
+            raise GeometryError(
+                Refusal("receptive field", "numbers of size, stride and offset", lengths, "as many")
+            )
+
     @classmethod
     def pixel(cls, ndim: int) -> ReceptiveField:
         """Return the field of an input pixel: itself. The unit of `then`."""
+        if whole("receptive field", "ndim", ndim, error=GeometryError) not in (1, 2, 3):
+            raise GeometryError(Refusal("receptive field", "ndim", ndim, "1, 2 or 3"))
         return cls((1,) * ndim, (1,) * ndim, (0,) * ndim)
 
     @property
@@ -47,6 +63,9 @@ class ReceptiveField:
 
     def then(self, later: ReceptiveField) -> ReceptiveField:
         """Return the field of `later` stacked behind this one, seen from this one's input."""
+        if not isinstance(later, ReceptiveField):
+            allowed = "a ReceptiveField"
+            raise GeometryError(Refusal("receptive field", "later", shown(later), allowed))
         if later.ndim != self.ndim:
             raise GeometryError(
                 Refusal("receptive field", "ndim", later.ndim, f"{self.ndim}, as the layer before")
@@ -72,7 +91,7 @@ class ReceptiveField:
         return tuple(
             (i * stride + offset, i * stride + offset + size)
             for i, size, stride, offset in zip(
-                cell, self.size, self.stride, self.offset, strict=True
+                self._numbers("cell", cell), self.size, self.stride, self.offset, strict=True
             )
         )
 
@@ -84,5 +103,15 @@ class ReceptiveField:
         """
         return tuple(
             max(0, (n - size) // stride + 1)
-            for n, size, stride in zip(input_size, self.size, self.stride, strict=True)
+            for n, size, stride in zip(
+                self._numbers("input_size", input_size), self.size, self.stride, strict=True
+            )
         )
+
+    def _numbers(self, name: str, value: tuple[int, ...]) -> tuple[int, ...]:
+        """Return one whole number per dimension."""
+        numbers = wholes("receptive field", name, value, error=GeometryError)
+        if len(numbers) != self.ndim:
+            allowed = f"{self.ndim} numbers"
+            raise GeometryError(Refusal("receptive field", name, numbers, allowed))
+        return numbers

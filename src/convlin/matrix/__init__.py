@@ -11,14 +11,16 @@
 | `dense.py` | the dense matrix A(w) at one input size |
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
 | `adjoint.py` | Aᴴ as an operator, and products from the left |
+| `memory.py` | how much memory what is built may take |
 | `html.py` | the matrix in Jupyter |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 
-from convlin.matrix.conv_matrix import MEMORY_LIMIT, ConvMatrix
+from convlin.matrix.conv_matrix import ConvMatrix
 from convlin.matrix.dense import dense, dense_shape
 from convlin.matrix.entries import Entries
 from convlin.matrix.entry_weights import EntryWeights
+from convlin.matrix.memory import MEMORY_LIMIT, require_own_memory
 from convlin.matrix.taps import connected, folded, sources
 from convlin.matrix.wires import Wire
 
@@ -32,5 +34,6 @@ __all__ = [
     "dense",
     "dense_shape",
     "folded",
+    "require_own_memory",
     "sources",
 ]

@@ -22,23 +22,22 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import LinearOperator
 from scipy.sparse.linalg import norm as sparse_norm
 
-from convlin.arguments import flag, shown
+from convlin.arguments import flag, shown, whole
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, placed
 from convlin.matrix.adjoint import Adjoint, as_array, from_left
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
-from convlin.matrix.entries import Entries
+from convlin.matrix.entries import Entries, index_bytes
 from convlin.matrix.entry_weights import EntryWeights
 from convlin.matrix.html import as_html
+from convlin.matrix.memory import MEMORY_LIMIT
 from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MEMORY_LIMIT", "ConvMatrix", "EntryWeights"]
-
-MEMORY_LIMIT = 2 * 2**30
+__all__ = ["ConvMatrix"]
 
 
 class ConvMatrix(LinearOperator):  # type: ignore[misc]
@@ -76,11 +75,20 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         *,
         memory_limit: int = MEMORY_LIMIT,
     ) -> None:
-        entries = Entries(geometry, geometry.sizes(input_size))
-        self._set(entries, weight, memory_limit)
+        if not isinstance(geometry, ConvGeometry):
+            raise Refused(Refusal("ConvMatrix", "geometry", shown(geometry), "a ConvGeometry"))
+        memory_limit = whole("ConvMatrix", "memory_limit", memory_limit)
+        size = geometry.sizes(input_size)
+        needed = index_bytes(geometry, size)
+        if needed > memory_limit:
+            raise Refused(
+                Refusal(geometry.kind, "memory_limit", memory_limit, f"≥ {needed} bytes",
+                        f"the list of what each output reads on {size} takes that")
+            )  # fmt: skip
+        self._set(Entries(geometry, size), weight, memory_limit)
 
     def _set(self, entries: Entries, weight: Any, memory_limit: int) -> None:
-        shape = tuple(weight.shape)
+        shape = _require_numbers(entries.geometry.kind, weight)
         if shape != entries.geometry.weight_shape:
             allowed = str(entries.geometry.weight_shape)
             raise GeometryError(Refusal(entries.geometry.kind, "weight.shape", shape, allowed))
@@ -214,10 +222,11 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         from convlin.matrix.tensors import sparse_coo, sparse_csr, strided
 
         makers = {"sparse_csr": sparse_csr, "sparse_coo": sparse_coo, "strided": strided}
-        name = str(layout).removeprefix("torch.")
+        known = type(layout).__name__ in ("str", "layout")
+        name = str(layout).removeprefix("torch.") if known else ""
         name = {"csr": "sparse_csr", "coo": "sparse_coo", "dense": "strided"}.get(name, name)
         if name not in makers:
-            raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
+            raise Refused(Refusal("to_torch", "layout", shown(layout), ", ".join(makers)))
         item, entries = self.dtype.itemsize, self._entries
         needed = {
             "sparse_csr": entries.count(merged=True) * (item + 8),
@@ -308,6 +317,18 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
                         f"the {self.shape[0]}×{self.shape[1]} matrix as {what} takes that; "
                         "products with the ConvMatrix itself need none of it")
             )  # fmt: skip
+
+
+def _require_numbers(site: str, weight: Any) -> tuple[int, ...]:
+    """Return the shape of an array; raise for anything else, and for one without numbers."""
+    if not is_torch_array(weight):
+        kind = getattr(getattr(weight, "dtype", None), "kind", "")
+        if kind not in tuple("biufc") or not hasattr(weight, "shape"):
+            allowed = "an array of numbers, NumPy or PyTorch"
+            raise GeometryError(Refusal(site, "weight", shown(weight), allowed))
+    elif weight.is_nested:
+        raise GeometryError(Refusal(site, "weight", "a nested tensor", "a plain one"))
+    return tuple(weight.shape)
 
 
 def _numpy(weight: Any) -> np.ndarray:

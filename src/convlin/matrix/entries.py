@@ -27,7 +27,7 @@ from convlin.geometry import ConvGeometry
 from convlin.matrix.kernel import by_group
 from convlin.matrix.taps import sources
 
-__all__ = ["Entries"]
+__all__ = ["Entries", "index_bytes"]
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,12 @@ def _even(places: Int[np.ndarray, "outputs 2"]) -> Iterator[tuple[int, int]]:
         yield start, stop
         start = stop
     yield start, total
+
+
+def index_bytes(geometry: ConvGeometry, input_size: Sequence[int]) -> int:
+    """Return about how many bytes `Entries` takes: six tables of (output, tap) a dimension."""
+    lengths = map(geometry.output_length, range(geometry.ndim), input_size)
+    return sum(48 * max(n, 0) * k for n, k in zip(lengths, geometry.kernel, strict=True))
 
 
 class Entries:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from jaxtyping import Shaped
 
+from convlin.arguments import elements, shown, whole, wholes
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix.kernel import by_group
@@ -58,12 +59,17 @@ def wires(
 
 def _index(output: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return an output's channel and position, however it was named."""
-    try:
-        if isinstance(output, Sequence | np.ndarray):
-            given = tuple(operator.index(n) for n in np.asarray(output).tolist())
-            np.ravel_multi_index(given, shape)
-            return given
-        return tuple(int(n) for n in np.unravel_index(operator.index(output), shape))
-    except (ValueError, TypeError):
-        allowed = f"(channel, *position) below {shape}, or a row below {np.prod(shape)}"
-        raise Refused(Refusal("wires", "output", output, allowed)) from None
+    rows = math.prod(shape)
+    allowed = f"(channel, *position) below {shape}, or a row below {rows}"
+    given = elements(output)
+    if given is None:
+        row = whole("wires", "output", output, allowed=allowed)
+        if 0 <= row < rows:
+            return tuple(int(n) for n in np.unravel_index(row, shape))
+    else:
+        place = wholes("wires", "output", given, allowed=allowed)
+        if len(place) == len(shape) and all(
+            0 <= n < size for n, size in zip(place, shape, strict=True)
+        ):
+            return place
+    raise Refused(Refusal("wires", "output", shown(output), allowed))

@@ -15,13 +15,13 @@ from __future__ import annotations
 import decimal
 import html
 import math
-import operator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from convlin.arguments import whole
 from convlin.errors import Refusal, Refused
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
@@ -161,12 +161,9 @@ def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
 def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
     """Return `k` as an int, or refuse what is no number of singular values."""
     total = min(matrix.shape)
-    try:
-        wanted = 0 if isinstance(k, bool) else operator.index(k)
-    except TypeError:
-        wanted = 0
+    allowed = f"a whole number from 1 to {total}, or None for all"
+    wanted = whole(matrix.geometry.kind, "k", k, allowed=allowed)
     if not 1 <= wanted <= total:
-        allowed = f"a whole number from 1 to {total}, or None for all"
         raise Refused(Refusal(matrix.geometry.kind, "k", k, allowed))
     return wanted
 

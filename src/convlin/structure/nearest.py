@@ -22,11 +22,11 @@ from scipy.sparse import csr_array
 
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
-from convlin.matrix import ConvMatrix, Entries
+from convlin.matrix import ConvMatrix, Entries, dense_shape
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.energy import Energy, Square, exponent_of, times_power
 from convlin.structure.html import split
-from convlin.structure.reading import canonical, look_up, rows_of
+from convlin.structure.reading import canonical, look_up, require_matrix, rows_of
 
 __all__ = ["NearestConv", "nearest"]
 
@@ -87,14 +87,14 @@ def nearest(
     >>> print(found.energy)
     98.9% shared, 1.1% local but not shared, 0.0% off the support
     """
-    entries = Entries(geometry, geometry.sizes(input_size))
+    size = geometry.sizes(input_size)
+    rows, columns = dense_shape(geometry, size)
+    shape = require_matrix(matrix, "nearest_conv")
+    if shape != (rows, columns):
+        where = f"{geometry.kind} on {size}"
+        raise Refused(Refusal("nearest_conv", "matrix.shape", shape, str((rows, columns)), where))
+    entries = Entries(geometry, size)
     given = canonical(matrix, "nearest_conv")
-    if given.shape != (entries.rows, entries.columns):
-        raise Refused(
-            Refusal("nearest_conv", "matrix.shape", given.shape,
-                    str((entries.rows, entries.columns)),
-                    f"{geometry.kind} on {entries.input_size}")
-        )  # fmt: skip
     given = given.astype(np.complex128 if given.dtype.kind == "c" else np.float64)
     # By a power of two: digits stay, and subnormal numbers gain the room for theirs.
     exponent = exponent_of(given.data) - LARGEST

@@ -9,8 +9,9 @@ from jaxtyping import Int, Num
 from scipy.sparse import csr_array, issparse
 
 from convlin.errors import Refusal, Refused
+from convlin.matrix import require_own_memory
 
-__all__ = ["canonical", "look_up", "place_of", "rows_of"]
+__all__ = ["canonical", "look_up", "place_of", "require_matrix", "rows_of"]
 
 
 def canonical(matrix: Any, site: str) -> csr_array:
@@ -21,11 +22,9 @@ def canonical(matrix: Any, site: str) -> csr_array:
     >>> canonical(np.array([[0, 5], [7, 0]]), "recognize").indices.tolist()
     [1, 0]
     """
+    require_matrix(matrix, site)
     if not issparse(matrix):
         matrix = np.asarray(matrix)
-    if matrix.ndim != 2 or matrix.dtype.kind not in "biufc":
-        what = f"{matrix.dtype} of shape {tuple(matrix.shape)}"
-        raise Refused(Refusal(site, "matrix", what, "numbers in rows and columns"))
     numbers = matrix.astype(np.int64) if matrix.dtype.kind == "b" else matrix
     csr = csr_array(numbers)
     if issparse(matrix):
@@ -36,6 +35,21 @@ def canonical(matrix: Any, site: str) -> csr_array:
         row, column = place_of(csr, int(np.argmax(~np.isfinite(csr.data))))
         raise Refused(Refusal(site, f"matrix[{row}, {column}]", csr[row, column], "finite numbers"))
     return csr
+
+
+def require_matrix(matrix: Any, site: str) -> tuple[int, int]:
+    """Return the shape of numbers in rows and columns; raise for anything else. Nothing is copied.
+
+    An array that repeats its numbers in memory may be of any size, and to look through it endless.
+    """
+    if not issparse(matrix):
+        matrix = np.asarray(matrix)
+        require_own_memory(site, "matrix", matrix)
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biufc":
+        what = f"{matrix.dtype} of shape {tuple(matrix.shape)}"
+        raise Refused(Refusal(site, "matrix", what, "numbers in rows and columns"))
+    rows, columns = matrix.shape
+    return int(rows), int(columns)
 
 
 def look_up(

@@ -8,7 +8,6 @@ an output shape of all ones asks for just that.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,13 +18,14 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_array
 
+from convlin.arguments import wholes
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, placed
 from convlin.matrix import ConvMatrix
 from convlin.structure.difference import told
 from convlin.structure.fibres import Layout
 from convlin.structure.output_shapes import output_shapes
-from convlin.structure.reading import canonical
+from convlin.structure.reading import canonical, require_matrix
 from convlin.structure.search import Form, Search
 
 __all__ = ["Candidate", "Recognized", "recognize"]
@@ -113,15 +113,14 @@ def recognize(
         ...
     convlin.errors.Refused: recognize: matrix[2, 1] = 6; fits: 5 (weights of tap (0,) differ: ...
     """
+    rows, columns = require_matrix(matrix, "recognize")
+    into = _shape("input_shape", input_shape, columns, "columns")
+    out = None if output_shape is None else _shape("output_shape", output_shape, rows, "rows")
+    if out is not None and len(out) != len(into):
+        fits = f"{len(into)} numbers, as {into} has"
+        raise Refused(Refusal("recognize", "output_shape", out, fits))
     given = canonical(matrix, "recognize")
-    into = _shape("input_shape", input_shape, given.shape[1], "columns")
-    if output_shape is None:
-        shapes = output_shapes(given, into)
-    else:
-        shapes = [_shape("output_shape", output_shape, given.shape[0], "rows")]
-        if len(shapes[0]) != len(into):
-            fits = f"{len(into)} numbers, as {into} has"
-            raise Refused(Refusal("recognize", "output_shape", shapes[0], fits))
+    shapes = output_shapes(given, into) if out is None else [out]
     if unit_roundoff is None:
         inexact = given.dtype.kind in "fc"
         unit_roundoff = float(np.finfo(given.dtype).eps) / 2 if inexact else 0.0
@@ -278,10 +277,7 @@ def _why_not(
 def _shape(field: str, shape: Sequence[SupportsIndex], size: int, what: str) -> tuple[int, ...]:
     """Return (channels, *spatial) as integers whose product is `size`."""
     allowed = "(channels, L), (channels, H, W) or (channels, D, H, W)"
-    try:
-        numbers = tuple(operator.index(n) for n in shape)
-    except TypeError:
-        raise Refused(Refusal("recognize", field, repr(shape), allowed)) from None
+    numbers = wholes("recognize", field, shape, allowed=allowed)
     if len(numbers) not in (2, 3, 4) or min(numbers) < 1:
         raise Refused(Refusal("recognize", field, numbers, allowed))
     if math.prod(numbers) != size:

@@ -84,7 +84,11 @@ def _linear_sizes(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> Iter
 
 
 def _conv_sizes(
-    layer: _ConvNd, base: type[nn.Module], geometry: ConvGeometry, weight: Tensor, bias: Tensor | None
+    layer: _ConvNd,
+    base: type[nn.Module],
+    geometry: ConvGeometry,
+    weight: Tensor,
+    bias: Tensor | None,
 ) -> Iterator[Refusal]:
     transposed = issubclass(base, _ConvTransposeNd)
     if layer.transposed != transposed:
@@ -128,7 +132,9 @@ def _linear_differs(layer: nn.Linear, base: type[nn.Module]) -> Iterator[Refusal
     yield from _differs(layer, base, twin, x, torch.addmm(bias, x, weight.T), "x·weightᵀ + bias")
 
 
-def _conv_differs(layer: _ConvNd, base: type[nn.Module], geometry: ConvGeometry) -> Iterator[Refusal]:
+def _conv_differs(
+    layer: _ConvNd, base: type[nn.Module], geometry: ConvGeometry
+) -> Iterator[Refusal]:
     g = geometry
     groups = min(GROUPS, g.groups)
     size = _telling_size(g)

@@ -20,6 +20,7 @@ from jaxtyping import Shaped
 from scipy import sparse
 from torch import Tensor, compiler, fx, nn
 
+from convlin.arguments import elements, flag, shown, whole
 from convlin.backends.pytorch import sliding
 from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.local_matrix import local_matrix
@@ -73,7 +74,8 @@ class LocallyConnected(TracedOnly, nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        kernel = kernel_size if isinstance(kernel_size, Sequence) else (kernel_size,) * self.ndim
+        given = elements(kernel_size)
+        kernel = (kernel_size,) * self.ndim if given is None else given
         if len(kernel) != self.ndim:
             numbers = f"one number, or {self.ndim}"
             raise GeometryError(Refusal(type(self).__name__, "kernel_size", kernel, numbers))
@@ -83,14 +85,25 @@ class LocallyConnected(TracedOnly, nn.Module):
         self.spelling = padding
         self.input_size = self.geometry.sizes(input_size)
         self.output_size = self.geometry.output_size(self.input_size)
-        self.weight = nn.Parameter(
-            torch.empty(*self.output_size, *self.geometry.weight_shape, device=device, dtype=dtype)
-        )
-        shape = (self.geometry.out_channels, *self.output_size)
-        self.register_parameter(
-            "bias", nn.Parameter(torch.empty(shape, device=device, dtype=dtype)) if bias else None
-        )
+        shapes = {"weight": (*self.output_size, *self.geometry.weight_shape)}
+        if flag(type(self).__name__, "bias", bias):
+            shapes["bias"] = (self.geometry.out_channels, *self.output_size)
+        self.register_parameter("bias", None)
+        for name, shape in shapes.items():
+            self.register_parameter(name, self._parameter(name, shape, device, dtype))
         self.reset_parameters()
+
+    def _parameter(
+        self, name: str, shape: tuple[int, ...], device: Any, dtype: Any
+    ) -> nn.Parameter:
+        """Return an uninitialised parameter, or refuse what no device can hold."""
+        try:
+            return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        except Exception as error:  # each device has its own way to say no
+            what = f"{math.prod(shape)} numbers, dtype {shown(dtype)}, device {shown(device)}"
+            reason = str(error).strip().splitlines()[0][:200]
+            allowed = "what a device of PyTorch holds, in floating point"
+            raise Refused(Refusal(type(self).__name__, name, what, allowed, reason)) from None
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew: uniform up to 1/√(fan in), as nn.Conv does."""
@@ -237,6 +250,7 @@ def to_local(
     144
     """
     require_plain(conv, *(cls for (_, transposed), cls in CONVOLUTIONS.items() if not transposed))
+    memory_limit = whole("to_local", "memory_limit", memory_limit)
     g = ConvGeometry.of(conv)
     size = g.sizes(input_size)
     out = g.output_size(size)

@@ -16,12 +16,13 @@ from scipy.sparse import coo_array, csr_array, issparse
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
+from convlin.arguments import shown
 from convlin.backends.pytorch.reading import weight_of
 from convlin.errors import Refusal, Refused
 from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
 
-__all__ = ["Given", "known_numbers", "read_matrix"]
+__all__ = ["Given", "as_array", "known_numbers", "read_matrix"]
 
 
 SPARSE = (torch.sparse_coo, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
@@ -64,7 +65,7 @@ def read_matrix(matrix: Any) -> Given:
     the rest, whatever NumPy or SciPy takes. Raises `Refused` for layers that compute more than
     their class says, other layers, and numbers that SciPy has no arithmetic for.
     """
-    array = known_numbers(matrix if issparse(matrix) else np.asarray(matrix), "matrix", "dtype")
+    array = known_numbers(matrix if issparse(matrix) else as_array(matrix), "matrix", "dtype")
     if array.dtype == np.float16:  # which SciPy lacks
         half = float(np.finfo(np.float16).eps) / 2
         return Given(array.astype(np.float32), like=array.dtype, unit_roundoff=half)
@@ -116,6 +117,16 @@ def _require_matrix(matrix: Any) -> None:
         raise Refused(Refusal("matrix", "shape", what, "numbers in rows and columns", hint))
     if 0 in shape:
         raise Refused(Refusal("matrix", "shape", shape, "at least one output and one input"))
+
+
+def as_array(matrix: Any) -> Any:
+    """Return what NumPy makes of anything; raise for what it makes nothing of."""
+    try:
+        return np.asarray(matrix)
+    except Exception:  # also whatever an object of others raises
+        raise Refused(
+            Refusal("matrix", "type", shown(matrix), "numbers in rows and columns")
+        ) from None
 
 
 def known_numbers(array: Any, site: str, field: str) -> Any:

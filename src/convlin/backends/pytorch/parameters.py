@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
+from convlin.matrix import require_own_memory
+
 __all__ = ["alias", "holding", "same_bias"]
 
 Layer = TypeVar("Layer", bound=nn.Module)
@@ -17,6 +19,8 @@ def alias(parameter: Tensor, view: Callable[[Tensor], Tensor], copy: bool = Fals
 
     It asks for a gradient iff the given one does; that gradient is its own.
     """
+    if copy:
+        require_own_memory("copy=True", "parameter", parameter)
     seen = view(parameter.detach())
     return nn.Parameter(seen.clone() if copy else seen, requires_grad=parameter.requires_grad)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 from torch.nn.modules.lazy import LazyModuleMixin
@@ -74,7 +75,7 @@ def _base(layer: Any, bases: tuple[type[nn.Module], ...]) -> type[nn.Module]:
     """Return which of `bases` the layer is one of; raise if none."""
     base = next((base for base in bases if isinstance(layer, base)), None)
     site = type(layer).__name__
-    if base is None:
+    if base is None or "_parameters" not in vars(layer):  # or its __init__ never ran
         names = ", ".join(map(_called, bases))
         raise Refused(Refusal(site, "type", site, names, f"from {type(layer).__module__}"))
     if isinstance(layer, LazyModuleMixin):
@@ -146,6 +147,11 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
             if type(value) is not nn.Parameter or type(value.data) is not Tensor:
                 kind = f"a {type(value).__name__}"
                 yield Refusal(site, name, kind, "an nn.Parameter of plain Tensor")
+            elif value.layout != torch.strided:
+                yield Refusal(site, f"{name}.layout", value.layout, "torch.strided: to_dense()")
+            elif not _calculates(value.dtype):
+                allowed = "a floating-point dtype of 16 bits or more"
+                yield Refusal(site, f"{name}.dtype", value.dtype, allowed)
         elif name in layer._parameters:
             if name == "weight":
                 yield Refusal(site, name, None, "an nn.Parameter")
@@ -154,3 +160,8 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
             yield Refusal(site, name, "computed from other parameters", "an nn.Parameter", reason)
         elif not is_form:
             yield Refusal(site, name, "missing", "an nn.Parameter")
+
+
+def _calculates(dtype: torch.dtype) -> bool:
+    """Return whether PyTorch's layers run in this dtype; floats of 8 bits are stored only."""
+    return dtype.is_complex or (dtype.is_floating_point and dtype.itemsize > 1)

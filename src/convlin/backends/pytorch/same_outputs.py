@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import html
-import operator
 from typing import SupportsIndex
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from convlin.arguments import shown, whole
 from convlin.backends.pytorch.wired import (
     geometry_of,
     read_wired,
@@ -138,7 +138,7 @@ class SameOutputs(SolutionFamily):
         if self.unique:
             site = type(self.layer).__name__
             raise Refused(Refusal(site, "dimension", 0, "≥ 1", self.statement))
-        generator = np.random.default_rng(_whole(seed))
+        generator = np.random.default_rng(whole("another", "seed", seed, 0))
         self._require_same_kind(self.layer)
         weights = _flat(self.layer)
         direction = self.project(generator.standard_normal(self.unknowns))
@@ -216,7 +216,10 @@ class SameOutputs(SolutionFamily):
     def _require_same_kind(self, other: nn.Module) -> None:
         """Raise unless `other` is as good a layer, of the same class, numbers, dtype and device."""
         site = type(self.layer).__name__
-        if type(other) is not type(self.layer) or repr(other) != repr(self.layer):
+        if type(other) is not type(self.layer):
+            raise Refused(Refusal(site, "other", shown(other), repr(self.layer)))
+        require_layer(other)
+        if repr(other) != repr(self.layer):
             raise Refused(Refusal(site, "other", repr(other), repr(self.layer)))
         for layer in (self.layer, other):
             require_layer(layer)
@@ -247,18 +250,6 @@ class SameOutputs(SolutionFamily):
         if self.wiring.shared:
             return moved.reshape(channels, self._inputs, -1).swapaxes(0, 1)
         return moved.reshape(-1, channels, self._inputs).transpose(2, 1, 0)
-
-
-def _whole(seed: SupportsIndex) -> int:
-    """Return a seed as a number; raise for anything but a whole number ≥ 0."""
-    try:
-        number = -1 if isinstance(seed, bool) else operator.index(seed)
-    except TypeError:
-        number = -1
-    if number < 0:
-        given = repr(seed) if number > -(2**64) else "a number below -2⁶⁴"
-        raise Refused(Refusal("another", "seed", given, "a whole number ≥ 0"))
-    return number
 
 
 def _flat(layer: nn.Module) -> Float[np.ndarray, " unknowns"]:

@@ -19,7 +19,7 @@ class TracedOnly:
     >>> torch.jit.script(form)
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: torch.jit.script: module = SlidingLinear; fits: torch.jit.trace(module, ...
+    convlin.errors.Refused: torch.jit.script: module = SlidingLinear; fits: torch.jit.trace(...
     >>> torch.jit.trace(form, torch.ones(1, 3, 5, 6))(torch.ones(2, 3, 7, 8)).shape
     torch.Size([2, 4, 7, 8])
     """
@@ -28,6 +28,6 @@ class TracedOnly:
         raise Refused(
             Refusal("torch.jit.script", "module", type(self).__name__,
                     "torch.jit.trace(module, example), torch.compile or torch.export",
-                    "its forward reads a geometry, which TorchScript has no type for; .to_conv() or "
-                    ".to_linear() gives PyTorch's own layer, which scripts")
+                    "its forward reads a geometry, which TorchScript has no type for; the layer "
+                    "that .to_conv() or .to_linear() gives can be scripted")
         )  # fmt: skip

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
 
+from convlin.arguments import flag, whole, wholes
 from convlin.backends.pytorch.conv_forms import FullSizeConv, PointwiseConv
 from convlin.backends.pytorch.parameters import alias, holding, same_bias
 from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv, require_plain
 from convlin.errors import Refusal, Refused
 from convlin.exchange.columns import to_kernel
 from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order, to_map_order
+from convlin.matrix.tensors import to_numpy
 
 __all__ = ["to_conv"]
 
@@ -55,17 +56,19 @@ def to_conv(
     (torch.Size([7, 3, 4, 5]), True)
     """
     require_plain(linear, nn.Linear)
+    copy, allowed = flag("to_conv", "copy", copy), "1, 2 or 3"
+    ndim = whole("to_conv", "ndim", ndim, allowed=allowed)
+    if ndim not in AXIS_LETTERS:
+        raise Refused(Refusal("to_conv", "ndim", ndim, allowed))
     form: PointwiseConv | FullSizeConv
     if feature_size is None:
         if order is not None:
             raise Refused(Refusal("to_conv", "order", order, "None without feature_size"))
-        if ndim not in AXIS_LETTERS:
-            raise Refused(Refusal("to_conv", "ndim", ndim, "1, 2 or 3"))
         size = (linear.in_features, *(1,) * ndim)
         form = PointwiseConv(_conv(linear, size, tuple(range(ndim + 1)), None, copy))
     else:
         size = _feature_size(feature_size, linear.in_features)
-        elements = element_order(order.cpu() if isinstance(order, Tensor) else order, size)
+        elements = element_order(_held(order), size)
         axes = axes_of(elements, size)
         if axes is None and not copy:
             raise Refused(
@@ -81,10 +84,7 @@ def to_conv(
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
     """Return (C, *spatial) as integers that multiply to the number of features."""
     allowed = "(C, L), (C, H, W) or (C, D, H, W)"
-    try:
-        size = tuple(operator.index(n) for n in feature_size)
-    except TypeError:
-        raise Refused(Refusal("to_conv", "feature_size", repr(feature_size), allowed)) from None
+    size = wholes("to_conv", "feature_size", feature_size, allowed=allowed)
     if len(size) - 1 not in AXIS_LETTERS or min(size) < 1:
         raise Refused(Refusal("to_conv", "feature_size", size, allowed))
     if math.prod(size) != features:
@@ -93,6 +93,11 @@ def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple
                     f"in_features, and not {math.prod(size)}")
         )  # fmt: skip
     return size
+
+
+def _held(order: Any) -> Any:
+    """Return an order that is a tensor as a NumPy array, anything else as it is."""
+    return to_numpy(order, "order") if isinstance(order, Tensor) else order
 
 
 def _conv(

@@ -7,6 +7,7 @@ from typing import Literal, SupportsIndex
 
 from torch import nn
 
+from convlin.arguments import choice, flag, whole
 from convlin.backends.pytorch.fixed_size import FixedSizeLinear
 from convlin.backends.pytorch.linear_forms import (
     BatchedLinear,
@@ -72,9 +73,9 @@ def to_linear(
     """
     require_plain(conv, *CONVOLUTIONS.values())
     geometry = ConvGeometry.of(conv)
-    if groups not in ("batched", "block_diagonal"):
-        allowed = "'batched' or 'block_diagonal'"
-        raise Refused(Refusal("to_linear", "groups", repr(groups), allowed))
+    choice("to_linear", "groups", groups, ("batched", "block_diagonal"))
+    copy = flag("to_linear", "copy", copy)
+    memory_limit = whole("to_linear", "memory_limit", memory_limit)
     if choose(geometry, input_size, exchange) == "fixed_size" and input_size is not None:
         size = geometry.sizes(input_size)
         needed = needed_bytes(geometry, size, conv.bias is not None, conv.weight.element_size())

@@ -27,9 +27,9 @@ def unroll(
     groups. Rows are outputs (out, *output_size), columns inputs (in, *input_size), in C order:
     conv(x).flatten() = A @ x.flatten() + bias. The result is an operator that shares the
     layer's weight, or holds the one that its next call computes (parametrizations, weight_norm,
-    spectral_norm, pruning); `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix, up to
-    `memory_limit` bytes. For geometries that no layer has (padding that differs by side), make a
-    `ConvMatrix` from the geometry and a weight.
+    spectral_norm, pruning). `tocsr()`, `tocoo()`, `toarray()` and `to_torch()` build the matrix,
+    up to `memory_limit` bytes. For geometries that no layer has (padding that differs by side),
+    make a `ConvMatrix` from the geometry and a weight.
 
     Raises `Refused` for layers that compute more than their class says, and `GeometryError` where
     the input is too small.

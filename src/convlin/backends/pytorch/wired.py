@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,11 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.backends.pytorch.local import LOCAL, LocallyConnected
-from convlin.backends.pytorch.matrices import known_numbers
+from convlin.backends.pytorch.matrices import as_array, known_numbers
 from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
+from convlin.matrix import MEMORY_LIMIT, require_own_memory
 from convlin.proof.rounding import UNITS
 from convlin.solutions import Wiring
 
@@ -46,9 +48,10 @@ def read_wired(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) ->
     site = type(layer).__name__
     weight: Tensor = layer.weight  # type: ignore[assignment]
     if not isinstance(data, Tensor):
-        data = _as_tensor(site, np.asarray(data))
+        data = _as_tensor(site, as_array(data))
     _require_numbers(site, "data", data)
     dense = data if data.layout == torch.strided else data.to_dense()
+    require_own_memory(site, "data", dense)
     wired = _read(layer, dense.detach().to(weight))
     if not len(wired.rows):
         raise Refused(Refusal(site, "data.shape", tuple(data.shape), "at least one input"))
@@ -67,6 +70,9 @@ def require_layer(layer: nn.Module) -> None:
     site = type(layer).__name__
     for name, value in layer.named_parameters():
         _require_numbers(site, name, value)
+        if value.layout != torch.strided:
+            raise Refused(Refusal(site, f"{name}.layout", value.layout, "plain numbers"))
+        require_own_memory(site, name, value)
         if value.dtype not in UNITS:
             usual = ", ".join(str(dtype).removeprefix("torch.") for dtype in UNITS)
             raise Refused(Refusal(site, f"{name}.dtype", value.dtype, usual))
@@ -104,6 +110,12 @@ def _read(layer: nn.Module, data: Tensor) -> Wired:
         numbers = [str(geometry.in_channels), *(f"{'' if exact else '≥'}{n}" for n in least)]
         sizes = ", ".join(numbers)
         raise Refused(Refusal(site, "data.shape", shape, f"(N, {sizes}) or ({sizes})"))
+    needed = 32 * math.prod(geometry.output_size(size)) * geometry.taps
+    if needed > MEMORY_LIMIT:
+        reason = f"the list of what each output reads takes {needed} bytes"
+        raise Refused(
+            Refusal(site, "data.shape", shape, f"one that takes ≤ {MEMORY_LIMIT}", reason)
+        )
     wiring = Wiring.of_conv(geometry, size, bias, shared=not exact)
     kind = "transposed convolution" if geometry.transposed else "convolution"
     noun = f"{'locally connected' if exact else kind} channel"
@@ -115,7 +127,9 @@ def _as_tensor(site: str, data: Shaped[np.ndarray, "*shape"]) -> Tensor:
     """Return an array as a tensor of its own; raise for what is no array of numbers."""
     if data.dtype.kind not in "biufc":
         raise Refused(Refusal(site, "data.dtype", data.dtype, "numbers"))
-    return torch.from_numpy(np.array(known_numbers(data, site, "data.dtype"), order="C"))
+    require_own_memory(site, "data", data)
+    numbers = np.array(known_numbers(data, site, "data.dtype"), order="C")
+    return torch.from_numpy(numbers.astype(np.float64) if data.dtype == np.uint64 else numbers)
 
 
 def _require_numbers(site: str, name: str, value: Tensor) -> None:

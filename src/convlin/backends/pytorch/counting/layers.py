@@ -102,7 +102,8 @@ def _held_by(layer: nn.Module) -> dict[tuple[int, ...], Tensor]:
         for tensor in chain(part._parameters.values(), saved):
             if tensor is not None:
                 # Layers made to share weights hold different tensors in the same place.
-                place = tensor.data_ptr() if not tensor.is_meta else 0
+                addressed = tensor.layout == torch.strided and not tensor.is_meta
+                place = tensor.data_ptr() if addressed else 0
                 found[(place, tensor.numel()) if place else (id(tensor),)] = tensor
     return found
 
@@ -159,7 +160,7 @@ def _amount(tensors: Iterable[Tensor]) -> tuple[int, int]:
     """Return how many parameters these are, and the bytes of all of them, buffers included."""
     listed = list(tensors)
     parameters = sum(t.numel() for t in listed if isinstance(t, nn.Parameter))
-    return parameters, sum(t.nbytes for t in listed)
+    return parameters, sum(t.numel() * t.element_size() for t in listed)
 
 
 def _costs(

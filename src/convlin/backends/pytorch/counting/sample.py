@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
 from torch import nn
 
+from convlin.arguments import elements, shown, wholes
 from convlin.backends.pytorch.conv_forms import PointwiseConv
 from convlin.backends.pytorch.linear_forms import LinearForm
 from convlin.backends.pytorch.local import LocallyConnected
@@ -22,18 +22,12 @@ def _sizes(
     input_size: SupportsIndex | Sequence[SupportsIndex],
 ) -> int | tuple[int, ...]:
     """Return an input size as one whole number or several, all at least 1."""
-    try:
-        if isinstance(input_size, Iterable):
-            sizes = tuple(operator.index(n) for n in input_size)
-        else:
-            sizes = (operator.index(input_size),)
-    except TypeError:
-        raise Refused(
-            Refusal("cost", "input_size", repr(input_size), "whole numbers, such as (3, 224, 224)")
-        ) from None
+    given = elements(input_size)
+    allowed = "whole numbers, such as (3, 224, 224)"
+    sizes = wholes("cost", "input_size", (input_size,) if given is None else given, allowed=allowed)
     if min(sizes, default=1) < 1:
         raise Refused(Refusal("cost", "input_size", sizes, "numbers ≥ 1"))
-    return sizes if isinstance(input_size, Iterable) else sizes[0]
+    return sizes[0] if given is None else sizes
 
 
 def sample_shape(
@@ -90,8 +84,8 @@ def geometry_of(layer: nn.Module) -> ConvGeometry | None:
 
 def require_module(model: Any) -> None:
     """Refuse what is no module, and lazy layers: running one here would make it for this input."""
-    if not isinstance(model, nn.Module):
-        name = type(model).__name__
+    if not isinstance(model, nn.Module) or "_modules" not in vars(model):
+        name = shown(model)
         raise Refused(Refusal("cost", "layer_or_model", name, "a torch.nn.Module"))
     lazy = [
         Refusal(name or "model", "parameters", "not made yet", "made ones", "run the model once")

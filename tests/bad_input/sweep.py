@@ -42,6 +42,7 @@ def outcome(function: object, arguments: dict[str, object]) -> str:
     try:
         function(**arguments)
     except BaseException as error:
+        signal.alarm(0)
         if isinstance(error, ConvlinError):
             return clear(error)
         trace = error.__traceback__

@@ -39,6 +39,17 @@ class Unpicklable(nn.Conv2d):
         self.drawn = (n for n in range(3))
 
 
+class Returning(nn.Module):
+    """A module with whatever output."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+    def forward(self, x):
+        return self.output(x)
+
+
 def replaced(layer, **parameters):
     """Return the layer with tensors of another shape, dtype or kind in place of its own."""
     for name, value in parameters.items():
@@ -135,6 +146,14 @@ MODULES = {
     "scripted": lambda: torch.jit.trace(nn.Conv2d(2, 3, 2), torch.ones(1, 2, 4, 5)),
     "parameterless": lambda: without(nn.Conv2d(2, 3, 2), "weight"),
     "biasless": lambda: without(nn.Conv2d(2, 3, 2), "bias"),
+    "returns-None": lambda: Returning(lambda x: None),
+    "returns-text": lambda: Returning(str),
+    "returns-array": lambda: Returning(lambda x: x.detach().numpy()),
+    "returns-number": lambda: Returning(lambda x: 3),
+    "returns-float8": lambda: Returning(lambda x: x.to(torch.float8_e4m3fn)),
+    "returns-meta": lambda: Returning(lambda x: x.to("meta")),
+    "returns-nothing": lambda: Returning(lambda x: ()),
+    "raises": lambda: Returning(lambda x: 1 / 0),
     "half-made": lambda: nn.Conv2d.__new__(nn.Conv2d),
 }
 for name, make in {
@@ -193,7 +212,7 @@ MODULES |= {
     "conv-huge-dilation": lambda: nn.Conv2d(2, 3, 2, dilation=10**9),
     "conv-huge-padding": lambda: nn.Conv2d(2, 3, 2, padding=10**9),
     "conv-huge-padding-around": lambda: nn.Conv2d(
-        2, 3, 2, padding=10**6, padding_mode="replicate"
+        2, 3, 2, padding=10**5, padding_mode="replicate"
     ),
 }  # fmt: skip
 VALUES = PLAIN | ARRAYS | MODULES

@@ -19,6 +19,7 @@ input position, as that of its adjoint has.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -146,12 +147,27 @@ def stored_entries(geometry: ConvGeometry, input_size: tuple[int, ...]) -> int:
     >>> stored_entries(ConvGeometry(1, 1, kernel=(3,), padding=1, padding_mode="replicate"), (4,))
     10
     """
-    pairs = 1
-    for dim, n in enumerate(input_size):
-        outputs, taps = range(geometry.output_length(dim, n)), range(geometry.kernel[dim])
-        read = {(o, geometry.source(dim, n, o, t)) for o in outputs for t in taps}
-        pairs *= sum(position is not None for _, position in read)
+    pairs = math.prod(_stored_pairs(geometry, dim, n) for dim, n in enumerate(input_size))
     return geometry.in_channels * geometry.out_channels // geometry.groups * pairs
+
+
+def _stored_pairs(geometry: ConvGeometry, dim: int, n: int) -> int:
+    """Return how many (output, input) pairs along `dim` are joined by a tap, or by several.
+
+    Only where padding repeats pixels may several taps of an output read the same one, so an output
+    that reads no padding has as many pairs as there are taps.
+    """
+    if geometry.padding_mode == "zeros":
+        return geometry.reading_pairs(dim, n)
+    outputs, taps = geometry.output_length(dim, n), geometry.kernel[dim]
+    before, stride = geometry.padding[dim][0], geometry.stride[dim]
+    first = min(outputs, -(-before // stride))
+    stop = min(outputs, max(first, (n - geometry.extent[dim] + before) // stride + 1))
+    at_edges = sum(
+        len({geometry.source(dim, n, output, tap) for tap in range(taps)})
+        for output in itertools.chain(range(first), range(stop, outputs))
+    )
+    return (stop - first) * taps + at_edges
 
 
 def _index_bytes(rows: int, columns: int, entries: int) -> int:

@@ -16,12 +16,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
 from convlin.proof.contract import aliasing, broken, modified
 from convlin.proof.draws import Draws
+from convlin.proof.entrance import (
+    checked_copies,
+    checked_draws,
+    checked_seed,
+    checked_shape,
+    require_programs,
+)
 from convlin.proof.gradient import cut
 from convlin.proof.outcome import Outcome, run
-from convlin.proof.real import Look, checked_shape, look, own_dtype, refused_by, rounding
+from convlin.proof.real import Look, look, own_dtype, refused_by, rounding
 from convlin.proof.trial import Convert, Trial
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
 from convlin.proof.verdict import Measured, Proved, Refuted, Verdict
@@ -67,10 +75,12 @@ def audit(
     >>> bool(audit(without_bias, nn.Conv2d(3, 2, (1, 4), bias=False), (3, 5, 6)))
     True
     """
-    shape = checked_shape(input_shape)
-    if not isinstance(draws, int) or draws < 1:
-        raise Refused(Refusal("audit", "draws", draws, "a whole number ≥ 1"))
-    stream = Draws(seed)
+    require_programs("audit", layer=layer)
+    if not callable(convert):
+        raise Refused(Refusal("audit", "convert", shown(convert), "a function of the layer"))
+    shape, copies = checked_shape(input_shape), checked_copies(copies)
+    draws = checked_draws(draws)
+    stream = Draws(checked_seed("audit", seed))
     x = stream.normal((BATCH, *shape))
     given = copy.deepcopy(layer)
     left = look(given, x, grad=True)

@@ -9,15 +9,16 @@ from operator import itemgetter
 import torch
 from torch import Tensor, nn
 
+from convlin.arguments import fraction
 from convlin.errors import Refusal, Refused
 from convlin.proof.contract import state
 from convlin.proof.counterexample import Differ, Pair, boil
 from convlin.proof.draws import Draws
+from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
 from convlin.proof.outcome import Layout, Outcome, column_major, run, words
 from convlin.proof.real import (
     batch_for,
-    checked_shape,
     look,
     own_dtype,
     reason,
@@ -61,9 +62,11 @@ def prove(
     >>> bool(prove(conv, flat, (3, 2, 5)))
     True
     """
+    require_programs("prove", a=a, b=b)
     shape = checked_shape(input_shape)
-    _refuse_unfit(a, b, failure_probability)
-    draws = Draws(seed)
+    failure_probability = fraction("prove", "failure_probability", failure_probability)
+    _refuse_unfit(a, b)
+    draws = Draws(checked_seed("prove", seed))
     x = draws.normal((batch_for(shape), *shape))
     left, right = (look(shadow(side), x) for side in (a, b))
     if left.outcome.error and right.outcome.error:
@@ -196,13 +199,9 @@ def _measured(
     return Measured(why, replace(found, note=note))
 
 
-def _refuse_unfit(a: nn.Module, b: nn.Module, failure_probability: float) -> None:
-    """Refuse weights that are no numbers, and a probability that is none."""
+def _refuse_unfit(a: nn.Module, b: nn.Module) -> None:
+    """Refuse weights that are no numbers."""
     refusals = []
-    if not 0 < failure_probability < 1:
-        refusals.append(
-            Refusal("prove", "failure_probability", failure_probability, "between 0 and 1")
-        )
     for name, module in zip(NAMES, (a, b), strict=True):
         for path, tensor in named_tensors(module).items():
             place = _not_finite(tensor)

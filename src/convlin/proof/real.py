@@ -6,7 +6,6 @@ each side is made of, and, in the end, how far rounding took the two apart.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -24,7 +23,7 @@ from convlin.proof.verdict import Counterexample, Measured, Refuted, Rounding, V
 from convlin.proof.watch import Watch
 
 __all__ = [
-    "Look", "batch_for", "checked_shape", "look", "own_dtype", "reason", "refused_by", "rounding",
+    "Look", "batch_for", "look", "own_dtype", "reason", "refused_by", "rounding",
 ]  # fmt: skip
 
 LARGE = 2**20
@@ -37,18 +36,6 @@ class Look:
 
     dtype: torch.dtype
     outcome: Outcome
-
-
-def checked_shape(input_shape: Sequence[int]) -> tuple[int, ...]:
-    """Return an input shape as a tuple of whole numbers, or refuse it."""
-    allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
-    try:
-        shape = tuple(map(operator.index, input_shape))
-    except TypeError:
-        raise Refused(Refusal("proof", "input_shape", input_shape, allowed)) from None
-    if not shape or min(shape) < 1:
-        raise Refused(Refusal("proof", "input_shape", shape, allowed))
-    return shape
 
 
 def batch_for(shape: Sequence[int]) -> int:

@@ -17,11 +17,12 @@ from torch.nn.modules import module as torch_module
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
+from convlin.arguments import shown
 from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.computed import computed_weight, computes_parameter
 from convlin.errors import Refusal, Refused
 
-__all__ = ["CONVOLUTIONS", "Conv", "require_plain", "weight_of"]
+__all__ = ["CONVOLUTIONS", "Conv", "require_module", "require_plain", "weight_of"]
 
 Conv: TypeAlias = nn.modules.conv._ConvNd
 
@@ -40,6 +41,17 @@ GLOBAL_HOOKS = (
     "_global_forward_hooks", "_global_forward_pre_hooks",
     "_global_backward_hooks", "_global_backward_pre_hooks",
 )  # fmt: skip
+
+
+def require_module(site: str, field: str, model: Any) -> None:
+    """Raise for what is no module, or one that is not made yet: lazy, or its __init__ never ran."""
+    if not isinstance(model, nn.Module) or "_modules" not in vars(model):
+        raise Refused(Refusal(site, field, shown(model), "a torch.nn.Module"))
+    _raise(
+        Refusal(name or "model", "parameters", "not made yet", "made ones", "run the model once")
+        for name, layer in model.named_modules()
+        if getattr(layer, "has_uninitialized_params", bool)()
+    )
 
 
 def require_plain(layer: nn.Module, *bases: type[nn.Module]) -> None:

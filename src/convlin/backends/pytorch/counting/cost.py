@@ -13,7 +13,8 @@ from torch import nn
 
 from convlin.backends.pytorch.counting.layers import rows
 from convlin.backends.pytorch.counting.observed import observe, uncompiled
-from convlin.backends.pytorch.counting.sample import require_module, sample_shape
+from convlin.backends.pytorch.counting.sample import sample_shape
+from convlin.backends.pytorch.reading import require_module
 from convlin.costs import CostTable
 
 __all__ = ["cost"]
@@ -56,7 +57,7 @@ def cost(
     (50784, 55296)
     """
     model = uncompiled(layer_or_model)
-    require_module(model)
+    require_module("cost", "layer_or_model", model)
     shape = sample_shape(model, input_size)
     seen = observe(model, shape)
     return CostTable(type(model).__name__, shape, tuple(rows(model, seen)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import SupportsIndex
 
 from torch import nn
 
-from convlin.arguments import elements, shown, wholes
+from convlin.arguments import elements, wholes
 from convlin.backends.pytorch.conv_forms import PointwiseConv
 from convlin.backends.pytorch.linear_forms import LinearForm
 from convlin.backends.pytorch.local import LocallyConnected
@@ -15,7 +15,7 @@ from convlin.backends.pytorch.reading import CONVOLUTIONS, Conv
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
 
-__all__ = ["geometry_of", "require_module", "sample_shape"]
+__all__ = ["geometry_of", "sample_shape"]
 
 
 def _sizes(
@@ -80,17 +80,3 @@ def geometry_of(layer: nn.Module) -> ConvGeometry | None:
     if isinstance(layer, Conv):
         return ConvGeometry.of(layer)
     return layer.geometry if isinstance(layer, LinearForm | LocallyConnected) else None
-
-
-def require_module(model: Any) -> None:
-    """Refuse what is no module, and lazy layers: running one here would make it for this input."""
-    if not isinstance(model, nn.Module) or "_modules" not in vars(model):
-        name = shown(model)
-        raise Refused(Refusal("cost", "layer_or_model", name, "a torch.nn.Module"))
-    lazy = [
-        Refusal(name or "model", "parameters", "not made yet", "made ones", "run the model once")
-        for name, layer in model.named_modules()
-        if getattr(layer, "has_uninitialized_params", bool)()
-    ]
-    if lazy:
-        raise Refused(lazy)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, SupportsIndex
 
 from torch import fx, nn
 
+from convlin.arguments import choice, flag, shown, wholes
 from convlin.backends.pytorch.fully_convolutional.deviation import Images, measure
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.backends.pytorch.fully_convolutional.report import Report, Row
@@ -25,9 +26,12 @@ from convlin.backends.pytorch.fully_convolutional.rules import (  # noqa: F401 -
 )
 from convlin.backends.pytorch.fully_convolutional.tracing import trace, twin
 from convlin.backends.pytorch.fully_convolutional.walk import Walk
+from convlin.backends.pytorch.reading import require_module
 from convlin.errors import Refusal, Refused
 
 __all__ = ["fully_convolutional"]
+
+LARGEST = 2**32  # numbers of a window
 
 Progress = Callable[[str, int, int], None]
 
@@ -75,9 +79,14 @@ def fully_convolutional(
     >>> print(network.report.rows[2].exchange)
     Linear 192→5 ⇒ Conv2d 4→5 k8×6
     """
+    require_module("fully_convolutional", "model", model)
     shape = _window(window)
-    if head not in ("conv", "linear"):
-        raise Refused(Refusal("fully_convolutional", "head", repr(head), "'conv' or 'linear'"))
+    choice("fully_convolutional", "head", head, ("conv", "linear"))
+    allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
+    proofs = flag("fully_convolutional", "proofs", proofs)
+    if progress is not None and not callable(progress):
+        allowed = "None, or a function of (what, done, total)"
+        raise Refused(Refusal("fully_convolutional", "progress", shown(progress), allowed))
     walk = Walk(trace(twin(model), shape), shape, head)
     walk.run()
     broken = frozenset().union(*(place.culprits for place in walk.places))
@@ -127,9 +136,8 @@ def _rows(
 
 
 def _window(window: Sequence[SupportsIndex]) -> tuple[int, ...]:
-    shape = tuple(operator.index(n) for n in window)
-    if len(shape) not in (2, 3, 4) or min(shape) < 1:
-        raise Refused(
-            Refusal("fully_convolutional", "window", shape, "(C, L), (C, H, W) or (C, D, H, W)")
-        )
+    allowed = "(C, L), (C, H, W) or (C, D, H, W), at most 2³² numbers"
+    shape = wholes("fully_convolutional", "window", window, 1, allowed=allowed)
+    if len(shape) not in (2, 3, 4) or math.prod(shape) > LARGEST:
+        raise Refused(Refusal("fully_convolutional", "window", shape, allowed))
     return shape

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from convlin.arguments import shown
 from convlin.backends.pytorch.fully_convolutional.report import Deviation
 from convlin.errors import Refusal, Refused
 
@@ -64,15 +65,22 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
     """Yield batches (N, C, H, W) in the network's dtype, on its device."""
     rank = len(network.window) + 1
     like = next(network.parameters(), torch.empty(0))
-    given = [images] if isinstance(images, Tensor) else list(images)
+    try:
+        given = iter([images] if isinstance(images, Tensor) else images)
+    except Exception:  # whatever an object of others raises
+        allowed = "a tensor, or several"
+        raise Refused(Refusal("images", "images", shown(images), allowed)) from None
+    image = None
     for image in given:
+        if not isinstance(image, Tensor) or image.is_meta or image.layout != torch.strided:
+            raise Refused(Refusal("images", "images", shown(image), "tensors of plain numbers"))
         batch = image if image.ndim == rank else image[None]
         if batch.ndim != rank or len(batch) == 0:
             raise Refused(
                 Refusal("images", "shape", tuple(image.shape), f"{rank} axes, one image {rank - 1}")
             )
         yield batch.to(like.device, like.dtype)
-    if not given:
+    if image is None:
         raise Refused(Refusal("images", "images", "none", "one or more, or images=None"))
 
 

@@ -37,7 +37,13 @@ def twin(model: nn.Module) -> nn.Module:
                 shared.setdefault(id(value), alias)
             elif isinstance(value, Tensor):
                 shared.setdefault(id(value), value.detach())
-    return copy.deepcopy(model, shared)
+    try:
+        return copy.deepcopy(model, shared)
+    except Exception as error:  # whatever its attributes raise
+        kind, reason = type(model).__name__, _words(error)
+        raise Refused(
+            Refusal("model", "type", kind, "a module that can be copied", reason)
+        ) from error
 
 
 def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:

@@ -85,7 +85,8 @@ def layer_norm(call: Call, input: Any, normalized_shape: Sequence[int], weight: 
 @layer(nn.GroupNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 def space_norm_layer(call: Call, input: Any) -> Place:
     """Keep statistics over space, which break equality; running ones do not."""
-    running = getattr(call.module, "running_mean", None) is not None
+    norm = call.module  # an InstanceNorm asks its flag, whatever statistics it holds
+    running = getattr(norm, "track_running_stats", False) and norm.running_mean is not None
     return _over_space(call, input, running)
 
 
@@ -140,6 +141,10 @@ def _channels_first(call: Call, value: Any) -> Place:
 def _channels_last(call: Call, value: Any, normalized_shape: Any) -> Place:
     """Return the operand if its last axis, and all that is normalised, is its channels."""
     place = call.place(value)
+    if place.roles is None and tuple(normalized_shape) == (place.channels,):
+        tokens = f"its tokens are the cells of a map {place.map_shape} in one line"
+        raise call.refused("input", place.shape, "a map, its axes kept apart: (N, …, channels)",
+                           f"it normalises over channels alone, but {tokens}")  # fmt: skip
     if place.roles is None or place.roles[-1:] != (0,) or len(normalized_shape) != 1:
         raise call.refused("normalized_shape", tuple(normalized_shape), "the channels alone, as "
                            "the last axis", "it normalises over space")  # fmt: skip

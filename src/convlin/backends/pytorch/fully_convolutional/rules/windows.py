@@ -20,7 +20,7 @@ from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
 from convlin.backends.pytorch.fully_convolutional.rules.pooling import pool_all
 from convlin.backends.pytorch.parameters import holding
-from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain, weight_of
 from convlin.geometry import ConvGeometry
 
 Pairs = tuple[tuple[int, int], ...]
@@ -31,6 +31,8 @@ _FLOOR = "ceil_mode ⇒ floor, alike at the window"
 def convolution(call: Call, input: Any) -> Place:
     """Keep a convolution; dilate it where the window's neighbours lie apart."""
     conv, place = call.module, call.map(input)
+    with call.resited():
+        weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
     g = ConvGeometry.of(conv)
     axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
     if not place.is_spread:

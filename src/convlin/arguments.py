@@ -17,6 +17,7 @@ from convlin.errors import Refusal, Refused
 
 __all__ = ["choice", "elements", "flag", "fraction", "shown", "whole", "wholes"]
 
+PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 MOST = 64  # numbers of one argument: no shape has as many, and an iterator may never end
 
 
@@ -132,11 +133,10 @@ def shown(value: Any) -> str:
     """
     if isinstance(value, int) and abs(value) > 2**64:
         return f"a number {'below -' if value < 0 else 'above '}2⁶⁴"
-    plain = str | bytes | int | float | complex | tuple | list | dict | set | None
     kind = type(value).__name__
     try:
         shape = getattr(value, "shape", ())
-        if isinstance(value, plain) or (hasattr(value, "item") and shape == ()):
+        if isinstance(value, PLAIN) or (hasattr(value, "item") and shape == ()):
             return reprlib.repr(value)
     except Exception:  # an object of others, which cannot show itself
         return kind

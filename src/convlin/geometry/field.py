@@ -13,6 +13,7 @@ A layer behind another one composes::
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from convlin.arguments import shown, whole, wholes
 from convlin.errors import GeometryError, Refusal
@@ -63,7 +64,8 @@ class ReceptiveField:
 
     def then(self, later: ReceptiveField) -> ReceptiveField:
         """Return the field of `later` stacked behind this one, seen from this one's input."""
-        if not isinstance(later, ReceptiveField):
+        given: Any = later
+        if not isinstance(given, ReceptiveField):
             allowed = "a ReceptiveField"
             raise GeometryError(Refusal("receptive field", "later", shown(later), allowed))
         if later.ndim != self.ndim:

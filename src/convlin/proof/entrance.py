@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convlin.arguments import flag, shown, whole, wholes
 from convlin.errors import Refusal, Refused
@@ -72,7 +73,7 @@ def require_programs(site: str, **modules: Any) -> None:
 
 
 def _unfit(site: str, name: str, tensor: Tensor) -> list[Refusal]:
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+    if is_lazy(tensor):
         return [Refusal(site, name, "not made yet", "a made one", "run a lazy layer once first")]
     if tensor.is_meta:
         return [Refusal(site, f"{name}.device", tensor.device, "a device that holds numbers")]

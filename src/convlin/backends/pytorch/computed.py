@@ -44,18 +44,19 @@ def computed_weight(layer: nn.Module) -> Tensor:
         raise Refused(Refusal(site, "weight", f"computed by {names}", "one of them"))
     hook = hooks[0] if hooks else None
     with unchanged(layer), torch.random.fork_rng(devices=()):
-        weight = _weight(layer, hook)
+        weight: Any = _weight(layer, hook)
     if type(weight) not in (Tensor, nn.Parameter) or type(weight.data) is not Tensor:
         name = "none" if weight is None else f"a {type(weight).__name__}"
         raise Refused(Refusal(site, "weight", name, "a plain tensor"))
-    if "weight" in layer._parameters or weight.is_meta:
-        return weight
+    plain: Tensor = weight
+    if "weight" in layer._parameters or plain.is_meta:
+        return plain
     with unchanged(layer), torch.random.fork_rng(devices=()), torch.no_grad():
         torch.rand(())  # or both would draw alike
         again = _weight(layer, hook)
-    if not weight.detach().allclose(again, rtol=0, atol=0, equal_nan=True):
+    if not plain.detach().allclose(again, rtol=0, atol=0, equal_nan=True):
         raise Refused(Refusal(site, "weight", "drawn anew at each call", "the same at each call"))
-    return weight
+    return plain
 
 
 def _computed_by(hook: Any) -> str | None:
@@ -69,7 +70,7 @@ def _computed_by(hook: Any) -> str | None:
 def _weight(layer: nn.Module, hook: Any) -> Any:
     match hook:
         case BasePruningMethod():
-            return hook.apply_mask(layer)
+            return hook.apply_mask(layer)  # type: ignore[no-untyped-call]
         case SpectralNorm():
             return hook.compute_weight(layer, do_power_iteration=layer.training)
         case WeightNorm():

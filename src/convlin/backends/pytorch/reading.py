@@ -59,8 +59,8 @@ def require_plain(layer: nn.Module, *bases: type[nn.Module]) -> None:
     base = _base(layer, bases)
     odd = list(_oddities(layer, base))
     _raise(odd if is_parametrized(layer) else [*odd, *_odd_parameters(layer, base)])
-    own = layer._parameters
-    _raise(misdescribed(layer, base, own.get("weight"), own.get("bias")))
+    weight: Any = layer._parameters.get("weight")
+    _raise(misdescribed(layer, base, weight, layer._parameters.get("bias")))
 
 
 def weight_of(layer: nn.Module, *bases: type[nn.Module]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 from torch import fx, nn
 
@@ -84,9 +84,10 @@ def fully_convolutional(
     choice("fully_convolutional", "head", head, ("conv", "linear"))
     allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
     proofs = flag("fully_convolutional", "proofs", proofs)
-    if progress is not None and not callable(progress):
+    told: Any = progress
+    if not (told is None or callable(told)):
         allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("fully_convolutional", "progress", shown(progress), allowed))
+        raise Refused(Refusal("fully_convolutional", "progress", shown(told), allowed))
     walk = Walk(trace(twin(model), shape), shape, head)
     walk.run()
     broken = frozenset().union(*(place.culprits for place in walk.places))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -72,7 +72,12 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
         raise Refused(Refusal("images", "images", shown(images), allowed)) from None
     image = None
     for image in given:
-        if not isinstance(image, Tensor) or image.is_meta or image.layout != torch.strided:
+        if (
+            not isinstance(image, Tensor)
+            or image.is_meta
+            or image.is_nested
+            or image.layout != torch.strided
+        ):
             raise Refused(Refusal("images", "images", shown(image), "tensors of plain numbers"))
         batch = image if image.ndim == rank else image[None]
         if batch.ndim != rank or len(batch) == 0:

@@ -153,7 +153,7 @@ class ConvGeometry:
         modes = get_args(PaddingMode)
         known = isinstance(self.padding_mode, str) and self.padding_mode in modes
         if not known:
-            yield Refusal("geometry", "padding_mode", shown(self.padding_mode), ", ".join(modes))
+            yield refuse("padding_mode", ", ".join(modes))
         if strided_same and any(s != 1 for s in self.stride):
             yield refuse("stride", "1 in every dimension", "padding is 'same'")
         if self.transposed:

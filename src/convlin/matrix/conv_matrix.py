@@ -31,7 +31,7 @@ from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries, index_bytes
 from convlin.matrix.entry_weights import EntryWeights
 from convlin.matrix.html import as_html
-from convlin.matrix.memory import MEMORY_LIMIT
+from convlin.matrix.memory import MEMORY_LIMIT, require_own_memory
 from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
             raise Refused(Refusal("ConvMatrix", "geometry", shown(geometry), "a ConvGeometry"))
         memory_limit = whole("ConvMatrix", "memory_limit", memory_limit)
         size = geometry.sizes(input_size)
-        needed = index_bytes(geometry, size)
-        if needed > memory_limit:
+        needed, limit = index_bytes(geometry, size), max(memory_limit, MEMORY_LIMIT)
+        if needed > limit:
             raise Refused(
-                Refusal(geometry.kind, "memory_limit", memory_limit, f"≥ {needed} bytes",
+                Refusal(geometry.kind, "memory_limit", limit, f"≥ {needed} bytes",
                         f"the list of what each output reads on {size} takes that")
             )  # fmt: skip
         self._set(Entries(geometry, size), weight, memory_limit)
@@ -335,6 +335,7 @@ def _numpy(weight: Any) -> np.ndarray:
     """Return the weight as a NumPy array, on the same storage where SciPy has its dtype."""
     if not is_torch_array(weight):
         array = np.asarray(weight)
+        require_own_memory("matrix", "weight", array)
         return array.astype(np.float32) if array.dtype == np.float16 else array
     from convlin.matrix.tensors import to_numpy
 

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from convlin.arguments import shown
+from convlin.backends.pytorch.computed import computed
 from convlin.backends.pytorch.reading import weight_of
 from convlin.errors import Refusal, Refused
 from convlin.matrix import ConvMatrix
@@ -98,7 +99,8 @@ def _(matrix: nn.Module) -> Given:
 def _(matrix: nn.Linear) -> Given:
     weight = weight_of(matrix, nn.Linear)
     entries = to_numpy(weight, "weight")
-    bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias")
+    own = computed(matrix, "bias")
+    bias = None if own is None else to_numpy(own, "bias")
     return Given(entries, bias, weight, _unit_roundoff(weight))
 
 

@@ -19,7 +19,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.arguments import shown
 from convlin.backends.pytorch.behaviour import misdescribed
-from convlin.backends.pytorch.computed import computed_weight, computes_parameter
+from convlin.backends.pytorch.computed import computed, computes_parameter
 from convlin.errors import Refusal, Refused
 
 __all__ = ["CONVOLUTIONS", "Conv", "require_module", "require_plain", "weight_of"]
@@ -72,8 +72,10 @@ def weight_of(layer: nn.Module, *bases: type[nn.Module]) -> Tensor:
     """
     base = _base(layer, bases)
     _raise(_oddities(layer, base, reads=True))
-    weight = computed_weight(layer)
-    _raise(misdescribed(layer, base, weight, layer._parameters.get("bias")))
+    weight = computed(layer, "weight")
+    if weight is None:
+        raise Refused(Refusal(type(layer).__name__, "weight", None, "a plain tensor"))
+    _raise(misdescribed(layer, base, weight, computed(layer, "bias")))
     return weight
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
+import torch
 from torch import nn
 
 from convlin.backends.pytorch.counting.layers import rows
 from convlin.backends.pytorch.counting.observed import observe, uncompiled
 from convlin.backends.pytorch.counting.sample import sample_shape
 from convlin.backends.pytorch.reading import require_module
+from convlin.backends.pytorch.unchanged import unchanged
 from convlin.costs import CostTable
 
 __all__ = ["cost"]
@@ -60,4 +62,5 @@ def cost(
     require_module("cost", "layer_or_model", model)
     shape = sample_shape(model, input_size)
     seen = observe(model, shape)
-    return CostTable(type(model).__name__, shape, tuple(rows(model, seen)))
+    with unchanged(model), torch.random.fork_rng(devices=()):  # to read a weight may compute it
+        return CostTable(type(model).__name__, shape, tuple(rows(model, seen)))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 from torch.utils import _pytree as pytree
 
+from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.counting.observed import Seen
 from convlin.backends.pytorch.counting.sample import geometry_of
 from convlin.backends.pytorch.linear_forms import BatchedLinear
@@ -175,7 +176,7 @@ def _costs(
             return form, across(uses, SHARED[form]), next(filter(None, notes), "")
         padded = _padded(layer, did) if isinstance(layer, Conv) else None
         costs = unchanged(parameters, stored, None, padded, did.output_bytes)
-        return None, costs, OTHER_OUTPUT
+        return None, costs, next(filter(None, notes), OTHER_OUTPUT)
     hidden = not parameters and _hides(layer, seen)
     counted = isinstance(layer, WITHOUT_PRODUCTS) or not (parameters or hidden)
     adds = 0 if counted else None
@@ -212,6 +213,8 @@ def _use(
 ) -> tuple[tuple[FormCost, ...] | None, str]:
     """Return the costs of a layer at one size, None if it does not do what its class does."""
     weight: Any = layer.weight
+    if lie := _lie(layer, weight):
+        return None, lie
     given = {"bias": layer.bias is not None, "itemsize": weight.element_size(), "times": times}
     if isinstance(layer, nn.Linear):
         note = "" if type(layer).forward is nn.Linear.forward else OWN_FORWARD
@@ -226,6 +229,19 @@ def _use(
     geometry, note = _seen_geometry(layer, size, output)
     costs = None if geometry is None else convolution_forms(geometry, size, **given)
     return costs, note
+
+
+def _lie(layer: nn.Module, weight: Tensor) -> str:
+    """Return what a layer that runs PyTorch's own code says of itself, and is not so."""
+    kinds: tuple[type[nn.Module], ...] = (nn.Linear, *CONVOLUTIONS.values())
+    base = next((kind for kind in kinds if isinstance(layer, kind)), None)
+    methods = ("forward", "_conv_forward")
+    if base is None or any(getattr(type(layer), m, 0) is not getattr(base, m, 0) for m in methods):
+        return ""
+    bias: Any = layer.bias
+    lies = [f"{lie.field} = {lie.value}, not {lie.allowed}"
+            for lie in misdescribed(layer, base, weight, bias)]  # fmt: skip
+    return f"{'; '.join(lies)}: true multiply-adds and forms not counted" if lies else ""
 
 
 def _seen_geometry(
@@ -285,7 +301,7 @@ def _padded(layer: Conv, did: Seen) -> int:
         prod(size if layer.transposed else output) * times
         for size, output, times in _uses(layer, did)
     )
-    return prod(ConvGeometry.of(layer).weight_shape) * places
+    return layer.weight.numel() * places
 
 
 def _operation(layer: nn.Module) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from convlin.errors import Refusal, Refused
 
-__all__ = ["choice", "elements", "flag", "fraction", "shown", "whole", "wholes"]
+__all__ = ["choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
 
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 MOST = 64  # numbers of one argument: no shape has as many, and an iterator may never end
@@ -37,7 +37,7 @@ def whole(
         ...
     convlin.errors.Refused: audit: draws = '3'; fits: a whole number ≥ 1
     """
-    number = _index(value)
+    number = index(value)
     if number is None or (least is not None and number < least):
         allowed = allowed or "a whole number" + ("" if least is None else f" ≥ {least}")
         raise error(Refusal(site, field, shown(value), allowed))
@@ -61,7 +61,7 @@ def wholes(
     convlin.errors.Refused: to_conv: feature_size = (3, 4.5, 5); fits: whole numbers ≥ 1
     """
     given = elements(value)
-    numbers = [None] if given is None else [_index(number) for number in given]
+    numbers = [None] if given is None else [index(number) for number in given]
     if any(number is None or (least is not None and number < least) for number in numbers):
         allowed = allowed or "whole numbers" + ("" if least is None else f" ≥ {least}")
         raise error(Refusal(site, field, shown(value if given is None else given), allowed))
@@ -143,7 +143,7 @@ def shown(value: Any) -> str:
     return f"{kind} of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else kind
 
 
-def _index(value: Any) -> int | None:
+def index(value: Any) -> int | None:
     """Return a whole number, None for what is none; truth values are none."""
     if isinstance(value, bool):
         return None

@@ -203,7 +203,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         NumPy, is `singular_values(A, k=1)[0]`. `scipy.sparse.linalg.norm` takes `A.tocsr()`.)
 
         >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[3, 4]]]), (2,))
-        >>> A.norm() == np.sqrt(2 * 3**2 + 2 * 4**2), A.norm(1), A.norm(np.inf)
+        >>> A.norm() == math.sqrt(2 * 3**2 + 2 * 4**2), A.norm(1), A.norm(np.inf)
         (True, 7.0, 7.0)
         """
         if ord is None or (isinstance(ord, str) and ord == "fro"):
@@ -226,7 +226,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         name = str(layout).removeprefix("torch.") if known else ""
         name = {"csr": "sparse_csr", "coo": "sparse_coo", "dense": "strided"}.get(name, name)
         if name not in makers:
-            raise Refused(Refusal("to_torch", "layout", shown(layout), ", ".join(makers)))
+            raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
         item, entries = self.dtype.itemsize, self._entries
         needed = {
             "sparse_csr": entries.count(merged=True) * (item + 8),

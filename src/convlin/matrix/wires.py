@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 from jaxtyping import Shaped
 
-from convlin.arguments import elements, shown, whole, wholes
+from convlin.arguments import elements, index
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix.kernel import by_group
@@ -60,16 +60,13 @@ def wires(
 def _index(output: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return an output's channel and position, however it was named."""
     rows = math.prod(shape)
-    allowed = f"(channel, *position) below {shape}, or a row below {rows}"
     given = elements(output)
-    if given is None:
-        row = whole("wires", "output", output, allowed=allowed)
-        if 0 <= row < rows:
-            return tuple(int(n) for n in np.unravel_index(row, shape))
-    else:
-        place = wholes("wires", "output", given, allowed=allowed)
-        if len(place) == len(shape) and all(
-            0 <= n < size for n, size in zip(place, shape, strict=True)
-        ):
-            return place
-    raise Refused(Refusal("wires", "output", shown(output), allowed))
+    numbers = [index(number) for number in ((output,) if given is None else given)]
+    place = tuple(number for number in numbers if number is not None)
+    if given is None and len(place) == 1 and 0 <= place[0] < rows:
+        return tuple(int(n) for n in np.unravel_index(place[0], shape))
+    complete = given is not None and len(place) == len(numbers) == len(shape)
+    if complete and all(0 <= n < size for n, size in zip(place, shape, strict=True)):
+        return place
+    allowed = f"(channel, *position) below {shape}, or a row below {rows}"
+    raise Refused(Refusal("wires", "output", output, allowed))

@@ -21,7 +21,7 @@ from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from convlin.arguments import whole
+from convlin.arguments import index
 from convlin.errors import Refusal, Refused
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
@@ -162,8 +162,8 @@ def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
     """Return `k` as an int, or refuse what is no number of singular values."""
     total = min(matrix.shape)
     allowed = f"a whole number from 1 to {total}, or None for all"
-    wanted = whole(matrix.geometry.kind, "k", k, allowed=allowed)
-    if not 1 <= wanted <= total:
+    wanted = index(k)
+    if wanted is None or not 1 <= wanted <= total:
         raise Refused(Refusal(matrix.geometry.kind, "k", k, allowed))
     return wanted
 

@@ -53,8 +53,9 @@ def misdescribed(
 
     >>> conv = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
     >>> conv.padding = (0, 0)
-    >>> print(*misdescribed(conv, nn.Conv2d, conv.weight, conv.bias))
-    Conv2d: padding = (0, 0); fits: ((1, 1), (1, 1)) (what the layer pads circular: it was set ...
+    >>> [found] = misdescribed(conv, nn.Conv2d, conv.weight, conv.bias)
+    >>> found.field, found.value, found.allowed
+    ('padding', (0, 0), '((1, 1), (1, 1))')
     """
     return ()
 

@@ -88,9 +88,10 @@ class LocallyConnected(TracedOnly, nn.Module):
         shapes = {"weight": (*self.output_size, *self.geometry.weight_shape)}
         if flag(type(self).__name__, "bias", bias):
             shapes["bias"] = (self.geometry.out_channels, *self.output_size)
-        self.register_parameter("bias", None)
-        for name, shape in shapes.items():
-            self.register_parameter(name, self._parameter(name, shape, device, dtype))
+        for name in ("weight", "bias"):
+            shape = shapes.get(name)
+            made = None if shape is None else self._parameter(name, shape, device, dtype)
+            self.register_parameter(name, made)
         self.reset_parameters()
 
     def _parameter(

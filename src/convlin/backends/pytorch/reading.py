@@ -164,8 +164,9 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
             elif value.layout != torch.strided:
                 yield Refusal(site, f"{name}.layout", value.layout, "torch.strided: to_dense()")
             elif not _calculates(value.dtype):
-                allowed = "a floating-point dtype of 16 bits or more"
+                allowed = "float64, float32, float16, bfloat16"
                 yield Refusal(site, f"{name}.dtype", value.dtype, allowed)
+                return
         elif name in layer._parameters:
             if name == "weight":
                 yield Refusal(site, name, None, "an nn.Parameter")

@@ -13,15 +13,6 @@ class TracedOnly:
     """A module whose forward TorchScript's compiler cannot read; tracing, compile and export can.
 
     PyTorch asks a module for a scriptable twin before it reads any code, and its children too.
-
-    >>> import torch, convlin
-    >>> form = convlin.to_linear(torch.nn.Conv2d(3, 4, 1))
-    >>> torch.jit.script(form)
-    Traceback (most recent call last):
-        ...
-    convlin.errors.Refused: torch.jit.script: module = SlidingLinear; fits: torch.jit.trace(...
-    >>> torch.jit.trace(form, torch.ones(1, 3, 5, 6))(torch.ones(2, 3, 7, 8)).shape
-    torch.Size([2, 4, 7, 8])
     """
 
     def __prepare_scriptable__(self) -> NoReturn:

@@ -119,16 +119,16 @@ class Value:
         return replace(self, off=self.off or operation, exact=self.exact and exact)
 
 
-def largest_integer(value: Value) -> int:
-    """Return the largest M with coefficient·M^degree < 2⁵³ (0 if there is none).
+def largest_integer(value: Value, bits: int = MANTISSA) -> int:
+    """Return the largest M with coefficient·M^degree < 2^bits (0 if there is none).
 
     >>> largest_integer(Value(weights=1, inputs=1, coefficient=25089))  # VGG-16's fc6
     599174
     """
-    limit: int = (2**MANTISSA - 1) // max(1, value.coefficient)
+    limit: int = (2**bits - 1) // max(1, value.coefficient)
     if value.degree <= 1:
         return limit
-    low, high = 0, 1 << (MANTISSA // value.degree + 1)
+    low, high = 0, 1 << (bits // value.degree + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if middle**value.degree <= limit else (low, middle)

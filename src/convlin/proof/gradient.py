@@ -40,7 +40,7 @@ def _reached(program: Callable[[Tensor], Any], x: Tensor) -> set[str]:
     if isinstance(program, nn.Module):
         names |= {id(weight): name for name, weight in program.named_parameters()}
     with torch.enable_grad():
-        outputs = pytree.tree_leaves(program(given))
+        outputs = pytree.tree_leaves(program(given.clone()))  # it may work in place on its input
     steps = [y.grad_fn for y in outputs if isinstance(y, Tensor) and y.grad_fn is not None]
     seen, found = set(steps), set()
     while steps:

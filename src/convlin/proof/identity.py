@@ -211,7 +211,8 @@ def _measured(
     """Return how far the modules lie apart in float64 too; refute what no rounding explains.
 
     Where at least one side does nothing but listed operations and exact steps, two outputs that
-    share less than half of their digits are a difference, unless rounding moves a side as far.
+    share less than half of their digits are a difference, unless rounding moves a side as far: the
+    weights of one may have been computed from the other's, in their own dtype.
     Where both round in their own ways, any deviation is only measured.
     """
     for region in holdings.regions:
@@ -224,23 +225,39 @@ def _measured(
     if left.error or right.error:
         return Measured(f"{why}; it does not run in float64 on the CPU", found)
 
-    def differ(mine: Outcome, theirs: Outcome) -> Tensor:
-        return beyond_rounding(mine.numbers, theirs.numbers, torch.float64)
-
-    firm = any(side.value.exact for side in (left, right))
-    if firm and left.parts_from(right) is None and differ(left, right).any():
-        far = differ(left, right) & unexplained(left, right, [(p, _itself) for p in programs], x)
+    firm = any(side.value.exact for side in (left, right)) and left.parts_from(right) is None
+    far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
+    if far.any():
+        dtype = max((home(side)[1] for side in sides), key=unit)
+        twins = [(program, _itself) for program in programs]
+        far &= unexplained(left, right, twins, x, dtype)
         if far.any():
-
-            def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
-                mine, theirs = (run(program, batch) for program in programs)
-                return mine, theirs
-
-            boiled = boil(pair, differ, x, pair(x), linear=False, note="in float64")
-            return Refuted(boiled.show(*boiled.numbers))
+            return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)
     note = "; ".join(filter(None, (found.note, f"in float64 deviation {wide.deviation:.2g}")))
     return Measured(why, replace(found, note=note))
+
+
+def _shown(
+    programs: Sequence[Any], x: Tensor, seen: tuple[Outcome, Outcome], far: Tensor,
+    dtype: torch.dtype,
+) -> Counterexample:  # fmt: skip
+    """Show a difference: boiled down if it stays larger than what the own dtype may round."""
+
+    def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
+        mine, theirs = (run(program, batch) for program in programs)
+        return mine, theirs
+
+    def differ(mine: Outcome, theirs: Outcome) -> Tensor:
+        return beyond_rounding(mine.numbers, theirs.numbers, dtype)
+
+    if differ(*seen).any():
+        boiled = boil(pair, differ, x, seen, linear=False, note="in float64")
+        return boiled.show(*boiled.numbers)
+    place = int(far.nonzero()[0])
+    expected, got = (float(side.numbers[place]) for side in seen)
+    note = f"in float64; in a batch of {len(x)}, counted first"
+    return Counterexample("value", expected, got, seen[0].place(place), note=note)
 
 
 def _refuse_unfit(a: nn.Module, b: nn.Module, failure_probability: float) -> None:

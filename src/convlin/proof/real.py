@@ -104,7 +104,7 @@ def own_dtype(
     numbers = left.outcome.numbers, right.outcome.numbers
     far = beyond_rounding(*numbers, dtype)
     if far.any():
-        far &= unexplained(left.outcome, right.outcome, sides, x)
+        far &= unexplained(left.outcome, right.outcome, sides, x, dtype)
     if far.any():
         place = int(far.nonzero()[0])
         expected, got = (float(side[place]) for side in numbers)

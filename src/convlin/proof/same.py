@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -104,6 +104,8 @@ class _Pairs:
         """Whether two objects are the same, as parts of their programs."""
         if isinstance(one, VALUES):
             return type(one) is type(other) and repr(one) == repr(other)
+        if one is other and not isinstance(one, Tensor | nn.Module):
+            return True
         met = self._met(id(one), id(other))
         if met is not None:
             return met
@@ -142,26 +144,48 @@ class _Pairs:
                     (other.func, other.args, other.keywords),
                 )
                 return self.same(*halves)
+        if isinstance(one, nn.Module):
+            return self._modules(one, other)
         if type(one).__basicsize__ > _Bare.__basicsize__ or not hasattr(one, "__dict__"):
             return one is other
         return self.same(vars(one), vars(other))
 
     def _functions(self, one: Any, other: Any) -> bool:
-        if one.__code__ != other.__code__ or one.__globals__ is not other.__globals__:
+        if one.__code__ != other.__code__ or not self._globals(one, other):
             return False
         parts = ("__defaults__", "__kwdefaults__", "__closure__", "__dict__")
         return all(self.same(getattr(one, part), getattr(other, part)) for part in parts)
 
+    def _globals(self, one: Any, other: Any) -> bool:
+        """Whether two functions look names up in the same place, or were generated alike."""
+        generated = one.__code__.co_filename.startswith("<")
+        if generated:
+            return self.same(one.__globals__, other.__globals__)
+        return one.__globals__ is other.__globals__
+
     def _traced(self, one: fx.GraphModule, other: fx.GraphModule) -> bool:
         """Whether two traced graphs say the same, and what they name is the same."""
         texts = [side.graph.python_code("self") for side in (one, other)]
-        own = [
+        written = texts[0].src == texts[1].src and self.same(texts[0].globals, texts[1].globals)
+        return written and self._modules(one, other)
+
+    def _modules(self, one: nn.Module, other: nn.Module) -> bool:
+        """Whether two modules have the same attributes, hooks by order and not by number."""
+        mine, theirs = (
             {name: value for name, value in vars(side).items() if name not in DERIVED}
             for side in (one, other)
-        ]
-        return texts[0].src == texts[1].src and self.same(
-            (texts[0].globals, own[0]), (texts[1].globals, own[1])
         )
+        for name in [name for name, value in mine.items() if isinstance(value, dict)]:
+            if "_hooks" in name and isinstance(theirs.get(name), dict):
+                hooks, others = mine.pop(name), theirs.pop(name)
+                met = [
+                    self._met(("hook", a), ("hook", b)) for a, b in zip(hooks, others, strict=False)
+                ]
+                if len(hooks) != len(others) or False in met:
+                    return False
+                if not self.same(list(hooks.values()), list(others.values())):
+                    return False
+        return self.same(mine, theirs)
 
     def _tensors(self, one: Tensor, other: Tensor) -> bool:
         """Whether two tensors have the same bits, laid out and tied alike."""

@@ -52,8 +52,7 @@ class Exact:
 
     def holds(self, value: Value, largest: int) -> bool:
         """Whether a value stays exact on whole numbers up to `largest`."""
-        bound: int = value.coefficient * largest**value.degree
-        return bound < 2**self.bits
+        return value.coefficient * int(largest**value.degree) < 2**self.bits
 
 
 FLOAT64 = Exact(torch.float64, torch.device("cpu"), MANTISSA, 2**62)

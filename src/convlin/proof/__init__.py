@@ -5,11 +5,15 @@
 | `identity.py` | `prove`: two given modules, every input |
 | `audit.py` | `audit`: anybody's conversion, every weight and every input |
 | `trial.py`, `contract.py` | its layers of whole numbers, and what a conversion must keep |
+| `ways.py` | batches, memory layouts and grad modes: the ways to hand an input over |
+| `whole.py`, `alike.py` | where whole numbers are exact; given modules in their own dtype |
+| `same.py` | two programs that are one |
 | `verdict.py` | proved, refuted, measured |
 | `watch.py`, `algebra.py`, `storage.py` | which operations ran, how large their results can be |
 | `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |
 | `twins.py` | the same module with other numbers in it |
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |
+| `sensitivity.py` | how far rounding alone can move a program |
 | `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |
 
 The judge shares no mathematics with the accused: nothing here knows how an exchange works.
@@ -17,11 +21,20 @@ The judge shares no mathematics with the accused: nothing here knows how an exch
 
 from convlin.proof.audit import audit
 from convlin.proof.identity import prove
-from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
+from convlin.proof.verdict import (
+    Counterexample,
+    Measured,
+    OwnDraws,
+    Proved,
+    Refuted,
+    Rounding,
+    Verdict,
+)
 
 __all__ = [
     "Counterexample",
     "Measured",
+    "OwnDraws",
     "Proved",
     "Refuted",
     "Rounding",

@@ -68,13 +68,22 @@ def repeats(program: Any, x: Tensor) -> Outcome | None:
 
 
 class _Chance(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notice operations that draw random numbers."""
+    """Notice operations that draw random numbers where `_memory` does not see it.
+
+    That is from a generator of their own, or on a device. An attention says that it may draw
+    numbers for a dropout, whether it does or not.
+    """
 
     met = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.met = self.met or torch.Tag.nondeterministic_seeded in func.tags
-        return func(*args, **kwargs or {})
+        out = func(*args, **kwargs or {})
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            leaves = pytree.tree_leaves((args, kwargs, out))
+            tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+            own = any(isinstance(leaf, torch.Generator) for leaf in leaves)
+            self.met = self.met or own or any(t.device.type != "cpu" for t in tensors)
+        return out
 
 
 def _memory(program: Any) -> list[Any]:
@@ -172,7 +181,11 @@ class _Pairs:
     def _modules(self, one: nn.Module, other: nn.Module) -> bool:
         """Whether two modules have the same attributes, hooks by order and not by number."""
         mine, theirs = (
-            {name: value for name, value in vars(side).items() if name not in DERIVED}
+            {
+                name: value
+                for name, value in vars(side).items()
+                if name not in DERIVED and "state_dict" not in name  # hooks of loading and saving
+            }
             for side in (one, other)
         )
         for name in [name for name, value in mine.items() if isinstance(value, dict)]:

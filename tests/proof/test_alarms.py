@@ -169,7 +169,7 @@ EFFECTS = {
 }
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.product(EFFECTS, EFFECTS))
+@pytest.mark.parametrize(("one", "other"), [*itertools.product(EFFECTS, EFFECTS)])
 def test_what_both_do_to_their_input_is_compared(one, other):
     weight = torch.rand(6)
     sides = Rule(EFFECTS[one], weight), Rule(EFFECTS[other], weight)

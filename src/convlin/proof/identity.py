@@ -48,11 +48,19 @@ def prove(
     """Prove that two modules, with the weights they have, are equal for every input.
 
     input_shape: (C, *spatial) or (features,), without a batch. Both are taken in the modes they
-    are in, on batches of up to three (what a module does to larger ones alone is not seen).
-    *Proved* if both are made of listed operations only (one
-    affine layer, or a few) and agree modulo random primes (`convlin.proof.modular`: Schwartz and
-    Zippel, and how many primes divide a number); *refuted* with the two exact weights
-    (or biases) that differ; *measured* for whatever leaves the list, whole networks included.
+    are in. *Proved* if both are made of listed operations only (one affine layer, or a few) and
+    agree modulo random primes (`convlin.proof.modular`: Schwartz and Zippel, and how many primes
+    divide a number), or if they are one program with the same weights, bit for bit ("by
+    identity", whatever it is made of: `convlin.proof.same`). *Refuted* with the two exact weights
+    (or biases) that differ, or with outputs further apart than rounding moves either side.
+    *Measured* for whatever else leaves the list, whole networks included.
+
+    The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`), and in which
+    dtypes the two are equal. Their own float32 is one if they hold the same numbers, so that these
+    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. Of modules
+    with more than 4 million weights only the first draw goes through all ways ("each once"): a
+    difference that shows in one of them alone is missed with one draw's probability. An input
+    that both fail on in the same way decides nothing.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape
     that neither module takes. The modules are not changed.

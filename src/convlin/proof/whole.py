@@ -52,7 +52,8 @@ class Exact:
 
     def holds(self, value: Value, largest: int) -> bool:
         """Whether a value stays exact on whole numbers up to `largest`."""
-        return value.coefficient * int(largest**value.degree) < 2**self.bits
+        bound: int = value.coefficient * largest**value.degree
+        return bound < 1 << self.bits
 
 
 FLOAT64 = Exact(torch.float64, torch.device("cpu"), MANTISSA, 2**62)

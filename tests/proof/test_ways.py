@@ -99,9 +99,12 @@ def test_samples_are_told_apart_at_any_size():
     conv = nn.Conv2d(2, 3, 1)
     mixed = Form(conv, lambda x, w, b: functional.conv2d(x, w, b).roll(1, 0))
     assert isinstance(prove(conv, mixed, LARGE), Refuted)
-    assert not audit(lambda c: Form(c, mixed.rule), conv, LARGE)
+    assert not audit(lambda c: Form(c, mixed.rule), conv, LARGE, draws=1)
     honest = Form(conv, lambda x, w, b: functional.conv2d(x, w) + b.view(-1, 1, 1))
     verdict = prove(conv, honest, LARGE)
+    assert isinstance(verdict, Proved), verdict
+    assert "batches of 1 and 2," in verdict.scope
+    verdict = audit(lambda c: Form(c, honest.rule), conv, LARGE, draws=1)
     assert isinstance(verdict, Proved), verdict
     assert "batches of 1 and 2," in verdict.scope
 
@@ -197,6 +200,16 @@ def test_a_way_changes_no_number(shape, seed):
         assert y.requires_grad is (way.mode == "a learning input")
         assert y.is_inference() is (way.mode == "inference mode")
         assert (y.storage_offset() > 0) is (way.offset and y.numel() > 0)
+
+
+@given(
+    shape=st.lists(st.integers(2, 5), min_size=1, max_size=4).map(tuple), seed=st.integers(0, 99)
+)
+def test_no_layout_but_the_plain_one_is_contiguous(shape, seed):
+    draws = Draws(seed)
+    for way in one_round(draws, shape):
+        y = way.hand(draws.numbers((5, *shape), 9))
+        assert y.is_contiguous() is (way.layout == "contiguous"), way
 
 
 def test_how_each_layout_lies_in_memory():

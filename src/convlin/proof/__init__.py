@@ -4,7 +4,7 @@
 |---|---|
 | `identity.py` | `prove`: two given modules, every input |
 | `audit.py` | `audit`: anybody's conversion, every weight and every input |
-| `trial.py`, `contract.py` | its layers of whole numbers, and what a conversion must keep |
+| `trial.py`, `sides.py`, `contract.py` | layers of whole numbers; what a conversion must keep |
 | `ways.py` | batches, memory layouts and grad modes: the ways to hand an input over |
 | `whole.py`, `alike.py` | where whole numbers are exact; given modules in their own dtype |
 | `same.py` | two programs that are one |

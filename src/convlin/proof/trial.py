@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,16 +18,15 @@ from torch import Tensor, nn
 from convlin.errors import Refused
 from convlin.proof.algebra import Value
 from convlin.proof.contract import state
-from convlin.proof.counterexample import boil
 from convlin.proof.draws import Draws
 from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import reason
 from convlin.proof.rounding import beyond_rounding
-from convlin.proof.sensitivity import Side, unexplained
+from convlin.proof.sides import Sides, Watches, undecided
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
-from convlin.proof.ways import EMPTY, PLAIN, UNBATCHED, Way, batches_for, one_round
+from convlin.proof.ways import EMPTY, UNBATCHED, Way, batches_for, one_round
 from convlin.proof.whole import FLOAT64, Exact, draws_for, exact_in
 
 __all__ = ["Convert", "Trial"]
@@ -40,7 +38,6 @@ ENOUGH = 1e-9
 """The probability to miss a difference that shows in the own dtype only."""
 
 Convert = Callable[[Any], Any]
-Watches = tuple[Watch | None, Watch | None]
 
 
 class Trial:
@@ -112,7 +109,8 @@ class Trial:
             self.why = self.why or "there is no input on which both sides return"
         tensors = named_tensors(self._layer).values()
         if any(t.ndim in (4, 5) and t[0, 0].numel() > 1 for t in tensors):
-            return self._draw(self._fill(shape), [PLAIN], (Watch(), Watch()), channels_last=True)
+            usual = [Way(batches_for(shape)[0])]
+            return self._draw(self._fill(shape), usual, (Watch(), Watch()), channels_last=True)
         return None
 
     def _fill(self, shape: tuple[int, ...]) -> Tensor:
@@ -143,7 +141,7 @@ class Trial:
         except Exception as error:
             where = note or f"converting {self._exact.name} weights"
             return Outcome().parts_from(Outcome(error=error), where)
-        sides = _Sides((layer, converted), watches, self._values, self._convert, given)
+        sides = Sides((layer, converted), watches, self._values, self._convert, given)
         found = self._compare(sides, x, plain, note, first)
         if thorough:
             found = found or self._unsteady(sides, x, note)
@@ -160,7 +158,7 @@ class Trial:
         return found
 
     def _compare(
-        self, sides: _Sides, x: Tensor, way: Way, note: str, mine: Outcome | None = None
+        self, sides: Sides, x: Tensor, way: Way, note: str, mine: Outcome | None = None
     ) -> Counterexample | None:
         """Return where the sides part in one way, if the layer serves it."""
         mine = mine or run(sides.pair[0], x, sides.watches[0], way)
@@ -178,26 +176,23 @@ class Trial:
         if self._rounds(sides, mine, theirs):
             return None
         found = sides.part(mine, theirs, x, way, note)
-        if found is None:
+        if found is None and way.batch:
             self.ways.append(way)
-            if _undecided(mine, theirs).any():
+            if undecided(mine, theirs).any():
                 self.why = self.why or "both sides give NaN"
             if mine.changes_itself:
                 self.why = self.why or "the layer's state changes with every call"
         return found
 
-    def _rounds(self, sides: _Sides, mine: Outcome, theirs: Outcome) -> bool:
-        """Whether kernels of the own dtype, no sums in some order, round where sums would not."""
+    def _rounds(self, sides: Sides, mine: Outcome, theirs: Outcome) -> bool:
+        """Whether the sides part in the own dtype, by no more than kernels that do not sum may."""
         if self._exact is FLOAT64 or theirs.error or mine.parts_from(theirs):
             return False
-        numbers = mine.numbers, theirs.numbers
-        if (
-            beyond_rounding(*numbers, self._exact.dtype).any()
-            or not sides.differ(mine, theirs).any()
-        ):
+        far = beyond_rounding(mine.numbers, theirs.numbers, self._exact.dtype)
+        if far.any() or not sides.differ(mine, theirs).any():
             return False
-        kernels = f"equal in exact arithmetic, but the kernels of {self._exact.name} round"
-        self.why = self.why or f"{kernels} whole numbers"
+        why = f"equal in float64, but within its rounding {self._exact.name} differs"
+        self.why = self.why or why
         return True
 
     def _check(self, values: Sequence[Value]) -> None:
@@ -208,7 +203,7 @@ class Trial:
         other = "" if planned else f"it takes other steps in {self._exact.name}"
         self.why = self.why or reason(values[0], values[1], NAMES) or other
 
-    def _unsteady(self, sides: _Sides, x: Tensor, note: str) -> Counterexample | None:
+    def _unsteady(self, sides: Sides, x: Tensor, note: str) -> Counterexample | None:
         """Return whether further runs, with nobody watching, give something else.
 
         Only a conversion of a layer that is the same in every run must be so too.
@@ -227,89 +222,17 @@ class Trial:
             return Counterexample("contract", same, other, field="the output", note=note)
         return None
 
-    def _other_mode(self, sides: _Sides, x: Tensor) -> Counterexample | None:
+    def _other_mode(self, sides: Sides, x: Tensor) -> Counterexample | None:
         """Return where the sides part in the training mode that the layer is not in.
 
         A layer that rounds, or draws random numbers, in that mode is not compared there.
         """
-        training = not self._layer.training
+        training, usual = not self._layer.training, Way(batches_for(x.shape[1:])[0])
         layer, _ = (side.train(training) for side in sides.pair)
-        mine = run(layer, x, sides.watches[0])
+        mine = run(layer, x, sides.watches[0], usual)
         if mine.error or mine.value.off:
             return None
         self.both_modes = True
         mode = "in train mode" if training else "in eval mode"
         note = "; ".join(filter(None, (self._note, mode)))
-        return self._compare(sides, x, PLAIN, note, mine)
-
-
-@dataclass(frozen=True)
-class _Sides:
-    """A layer of whole numbers and its conversion, watched, and what the outputs of both are."""
-
-    pair: tuple[Any, Any]
-    watches: Watches
-    values: tuple[Value, ...]
-    convert: Convert
-    given: Any
-
-    def seen(self, mine: Outcome, theirs: Outcome) -> _Sides:
-        """Return the same with the values of two watched outcomes."""
-        values = mine.value, theirs.value
-        return _Sides(self.pair, self.watches, values, self.convert, self.given)
-
-    @property
-    def exact(self) -> bool:
-        """Whether neither side rounds."""
-        return all(value.exact for value in self.values)
-
-    def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
-        """Return which output elements differ: bit for bit if both sides are exact."""
-        far = beyond_rounding(mine.numbers, theirs.numbers, torch.float64)
-        if self.exact:
-            return (mine.numbers != theirs.numbers) & ~_undecided(mine, theirs)
-        return far if any(v.exact for v in self.values) else torch.zeros_like(far)
-
-    def part(
-        self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way, note: str
-    ) -> Counterexample | None:
-        """Return where two outcomes for `x`, handed over in some way, differ, boiled down."""
-        parting = mine.parts_from(theirs, note)
-        if parting is not None or theirs.error or not self.differ(mine, theirs).any():
-            return parting
-        x = way.taken(x)
-        if not (self.exact or self._unexplained(mine, theirs, x, way)):
-            return None
-
-        def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
-            left, right = (run(side, batch, None, way) for side in self.pair)
-            return left, right
-
-        linear = not any(value.off for value in self.values)
-        boiled = boil(
-            pair, self.differ, x, (mine, theirs), linear, note, way.batch is not None
-        )  # fmt: skip
-        expected, got = boiled.numbers
-        if boiled.kind == "weight":
-            base = [side.numbers[boiled.position] for side in pair(torch.zeros_like(boiled.x))]
-            expected, got = expected - float(base[0]), got - float(base[1])
-        return boiled.show(_whole(expected), _whole(got))
-
-    def _unexplained(self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way) -> bool:
-        """Whether an element differs by more than rounding moves either side."""
-        sides: list[Side] = [(self.pair[0], _itself), (self.given, self.convert)]
-        far = self.differ(mine, theirs)
-        return bool((far & unexplained(mine, theirs, sides, x, torch.float64, way)).any())
-
-
-def _itself(module: Any) -> Any:
-    return module
-
-
-def _undecided(mine: Outcome, theirs: Outcome) -> Tensor:
-    """Return which elements are NaN on both sides."""
-    return mine.numbers.isnan() & theirs.numbers.isnan()
-
-
-def _whole(number: float) -> int | float:
-    return int(number) if number.is_integer() else number
+        return self._compare(sides, x, usual, note, mine)

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, cycle, islice
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -119,13 +119,19 @@ def batches_for(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
-    """Return ways to hand over inputs of this shape, every level of every factor among them."""
+    """Return ways to hand over inputs of this shape, every level of every factor among them.
+
+    One sample alone is as contiguous transposed, or repeated, as it is plain: not combined.
+    """
     layouts = LAYOUTS if len(shape) + 1 in (4, 5) else LAYOUTS[:-1]
-    columns: list[list[object]] = []
+    columns: list[list[Any]] = []
     for levels in (batches_for(shape), layouts, MODES, (False, True)):
-        behind = islice(chain(draws.shuffled(levels[1:]), cycle(levels)), len(layouts) - 1)
-        columns.append([levels[0], *draws.shuffled(list(behind))])
-    return [Way(*row) for row in zip(*columns, strict=True)]
+        rest = [*levels[1:], *levels[:1] * (len(layouts) - len(levels))]
+        columns.append([levels[0], *draws.shuffled(rest)])
+    ways = [Way(*row) for row in zip(*columns, strict=True)]
+    if any(way.batch == 1 and way.layout in ("transposed", EXPANDED[0]) for way in ways):
+        return one_round(draws, shape)
+    return ways
 
 
 def in_words(*rounds: Iterable[Way]) -> str:

@@ -49,6 +49,9 @@ def one_weight_off():
 
 def with_relu():
     return nn.Sequential(linear(), nn.ReLU())
+
+def with_relu_and_more():
+    return nn.Sequential(linear(), nn.ReLU(), nn.Identity())
 """
 
 

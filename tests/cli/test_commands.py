@@ -128,7 +128,8 @@ def test_inspect_as_json(run):
 PROOFS = {
     "equal": ("models_here:linear", "models_here:same_as_conv", 0, "proved: "),
     "one-weight-off": ("models_here:linear", "models_here:one_weight_off", 1, "refuted: output (3,) meets input (10,) with weight "),
-    "not-linear": ("models_here:with_relu", "models_here:with_relu", 1, "measured: "),
+    "not-linear": ("models_here:with_relu", "models_here:with_relu_and_more", 1, "measured: "),
+    "one-program": ("models_here:with_relu", "models_here:with_relu", 0, "proved: by identity, "),
 }  # fmt: skip
 
 
@@ -154,6 +155,10 @@ def test_prove_opens_archives(run, house):
         ).exit_code
         == 1
     )
+    relu = load_model("models_here:with_relu")
+    torch.export.save(torch.export.export(relu, (torch.zeros(4, 12),), dynamic_shapes=({0: torch.export.Dim("n")},)), house / "r.pt2")  # fmt: skip
+    result = run("prove", "r.pt2", "r.pt2", "--input-shape", "12", "--trust")
+    assert result.exit_code == 0 and "by identity" in result.stdout
 
 
 def test_demo_reads_its_sheet(run, house):

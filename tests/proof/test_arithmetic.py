@@ -19,6 +19,7 @@ from convlin.proof.modular import Modular, Plan, failure
 from convlin.proof.outcome import Outcome
 from convlin.proof.residues import LARGEST_PRIME, residues, spread
 from convlin.proof.twins import Holdings
+from convlin.proof.whole import FLOAT64, draws_for, exact_in
 
 SIEVE = [n for n in range(2, 20_000) if all(n % d for d in range(2, math.isqrt(n) + 1))]
 
@@ -198,6 +199,55 @@ def test_one_more_would_not_be_exact():
     """2⁵³ + 1 is no float64: beyond the bound, sums do depend on the order."""
     terms = [2.0**53, 1.0, 1.0]
     assert sum(terms) != sum(reversed(terms))
+
+
+@pytest.mark.parametrize("terms", [1, 24, 255, 25_088])
+def test_sums_at_the_limit_are_exact_in_float32_too(terms):
+    """n·M² just below 2²⁴, and M at most 256: in every order, and with factors in 16 bits."""
+    exact = exact_in(torch.device("cpu"), torch.float32)
+    largest = exact.largest(Value(weights=1, inputs=1, coefficient=terms + 1))
+    assert largest == min(256, math.isqrt((2**24 - 1) // (terms + 1)))
+    weight = torch.full((2, terms), float(largest))
+    weight[1, ::2] -= 1
+    x = torch.full((3, terms), float(largest))
+    bias = torch.tensor([largest, -largest], dtype=torch.float32)
+    odd = terms // 2
+    expected = [
+        terms * largest**2 + largest,
+        (odd * largest + (terms - odd) * (largest - 1)) * largest - largest,
+    ]
+    assert expected[0] < 2**24
+    assert torch.equal(weight.bfloat16().float(), weight)
+    for found in (
+        nn.functional.linear(x, weight, bias),
+        nn.functional.conv1d(x[..., None], weight[..., None], bias)[..., 0],
+        (x[:, None] * weight).flip(-1).cumsum(-1)[..., -1] + bias,
+        torch.from_numpy(np.cumsum((x[:, None] * weight).numpy(), -1)[..., -1]) + bias,
+    ):
+        assert found.tolist() == [expected] * 3
+
+
+def test_numbers_that_are_never_negative_vanish_at_most_twice_as_often():
+    """Magnitudes of numbers from {-M, …, M}: no value has more than twice 1/(2M + 1)."""
+    largest = 6
+    drawn = [abs(n) for n in range(-largest, largest + 1)]
+    for root in range(largest + 1):
+        assert Fraction(drawn.count(root), len(drawn)) <= Fraction(2, 2 * largest + 1)
+
+
+@given(st.floats(1e-9, 0.99), st.floats(1e-30, 0.5))
+def test_there_are_enough_draws_and_not_too_many(failure, probability):
+    count = draws_for(failure, probability)
+    if count is not None:
+        assert failure**count <= probability * (1 + 1e-9)
+        assert count == 1 or failure ** (count - 1) > probability * (1 - 1e-9)
+        assert count <= 40
+
+
+def test_there_is_no_exact_sum_in_sixteen_bits():
+    for dtype in (torch.float16, torch.bfloat16):
+        assert exact_in(torch.device("cpu"), dtype) is None
+    assert exact_in(torch.device("cpu"), torch.float64) == FLOAT64
 
 
 def test_draws_are_symmetric_uniform_and_reproducible():

@@ -141,12 +141,23 @@ CASES = {
 }  # fmt: skip
 
 
+def varied(shape):
+    """Return what a verdict must claim of the ways to hand over inputs of a shape: all of them."""
+    innermost = ", channels_last" if len(shape) > 2 else ""
+    layouts = f"contiguous, transposed{innermost} and expanded"
+    modes = "with and without gradients, in inference mode"
+    return f"batches of 1, 2, 3 and 5, {layouts}, {modes}"
+
+
 @pytest.mark.parametrize(("convert", "layer", "shape"), CASES.values(), ids=CASES)
 def test_an_honest_conversion_is_proved(convert, layer, shape):
     verdict = audit(convert, layer(), shape, seed=3)
     assert isinstance(verdict, Proved), verdict
     assert verdict.draws == 3
     assert verdict.failure_probability < 1e-17
+    assert verdict.own.dtype == "float32" and verdict.own.failure_probability <= 1e-9
+    assert "in float64 and float32" in verdict.scope
+    assert verdict.scope.endswith(varied(shape))
     assert verdict.rounding.within and verdict.rounding.bound is not None
 
 
@@ -156,6 +167,7 @@ def test_an_honest_pair_is_proved(convert, layer, shape):
     verdict = prove(left, convert(left), shape, seed=3)
     assert isinstance(verdict, Proved), verdict
     assert verdict.failure_probability <= 1e-9
+    assert verdict.scope.endswith(varied(shape))
 
 
 def test_every_flatten_order_is_proved_by_its_own_conversion():

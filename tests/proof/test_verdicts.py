@@ -12,7 +12,16 @@ from torch import nn
 from torch.nn import functional
 
 from convlin.errors import Refused
-from convlin.proof import Counterexample, Measured, Proved, Refuted, Rounding, audit, prove
+from convlin.proof import (
+    Counterexample,
+    Measured,
+    OwnDraws,
+    Proved,
+    Refuted,
+    Rounding,
+    audit,
+    prove,
+)
 from mutants.enrol import PLAIN, Form, conv2d
 from mutants.given import _next
 
@@ -24,6 +33,14 @@ VERDICTS = {
         "float32 deviation 2.5e-07, bound 3e-06, of 1.5",
     ),
     "one-draw": (Proved("x", 1, 0.5, None), "proved: x; 1 draw, wrong with probability < 0.5"),
+    "own-dtype": (
+        Proved("x", 2, 1e-12, None, OwnDraws("float32", 7, 1.4e-10)),
+        "proved: x; 2 draws, wrong with probability < 1e-12; in float32 7 draws, < 1.4e-10",
+    ),
+    "identity": (
+        Proved("every input: one program", 0, 0.0, None, by="identity"),
+        "proved: by identity, every input: one program",
+    ),
     "refuted": (
         Refuted(Counterexample("weight", 3, -4, (2, 0), (1, 5))),
         "refuted: output (2, 0) meets input (1, 5) with weight 3 against -4",
@@ -65,7 +82,7 @@ def test_html_is_escaped():
 
 
 def test_only_proved_is_true():
-    assert [bool(verdict) for verdict, _ in VERDICTS.values()] == [True] * 2 + [False] * 5
+    assert [bool(verdict) for verdict, _ in VERDICTS.values()] == [True] * 4 + [False] * 5
 
 
 def test_a_verdict_is_frozen():
@@ -115,7 +132,7 @@ def test_several_outputs_are_told_apart():
             return {"one": self.one(x), "two": [self.two(x)]}
 
     heads = Heads()
-    assert prove(heads, copy.deepcopy(heads), (4,))
+    assert prove(heads, another(heads), (4,))
     other = copy.deepcopy(heads)
     with torch.no_grad():
         other.two.bias[1] += 1
@@ -130,9 +147,19 @@ def test_a_seed_repeats_a_verdict():
     assert twice[0] == twice[1]
 
 
+def another(module):
+    """Return an equal module that is not the same program."""
+    return nn.Sequential(copy.deepcopy(module), nn.Identity()).train(module.training)
+
+
 def test_more_draws_for_a_smaller_probability():
     conv = PLAIN()
-    rough, fine = (prove(conv, conv, (3, 4, 7), failure_probability=p) for p in (1e-3, 1e-30))
+    rough, fine = (
+        prove(conv, another(conv), (3, 4, 7), failure_probability=p) for p in (1e-3, 1e-30)
+    )
+    assert rough.own.draws < fine.own.draws
+    assert rough.own.failure_probability <= 1e-3
+    assert fine.own.failure_probability <= 1e-30
     assert rough.draws < fine.draws
     assert rough.failure_probability <= 1e-3
     assert fine.failure_probability <= 1e-30
@@ -192,9 +219,9 @@ def network():
 def test_networks_are_measured_and_left_alone(training):
     net = network().train(training)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    verdict = prove(net, copy.deepcopy(net), (3, 14, 18))
+    verdict = prove(net, another(net), (3, 14, 18))
     assert isinstance(verdict, Measured)
-    assert verdict.reason.startswith("aten._native_batch_norm")
+    assert verdict.reason.startswith("aten.native_batch_norm")
     assert verdict.rounding.deviation == 0
     assert "in float64 deviation 0" in verdict.rounding.note
     assert net.training is training
@@ -212,7 +239,7 @@ def test_the_first_step_off_the_list_is_named_with_its_side():
 
 def test_a_network_on_a_large_image_is_measured():
     net = network().eval()
-    verdict = prove(net, copy.deepcopy(net), (3, 700, 900))
+    verdict = prove(net, another(net), (3, 700, 900))
     assert isinstance(verdict, Measured)
 
 
@@ -222,7 +249,7 @@ def test_neither_gradients_nor_modes_nor_the_generator_change():
     expected = torch.rand(3)
     torch.manual_seed(5)
     with torch.inference_mode():
-        assert prove(conv, copy.deepcopy(conv), (3, 4, 7), seed=0)
+        assert prove(conv, another(conv), (3, 4, 7), seed=0)
         assert torch.is_inference_mode_enabled()
     assert audit(lambda layer: layer, conv, (3, 4, 7), seed=0)
     assert torch.equal(torch.rand(3), expected)
@@ -242,11 +269,11 @@ def test_hooks_and_the_layer_survive_an_audit():
 
 def test_channels_last_and_tied_layers_are_judged_as_they_are():
     conv = conv2d(3, 5, (2, 4))().to(memory_format=torch.channels_last)
-    assert prove(conv, copy.deepcopy(conv), (3, 4, 7))
+    assert prove(conv, another(conv), (3, 4, 7))
     assert audit(lambda layer: layer, conv, (3, 4, 7))
     one = nn.Linear(4, 4)
     tied = nn.Sequential(one, one)
-    assert prove(tied, copy.deepcopy(tied), (4,))
+    assert prove(tied, another(tied), (4,))
     untied = nn.Sequential(one, copy.deepcopy(one))
     assert prove(tied, untied, (4,))
     with torch.no_grad():

@@ -70,6 +70,22 @@ POLYNOMIALS = {
     "square": (lambda x, w, b: x * x, 0, 2, 1),
     "gather": (lambda x, w, b: x[:, :, torch.tensor([4, 0, 3])], 0, 1, 1),
     "constant-choice": (lambda x, w, b: x[:, :, torch.arange(6) % 2 == 0], 0, 1, 1),
+    "constant-where": (lambda x, w, b: torch.where(torch.ones_like(x).tril() > 0, x, 7), 0, 1, 7),
+    "constant-mask": (lambda x, w, b: x.masked_fill(torch.ones_like(x).triu() > 0, -7), 0, 1, 7),
+    "rsub-alpha": (lambda x, w, b: torch.rsub(2 * x, x, alpha=30), 0, 1, 61),
+    "alpha-by-position": (lambda x, w, b: torch.ops.aten.add.Scalar(x, 1, 30), 0, 1, 31),
+    "beta-and-alpha": (
+        lambda x, w, b: torch.addmm(b, x[0, 0, :, :3], w[0, :, 0].repeat(1, 2), beta=5, alpha=7),
+        1,
+        1,
+        26,
+    ),
+    "scalar-sum": (lambda x, w, b: x[0, 0, 0, 0].sum(0), 0, 1, 1),
+    "wrapped-byte": (lambda x, w, b: x * (torch.zeros(1).byte() - torch.ones(1).byte()), 0, 1, 255),
+    "byte-of-minus-one": (lambda x, w, b: x * torch.tensor([-1.0]).to(torch.uint8), 0, 1, 255),
+    "new-full": (lambda x, w, b: x.new_full((1,), 3) * torch.full_like(x, 2) * x, 0, 1, 6),
+    "vmap": (lambda x, w, b: torch.vmap(lambda s: 2 * s)(x), 0, 1, 2),
+    "grad": (lambda x, w, b: torch.func.grad(lambda s: (s * s).sum())(x), 0, 1, 2),
     "constant-item": (lambda x, w, b: x[..., : int(torch.tensor([2, 3]).max())], 0, 1, 1),
     "constant-in-place": (lambda x, w, b: x[:, :, torch.arange(6).floor_divide_(2)], 0, 1, 1),
     "block-diagonal": (lambda x, w, b: torch.block_diag(w[0, 0], w[1, 0]), 1, 0, 1),
@@ -104,11 +120,39 @@ OFF = {
     "integers": (lambda x, w, b: x.long(), "a change of dtype from torch.float64 to torch.int64", False),
     "bits": (lambda x, w, b: x.view(torch.int64), "a change of dtype from torch.float64 to torch.int64", False),
     "complex": (lambda x, w, b: torch.view_as_complex(x[..., :2].contiguous()), "aten.view_as_complex", False),
-    "branch": (lambda x, w, b: x if w.sum() > 0 else -x, "aten._local_scalar_dense", True),
+    "branch": (lambda x, w, b: x if w.sum() > 0 else -x, "aten.gt", True),
     "equal": (lambda x, w, b: x if torch.equal(x, x) else -x, "aten.equal", True),
-    "shape": (lambda x, w, b: x * (w < 0).nonzero().shape[0], "aten.nonzero", True),
+    "shape": (lambda x, w, b: x * (w < 0).nonzero().shape[0], "aten.lt", True),
+    "half-alpha": (lambda x, w, b: torch.add(x, x, alpha=0.5), "the constant 0.5", False),
+    "half-by-position": (
+        lambda x, w, b: torch.ops.aten.add.Scalar(x, 1, 0.5),
+        "the constant 0.5",
+        False,
+    ),
+    "half-rsub": (lambda x, w, b: torch.rsub(x, 1, alpha=0.5), "the constant 0.5", False),
+    "half-beta": (
+        lambda x, w, b: torch.addmv(b, w[:, 0, 0], b[:2], beta=0.5),
+        "the constant 0.5",
+        False,
+    ),
+    "half-fill": (lambda x, w, b: x.masked_fill(torch.ones(5) > 0, 0.5), "the constant 0.5", False),
+    "half-pad": (lambda x, w, b: functional.pad(x, (1, 1), value=0.5), "the constant 0.5", False),
+    "bits-of-a-constant": (
+        lambda x, w, b: x * torch.tensor([5]).view(torch.float64),
+        "a constant that is not whole",
+        False,
+    ),
+    "computed-mask": (lambda x, w, b: x[x > 0], "aten.gt", False),
+    "computed-fill": (lambda x, w, b: x.masked_fill(x > 0, 0), "aten.gt", True),
+    "accumulate": (
+        lambda x, w, b: b.index_put((torch.tensor([0, 0]),), b[:2], accumulate=True),
+        "aten.index_put",
+        False,
+    ),
+    "text": (lambda x, w, b: (str(x), x)[1], "Tensor.__repr__", True),
+    "sparse": (lambda x, w, b: x.to_sparse().to_dense(), "aten._to_sparse", False),
     "index": (lambda x, w, b: x[:, :, (b * b).long() % 2], "a change of dtype from", False),
-    "raised": (lambda x, w, b: _raised(x, w), "aten._linalg_check_errors", True),
+    "raised": (lambda x, w, b: _raised(x, w), "aten.linalg_cholesky_ex", False),
     "numpy": (lambda x, w, b: torch.from_numpy(x.numpy().clip(0)), "Tensor.numpy", True),
     "array": (lambda x, w, b: x * float(__import__("numpy").asarray(w)[0, 0, 0, 0]), "Tensor.__array__", True),
     "tolist": (lambda x, w, b: x * b.tolist()[0], "Tensor.tolist", True),
@@ -139,19 +183,33 @@ def test_the_first_step_off_the_list_is_named(rule, step, exact):
     assert value.exact is exact
 
 
-def test_a_step_off_the_list_that_reaches_no_output_does_no_harm():
+def test_a_step_off_the_list_taints_the_run_whatever_became_of_its_result():
     value, _ = watched(lambda x, w, b: (x.relu(), x)[1])
-    assert not value.off
+    assert (value.off, value.exact) == ("aten.relu", True)
+    value, _ = watched(lambda x, w, b: x.relu().copy_(x))
+    assert (value.off, value.exact) == ("aten.relu", True)
 
 
-def test_a_step_off_the_list_is_forgotten_only_where_all_of_it_is_overwritten():
+def test_a_rounded_number_taints_exactness_only_where_it_can_steer():
+    unused, _ = watched(lambda x, w, b: (x.sin(), x)[1])
+    assert (unused.off, unused.exact) == ("aten.sin", True)
+    steering, _ = watched(lambda x, w, b: x if x.sin().sum() > 0 else -x)
+    assert (steering.off, steering.exact) == ("aten.sin", False)
+
+
+def test_what_is_known_is_forgotten_only_where_all_of_it_is_overwritten():
     def partly(x, w, b):
-        y = x.relu()
-        y[0] = x[0]
+        y = x * x
+        y[0] = 1
         return y
 
-    assert watched(partly)[0].off == "aten.relu"
-    assert not watched(lambda x, w, b: x.relu().copy_(x))[0].off
+    def overlapping(x, w, b):
+        y = (x * x)[0, 0, 0, :4].clone()
+        torch.as_strided(y, (2, 2), (1, 1)).copy_(torch.ones(2, 2))  # 4 elements at 3 places
+        return y
+
+    assert watched(partly)[0].degree == watched(overlapping)[0].degree == 2
+    assert watched(lambda x, w, b: (x * x).copy_(x))[0].degree == 1
 
 
 def test_memory_that_is_never_written_is_nan():

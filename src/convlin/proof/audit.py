@@ -2,10 +2,12 @@
 
 Layer and conversion are polynomials in weights and inputs if they are made of the operations on
 the list of `convlin.proof.algebra`. Fill weights and inputs with whole numbers drawn uniformly
-from {-M, …, M}, convert that layer, and run both in float64: with M small enough, every partial
-sum is an exact integer in any order. Equal functions then give bit-equal outputs, and different
-ones agree with probability at most degree/(2M + 1) per draw (Schwartz and Zippel). The range is
-symmetric on purpose: on non-negative numbers a hidden ReLU, abs or PReLU does nothing.
+from {-M, …, M}, convert that layer, and run both, in float64 and then in the layer's own dtype:
+with M small enough, every partial sum is an exact integer in any order (`convlin.proof.whole`).
+Equal functions then give bit-equal outputs, and different ones agree with probability at most
+degree/(2M + 1) per draw (Schwartz and Zippel). The range is symmetric on purpose: on non-negative
+numbers a hidden ReLU, abs or PReLU does nothing. Only buffers that hold no negative number, as
+variances and counts, get none.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+import torch
+from torch import nn
 
 from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
@@ -31,13 +34,13 @@ from convlin.proof.gradient import cut
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import Look, look, own_dtype, refused_by, rounding
 from convlin.proof.trial import Convert, Trial
-from convlin.proof.twins import Holdings, mark_weights, named_tensors
-from convlin.proof.verdict import Measured, Proved, Refuted, Verdict
+from convlin.proof.twins import Holdings, home, mark_weights, shadow
+from convlin.proof.verdict import Measured, OwnDraws, Proved, Refuted, Verdict
 from convlin.proof.watch import Watch
+from convlin.proof.ways import Way, batches_for, in_words
+from convlin.proof.whole import dtypes_in_words
 
 __all__ = ["audit"]
-
-BATCH = 3
 
 
 def audit(
@@ -58,10 +61,16 @@ def audit(
     *Proved* over all weights and inputs of that shape, if both sides are made of listed
     operations only. *Refuted* with the element and the two weights that differ, or the field of
     the contract that is broken: output shape and dtype; the parameters' dtype, device,
-    requires_grad and aliasing; what gradients reach; the training mode; the layer left alone; no
-    exception on batches of 1, 2 and 3, empty ones, unbatched, channels_last and non-contiguous
-    inputs and channels_last weights, where the layer itself takes them. *Measured* if a step
+    requires_grad and aliasing; what gradients reach; the training mode; the layer left alone; what
+    it does to its input and to its own state; no exception on an empty batch, on one unbatched
+    input and with channels_last weights, where the layer itself takes them. *Measured* if a step
     leaves the list.
+
+    The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`): the batch,
+    the memory layout, what autograd does; and in which dtypes the two are equal: sums of whole
+    numbers are exact in float64, and of small ones in float32; what 16 bits do is only measured.
+    In layers of more than 4 million weights only the first draw goes through all ways ("each
+    once"): a difference that shows in one of them alone is missed with one draw's probability.
 
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.
@@ -79,54 +88,75 @@ def audit(
     if not callable(convert):
         raise Refused(Refusal("audit", "convert", shown(convert), "a function of the layer"))
     shape, copies = checked_shape(input_shape), checked_copies(copies)
-    draws = checked_draws(draws)
-    stream = Draws(checked_seed("audit", seed))
-    x = stream.normal((BATCH, *shape))
+    count, stream = checked_draws(draws), Draws(checked_seed("audit", seed))
+    with torch.inference_mode(False):
+        return _judged(convert, layer, shape, count, stream, copies)
+
+
+def _judged(
+    convert: Convert, layer: nn.Module, shape: tuple[int, ...], count: int, draws: Draws,
+    copies: bool | None,
+) -> Verdict:  # fmt: skip
+    x = draws.normal((max(batches_for(shape)), *shape))
+    way = Way(batches_for(shape)[0], mode="gradients")
     given = copy.deepcopy(layer)
-    left = look(given, x, grad=True)
+    left = look(shadow(layer), x, way=way)
     if left.outcome.error:
         raise refused_by("the layer", shape, left.outcome.error)
-    converted, right = _converted(convert, given, x, left)
-    breach = (
-        modified(layer, given)
-        or (None if right.outcome.error else broken(given, converted, copies))
-        or left.outcome.parts_from(right.outcome)
-    )
+    converted, watch, error = _converted(convert, given)
+    breach = modified(layer, given) or (None if error else broken(given, converted, copies))
+    right = Look(left.home, Outcome(error=error))
+    if callable(converted):
+        right = Look(left.home, run(converted, x.to(*left.home), watch, way))
+    breach = breach or left.outcome.parts_from(right.outcome)
     if breach is not None:
         return Refuted(breach)
-    owners, unlearning = aliasing(given, converted), cut(given, converted, x)
+    owners, unlearning = aliasing(given, converted), cut(given, converted, x[: way.batch])
     del converted
     holdings = Holdings([layer])
     found = rounding(left, right, x, layer, holdings)
     values = left.outcome.value, right.outcome.value
-    trial = Trial(convert, layer, holdings, stream, values)
-    counterexample = trial.refuted((BATCH, *shape), draws) or unlearning
+    trial = Trial(convert, layer, holdings, draws, values)
+    counterexample = trial.refuted(shape, count) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)
-    verdict = own_dtype(left, right, found)
+    verdict = own_dtype(left, right, found, [(layer, copy.deepcopy), (layer, convert)], x)
     if verdict is not None:
         return verdict
-    if trial.why:
-        return Measured(trial.why, found)
-    mode = "train" if layer.training else "eval"
-    modes = "train and eval mode" if trial.both_modes else f"{mode} mode"
-    scope = f"all weights, all inputs of shape {shape}, in {modes}; {owners}"
-    return Proved(scope, draws, trial.failure**draws, found)
+    own = None if trial.why else trial.in_own_dtype(*left.home)
+    counterexample = own.refuted(shape, own.count) if own else None
+    if counterexample is not None:
+        return Refuted(counterexample)
+    why = trial.why or (own.why if own else "")
+    if why:
+        return Measured(why, found)
+    scope = _scope(shape, layer, owners, trial, own)
+    draws_there = OwnDraws(own.name, own.count, own.failure**own.count) if own else None
+    return Proved(scope, count, trial.failure**count, found, draws_there)
 
 
-def _converted(convert: Convert, given: nn.Module, x: Tensor, own: Look) -> tuple[Any, Look]:
-    """Convert the layer and run the result, both watched; an exception is an outcome."""
+def _converted(convert: Convert, given: nn.Module) -> tuple[Any, Watch, Exception | None]:
+    """Convert the layer, watched; an exception is an outcome."""
     watch = Watch()
     mark_weights(watch, given)
     try:
         with watch:
-            converted = convert(given)
+            return convert(given), watch, None
     except Refused:
         raise
     except Exception as error:
-        return None, Look(own.dtype, Outcome(error=error))
-    if not callable(converted):
-        return converted, Look(own.dtype, Outcome())
-    floats = [t for t in named_tensors(given).values() if t.is_floating_point()]
-    device = floats[0].device if floats else x.device
-    return converted, Look(own.dtype, run(converted, x.to(device, own.dtype), watch, grad=True))
+        return None, watch, error
+
+
+def _scope(
+    shape: tuple[int, ...], layer: nn.Module, owners: str, trial: Trial, own: Trial | None
+) -> str:
+    """Return what was proved, and over what: nothing that was not varied."""
+    mode = "train" if layer.training else "eval"
+    modes = "train and eval mode" if trial.both_modes else f"{mode} mode"
+    dtypes = dtypes_in_words(home(layer)[1], own is not None)
+    ways = in_words(trial.ways, *([own.ways] if own else []))
+    once = ", each once" * trial.heavy
+    return (
+        f"all weights, all inputs of shape {shape}, in {modes}, in {dtypes}; {owners}; {ways}{once}"
+    )

@@ -62,8 +62,8 @@ def boil(
 ) -> Boiled:
     """Return the smallest difference found, starting from a batch `x` that shows one.
 
-    seen: the outcomes that differed; shown as they are if they read memory that was never
-    written, or if the difference does not show again. linear: both sides are affine in their
+    seen: the outcomes that differed; shown as they are if one is NaN, as memory that was never
+    written is, or if the difference does not show again. linear: both sides are affine in their
     input, so a single element will do. batched: the outputs have the batch's axis too.
     """
 
@@ -84,8 +84,8 @@ def boil(
         return Boiled(kind, x, (mine, theirs), position, output, place, text)
 
     start = x
-    if any(side.numbers.isnan().any() for side in seen):
-        return found("value", start, None, "NaN: memory that was never written")
+    if (seen[0].numbers.isnan() ^ seen[1].numbers.isnan()).any():
+        return found("value", start, None, "NaN on one side only")
     if not shows(start):
         return found("value", start, None, "in the first run only")
     for sample in range(len(x)):

@@ -6,10 +6,10 @@ uses; every chunk has its own random stream, so the numbers do not depend on the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import log
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor
 __all__ = ["Draws", "chunks", "in_threads", "is_prime", "parts", "primes_between"]
 
 CHUNK = 2**16
+T = TypeVar("T")
 
 
 class Draws:
@@ -37,8 +38,9 @@ class Draws:
         return np.random.Generator(np.random.SFC64(self._seeds.spawn(1)[0]))
 
     def fill(self, flat: Tensor, largest: int) -> Tensor:
-        """Fill a flat float64 CPU tensor uniformly from {-largest, …, largest}; return it."""
-        kind: Any = np.int32 if largest < 2**31 - 1 else np.int64
+        """Fill a flat CPU tensor of floats uniformly from {-largest, …, largest}; return it."""
+        kinds = (np.int16, np.int32, np.int64)
+        kind: Any = next(kind for kind in kinds if largest < np.iinfo(kind).max)
         jobs = [(part.numpy(), self._stream()) for part in parts(flat)]
 
         def draw(job: tuple[Any, np.random.Generator]) -> None:
@@ -58,6 +60,10 @@ class Draws:
     def normal(self, shape: Iterable[int]) -> Tensor:
         """Return a float64 tensor of this shape of standard normal numbers."""
         return torch.from_numpy(np.asarray(self._own.standard_normal(tuple(shape))))
+
+    def shuffled(self, things: Sequence[T]) -> list[T]:
+        """Return the same things in a random order."""
+        return [things[place] for place in self._own.permutation(len(things))]
 
     def prime(self, largest: int) -> int:
         """Return a prime drawn uniformly from [largest/2, largest]."""

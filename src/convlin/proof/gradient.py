@@ -39,8 +39,11 @@ def _reached(program: Callable[[Tensor], Any], x: Tensor) -> set[str]:
     names = {id(given): "its input"}
     if isinstance(program, nn.Module):
         names |= {id(weight): name for name, weight in program.named_parameters()}
-    with torch.enable_grad():
-        outputs = pytree.tree_leaves(program(given))
+    try:
+        with torch.enable_grad():  # on a copy, since it may work in place on its input
+            outputs = pytree.tree_leaves(program(given.clone()))
+    except Exception:  # not served with gradients at all
+        return set()
     steps = [y.grad_fn for y in outputs if isinstance(y, Tensor) and y.grad_fn is not None]
     seen, found = set(steps), set()
     while steps:

@@ -4,35 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import itemgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convlin.arguments import fraction
 from convlin.errors import Refusal, Refused
-from convlin.proof.contract import state
-from convlin.proof.counterexample import Differ, Pair, boil
+from convlin.proof.alike import alike
+from convlin.proof.counterexample import boil
 from convlin.proof.draws import Draws
 from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
-from convlin.proof.outcome import Layout, Outcome, column_major, run, words
-from convlin.proof.real import (
-    batch_for,
-    look,
-    own_dtype,
-    reason,
-    refused_by,
-    rounding,
-)  # fmt: skip
-from convlin.proof.rounding import beyond_rounding, measure
-from convlin.proof.twins import Holdings, mark_weights, named_tensors, shadow
+from convlin.proof.outcome import Outcome, run, words
+from convlin.proof.real import NAMES, look, own_dtype, reason, refused_by, rounding
+from convlin.proof.rounding import beyond_rounding, measure, unit
+from convlin.proof.same import repeats, same
+from convlin.proof.sensitivity import unexplained
+from convlin.proof.state import hidden, state
+from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch
+from convlin.proof.ways import Way, batches_for, in_words, one_round
+from convlin.proof.whole import dtypes_in_words
 
 __all__ = ["prove"]
-
-NAMES = "the first module", "the second module"
 
 
 def prove(
@@ -46,11 +42,19 @@ def prove(
     """Prove that two modules, with the weights they have, are equal for every input.
 
     input_shape: (C, *spatial) or (features,), without a batch. Both are taken in the modes they
-    are in, on batches of up to three (what a module does to larger ones alone is not seen).
-    *Proved* if both are made of listed operations only (one
-    affine layer, or a few) and agree modulo random primes (`convlin.proof.modular`: Schwartz and
-    Zippel, and how many primes divide a number); *refuted* with the two exact weights
-    (or biases) that differ; *measured* for whatever leaves the list, whole networks included.
+    are in. *Proved* if both are made of listed operations only (one affine layer, or a few) and
+    agree modulo random primes (`convlin.proof.modular`: Schwartz and Zippel, and how many primes
+    divide a number), or if they are one program with the same weights, bit for bit ("by
+    identity", whatever it is made of: `convlin.proof.same`). *Refuted* with the two exact weights
+    (or biases) that differ, or with outputs further apart than rounding moves either side.
+    *Measured* for whatever else leaves the list, whole networks included.
+
+    The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`), and in which
+    dtypes the two are equal. Their own float32 is one if they hold the same numbers, so that these
+    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. Of modules
+    with more than 4 million weights only the first draw goes through all ways ("each once"): a
+    difference that shows in one of them alone is missed with one draw's probability. An input
+    that both fail on in the same way decides nothing.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape
     that neither module takes. The modules are not changed.
@@ -64,105 +68,146 @@ def prove(
     """
     require_programs("prove", a=a, b=b)
     shape = checked_shape(input_shape)
-    failure_probability = fraction("prove", "failure_probability", failure_probability)
+    probability = fraction("prove", "failure_probability", failure_probability)
     _refuse_unfit(a, b)
-    draws = Draws(checked_seed("prove", seed))
-    x = draws.normal((batch_for(shape), *shape))
-    left, right = (look(shadow(side), x) for side in (a, b))
+    with torch.inference_mode(False):
+        return _judged((a, b), shape, probability, Draws(checked_seed("prove", seed)))
+
+
+def _judged(
+    given: tuple[nn.Module, nn.Module], shape: tuple[int, ...], probability: float, draws: Draws
+) -> Verdict:
+    size = batches_for(shape)[0]
+    x = draws.normal((size, *shape))
+    if same(*given) and _returns(repeats(shadow(given[0]), x.to(*home(given[0])))):
+        scope = f"every input of shape {shape}: the same program with the same weights, bit for bit"
+        return Proved(scope, 0, 0.0, None, by="identity")
+    left, right = (look(shadow(side), x, way=Way(size)) for side in given)
     if left.outcome.error and right.outcome.error:
         raise refused_by("the modules", shape, left.outcome.error)
     parting = left.outcome.parts_from(right.outcome)
     if parting is not None and (parting.kind != "dtype" or left.dtype == right.dtype):
         return Refuted(parting)
-    holdings = Holdings([a, b])
-    found = rounding(left, right, x, a, holdings)
+    holdings = Holdings(given)
+    found = rounding(left, right, x, given[0], holdings)
     values = left.outcome.value, right.outcome.value
-    why = reason(*values, NAMES)
+    unseen = next(filter(None, map(hidden, given)), "")  # a copy may hold no trace of it
+    why = f"{unseen} cannot be watched" if unseen else reason(*values, NAMES)
     plan = None if why else Plan.of(*values, holdings)
     if plan is None:
         why = why or "the sums are too long for exact arithmetic in float64"
-        return _measured((a, b), x, holdings, found, why)
-    count = plan.draws_for(failure_probability)
-    sides = Modular(a, b, holdings, draws)
-    verdict = _disproved(sides, plan, shape, count, found)
+        return _measured(given, x, holdings, found, why)
+    count = plan.draws_for(probability)
+    sides = Modular(*given, holdings, draws)
+    verdict, ways = _disproved(sides, plan, shape, count, found)
     if verdict is None:  # not `or`: a verdict is false unless it is Proved
-        verdict = own_dtype(left, right, found)
+        verdict = own_dtype(left, right, found, [(side, _itself) for side in given], x)
     if verdict is not None:
         return verdict
-    scope = f"these weights, every input of shape {shape}"
-    return Proved(scope, count, plan.failure**count, found)
+    own = alike(given, shape, values, draws, probability)
+    if own.why:
+        return Measured(own.why, found)
+    once = ", each once" * holdings.heavy
+    dtypes = dtypes_in_words(max(left.dtype, right.dtype, key=unit), own.draws is not None)
+    varied = in_words(ways, *([own.ways] if own.draws else []))
+    scope = f"these weights, every input of shape {shape}, in {dtypes}; {varied}{once}"
+    return Proved(scope, count, plan.failure**count, found, own.draws)
+
+
+def _returns(outcome: Outcome | None) -> bool:
+    return outcome is not None and outcome.error is None
+
+
+def _itself(module: Any) -> Any:
+    return module
 
 
 def _disproved(
     sides: Modular, plan: Plan, shape: tuple[int, ...], count: int, found: Rounding
-) -> Verdict | None:
-    """Return what keeps two polynomials from being proved equal; None if all draws agree."""
-    constants = None
+) -> tuple[Verdict | None, list[Way]]:
+    """Return what keeps two polynomials from being proved equal, and the ways they agreed in."""
+    constants, agreed = None, list[Way]()
     for draw in range(count):
         sides.load(sides.draws.prime(plan.largest))
-        x = sides.input((batch_for(shape), *shape))
-        outcomes = sides.watched(x)
+        x = sides.input((max(batches_for(shape)), *shape))
+        plain, *others = one_round(sides.draws, shape)
+        if draw and sides.heavy:
+            plain, others = sides.draws.shuffled([plain, *others])[0], []
+        for way in (plain, *others):
+            left, right = sides.watched(x, way)
+            verdict = _parted(sides, plan, x, (left, right), way, found)
+            if verdict is None and way is plain and not draw:
+                verdict = _unsteady(sides, x, (left, right), way, found)
+            if verdict is not None:
+                return verdict, agreed
+            if left.decides(right):
+                agreed.append(way)
         seen = [frozenset(watch.constants) for watch in sides.watches]
-        why = _left_the_plan(outcomes, plan)
         if constants not in (None, seen):
-            why = why or "a constant changes from run to run"
+            return Measured("a constant changes from run to run", found), agreed
         constants = seen
-        if why:
-            return Measured(why, found)
-        if sides.differ(*outcomes).any():
-            return Refuted(sides.counterexample(x, outcomes, plan))
-        verdict = _unsteady(sides, x, outcomes, plan, found) if draw == 0 else None
-        if verdict is not None:
-            return verdict
+    if not agreed:
+        return Measured("there is no input on which both return", found), agreed
+    return None, agreed
+
+
+def _parted(
+    sides: Modular, plan: Plan, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way,
+    found: Rounding,
+) -> Verdict | None:  # fmt: skip
+    """Return what one watched run of both sides shows against their being equal."""
+    left, right = outcomes
+    error = left.error or right.error
+    if error and way.usual:
+        why = f"it does not run with other weights, in float64 on the CPU ({words(error)})"
+        return Measured(why, found)
+    parting = left.parts_from(right, way.note)
+    if parting is not None:
+        return Refuted(parting)
+    if error:
+        return None
+    why = reason(left.value, right.value, NAMES)
+    if not why and not all(plan.covers(side.value) for side in outcomes):
+        return _longer(sides, x, outcomes, way, found)
+    if not why and bool((left.numbers.isnan() & right.numbers.isnan()).any()):
+        why = "both sides give NaN"
+    if not why and (left.changes_itself or right.changes_itself):
+        why = "a module's state changes with every call"
+    if why:
+        return Measured(why, found)
+    if sides.differ(left, right).any():
+        return Refuted(sides.counterexample(x, outcomes, plan, way))
     return None
 
 
-def _left_the_plan(outcomes: tuple[Outcome, Outcome], plan: Plan) -> str:
-    """Return why these runs are not what was planned, "" if they are."""
-    error = outcomes[0].error or outcomes[1].error
-    if error:
-        return f"it does not run with other weights, in float64 on the CPU ({words(error)})"
-    values = outcomes[0].value, outcomes[1].value
-    planned = all(map(plan.covers, values))
-    return reason(*values, NAMES) or ("" if planned else "it takes other steps in float64")
+def _longer(
+    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, found: Rounding
+) -> Verdict:
+    """Return what sums that are longer than planned show modulo a prime that is small enough."""
+    plan = sides.plan(*(side.value for side in outcomes))
+    if plan is not None:
+        sides.load(sides.draws.prime(plan.largest))
+        x = sides.input(tuple(x.shape))
+        left, right = again = sides.watched(x, way)
+        if left.decides(right) and sides.differ(left, right).any():
+            return Refuted(sides.counterexample(x, again, plan, way))
+    return Measured("it takes other steps in float64", found)
 
 
 def _unsteady(
-    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], plan: Plan, found: Rounding
+    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, found: Rounding
 ) -> Verdict | None:
-    """Return what differs in a second run (unwatched, gradients on), or in another layout."""
+    """Return what differs in a second run, unwatched."""
     before = [state(program) for program in sides.programs]
-    for name, first, second in zip(NAMES, outcomes, sides.pair(x, grad=True), strict=True):
-        if first.parts_from(second) or not first.numbers.equal(second.numbers):
-            same, other = "the same for the same input", "another in a second run, gradients on"
-            return Refuted(Counterexample("contract", same, other, field=f"the output of {name}"))
-    if [state(program) for program in sides.programs] != before:
+    again = sides.pair(x, way)
+    steady = [first.gives(second) for first, second in zip(outcomes, again, strict=True)]
+    if steady in ([True, False], [False, True]):
+        name = NAMES[steady.index(False)]
+        same, other = "the same for the same input", "another in a second run"
+        return Refuted(Counterexample("contract", same, other, field=f"the output of {name}"))
+    if not all(steady) or [state(program) for program in sides.programs] != before:
         return Measured("a module's state changes with every call", found)
-    ways: dict[str, Layout] = {
-        f"in a batch of {size}": itemgetter(slice(size)) for size in range(1, len(x))
-    }
-    ways["on a non-contiguous input"] = column_major
-    for note, way in ways.items():
-
-        def cut(batch: Tensor, way: Layout = way) -> tuple[Outcome, Outcome]:
-            return sides.pair(way(batch))
-
-        left, right = sides.watched(way(x))
-        parting = left.parts_from(right, note)
-        if parting is not None:
-            return Refuted(parting)
-        if sides.differ(left, right).any():
-            return Refuted(_plainly(cut, sides.differ, x, note))
-        why = _left_the_plan((left, right), plan)
-        if why:
-            return Measured(why, found)
     return None
-
-
-def _plainly(pair: Pair, differ: Differ, x: Tensor, note: str = "") -> Counterexample:
-    """Boil a difference down, and show the outputs themselves."""
-    boiled = boil(pair, differ, x, pair(x), linear=False, note=note)
-    return boiled.show(*boiled.numbers)
 
 
 def _measured(
@@ -171,32 +216,53 @@ def _measured(
     """Return how far the modules lie apart in float64 too; refute what no rounding explains.
 
     Where at least one side does nothing but listed operations and exact steps, two outputs that
-    share less than half of their digits are a difference. Where both round in their own ways, a
-    step behind it may make any deviation large, so it is only measured.
+    share less than half of their digits are a difference, unless rounding moves a side as far: the
+    weights of one may have been computed from the other's, in their own dtype.
+    Where both round in their own ways, any deviation is only measured.
     """
     for region in holdings.regions:
         region.target.copy_(region.source)
     programs = [holdings.twin(side) for side in sides]
-
-    def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
-        left, right = (run(program, batch) for program in programs)
-        return left, right
-
-    def differ(mine: Outcome, theirs: Outcome) -> Tensor:
-        return beyond_rounding(mine.numbers, theirs.numbers, torch.float64)
-
     watches = [Watch(), Watch()]
     for watch, program in zip(watches, programs, strict=True):
         mark_weights(watch, program)
     left, right = (run(p, x, w) for p, w in zip(programs, watches, strict=True))
     if left.error or right.error:
         return Measured(f"{why}; it does not run in float64 on the CPU", found)
-    firm = any(side.value.exact for side in (left, right))
-    if firm and left.parts_from(right) is None and differ(left, right).any():
-        return Refuted(_plainly(pair, differ, x, "in float64"))
+
+    firm = any(side.value.exact for side in (left, right)) and left.parts_from(right) is None
+    far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
+    if far.any():
+        dtype = max((home(side)[1] for side in sides), key=unit)
+        twins = [(program, _itself) for program in programs]
+        far &= unexplained(left, right, twins, x, dtype)
+        if far.any():
+            return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)
     note = "; ".join(filter(None, (found.note, f"in float64 deviation {wide.deviation:.2g}")))
     return Measured(why, replace(found, note=note))
+
+
+def _shown(
+    programs: Sequence[Any], x: Tensor, seen: tuple[Outcome, Outcome], far: Tensor,
+    dtype: torch.dtype,
+) -> Counterexample:  # fmt: skip
+    """Show a difference: boiled down if it stays larger than what the own dtype may round."""
+
+    def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
+        mine, theirs = (run(program, batch) for program in programs)
+        return mine, theirs
+
+    def differ(mine: Outcome, theirs: Outcome) -> Tensor:
+        return beyond_rounding(mine.numbers, theirs.numbers, dtype)
+
+    if differ(*seen).any():
+        boiled = boil(pair, differ, x, seen, linear=False, note="in float64")
+        return boiled.show(*boiled.numbers)
+    place = int(far.nonzero()[0])
+    expected, got = (float(side.numbers[place]) for side in seen)
+    note = f"in float64; in a batch of {len(x)}, counted first"
+    return Counterexample("value", expected, got, seen[0].place(place), note=note)
 
 
 def _refuse_unfit(a: nn.Module, b: nn.Module) -> None:

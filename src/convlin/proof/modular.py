@@ -31,6 +31,7 @@ from convlin.proof.residues import LARGEST_PRIME, Spread, residues, spread
 from convlin.proof.twins import Holdings, mark_weights
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
+from convlin.proof.ways import PLAIN, Way
 
 __all__ = ["Modular", "Plan", "failure"]
 
@@ -107,20 +108,26 @@ class Modular:
     """
 
     def __init__(self, left: Any, right: Any, holdings: Holdings, draws: Draws) -> None:
+        self._given, self._holdings, self.heavy = (left, right), holdings, holdings.heavy
         self._regions = [
             (source := region.source.cpu(), region.target, spread(source))
             for region in holdings.regions
         ]
         self.draws = draws
         self.prime = 0
-        self.programs = holdings.twin(left), holdings.twin(right)
+        self.programs: list[Any] = []
         self.watches = [Watch(), Watch()]
+
+    def plan(self, left: Value, right: Value) -> Plan | None:
+        """Return the plan for results that these values describe."""
+        return Plan.of(left, right, self._holdings)
 
     def load(self, prime: int) -> None:
         """Replace the weights by their residues modulo an odd prime."""
         self.prime = prime
         for source, target, powers in self._regions:
             residues(source, target, prime, powers)
+        self.programs = [self._holdings.twin(side) for side in self._given]
         self.watches = [Watch(), Watch()]
         for watch, program in zip(self.watches, self.programs, strict=True):
             mark_weights(watch, program)
@@ -129,14 +136,14 @@ class Modular:
         """Return a random input modulo the prime."""
         return self.draws.numbers(shape, (self.prime - 1) // 2)
 
-    def watched(self, x: Tensor) -> tuple[Outcome, Outcome]:
+    def watched(self, x: Tensor, way: Way = PLAIN) -> tuple[Outcome, Outcome]:
         """Run both sides, watching every operation."""
-        left, right = (run(p, x, w) for p, w in zip(self.programs, self.watches, strict=True))
+        left, right = (run(p, x, w, way) for p, w in zip(self.programs, self.watches, strict=True))
         return left, right
 
-    def pair(self, x: Tensor, grad: bool = False) -> tuple[Outcome, Outcome]:
+    def pair(self, x: Tensor, way: Way = PLAIN) -> tuple[Outcome, Outcome]:
         """Run both sides as they run by themselves."""
-        left, right = (run(program, x, grad=grad) for program in self.programs)
+        left, right = (run(program, x, None, way) for program in self.programs)
         return left, right
 
     def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
@@ -147,15 +154,19 @@ class Modular:
         return (difference != 0) | ~finite
 
     def counterexample(
-        self, x: Tensor, seen: tuple[Outcome, Outcome], plan: Plan
+        self, x: Tensor, seen: tuple[Outcome, Outcome], plan: Plan, way: Way = PLAIN
     ) -> Counterexample:
         """Boil a difference at `x` down, and find the two exact numbers that differ."""
-        boiled = boil(self.pair, self.differ, x, seen, linear=True)
+
+        def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
+            return self.pair(batch, way)
+
+        boiled = boil(pair, self.differ, way.taken(x), seen, linear=True, note=way.note)
         if boiled.kind == "value":
             return boiled.show(*boiled.numbers)
-        return boiled.show(*self._exact(boiled, plan))
+        return boiled.show(*self._exact(boiled, plan, way))
 
-    def _exact(self, boiled: Boiled, plan: Plan) -> list[Fraction]:
+    def _exact(self, boiled: Boiled, plan: Plan, way: Way) -> list[Fraction]:
         """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
         modulus, numbers = 1, [0, 0]
         used: set[int] = set()
@@ -165,7 +176,7 @@ class Modular:
                 continue
             used.add(prime)
             self.load(prime)
-            for side, rest in enumerate(self._at(boiled)):
+            for side, rest in enumerate(self._at(boiled, way)):
                 # the number ≡ its old self (mod modulus) and ≡ 2^scale·rest (mod prime)
                 rest = rest * pow(2, plan.scale, prime)
                 step = (rest - numbers[side]) * pow(modulus, -1, prime) % prime
@@ -174,12 +185,12 @@ class Modular:
         whole = [n - modulus if n > modulus // 2 else n for n in numbers]
         return [Fraction(number, 2**plan.scale) for number in whole]
 
-    def _at(self, boiled: Boiled) -> list[int]:
+    def _at(self, boiled: Boiled, way: Way) -> list[int]:
         """Return both sides' weight (or bias) modulo the current prime."""
-        here = [int(side.numbers[boiled.position]) for side in self.pair(boiled.x)]
+        here = [int(side.numbers[boiled.position]) for side in self.pair(boiled.x, way)]
         if boiled.kind == "bias":
             return here
-        base = self.pair(torch.zeros_like(boiled.x))
+        base = self.pair(torch.zeros_like(boiled.x), way)
         return [
             value - int(side.numbers[boiled.position])
             for value, side in zip(here, base, strict=True)

@@ -1,47 +1,59 @@
-"""What a program does with an input: its outputs, or the exception it ended with."""
+"""What a program does with an input: its outputs, what else it changed, or how it failed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from convlin.proof.algebra import Value
+from convlin.proof.storage import identity, sample
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
+from convlin.proof.ways import PLAIN, Way
 
-__all__ = ["UNBATCHED", "Layout", "Outcome", "column_major", "layouts", "run", "words"]
-
-Layout = Callable[[Tensor], Tensor]
-UNBATCHED = "one unbatched input"
+__all__ = ["Outcome", "run", "words"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outputs of one run, flattened; `error` if it raised."""
+    """The outputs of one run, flattened; `error` if it raised.
+
+    effects: what the run changed, as it is afterwards: "its input", and the program's own tensors.
+    """
 
     leaves: tuple[Any, ...] = ()
     structure: Any = None
     value: Value = field(default_factory=Value)
-    input_kept: bool = True
+    effects: dict[str, Tensor] = field(default_factory=dict)
     error: Exception | None = None
 
     @property
-    def tensors(self) -> list[Tensor]:
+    def outputs(self) -> list[Tensor]:
         """The outputs that are tensors."""
         return [leaf for leaf in self.leaves if isinstance(leaf, Tensor)]
 
     @property
+    def tensors(self) -> list[Tensor]:
+        """The outputs that are tensors, then the floats that the run changed."""
+        return self.outputs + [t for t in self.effects.values() if t.is_floating_point()]
+
+    @property
     def numbers(self) -> Tensor:
-        """All elements of all outputs, flat, in float64 on the CPU."""
+        """All elements of all these tensors, flat, in float64 on the CPU."""
         parts = [t.detach().to("cpu", torch.float64).reshape(-1) for t in self.tensors]
         return torch.cat(parts) if parts else torch.empty(0, dtype=torch.float64)
+
+    @property
+    def changes_itself(self) -> bool:
+        """Whether the run changed the program's own tensors."""
+        return any(name != "its input" for name in self.effects)
 
     def place(self, position: int) -> tuple[int, ...]:
         """Return the index of an element of `numbers`: preceded by the output's number if many."""
@@ -56,13 +68,29 @@ class Outcome:
             position -= tensor.numel()
         raise IndexError(position)
 
+    def decides(self, other: Outcome) -> bool:
+        """Whether both returned; where both failed alike there is nothing to compare."""
+        return self.error is None and other.error is None
+
+    def gives(self, other: Outcome) -> bool:
+        """Whether the other outcome has the very same outputs, or failed alike; NaN equals NaN."""
+        bare, others = Outcome(self.leaves, self.structure), Outcome(other.leaves, other.structure)
+        if type(self.error) is not type(other.error) or bare.parts_from(others):
+            return False
+        return bool(torch.isclose(bare.numbers, others.numbers, 0, 0, equal_nan=True).all())
+
     def parts_from(self, other: Outcome, note: str = "") -> Counterexample | None:
         """Return how the other outcome's error, structure, shapes or dtypes differ from this."""
-        if self.error or other.error:
+        if type(self.error) is not type(other.error):
             expected, got = words(self.error), words(other.error)
             return Counterexample("exception", expected, got, field="the outcome", note=note)
-        if not other.input_kept:
-            return Counterexample("contract", "left alone", "changed", field="its input", note=note)
+        for name in ("its input", "its own tensors"):
+            changed = [_changed(side, name) for side in (self, other)]
+            if changed[0] != changed[1]:
+                expected, got = ("changed" if shapes else "left alone" for shapes in changed)
+                if all(changed):
+                    expected, got = map(str, changed)
+                return Counterexample("contract", expected, got, field=name, note=note)
         if self.structure != other.structure:
             expected, got = str(self.structure), str(other.structure)
             return Counterexample("shape", expected, got, field="the output structure", note=note)
@@ -89,46 +117,56 @@ def _alike(mine: Any, theirs: Any) -> bool:
         return False
 
 
+def _changed(side: Outcome, name: str) -> list[tuple[int, ...]]:
+    """Return the shapes of what a run changed: of its input, or of the program's own tensors."""
+    kind = name == "its input"
+    return [tuple(t.shape) for key, t in side.effects.items() if (key == "its input") == kind]
+
+
 def run(
-    program: Callable[[Tensor], Any], x: Tensor, watch: Watch | None = None, grad: bool = False
+    program: Callable[[Tensor], Any], x: Tensor, watch: Watch | None = None, way: Way = PLAIN
 ) -> Outcome:
-    """Call a program on a copy of `x`, watched or not; exceptions become part of the outcome."""
-    given = x.clone()
-    if watch is not None:
-        watch.mark(given, Value(inputs=1, coefficient=1))
-    mode = torch.enable_grad() if grad else torch.no_grad()
-    try:
-        with mode, watch if watch is not None else nullcontext():
-            tree = program(given)
-    except Exception as error:
-        return Outcome(error=error)
-    kept = given.shape == x.shape and (given.is_meta or torch.equal(given, x))
+    """Call a program on a copy of `x` in some way, watched or not; an exception is an outcome."""
+    before = _samples(program)
+    with way.grad_mode():
+        given = way.hand(x)
+        asked = given.detach().clone()
+        if watch is not None:
+            watch.look_into(program)
+            watch.mark(given, Value(inputs=1, coefficient=1))
+        so_far = watch.so_far if watch is not None else Value()
+        try:
+            with watch if watch is not None else nullcontext():
+                tree = program(given)
+        except Exception as error:
+            if watch is not None:  # nothing came of this run, nor can it steer another
+                watch.so_far = so_far
+            return Outcome(error=error)
+    own = _registered(program)
+    changed = {
+        name: own[name] for name, held in _samples(program).items() if held != before.get(name)
+    }
+    if given.shape != asked.shape or not (given.is_meta or torch.equal(given, asked)):
+        changed = {"its input": given, **changed}
     leaves, structure = pytree.tree_flatten(tree)
-    value = watch.value(leaves) if watch is not None else Value()
-    return Outcome(tuple(leaves), structure, value, kept)
+    value = watch.value((leaves, changed)) if watch is not None else Value()
+    effects = {name: tensor.detach().clone() for name, tensor in changed.items()}
+    return Outcome(tuple(leaves), structure, value, effects)
 
 
-def layouts(x: Tensor) -> Iterable[tuple[str, Layout]]:
-    """Yield the other ways to hand a batch of inputs over, by name.
-
-    Each is a function of the batch, so that a counterexample can be boiled down in that layout.
-    """
-    yield "a batch of 1", lambda batch: batch[:1]
-    yield "a batch of 2", lambda batch: batch[:2]
-    yield "an empty batch", lambda batch: batch[:0]
-    yield UNBATCHED, lambda batch: batch[0]
-    if x.ndim in (4, 5):
-        layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-        yield "channels_last input", lambda batch: batch[:1].contiguous(memory_format=layout)
-    yield "non-contiguous input", column_major
+def _registered(program: Any) -> dict[str, Tensor]:
+    """Return the parameters and buffers of a module, by name."""
+    if not isinstance(program, nn.Module):
+        return {}
+    return {**dict(program.named_parameters()), **dict(program.named_buffers())}
 
 
-def column_major(batch: Tensor) -> Tensor:
-    """Return the batch with its last two axes the other way round in memory.
-
-    Dense, so that a clone keeps it.
-    """
-    return batch.mT.contiguous().mT
+def _samples(program: Any) -> dict[str, bytes]:
+    return {
+        name: sample(tensor)
+        for name, tensor in _registered(program).items()
+        if identity(tensor) is not None
+    }
 
 
 def words(error: Exception | None) -> str:

@@ -7,32 +7,51 @@ from torch import Tensor
 
 from convlin.proof.algebra import Value
 
-__all__ = ["fills", "identity", "sample", "spoil", "whole_constant"]
+__all__ = ["fills", "identity", "memory", "sample", "spoil", "whole_constant"]
 
 SAMPLE = 1024
 """How many numbers of a tensor are remembered, to notice a change that no operation made."""
 
 
 def identity(tensor: Tensor) -> int | None:
-    """Return the identity of a tensor's storage, None if it has none."""
+    """Return the identity of a tensor's storage, None if it has none that can be looked into."""
+    if tensor.is_nested or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        return None  # it keeps its numbers elsewhere
     try:
         return int(tensor.untyped_storage()._cdata)
-    except NotImplementedError:
+    except (NotImplementedError, RuntimeError):
         return None
 
 
+def memory(tensor: Tensor) -> range:
+    """Return the addresses of a tensor's storage."""
+    storage = tensor.untyped_storage()
+    return range(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
+
+
 def fills(tensor: Tensor) -> bool:
-    """Whether a tensor covers its whole storage."""
-    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+    """Whether a tensor covers its whole storage: every element, each once."""
+    covered = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1 and stride != covered:
+            return False
+        covered *= size
+    return covered * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
 def sample(tensor: Tensor) -> bytes:
-    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them."""
+    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them.
+
+    None of one that has no numbers, or that is of no device yet, as in the midst of torch.load.
+    """
     words = tensor.untyped_storage().nbytes() // tensor.element_size()
     if not words or tensor.device.type == "meta":
         return b""
     step = -(-words // SAMPLE)
-    flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
+    try:
+        flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
+    except NotImplementedError:
+        return b""
     return flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
@@ -46,10 +65,12 @@ def spoil(tensor: Tensor) -> None:
 
 def whole_constant(tensor: Tensor) -> Value:
     """Return the value of numbers that came from elsewhere: constants, if they are whole."""
-    if tensor.is_complex() or tensor.is_quantized:
-        return Value().left(f"a constant of dtype {tensor.dtype}")
     if not tensor.numel():
         return Value()
+    if not sample(tensor):
+        return Value().left("a tensor without numbers")
+    if tensor.is_complex() or tensor.is_quantized:
+        return Value().left(f"a constant of dtype {tensor.dtype}")
     numbers = tensor.detach()
     whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()
     if whole is not False and not bool(whole.all()):

@@ -1,42 +1,43 @@
 """A conversion tried on layers filled with whole numbers, where every sum is exact.
 
-With |weight|, |bias|, |input| ≤ M and coefficient·M^degree < 2⁵³, every partial sum in float64 is
-an exact integer, in any order: equal functions give bit-equal outputs. The largest M is used.
+The largest numbers are drawn for which `convlin.proof.whole` promises exact sums, in float64 and
+then in the layer's own dtype, on its own device: equal functions give bit-equal outputs. Every
+draw is a new layer, converted anew, and goes through all ways to hand an input over; of a heavy
+layer only the first does, and each later one is handed over in a single way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convlin.errors import Refused
-from convlin.proof.algebra import MANTISSA, Value, largest_integer
-from convlin.proof.contract import state
-from convlin.proof.counterexample import boil
+from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
-from convlin.proof.outcome import UNBATCHED, Outcome, layouts, run, words
+from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import reason
 from convlin.proof.rounding import beyond_rounding
+from convlin.proof.sides import Sides, Watches, undecided
+from convlin.proof.state import state
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
+from convlin.proof.ways import EMPTY, UNBATCHED, Way, batches_for, one_round
+from convlin.proof.whole import FLOAT64, Exact, draws_for, exact_in
 
 __all__ = ["Convert", "Trial"]
 
 NAMES = "the layer", "the conversion"
 OFF_LIST = 2**10
 """The largest number drawn for programs off the list, whose results may grow as they like."""
+ENOUGH = 1e-9
+"""The probability to miss a difference that shows in the own dtype only."""
 
 Convert = Callable[[Any], Any]
-Layout = Callable[[Tensor], Tensor]
-
-
-def _as_it_is(batch: Tensor) -> Tensor:
-    return batch
 
 
 class Trial:
@@ -44,170 +45,194 @@ class Trial:
 
     `why` says what keeps a trial without counterexample from being a proof, "" if nothing.
     `both_modes`: the two sides also agreed in the training mode that the layer is not in.
+    `ways`: those in which both sides returned something to compare.
     """
 
     def __init__(
         self, convert: Convert, layer: nn.Module, holdings: Holdings, draws: Draws,
-        values: tuple[Value, Value],
+        values: Sequence[Value], exact: Exact = FLOAT64,
     ) -> None:  # fmt: skip
-        self._convert, self._layer = convert, layer
-        self._holdings, self._draws = holdings, draws
-        self.why = reason(*values, NAMES)
+        self._convert, self._layer, self._draws = convert, layer, draws
+        self._holdings, self._exact, self._values = holdings, exact, tuple(values)
+        self.why = reason(self._values[0], self._values[1], NAMES)
         self.both_modes = False
+        self.ways: list[Way] = []
+        self.heavy = holdings.heavy
         self.degree = max(value.degree for value in values)
-        self.largest = min(largest_integer(value) for value in values)
+        self.largest = exact.largest(*values)
         if self.why:
             self.largest = min(self.largest, OFF_LIST)
         if not self.largest:
-            self.why = self.why or "the sums are too long for exact arithmetic in float64"
+            why = f"the sums are too long for exact arithmetic in {exact.name}"
+            self.why = self.why or why
         self._constants: frozenset[bytes] | None = None
+        self._note = f"in {exact.name}" * (exact is not FLOAT64)
+
+    @property
+    def name(self) -> str:
+        """The dtype the layers are filled in."""
+        return self._exact.name
+
+    @property
+    def count(self) -> int:
+        """How many draws miss a difference with at most the probability `ENOUGH`; 0: too many."""
+        return draws_for(self.failure, ENOUGH) or 0 if self.largest else 0
+
+    def in_own_dtype(self, device: torch.device, dtype: torch.dtype) -> Trial | None:
+        """Return the same trial in a layer's own dtype, None if sums are not exact there."""
+        exact = exact_in(device, dtype)
+        if exact in (None, FLOAT64) or {t.dtype for t in self._holdings.tensors} != {dtype}:
+            return None
+        holdings = Holdings([self._layer], dtype, device)
+        own = Trial(self._convert, self._layer, holdings, self._draws, self._values, exact)
+        return own if own.count else None
 
     @property
     def failure(self) -> float:
         """The probability that one draw misses a difference, at most (Schwartz and Zippel)."""
-        return self.degree / (2 * self.largest + 1)
+        return self._holdings.atom * self.degree / (2 * self.largest + 1)
 
     def refuted(self, shape: tuple[int, ...], draws: int) -> Counterexample | None:
-        """Return a counterexample; None if all draws, layouts and modes agree."""
-        for draw in range(draws if self.largest else 0):
-            for region in self._holdings.regions:
-                self._draws.fill(region.target, self.largest)
-            found = self._draw(self._draws.numbers(shape, self.largest), thorough=draw == 0)
+        """Return a counterexample; None if all draws, ways and modes agree."""
+        if not self.largest:
+            return None
+        for draw in range(draws):
+            x = self._fill(shape)
+            ways = one_round(self._draws, shape)
+            if draw and self.heavy:
+                ways = self._draws.shuffled(ways)[:1]
+            watches = (Watch(), Watch()) if not draw or self._exact is FLOAT64 else (None, None)
+            found = self._draw(x, ways, watches, thorough=draw == 0)
             if found is not None:
                 return found
+        if not self.ways:
+            self.why = self.why or "there is no input on which both sides return"
         tensors = named_tensors(self._layer).values()
-        if self.largest and any(t.ndim in (4, 5) and t[0, 0].numel() > 1 for t in tensors):
-            x = self._draws.numbers(shape, self.largest)
-            return self._draw(x, channels_last=True)
+        if any(t.ndim in (4, 5) and t[0, 0].numel() > 1 for t in tensors):
+            usual = [Way(batches_for(shape)[0])]
+            return self._draw(self._fill(shape), usual, (Watch(), Watch()), channels_last=True)
         return None
 
+    def _fill(self, shape: tuple[int, ...]) -> Tensor:
+        """Draw new weights, and return new inputs."""
+        self._holdings.fill(self._draws, self.largest)
+        x = self._draws.numbers((max(batches_for(shape)), *shape), self.largest)
+        return x.to(self._exact.device, self._exact.dtype)
+
     def _draw(
-        self, x: Tensor, thorough: bool = False, channels_last: bool = False
-    ) -> Counterexample | None:
-        """Convert a layer anew and compare, watched, on one batch."""
-        note = "channels_last weights" if channels_last else ""
-        layer = self._holdings.twin(self._layer, channels_last)
-        watches = Watch(), Watch()
-        for watch in watches:
-            mark_weights(watch, layer)
-        mine = run(layer, x, watches[0])
-        if mine.error:
-            why = f"the layer does not run in float64 on the CPU ({words(mine.error)})"
-            self.why = self.why or why
-            return None
+        self, x: Tensor, ways: list[Way], watches: Watches, thorough: bool = False,
+        channels_last: bool = False,
+    ) -> Counterexample | None:  # fmt: skip
+        """Convert a layer anew and compare, watched or not, on one batch."""
+        note = "; ".join(filter(None, (self._note, "channels_last weights" * channels_last)))
+        layer, given = (self._holdings.twin(self._layer, channels_last) for _ in range(2))
+        for watch, program in zip(watches, (layer, given), strict=True):
+            if watch is not None:
+                mark_weights(watch, program)
+        plain, *ways = ways
+        first = run(layer, x, watches[0], plain)  # before the conversion can touch its weights
         try:
-            with watches[1]:
-                converted = self._convert(layer)
+            with watches[1] or nullcontext():
+                converted = self._convert(given)
         except Refused:
             if channels_last:  # a conversion may refuse storage that no view can hold
                 return None
             raise
         except Exception as error:
-            return mine.parts_from(Outcome(error=error), note or "converting float64 weights")
-        theirs = run(converted, x, watches[1])
-        sides = _Sides(layer, converted, (mine.value, theirs.value))
-        found = sides.part(mine, theirs, x, note)
-        if found is not None:
-            return found
-        self._check(sides.values)
-        constants = frozenset(watches[1].constants)
-        if self._constants not in (None, constants):
-            self.why = self.why or "a constant changes from one conversion to the next"
-        self._constants = constants
-        found = self._unsteady(converted, x, theirs, note)
-        if found is None and thorough:
-            found = self._layouts(sides, x, watches) or self._other_mode(sides, x, watches)
+            where = note or f"converting {self._exact.name} weights"
+            return Outcome().parts_from(Outcome(error=error), where)
+        sides = Sides((layer, converted), watches, self._values, self._convert, given)
+        found = self._compare(sides, x, plain, note, first)
+        if thorough:
+            found = found or self._unsteady(sides, x, note)
+            ways += [EMPTY, UNBATCHED]
+        for way in ways:
+            found = found or self._compare(sides, x, way, note)
+        if thorough:
+            found = found or self._other_mode(sides, x)
+        if watches[1] is not None:
+            constants = frozenset(watches[1].constants)
+            if self._constants not in (None, constants):
+                self.why = self.why or "a constant changes from one conversion to the next"
+            self._constants = constants
         return found
 
-    def _check(self, values: tuple[Value, Value]) -> None:
+    def _compare(
+        self, sides: Sides, x: Tensor, way: Way, note: str, mine: Outcome | None = None
+    ) -> Counterexample | None:
+        """Return where the sides part in one way, if the layer serves it."""
+        mine = mine or run(sides.pair[0], x, sides.watches[0], way)
+        if mine.error:
+            if way.usual:
+                where = f"in {self._exact.name} on the {self._exact.device.type.upper()}"
+                why = f"the layer does not run {where} ({words(mine.error)})"
+                self.why = self.why or why
+            return None
+        theirs = run(sides.pair[1], x, sides.watches[1], way)
+        if sides.watches[0] is not None:
+            sides = sides.seen(mine, theirs)
+            self._check(sides.values)
+        note = "; ".join(filter(None, (note, way.note)))
+        if self._rounds(sides, mine, theirs):
+            return None
+        found = sides.part(mine, theirs, x, way, note)
+        if found is None and way.batch:
+            self.ways.append(way)
+            if undecided(mine, theirs).any():
+                self.why = self.why or "both sides give NaN"
+            if mine.changes_itself:
+                self.why = self.why or "the layer's state changes with every call"
+        return found
+
+    def _rounds(self, sides: Sides, mine: Outcome, theirs: Outcome) -> bool:
+        """Whether the sides part in the own dtype, by no more than kernels that do not sum may."""
+        if self._exact is FLOAT64 or theirs.error or mine.parts_from(theirs):
+            return False
+        far = beyond_rounding(mine.numbers, theirs.numbers, self._exact.dtype)
+        if far.any() or not sides.differ(mine, theirs).any():
+            return False
+        why = f"equal in float64, but within its rounding {self._exact.name} differs"
+        self.why = self.why or why
+        return True
+
+    def _check(self, values: Sequence[Value]) -> None:
         """Note whatever keeps a run from being as exact as planned."""
         planned = all(
-            v.degree <= self.degree and v.coefficient * self.largest**v.degree < 2**MANTISSA
-            for v in values
+            v.degree <= self.degree and self._exact.holds(v, self.largest) for v in values
         )
-        why = reason(*values, NAMES) or ("" if planned else "it takes other steps in float64")
-        self.why = self.why or why
+        other = "" if planned else f"it takes other steps in {self._exact.name}"
+        self.why = self.why or reason(values[0], values[1], NAMES) or other
 
-    def _unsteady(
-        self, converted: Any, x: Tensor, first: Outcome, note: str
-    ) -> Counterexample | None:
-        """Return whether a second run, with nobody watching, gives something else."""
-        before = state(converted)
-        second = run(converted, x)
-        if first.parts_from(second) or not torch.equal(first.numbers, second.numbers):
+    def _unsteady(self, sides: Sides, x: Tensor, note: str) -> Counterexample | None:
+        """Return whether further runs, with nobody watching, give something else.
+
+        Only a conversion of a layer that is the same in every run must be so too.
+        """
+        steady = []
+        for program, watch in zip(sides.pair, sides.watches, strict=True):
+            before = state(program)
+            first = run(program, x, watch)
+            steady.append(first.gives(run(program, x)))
+            if state(program) != before:
+                self.why = self.why or "a module's state changes with every call"
+        if not steady[0]:
+            self.why = self.why or "the layer gives another output in a second run"
+        elif not steady[1]:
             same, other = "the same for the same input", "another in a second run"
             return Counterexample("contract", same, other, field="the output", note=note)
-        if state(converted) != before:
-            self.why = self.why or "the conversion's state changes with every call"
         return None
 
-    def _layouts(
-        self, sides: _Sides, x: Tensor, watches: tuple[Watch, Watch]
-    ) -> Counterexample | None:
-        """Return where the sides part on other batches and layouts, if the layer takes them."""
-        for name, layout in layouts(x):
-            mine = run(sides.layer, layout(x), watches[0])
-            if mine.error is None:
-                theirs = run(sides.converted, layout(x), watches[1])
-                self._check((mine.value, theirs.value))
-                found = sides.part(mine, theirs, x, name, layout)
-                if found is not None:
-                    return found
-        return None
-
-    def _other_mode(
-        self, sides: _Sides, x: Tensor, watches: tuple[Watch, Watch]
-    ) -> Counterexample | None:
+    def _other_mode(self, sides: Sides, x: Tensor) -> Counterexample | None:
         """Return where the sides part in the training mode that the layer is not in.
 
         A layer that rounds, or draws random numbers, in that mode is not compared there.
         """
-        training = not self._layer.training
-        mine = run(sides.layer.train(training), x, watches[0])
+        training, usual = not self._layer.training, Way(batches_for(x.shape[1:])[0])
+        layer, _ = (side.train(training) for side in sides.pair)
+        mine = run(layer, x, sides.watches[0], usual)
         if mine.error or mine.value.off:
             return None
-        theirs = run(sides.converted.train(training), x, watches[1])
-        sides = _Sides(sides.layer, sides.converted, (mine.value, theirs.value))
-        self._check(sides.values)
         self.both_modes = True
-        return sides.part(mine, theirs, x, "in train mode" if training else "in eval mode")
-
-
-@dataclass(frozen=True)
-class _Sides:
-    """A layer of whole numbers, its conversion, and what the outputs of both are."""
-
-    layer: Any
-    converted: Any
-    values: tuple[Value, Value]
-
-    def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
-        """Return which output elements differ: bit for bit if both sides are exact."""
-        far = beyond_rounding(mine.numbers, theirs.numbers, torch.float64)
-        exact = [value.exact for value in self.values]
-        if all(exact):
-            return mine.numbers != theirs.numbers
-        return far if any(exact) else torch.zeros_like(far)
-
-    def part(
-        self, mine: Outcome, theirs: Outcome, x: Tensor, note: str, layout: Layout = _as_it_is
-    ) -> Counterexample | None:
-        """Return where two outcomes for `layout(x)` differ, boiled down."""
-        parting = mine.parts_from(theirs, note)
-        if parting is not None or not self.differ(mine, theirs).any():
-            return parting
-
-        def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
-            return run(self.layer, layout(batch)), run(self.converted, layout(batch))
-
-        linear = not any(value.off for value in self.values)
-        boiled = boil(pair, self.differ, x, (mine, theirs), linear, note, note != UNBATCHED)
-        expected, got = boiled.numbers
-        if boiled.kind == "weight":
-            base = [side.numbers[boiled.position] for side in pair(torch.zeros_like(boiled.x))]
-            expected, got = expected - float(base[0]), got - float(base[1])
-        return boiled.show(_whole(expected), _whole(got))
-
-
-def _whole(number: float) -> int | float:
-    return int(number) if number.is_integer() else number
+        mode = "in train mode" if training else "in eval mode"
+        note = "; ".join(filter(None, (self._note, mode)))
+        return self._compare(sides, x, usual, note, mine)

@@ -2,7 +2,8 @@
 
 A twin is a deep copy whose parameters, buffers and tensor attributes are views of new storage,
 laid out as the old ones were: what was tied or aliased, within a module or between two, still
-is, and strides are kept. The given modules are never touched.
+is, and strides are kept. Storage that holds no parameter is each twin's own, so that a module
+that updates its statistics does not update another twin's. The given modules are never touched.
 """
 
 from __future__ import annotations
@@ -17,21 +18,39 @@ import torch
 from torch import Tensor, nn
 
 from convlin.proof.algebra import Value
+from convlin.proof.draws import Draws
 from convlin.proof.watch import Watch
 
-__all__ = ["Holdings", "Region", "mark_weights", "named_tensors", "shadow"]
+__all__ = ["Holdings", "Region", "home", "mark_weights", "named_tensors", "shadow"]
+
+HEAVY = 2**22
 
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch of storage that modules hold: its numbers, and where a twin's shall be."""
+    """A stretch of storage that modules hold: its numbers, and where a twin's shall be.
+
+    learned: a parameter lies there. natural: what lies there is never negative, as a variance or
+    a count, and other numbers must not be either.
+    """
 
     source: Tensor
     target: Tensor
+    learned: bool = True
+    natural: bool = False
+
+    def draw(self, draws: Draws, largest: int) -> None:
+        """Draw the target's numbers from {-largest, …, largest}, or their magnitudes."""
+        here = self.target if self.target.device.type == "cpu" else self.target.cpu()
+        draws.fill(here, largest)
+        if self.natural:
+            here.abs_()
+        if here is not self.target:
+            self.target.copy_(here)
 
 
 class Holdings:
-    """All float tensors of some modules, and the float64 CPU memory that their twins use.
+    """All float tensors of some modules, and the memory (float64, CPU) that their twins use.
 
     >>> layer = nn.Linear(2, 3)
     >>> holdings = Holdings([layer])
@@ -41,32 +60,59 @@ class Holdings:
     [7.0, 7.0, 7.0]
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
+    def __init__(
+        self,
+        modules: Iterable[nn.Module],
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
         tensors = {
             id(tensor): tensor
             for module in modules
             for tensor in named_tensors(module).values()
             if tensor.is_floating_point()
         }
-        self._tensors = list(tensors.values())
+        self.tensors = list(tensors.values())
         spans: dict[tuple[int, torch.dtype], list[int]] = {}
-        for tensor in self._tensors:
+        for tensor in self.tensors:
             start, stop = _extent(tensor)
             span = spans.setdefault(_memory(tensor), [start, stop])
             span[:] = min(span[0], start), max(span[1], stop)
+        learned = {_memory(t) for t in self.tensors if isinstance(t, nn.Parameter)}
         self._regions: dict[tuple[int, torch.dtype], tuple[int, Region]] = {}
-        for tensor in self._tensors:
-            start, stop = spans[_memory(tensor)]
-            if _memory(tensor) not in self._regions:
+        for tensor in self.tensors:
+            memory = _memory(tensor)
+            start, stop = spans[memory]
+            if memory not in self._regions:
                 source = torch.as_strided(tensor.detach(), (stop - start,), (1,), start)
-                # numpy asks the system for large pages, torch does not: faster to fill
-                target = torch.from_numpy(np.empty(stop - start))
-                self._regions[_memory(tensor)] = (start, Region(source, target))
+                target = _memory_for(stop - start, dtype, device)
+                natural = memory not in learned and _natural(source)
+                self._regions[memory] = (start, Region(source, target, memory in learned, natural))
 
     @property
     def regions(self) -> list[Region]:
         """Every stretch of memory, once."""
         return [region for _, region in self._regions.values()]
+
+    @property
+    def heavy(self) -> bool:
+        """Whether there are so many numbers that not every draw goes through all ways."""
+        return sum(len(region.target) for region in self.regions) > HEAVY
+
+    @property
+    def atom(self) -> int:
+        """How many times likelier than 1/(2M + 1) a number of a region can be, at most."""
+        return 2 if any(region.natural for region in self.regions) else 1
+
+    def regions_of(self, module: Any) -> list[Region]:
+        """Return the stretches of memory that one of the modules holds."""
+        floats = [t for t in named_tensors(module).values() if t.is_floating_point()]
+        return [self._regions[memory][1] for memory in dict.fromkeys(map(_memory, floats))]
+
+    def fill(self, draws: Draws, largest: int) -> None:
+        """Draw every number from {-largest, …, largest}, or its magnitude where none is below 0."""
+        for region in self.regions:
+            region.draw(draws, largest)
 
     def twin(self, module: Any, channels_last: bool = False) -> Any:
         """Return a deep copy of a module that holds the numbers of the regions' targets.
@@ -74,22 +120,26 @@ class Holdings:
         channels_last: lay 4-D and 5-D tensors out with the channels innermost instead.
         """
         memo: dict[int, Any] = {}
-        for tensor in self._tensors:
-            view = self._view(tensor, channels_last)
+        own = {
+            memory: region.target if region.learned else region.target.clone()
+            for memory, (_, region) in self._regions.items()
+        }
+        for tensor in self.tensors:
+            view = self._view(tensor, own[_memory(tensor)], channels_last)
             if isinstance(tensor, nn.Parameter):
                 view = nn.Parameter(view, requires_grad=tensor.requires_grad)
             memo[id(tensor)] = view
         return copy.deepcopy(module, memo)
 
-    def _view(self, tensor: Tensor, channels_last: bool) -> Tensor:
-        start, region = self._regions[_memory(tensor)]
+    def _view(self, tensor: Tensor, target: Tensor, channels_last: bool) -> Tensor:
+        start, _ = self._regions[_memory(tensor)]
         strides = tensor.stride()
         if channels_last and tensor.ndim in (4, 5):
             layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
             like = torch.empty(tensor.shape, device="meta", memory_format=layouts[tensor.ndim])
             strides = like.stride()
         offset = tensor.storage_offset() - start
-        return torch.as_strided(region.target, tensor.shape, strides, offset)
+        return torch.as_strided(target, tensor.shape, strides, offset)
 
 
 def shadow(module: Any) -> Any:
@@ -114,11 +164,29 @@ def named_tensors(module: Any) -> Mapping[str, Tensor]:
     return found
 
 
+def home(program: Any) -> tuple[torch.device, torch.dtype]:
+    """Return the device and dtype of a program: its first float tensor's."""
+    floats = [t for t in named_tensors(program).values() if t.is_floating_point()]
+    return (floats[0].device, floats[0].dtype) if floats else (torch.device("cpu"), torch.float32)
+
+
 def mark_weights(watch: Watch, program: Any) -> None:
     """Tell a watch which tensors are weights."""
     for tensor in named_tensors(program).values():
         if tensor.is_floating_point():
             watch.mark(tensor, Value(weights=1, coefficient=1))
+
+
+def _memory_for(size: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    """Return uninitialised memory; numpy asks the system for large pages: faster to fill."""
+    if torch.device(device).type != "cpu" or dtype not in (torch.float64, torch.float32):
+        return torch.empty(size, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(size, str(dtype).removeprefix("torch.")))
+
+
+def _natural(numbers: Tensor) -> bool:
+    """Whether no number is negative, and not all are 0."""
+    return bool(numbers.numel() and (numbers >= 0).all() and (numbers > 0).any())
 
 
 def _memory(tensor: Tensor) -> tuple[int, torch.dtype]:

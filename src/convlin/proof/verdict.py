@@ -18,7 +18,9 @@ from rich.text import Text
 
 from convlin.proof.badge import badge
 
-__all__ = ["Counterexample", "Kind", "Measured", "Proved", "Refuted", "Rounding", "Verdict"]
+__all__ = [
+    "Counterexample", "Kind", "Measured", "OwnDraws", "Proved", "Refuted", "Rounding", "Verdict",
+]  # fmt: skip
 
 Kind = Literal["weight", "bias", "value", "shape", "dtype", "exception", "contract"]
 
@@ -86,6 +88,22 @@ class Counterexample:
 
 
 @dataclass(frozen=True)
+class OwnDraws:
+    """How often two sides were found equal, bit for bit, in the modules' own dtype.
+
+    >>> print(OwnDraws("float32", 7, 1.4e-10))
+    in float32 7 draws, < 1.4e-10
+    """
+
+    dtype: str
+    draws: int
+    failure_probability: float
+
+    def __str__(self) -> str:
+        return f"in {self.dtype} {_draws(self.draws)}, < {self.failure_probability:.2g}"
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a proof found; true only if it proved something."""
 
@@ -118,6 +136,11 @@ class Verdict:
 class Proved(Verdict):
     """Equal on the whole scope; a wrong pair passes with at most `failure_probability`.
 
+    scope names what was varied, and in which dtypes the two sides are equal. own: the draws in
+    the modules' own dtype, if there were any; a side that is wrong in that dtype alone passes
+    with at most their probability. by: "identity" if the two sides are one and the same program
+    with the same numbers, which takes no draw.
+
     >>> verdict = Proved("every input of shape (3,)", 2, 1e-12, None)
     >>> bool(verdict), str(verdict)
     (True, 'proved: every input of shape (3,); 2 draws, wrong with probability < 1e-12')
@@ -129,13 +152,17 @@ class Proved(Verdict):
     draws: int
     failure_probability: float
     rounding: Rounding | None
+    own: OwnDraws | None = None
+    by: Literal["draws", "identity"] = "draws"
 
     @property
     def details(self) -> str:
         """Scope, draws, failure probability and rounding."""
-        draws = f"{self.draws} draw{'s' * (self.draws != 1)}"
-        text = f"{self.scope}; {draws}, wrong with probability < {self.failure_probability:.2g}"
-        return f"{text}; {self.rounding}" if self.rounding else text
+        if self.by == "identity":
+            return f"by identity, {self.scope}"
+        wrong = f"wrong with probability < {self.failure_probability:.2g}"
+        parts = [self.scope, f"{_draws(self.draws)}, {wrong}", self.own, self.rounding]
+        return "; ".join(str(part) for part in parts if part is not None)
 
 
 @dataclass(frozen=True)
@@ -171,6 +198,10 @@ class Measured(Verdict):
         if self.rounding is None:
             return self.reason
         return f"{self.rounding}; not proved: {self.reason}"
+
+
+def _draws(count: int) -> str:
+    return f"{count} draw{'s' * (count != 1)}"
 
 
 def _number(value: object) -> str:

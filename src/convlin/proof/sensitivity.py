@@ -1,0 +1,87 @@
+"""How far rounding alone can move a program's outputs.
+
+A step behind a rounding, a sign or a comparison say, can make any difference of a last bit: of
+`sign(x - x)` and `sign(x/3*3 - x)` neither is wrong. So before two sides that round are called
+different, each is run again with its input and its weights moved by a few units in the last
+place, up or down at random (the idea of Vignes's CESTAC, "A stochastic arithmetic for reliable
+scientific computation", 1993). A difference that this explains is none.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.twins import home, named_tensors
+from convlin.proof.ways import PLAIN, Way
+
+__all__ = ["Side", "unexplained"]
+
+TIMES = 16
+"""An output that rounding moves half of the time stays where it is this often once in 2¹⁶."""
+PLACES = 16
+"""By how many units in the last place to move: more than one or two values must come of it."""
+
+Side = tuple[Any, Callable[[Any], Any]]
+"""A module, and what makes the program of it: nothing, or a conversion."""
+
+
+def unexplained(
+    mine: Outcome,
+    theirs: Outcome,
+    sides: Sequence[Side],
+    x: Tensor,
+    dtype: torch.dtype,
+    way: Way = PLAIN,
+) -> Tensor:
+    """Return which elements of two outcomes lie further apart than rounding moves either side.
+
+    dtype: whose last places are rounded. None does if the first side is not even the same in a
+    second run.
+    """
+    apart = (mine.numbers - theirs.numbers).abs().nan_to_num(float("inf"))
+    moved = torch.zeros_like(apart)
+    module, make = sides[0]
+    if not mine.gives(run(make(copy.deepcopy(module)), x.to(*home(module)), None, way)):
+        return moved > 0
+    for side in sides:
+        there = _run(side, x, way).numbers
+        for time in range(TIMES):
+            after = _run(side, x, way, dtype, time).numbers
+            if after.shape == there.shape == moved.shape:
+                step = (after - there).abs().nan_to_num(float("inf"))
+                moved = torch.maximum(moved, step)
+    return apart > moved
+
+
+def _run(
+    side: Side, x: Tensor, way: Way, dtype: torch.dtype | None = None, seed: int = 0
+) -> Outcome:
+    """Run once, on numbers moved in a dtype or not; random steps draw the same every time."""
+    module, make = copy.deepcopy(side[0]), side[1]
+    x = x.to(*home(module), copy=True)
+    if dtype is not None:
+        generator = torch.Generator().manual_seed(seed)
+        for tensor in (x, *named_tensors(module).values()):
+            if tensor.is_floating_point():
+                _move(tensor, dtype, generator)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            program = make(module)
+        except Exception as error:
+            return Outcome(error=error)
+        return run(program, x, None, way)
+
+
+@torch.no_grad()
+def _move(tensor: Tensor, dtype: torch.dtype, generator: torch.Generator) -> None:
+    """Move every number up or down by a few units in the last place of a dtype."""
+    eps = max(torch.finfo(dtype).eps, torch.finfo(tensor.dtype).eps)
+    steps = torch.randint(-PLACES, PLACES + 1, tensor.shape, generator=generator)
+    tensor.copy_(tensor * (1 + eps * steps.to(tensor.device, tensor.dtype)))

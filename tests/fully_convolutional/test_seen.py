@@ -14,6 +14,7 @@ from torch.nn import functional
 from convlin import Refused, fully_convolutional
 from convlin.backends.pytorch.fully_convolutional import registry
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.grouped import AllGroupsAtOnce
 from convlin.backends.pytorch.fully_convolutional.parting import relative
 from convlin.backends.pytorch.fully_convolutional.rules import linear, pooling
 from convlin.exchange import folded_pool
@@ -342,3 +343,19 @@ def test_relative_differences():
     assert relative(one, torch.tensor([1.0, -4.0, 7.0, float("nan")])) == float("inf")
     assert relative(one, one[:2]) == float("inf")
     assert relative(torch.zeros(2), torch.zeros(2)) == 0
+
+
+@pytest.mark.parametrize("options", [
+    {"groups": 6}, {"groups": 2, "stride": (2, 1)}, {"groups": 3, "padding": (2, 1), "dilation": (1, 2)},
+    {"groups": 6, "padding": (1,), "stride": [2]}, {"groups": 3, "padding": "same"}, {"groups": 1},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("biased", [False, True])
+def test_grouped_convolutions_are_the_same_all_at_once(options, biased):
+    draw = torch.Generator().manual_seed(3)
+    image = torch.randint(-9, 10, (2, 6, 9, 8), generator=draw).double()
+    weight = torch.randint(-9, 10, (12, 6 // options["groups"], 3, 2), generator=draw).double()
+    bias = torch.arange(12.0).double() if biased else None
+    expected = functional.conv2d(image, weight, bias, **options)
+    with AllGroupsAtOnce():
+        assert torch.equal(functional.conv2d(image, weight, bias, **options), expected)
+        assert torch.equal(functional.conv2d(image[0], weight, bias, **options), expected[0])

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlin.backends.pytorch.fully_convolutional.grouped import AllGroupsAtOnce
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.backends.pytorch.fully_convolutional.parting import Pair
 from convlin.backends.pytorch.fully_convolutional.report import Seen
@@ -59,7 +60,8 @@ def see(
         return Seen(why="weights on the meta device have no values")
     with _untouched(tensors):
         try:
-            seen = Comparison(_in_float64(model, network, refolds)).made(exact)
+            with AllGroupsAtOnce():
+                seen = Comparison(_in_float64(model, network, refolds)).made(exact)
         except Refused:
             raise
         except Exception:  # whatever keeps it from being copied, or from running in float64

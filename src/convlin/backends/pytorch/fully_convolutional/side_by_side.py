@@ -95,7 +95,8 @@ class Comparison:
         images, cells = self._noise("normal", (1, network.window[0], *size)), network.cells(size)
         dense = self._network(images)
         every = list(itertools.product(*map(range, cells)))
-        some = every[:: len(every) // -CROPS]  # evenly, the last one among them
+        # evenly, the last one among them; two tell how far off an inexact network may be
+        some = every[:: len(every) // -(CROPS if exact else AT_ONCE)]
         for batch in (some[i : i + AT_ONCE] for i in range(0, len(some), AT_ONCE)):
             own = self._model(torch.cat([images[network.crop(cell)] for cell in batch]))
             if own is None:

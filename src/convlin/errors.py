@@ -17,7 +17,7 @@ through `printable`: an `InputError` is one line and a `Refusal` is one line, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ def told(error: BaseException) -> str:
 
 
 LONGEST = 500  # characters of a value that a message shows
+MANY = 4  # refusals that differ in site and value only are one line from here on
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,45 @@ class ConvlinError(Exception):
 class Refused(ConvlinError, ValueError):
     """The request was understood and cannot be granted; `refusals` says everything that is wrong.
 
+    As text, many alike are one line. `way_out` is said last: what would be granted instead.
+
     >>> raise Refused([Refusal("conv", "groups", 3, "a divisor of in_channels = 8")])
     Traceback (most recent call last):
         ...
     convlin.errors.Refused: conv: groups = 3; fits: a divisor of in_channels = 8
     """
 
-    def __init__(self, refusals: Refusal | Iterable[Refusal]) -> None:
+    def __init__(self, refusals: Refusal | Iterable[Refusal], way_out: str = "") -> None:
         self.refusals: tuple[Refusal, ...] = (
             (refusals,) if isinstance(refusals, Refusal) else tuple(refusals)
         )
         if not self.refusals:
             raise TypeError("Refused needs at least one Refusal")
+        self.way_out = way_out
         super().__init__(*self.refusals)
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.refusals, self.way_out)
+
     def __str__(self) -> str:
-        return "\n".join(str(refusal) for refusal in self.refusals)
+        text = "\n".join(_grouped(self.refusals))
+        return f"{text}; {self.way_out}" if self.way_out else text
+
+
+def _grouped(refusals: Iterable[Refusal]) -> Iterator[str]:
+    """Yield a line for each refusal, but one for many that only differ in site and value."""
+    alike: dict[tuple[str, str, str], list[Refusal]] = {}
+    for refusal in refusals:
+        alike.setdefault((refusal.field, refusal.allowed, refusal.reason), []).append(refusal)
+    for (field, allowed, reason), group in alike.items():
+        if len(group) < MANY:
+            yield from map(str, group)
+            continue
+        sites = ", ".join(refusal.site for refusal in group[:2])
+        values = list(dict.fromkeys(_short(refusal.value) for refusal in group))
+        value = f"{values[0]}, …" if values[1:] else values[0]
+        site = f"{sites} and {len(group) - 2} more"
+        yield str(Refusal(site, field, value, allowed, reason))
 
 
 class GeometryError(Refused):

@@ -35,6 +35,9 @@ def test_a_written_program_takes_any_batch_of_any_images(run, house, name, head)
         "wrote net.pt2" in result.stdout
         and 'torch.export.load("net.pt2").module()' in result.stdout
     )
+    text = " ".join(result.stdout.split())
+    assert "loaded in a new process and compared on 6 batches, from 1×" in text
+    assert "derived, and seen on 9 windows: within " in text
     program = torch.export.load(house / "net.pt2").module()
     model = load_model(f"models_here:{name}")
     channels, high, wide = map(int, window.split(","))
@@ -115,10 +118,32 @@ def test_inspect_names_what_breaks_and_writes_nothing(run, house):
     assert {path.name for path in house.iterdir()} - {"__pycache__"} == before
 
 
+def test_a_refusal_says_in_one_line_how_to_convert_all_the_same(run):
+    result = run("convert", "models_here:padded", "--window", "3,10,7", "-o", "a.pt2")
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert "padding = ((1, 1), (1, 1))" in line and "--allow-inexact" in line
+
+
+def test_a_volume_is_written_for_the_window_itself(run, house):
+    (house / "volumes.py").write_text(
+        "from torch import nn\n"
+        "def net():\n"
+        "    return nn.Sequential(nn.Conv3d(2, 3, (2, 3, 2)), nn.Flatten(), nn.Linear(3 * 4 * 2 * 4, 5))\n"
+    )
+    result = run("convert", "volumes:net", "--window", "2,5,4,5", "-o", "v.pt2")
+    assert result.exit_code == 0, result.output
+    assert "(N, 2, D ≥ 5, H ≥ 4, W ≥ 5)" in " ".join(result.stdout.split())
+    program = torch.export.load(house / "v.pt2").module()
+    assert program(torch.zeros(1, 2, 5, 4, 5)).shape == (1, 5, 1, 1, 1)
+    assert program(torch.zeros(3, 2, 7, 5, 9)).shape == (3, 5, 3, 2, 5)
+
+
 def test_inspect_as_json(run):
     table = json.loads(
         run("inspect", "models_here:unpadded", "--window", "3,10,7", "--json").stdout
     )
+    assert table["seen"]["windows"] == 9 and table["seen"]["dtype"] == "float64"
     assert table["exact"] is True and table["window"] == [3, 10, 7] and table["stride"] == [2, 2]
     kinds = {row["layer"]: row["verdict"] and row["verdict"]["kind"] for row in table["rows"]}
     assert kinds == {"0": None, "1": None, "2": None, "4": "proved"}

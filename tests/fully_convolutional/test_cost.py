@@ -51,7 +51,9 @@ def test_converting_vgg16_allocates_under_5_percent_of_its_weights():
     model = model.to_empty(device="cpu").eval()
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     with Allocated() as allocated:
-        network = fully_convolutional(model, (3, 224, 224), allow_inexact=True, proofs=False)
+        network = fully_convolutional(
+            model, (3, 224, 224), allow_inexact=True, proofs=False, check=False
+        )
     assert 0 < allocated.bytes < 0.05 * weights
     assert network.report.parameters_after == network.report.parameters_before == 138_357_544
 

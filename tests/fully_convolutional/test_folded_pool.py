@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from convlin.exchange import folded_pool
+from convlin.proof.rounding import gamma, unit
 
 POOLS = {
     1: functional.adaptive_avg_pool1d,
@@ -44,3 +45,18 @@ def test_the_weights_are_the_pool_of_the_unit_vectors(cells, pooled):
     expected = functional.adaptive_avg_pool1d(units, pooled)[0].T
     found = torch.tensor(folded_pool.weights(cells, pooled), dtype=torch.float64)
     assert (found - expected).abs().max().item() <= 1e-15
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", CASES)
+def test_a_rounded_fold_lies_within_its_bound_of_the_exact_one(name, dtype):
+    size, pooled = CASES[name]
+    generator = torch.Generator().manual_seed(5)
+    kernel = torch.randn((7, 3, *pooled), generator=generator).to(dtype)
+    exact = folded_pool.fold(kernel.double(), size)
+    off = (folded_pool.fold(kernel, size).double() - exact).abs()
+    count = folded_pool.roundings(pooled)
+    # the fold in float64 rounds too, 2^-29 times as much: hence the 1.001
+    bound = 1.001 * gamma(count, unit(dtype)) * folded_pool.fold(kernel.double().abs(), size)
+    assert (off <= bound).all()
+    assert off.max() > 0 or size == (2,)  # a pool of single cells copies

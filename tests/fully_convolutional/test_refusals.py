@@ -1,5 +1,7 @@
 """What cannot be made fully convolutional is refused by name, with the reason, all at once."""
 
+import pickle
+
 import pytest
 import torch
 from small_nets import Net, conv
@@ -161,3 +163,48 @@ def test_images_that_do_not_fit_are_refused_in_one_line(shape):
     with pytest.raises(GeometryError) as caught:
         network(torch.zeros(shape))
     assert str(caught.value) == f"images: shape = {shape}; fits: (N, 3, ≥10, ≥9)"
+
+
+def many_pads(count):
+    layers = [conv(3, 3, 3, padding=1 + i % 2) for i in range(count)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
+
+
+WAY_OUT = (
+    "; allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone"
+)
+
+
+def test_many_breaks_of_a_kind_are_one_line_and_the_way_out_is_named():
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(many_pads(7), WINDOW)
+    assert [refusal.site for refusal in caught.value.refusals] == list("0123456")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(
+        "0, 1 and 5 more: padding = ((1, 1), (1, 1)), …; fits: 0 (the window sees"
+    )
+    assert WAY_OUT in line
+    assert fully_convolutional(many_pads(7), WINDOW, allow_inexact=True, proofs=False).report.seen
+
+
+def test_few_breaks_keep_a_line_each():
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(many_pads(3), WINDOW)
+    lines = str(caught.value).splitlines()
+    assert [line[: line.index(":")] for line in lines] == ["0", "1", "2"]
+    assert WAY_OUT in lines[-1]
+
+
+def test_no_way_out_is_named_where_there_is_none():
+    model = many_pads(7)
+    model[2] = nn.Upsample(scale_factor=2)
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(model.eval(), WINDOW)
+    assert "allow_inexact" not in str(caught.value)
+
+
+def test_a_refusal_can_be_pickled_with_all_it_says():
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(many_pads(5), WINDOW)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert str(again) == str(caught.value) and again.refusals == caught.value.refusals

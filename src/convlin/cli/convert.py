@@ -43,8 +43,9 @@ def convert(
 ) -> None:
     """Write MODEL as a .pt2 that takes any batch of images as large as the window or larger.
 
-    The written file is loaded again and compared before it gets its name. Exit code 2 if the
-    model is refused; every layer that stands against it is named.
+    The written file is loaded in a new process and compared, at the window, at one cell more and
+    at odd sizes, before it gets its name. Exit code 2 if the model is refused, with what stands
+    against it.
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
     check_output(out, ".pt2", force)
@@ -67,8 +68,9 @@ def convert(
     least = ", ".join(f"{name} ≥ {size}" for name, size in axes)
     megabytes = out.stat().st_size / 1e6
     console.print(
-        f"\n[bold green]wrote {shown(out)}[/], {megabytes:.1f} MB; loaded again and compared "
-        f"on {'×'.join(str(n) for n in tried)}: largest difference {difference:.2g}"
+        f"\n[bold green]wrote {shown(out)}[/], {megabytes:.1f} MB; loaded in a new process "
+        f"and compared on {len(tried)} batches, from {_times(min(tried))} to {_times(max(tried))}: "
+        f"largest difference {difference:.2g}"
     )
     console.print("load it with", style="dim")
     console.print(
@@ -77,13 +79,18 @@ def convert(
     )
 
 
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))
+
+
 def _write(
     network: FullyConvolutional, out: Path, model: str, force: bool
-) -> tuple[float, tuple[int, ...]]:
+) -> tuple[float, list[tuple[int, ...]]]:
     """Export, save under another name, load, compare, rename; return the largest difference."""
     import torch
 
     from convlin.backends.pytorch.fully_convolutional.export import export
+    from convlin.backends.pytorch.fully_convolutional.written import compare
 
     archive = io.BytesIO()  # into a full disk, PyTorch's own writer aborts the process
     try:
@@ -98,30 +105,4 @@ def _write(
     with replacing(out, force=force) as file:
         file.write(archive.getbuffer())
         file.flush()
-        return _compare(network, Path(file.name))
-
-
-def _compare(network: FullyConvolutional, file: Path) -> tuple[float, tuple[int, ...]]:
-    """Run the written program at an odd size and a batch it was not exported at."""
-    import torch
-    from torch.utils import _pytree as pytree
-
-    from convlin.backends.pytorch.archive import load_archive
-    from convlin.proof.rounding import beyond_rounding
-
-    channels, *window = network.window
-    sizes = [
-        n + (i + 1) * s + 1 for i, (n, s) in enumerate(zip(window, network.stride, strict=True))
-    ]
-    like = next(network.parameters(), torch.empty(0))
-    images = torch.randn(3, channels, *sizes, generator=torch.Generator().manual_seed(0))
-    images = images.to(like)
-    with torch.no_grad():
-        mine = pytree.tree_leaves(network(images))
-        theirs = pytree.tree_leaves(load_archive(file, trust=True)(images))
-    largest = 0.0
-    for a, b in zip(mine, theirs, strict=True):
-        if beyond_rounding(a, b, a.dtype).any():
-            raise InputError(f"{file}: the written program differs from the network: not kept")
-        largest = max(largest, float((a - b).abs().max()))
-    return largest, tuple(images.shape)
+        return compare(network, Path(file.name), str(out))

@@ -17,7 +17,7 @@ from typing import Any
 from array_api_compat import array_namespace, device
 from jaxtyping import Float
 
-__all__ = ["fold", "regions", "weights"]
+__all__ = ["fold", "regions", "roundings", "weights"]
 
 
 def regions(cells: int, pooled: int) -> list[tuple[int, int]]:
@@ -39,6 +39,19 @@ def weights(cells: int, pooled: int) -> list[list[float]]:
         [1 / (stop - start) if start <= i < stop else 0.0 for i in range(cells)]
         for start, stop in regions(cells, pooled)
     ]
+
+
+def roundings(pooled: Sequence[int]) -> int:
+    """Return n such that a kernel folded in floating point is within γₙ·fold(|W|) of the exact one.
+
+    Each dimension sums at most as many products as there are pooled cells, one rounding each, by
+    the pool's weights, which were rounded twice (Higham, "Accuracy and Stability of Numerical
+    Algorithms", 2nd ed., lemma 3.1 and section 3.5).
+
+    >>> roundings((6, 5))
+    15
+    """
+    return sum(cells + 2 for cells in pooled)
 
 
 def fold(kernel: Float[Any, "o c *pooled"], size: Sequence[int]) -> Float[Any, "o c *size"]:

@@ -11,7 +11,11 @@
 | `registry.py`, `rules/` | the table of rules; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
-| `proofs.py`, `deviation.py`, `report.py` | what is proved, measured and reported |
+| `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |
+| `seen.py`, `side_by_side.py`, `parting.py` | the network run against the model; where they part |
+| `grouped.py` | grouped convolutions in float64, fast enough to be seen |
+| `deviation.py`, `report.py` | what is measured, and reported |
+| `export.py`, `written.py`, `run_program.py` | a `.pt2` of it, tried in a new process |
 """
 
 from convlin.backends.pytorch.fully_convolutional.convert import fully_convolutional

@@ -13,27 +13,27 @@ from torch.fx.node import map_aggregate
 
 from convlin.backends.pytorch.fully_convolutional import registry
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.backends.pytorch.fully_convolutional.claims import Claim
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Known, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH, native_shape, site_of
 from convlin.errors import Refusal, Refused
-from convlin.proof import Verdict
 
 if TYPE_CHECKING:
     from convlin.backends.pytorch.fully_convolutional.walk import Walk
 
 __all__ = ["Call", "Layer"]
 
-_PLUMBING = ("out", "_stacklevel")  # arguments that torch's Python functions pass on
+_PLUMBING = ("out", "_stacklevel")  # arguments that torch's Python functions pass on, out as None
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer met on the walk: what it was exchanged for, if it was, and how to prove that."""
+    """A layer met on the walk: what it was exchanged for, if it was, and what is claimed of it."""
 
     site: str
     operation: str
     exchange: str
-    prove: Callable[[], Verdict] | None
+    claim: Callable[[], Claim] | None
 
 
 class Call:
@@ -46,7 +46,7 @@ class Call:
         self.site = site_of(node)
         self.name = registry.name_of(node) if module is None else None
         self.exchange = "kept"
-        self.prove: Callable[[], Verdict] | None = None
+        self.claim: Callable[[], Claim] | None = None
 
     @property
     def module(self) -> Any:
@@ -77,6 +77,8 @@ class Call:
         args, kwargs = map_aggregate(
             (self.node.args, self.node.kwargs), lambda arg: self._operand(arg, kind)
         )
+        if kwargs.get("out") is not None:
+            raise self.refused("out", "a tensor", "None", "it is written into")
         kwargs = {key: value for key, value in kwargs.items() if key not in _PLUMBING}
         try:
             inspect.signature(rule).bind(self, *args, **kwargs)
@@ -84,7 +86,7 @@ class Call:
             raise self.refused("arguments", error, "the ones convlin knows") from None
         result = rule(self, *args, **kwargs)
         if kind == "compute":
-            layer = Layer(self.site, self.operation, self.exchange, self.prove)
+            layer = Layer(self.site, self.operation, self.exchange, self.claim)
             self.walk.layers.append(layer)
         return result
 
@@ -111,9 +113,9 @@ class Call:
         """Note why the cells that this layer breaks differ from the large image's."""
         self.walk.breaks.setdefault(self.site, Refusal(self.site, field, value, allowed, reason))
 
-    def exchanged(self, text: str, prove: Callable[[], Verdict] | None = None) -> None:
-        """Note that the layer was exchanged, and how to prove it."""
-        self.exchange, self.prove = text, prove
+    def exchanged(self, text: str, claim: Callable[[], Claim] | None = None) -> None:
+        """Note that the layer was exchanged, and what is claimed of that."""
+        self.exchange, self.claim = text, claim
 
     def keep(self, operands: dict[fx.Node, fx.Node] | None = None, **changes: Any) -> fx.Node:
         """Write the operation as it is, on the values of the new graph.

@@ -10,6 +10,8 @@ from typing import Any, Literal, SupportsIndex
 from torch import fx, nn
 
 from convlin.arguments import choice, flag, shown, wholes
+from convlin.backends.pytorch.fully_convolutional.call import Layer
+from convlin.backends.pytorch.fully_convolutional.claims import verdicts
 from convlin.backends.pytorch.fully_convolutional.deviation import Images, measure
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.backends.pytorch.fully_convolutional.report import Report, Row
@@ -24,6 +26,7 @@ from convlin.backends.pytorch.fully_convolutional.rules import (  # noqa: F401 -
     reshapes,
     windows,
 )
+from convlin.backends.pytorch.fully_convolutional.seen import see
 from convlin.backends.pytorch.fully_convolutional.tracing import trace, twin
 from convlin.backends.pytorch.fully_convolutional.walk import Walk
 from convlin.backends.pytorch.reading import require_module
@@ -35,6 +38,11 @@ LARGEST = 2**32  # numbers of a window
 
 Progress = Callable[[str, int, int], None]
 
+WAY_OUT = (
+    "allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone, and "
+    "reports how far off it is elsewhere"
+)
+
 
 def fully_convolutional(
     model: nn.Module,
@@ -44,6 +52,7 @@ def fully_convolutional(
     allow_inexact: bool = False,
     head: Literal["conv", "linear"] = "conv",
     proofs: bool = True,
+    check: bool = True,
     progress: Progress | None = None,
 ) -> FullyConvolutional:
     """Return the classifier `model` as a network for images of any size ≥ the window.
@@ -84,6 +93,7 @@ def fully_convolutional(
     choice("fully_convolutional", "head", head, ("conv", "linear"))
     allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
     proofs = flag("fully_convolutional", "proofs", proofs)
+    check = flag("fully_convolutional", "check", check)
     told: Any = progress
     if not (told is None or callable(told)):
         allowed = "None, or a function of (what, done, total)"
@@ -91,49 +101,54 @@ def fully_convolutional(
     walk = Walk(trace(twin(model), shape), shape, head)
     walk.run()
     broken = frozenset().union(*(place.culprits for place in walk.places))
-    refusals = list(walk.refusals)
-    if not allow_inexact:
-        refusals += [walk.breaks[site] for site in walk.breaks if site in broken]
-    if refusals:
-        raise Refused(refusals)
+    breaks = [reason for site, reason in walk.breaks.items() if site in broken]
+    if walk.refusals:
+        raise Refused([*walk.refusals, *(() if allow_inexact else breaks)])
+    if breaks and not allow_inexact:
+        raise Refused(breaks, WAY_OUT)
     for node in reversed(walk.graph.nodes):
         if node.op == "get_attr" and not node.users:
             walk.graph.erase_node(node)
     graph = fx.GraphModule(walk.modules, walk.graph, type(model).__name__).eval()
     report = Report(
-        _rows(walk, broken, proofs, progress),
+        tuple(_row(walk, layer, broken) for layer in walk.layers),
         exact=not broken,
         deviation=None,
         parameters_before=sum(parameter.numel() for parameter in model.parameters()),
         parameters_after=sum(parameter.numel() for parameter in graph.parameters()),
     )
     network = FullyConvolutional(graph, shape, walk.stride, report).eval()
+    if check:
+        report = replace(report, seen=see(model, network, exact=not broken, refolds=walk.refolds))
+    if proofs:
+        report = replace(report, rows=_proved(walk, report.rows, progress))
     if images is not None:
-        deviation = measure(model, network, images, progress)
-        network.report = replace(report, deviation=deviation)
+        report = replace(report, deviation=measure(model, network, images, progress))
+    network.report = report
     return network
 
 
-def _rows(
-    walk: Walk, broken: frozenset[str], proofs: bool, progress: Progress | None
-) -> tuple[Row, ...]:
-    """Return the report's rows, proving every exchange."""
-    total = sum(layer.prove is not None for layer in walk.layers) if proofs else 0
-    rows, done = [], 0
-    for layer in walk.layers:
-        verdict = None
-        if proofs and layer.prove is not None:
-            verdict, done = layer.prove(), done + 1
-            if progress is not None:
-                progress(layer.site, done, total)
-        equal, why = layer.site not in broken, ""
-        if layer.site in walk.breaks:
-            reason = walk.breaks[layer.site]
-            why = f"{reason.field} {reason.value}: {reason.reason}"
-            if equal:
-                why = f"{reason.field} {reason.value}, but no later layer reads those cells"
-        rows.append(Row(layer.site, layer.operation, layer.exchange, verdict, equal, why))
-    return tuple(rows)
+def _row(walk: Walk, layer: Layer, broken: frozenset[str]) -> Row:
+    """Return a layer's row of the report."""
+    equal, why = layer.site not in broken, ""
+    if layer.site in walk.breaks:
+        reason = walk.breaks[layer.site]
+        why = f"{reason.field} {reason.value}: {reason.reason}"
+        if equal:
+            why = f"{reason.field} {reason.value}, but no later layer reads those cells"
+    return Row(layer.site, layer.operation, layer.exchange, None, equal, why)
+
+
+def _proved(walk: Walk, rows: Sequence[Row], progress: Progress | None) -> tuple[Row, ...]:
+    """Return the rows with the verdict on every exchange."""
+    proved = list(rows)
+    claims = {index: layer.claim() for index, layer in enumerate(walk.layers) if layer.claim}
+    named = [(rows[index].layer, claim) for index, claim in claims.items()]
+    for done, (index, verdict) in enumerate(zip(claims, verdicts(named), strict=True), 1):
+        proved[index] = replace(rows[index], verdict=verdict)
+        if progress is not None:
+            progress(rows[index].layer, done, len(claims))
+    return tuple(proved)
 
 
 def _window(window: Sequence[SupportsIndex]) -> tuple[int, ...]:

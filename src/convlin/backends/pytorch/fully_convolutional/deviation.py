@@ -36,7 +36,7 @@ def measure(
     other_argmax = compared = 0
     batches = list(_batches(images, network))
     for done, batch in enumerate(batches, 1):
-        dense = _leaves(network(batch))
+        dense = _leaves(network(batch.clone()))  # a first layer may work in place
         largest = [leaf.abs().max() for leaf in dense]
         cells = _some_of(network.cells(tuple(batch.shape[2:])))
         for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):

@@ -11,55 +11,91 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from convlin.backends.pytorch.fully_convolutional import registry
+from convlin.backends.pytorch.fully_convolutional.claims import Claim
 from convlin.backends.pytorch.fully_convolutional.place import Known, Place
 from convlin.backends.pytorch.fully_convolutional.tracing import BATCH
-from convlin.proof import Verdict, prove
 
 if TYPE_CHECKING:
     from convlin.backends.pytorch.fully_convolutional.call import Call
 
-__all__ = ["of_cell", "of_map"]
+__all__ = ["of_cell", "of_map", "of_norm"]
+
+Exchange = Callable[[nn.Linear], nn.Module]
 
 
-def of_cell(layer: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Verdict]:
-    """Return the comparison of two layers on the channels of one cell, (C,) and (C, 1, …)."""
-    features: Any = layer.in_features if isinstance(layer, nn.Linear) else layer.num_features
+def of_norm(norm: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Claim]:
+    """Return the claim that two normalisations are equal on the channels of one cell."""
+    features: Any = norm.num_features
+    return lambda: Claim(norm, _on_cells(exchanged, features, ndim), (features,))
 
-    def run() -> Verdict:
-        cell = nn.Unflatten(1, (features, *(1,) * ndim))
-        return prove(layer, nn.Sequential(cell, exchanged, nn.Flatten(1)).eval(), (features,))
 
-    return run
+def of_cell(
+    linear: nn.Linear, exchanged: nn.Module, exchange: Exchange, ndim: int
+) -> Callable[[], Claim]:
+    """Return the claim that a Linear and a layer for maps are equal on the channels of one cell."""
+    features = linear.in_features
+    before = nn.Sequential(Batches(2), linear).eval()
+
+    def made(batches: Any) -> nn.Module:
+        return _on_cells(exchange(batches[1]), features, ndim)
+
+    return lambda: Claim(before, _on_cells(exchanged, features, ndim), (features,), made)
 
 
 def of_map(
-    call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module
-) -> Callable[[], Verdict]:
-    """Return the comparison of the way from a map through `linear` with the convolution of it."""
+    call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module, exchange: Exchange
+) -> Callable[[], Claim]:
+    """Return the claim that the way from a map through `linear` equals a layer for that map."""
     axes = place.unpooled or place.axes
     size = tuple((axis.size - 1) * axis.step + 1 for axis in axes)
     steps = tuple(axis.step for axis in axes)
 
-    def run() -> Verdict:
-        chain = _chain(call, place, linear, steps)
-        whole = nn.Sequential(exchanged, nn.Flatten(1)).eval()
-        return prove(chain, whole, (place.channels, *size))
+    def made(chain: Any) -> nn.Module:
+        return _on_map(exchange(chain.linear))
 
-    return run
+    def claim() -> Claim:
+        chain = _chain(call, place, linear, steps)
+        shape = (place.channels, *size)
+        return Claim(chain, _on_map(exchanged), shape, made, place.unpooled is not None)
+
+    return claim
+
+
+class Batches(nn.Module):
+    """Passes batches on, and nothing else: a Linear alone would take inputs of any rank."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self.rank = rank
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Return the batch."""
+        if batch.ndim != self.rank:
+            raise ValueError(f"{batch.ndim} axes, not {self.rank}")
+        return batch
+
+
+def _on_cells(layer: nn.Module, features: int, ndim: int) -> nn.Module:
+    cell = nn.Unflatten(1, (features, *(1,) * ndim))
+    return nn.Sequential(Batches(2), cell, layer, nn.Flatten(1)).eval()
+
+
+def _on_map(layer: nn.Module) -> nn.Module:
+    return nn.Sequential(layer, nn.Flatten(1)).eval()
 
 
 def _chain(call: Call, place: Place, linear: nn.Linear, steps: tuple[int, ...]) -> fx.GraphModule:
     """Return the model's nodes from the map (or the pool behind it) to the Linear, as a module."""
     walk, graph = call.walk, fx.Graph()
-    modules: dict[str, Any] = {"linear": linear}
+    modules: dict[str, Any] = {"linear": linear, "batches": Batches(len(steps) + 2)}
     image = graph.placeholder("map")
-    start = image
+    start = graph.call_module("batches", (image,))
     if max(steps) > 1:
         every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
-        start = graph.call_function(operator.getitem, (image, every))
+        start = graph.call_function(operator.getitem, (start, every))
     if place.pool is None:
         source = walk.values[place.source]
         env = {place.source: _as_the_model_has_it(graph, start, source)}
@@ -100,7 +136,8 @@ def _copied(
 
     copied = graph.node_copy(node, operand)
     if module is not None:
-        modules[str(node.target)] = module
+        copied.target = f"step{len(modules)}"
+        modules[copied.target] = module
     return copied
 
 

@@ -61,7 +61,7 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
     held = [value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point()]
     like = held[0] if held else torch.empty(0)
     # fake tensors: nothing here is computed, so nothing of the window's size is allocated
-    with _quiet(), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+    with _quiet(), _counters(model), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         _Shapes(traced).run(torch.empty(BATCH, *window, dtype=like.dtype, device=like.device))
     return traced
 
@@ -117,6 +117,18 @@ class _Shapes(fx.Interpreter):
         )
         n.meta["dtype"] = result.dtype if isinstance(result, Tensor) else None
         return result
+
+
+@contextmanager
+def _counters(model: nn.Module) -> Iterator[None]:
+    """Put back single numbers that a forward counts up: fake tensors do compute those."""
+    counters = [(b, b.clone()) for b in model.buffers() if b.numel() == 1 and not b.is_meta]
+    try:
+        yield
+    finally:
+        for buffer, before in counters:
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
 
 
 @contextmanager

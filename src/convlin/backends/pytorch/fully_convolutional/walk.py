@@ -15,6 +15,7 @@ from convlin.backends.pytorch.fully_convolutional import registry
 from convlin.backends.pytorch.fully_convolutional.axis import Axis
 from convlin.backends.pytorch.fully_convolutional.call import Call, Layer
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Known, Lost, Place
+from convlin.backends.pytorch.fully_convolutional.seen import Refold
 from convlin.backends.pytorch.fully_convolutional.tracing import native_shape
 from convlin.errors import Refusal, Refused
 
@@ -35,6 +36,7 @@ class Walk:
         self.refusals: list[Refusal] = []
         self.breaks: dict[str, Refusal] = {}
         self.shared: dict[Any, nn.Parameter] = {}
+        self.refolds: list[Refold] = []
         self.places: list[Place] = []  # one for each output
         self.stride: tuple[int, ...] = ()
         self.images: fx.Node | None = None

@@ -12,21 +12,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin.backends.pytorch.fully_convolutional import proofs
 from convlin.backends.pytorch.fully_convolutional.call import Call
 from convlin.backends.pytorch.fully_convolutional.place import Constant, Place
 from convlin.backends.pytorch.fully_convolutional.registry import function, layer
+from convlin.backends.pytorch.fully_convolutional.seen import Refold
 from convlin.backends.pytorch.parameters import alias, holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS
 from convlin.backends.pytorch.to_conv import to_conv
 from convlin.backends.pytorch.to_linear import to_linear
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
+from convlin.proof.rounding import gamma, unit
 
 
 @layer(nn.Linear)
@@ -63,57 +66,108 @@ def _exchanged(call: Call, value: Any, linear: nn.Linear) -> Place:
 
 def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
     """Return the 1×1 convolution of every cell."""
-    with call.resited():
-        conv: Any = to_conv(linear, ndim=call.ndim).conv
-    _tie(call, linear, conv)
-    head, form = _form(call, conv)
-    call.exchanged(_text(linear, conv, form), proofs.of_cell(linear, head, call.ndim))
+    ndim = call.ndim
+
+    def exchange(layer: nn.Linear) -> Any:
+        return to_conv(layer, ndim=ndim).conv
+
+    conv, head = _made(call, linear, exchange)
+    claim = proofs.of_cell(linear, head, _as_run(call, exchange), ndim)
+    call.exchanged(_text(call, linear, conv, ""), claim)
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, source=call.node)
 
 
 def _full_size(call: Call, place: Place, linear: nn.Linear) -> Place:
     """Return the convolution with the map's size, in the order the model flattened it."""
-    copied = axes_of(place.elements.numpy(), place.map_shape) is None
-    with call.resited():
-        conv: Any = to_conv(linear, place.map_shape, order=place.elements, copy=copied).conv
-    conv.dilation = place.step
-    _tie(call, linear, conv)
+    shape, order, step = place.map_shape, place.elements, place.step
+    copied = axes_of(order.numpy(), shape) is None
+
+    def exchange(layer: nn.Linear) -> Any:
+        conv: Any = to_conv(layer, shape, order=order, copy=copied).conv
+        conv.dilation = step
+        return conv
+
     note = ", weights copied: the order is none of axes" if copied else ""
-    return _headed(call, place, linear, conv, note)
+    return _headed(call, place, linear, exchange, note)
 
 
 def _folded(call: Call, place: Place, linear: nn.Linear) -> Place:
     """Return the convolution on the unpooled map, the pool folded into its kernel."""
     assert place.unpooled is not None
-    with call.resited():
-        behind: Any = to_conv(linear, place.map_shape, order=place.elements, copy=True).conv
+    cls, channels, pooled, order = (
+        CONVOLUTIONS[call.ndim, False], place.channels, place.map_shape, place.elements,
+    )  # fmt: skip
     size = tuple(axis.size for axis in place.unpooled)
-    conv = holding(
-        CONVOLUTIONS[call.ndim, False], place.channels, linear.out_features, size,
-        dilation=tuple(axis.step for axis in place.unpooled),
-        weight=alias(behind.weight, lambda kernel: folded_pool.fold(kernel, size)),
-        bias=linear.bias,
-    ).train(linear.training)  # fmt: skip
-    return _headed(call, place, linear, conv, f", the pool to {place.size} folded in (copied)")
+    step = tuple(axis.step for axis in place.unpooled)
+
+    def exchange(layer: nn.Linear) -> Any:
+        behind: Any = to_conv(layer, pooled, order=order, copy=True).conv
+        kernel = alias(behind.weight, lambda kernel: folded_pool.fold(kernel, size))
+        return holding(
+            cls, channels, layer.out_features, size, dilation=step, weight=kernel, bias=layer.bias
+        ).train(layer.training)
+
+    note = f", the pool to {place.size} folded in (copied)"
+    return _headed(call, place, linear, exchange, note)
 
 
-def _headed(call: Call, place: Place, linear: nn.Linear, conv: Any, note: str) -> Place:
+def _headed(
+    call: Call, place: Place, linear: nn.Linear, exchange: Callable[[nn.Linear], Any], note: str
+) -> Place:
     """Write a convolution that reads the whole map."""
-    head, form = _form(call, conv)
-    call.exchanged(_text(linear, conv, note + form), proofs.of_map(call, place, linear, head))
+    conv, head = _made(call, linear, exchange)
+    if place.unpooled is not None:
+        call.walk.refolds.append(Refold(call.site, conv, linear, _refold(exchange, place.size)))
+    claim = proofs.of_map(call, place, linear, head, _as_run(call, exchange))
+    call.exchanged(_text(call, linear, conv, note), claim)
     axes = tuple(axis.windowed(axis.size) for axis in place.unpooled or place.axes)
     node = call.walk.module(call.site, head, place.node)
     return place.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
                        source=call.node, unpooled=None, pool=None)  # fmt: skip
 
 
-def _form(call: Call, conv: Any) -> tuple[nn.Module, str]:
-    """Return the convolution as the user wants it run, and what to say of that."""
+def _refold(
+    exchange: Callable[[nn.Linear], Any], pooled: tuple[int, ...]
+) -> Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]:
+    """Return how to fold anew in float64, and how far rounding may take the folded kernel."""
+
+    def fold(weight: Tensor) -> Tensor:
+        held = nn.Parameter(weight.detach())
+        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=held, bias=None)
+        kernel: Tensor = exchange(linear).weight.detach()
+        return kernel
+
+    def exact(weight: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        factor = sum(
+            gamma(folded_pool.roundings(pooled), unit(kind)) or math.inf
+            for kind in (dtype, weight.dtype)
+        )
+        return fold(weight), factor * fold(weight.abs()) + torch.finfo(dtype).smallest_normal
+
+    return exact
+
+
+def _made(
+    call: Call, linear: nn.Linear, exchange: Callable[[nn.Linear], Any]
+) -> tuple[Any, nn.Module]:
+    """Return the convolution, and the same as the user wants it run."""
+    with call.resited():
+        conv = exchange(linear)
+    _tie(call, linear, conv)
+    return conv, _as_run(call, lambda _: conv)(linear)
+
+
+def _as_run(call: Call, exchange: Callable[[nn.Linear], Any]) -> Callable[[nn.Linear], nn.Module]:
+    """Return the exchange for the convolution, or for windows of the map through a Linear."""
     if call.walk.head == "conv":
-        return conv, ""
-    exchange = "windows" if max(conv.kernel_size) > 1 else "pointwise"
-    return to_linear(conv, exchange=exchange), ", run as a Linear at every cell"
+        return exchange
+
+    def run(layer: nn.Linear) -> nn.Module:
+        conv = exchange(layer)
+        return to_linear(conv, exchange="windows" if max(conv.kernel_size) > 1 else "pointwise")
+
+    return run
 
 
 def _tie(call: Call, linear: nn.Linear, conv: Any) -> None:
@@ -123,8 +177,10 @@ def _tie(call: Call, linear: nn.Linear, conv: Any) -> None:
     conv.weight = call.walk.shared.setdefault(key, weight)
 
 
-def _text(linear: nn.Linear, conv: Any, note: str) -> str:
+def _text(call: Call, linear: nn.Linear, conv: Any, note: str) -> str:
     kernel = conv.kernel_size
+    if call.walk.head == "linear":
+        note += ", run as a Linear at every cell"
     taps = str(kernel[0]) if len(set(kernel)) == 1 else "×".join(map(str, kernel))
     apart = f" d{'×'.join(map(str, conv.dilation))}" if max(conv.dilation) > 1 else ""
     return (

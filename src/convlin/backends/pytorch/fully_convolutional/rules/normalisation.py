@@ -40,7 +40,7 @@ def batch_norm_layer(call: Call, input: Any) -> Place:
     same._parameters.update(norm._parameters)
     same._buffers.update(norm._buffers)
     same.train(norm.training)
-    call.exchanged(f"{call.operation} ⇒ {wanted.__name__}", proofs.of_cell(norm, same, call.ndim))
+    call.exchanged(f"{call.operation} ⇒ {wanted.__name__}", proofs.of_norm(norm, same, call.ndim))
     return _kept(call, place, call.walk.module(call.site, same, place.node))
 
 

@@ -180,7 +180,9 @@ def overwrite(call: Call, place: Place, result: Place) -> None:
     """Let whoever reads this tensor from here on, by whatever name, read the result."""
     for node, value in call.walk.values.items():
         if isinstance(value, Place) and value.tensor is place.tensor:
-            call.walk.values[node] = result
+            # the way back from a Linear comes by this name, and may never meet the operation
+            is_map = result.roles is not None and result.unpooled is None
+            call.walk.values[node] = replace(result, source=node) if is_map else result
 
 
 def _over_channels(call: Call, value: Any, dim: int | None) -> Place:

@@ -39,6 +39,9 @@ def reshape_layer(call: Call, input: Any) -> Any:
 def reshape(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Run the operation on numbered elements."""
     target = call.node.target
+    if (call.name or "").endswith("_"):
+        raise call.refused("operation", call.name, f"{(call.name or '').rstrip('_')}, out of place",
+                           "it changes the shape of a tensor that has other names")  # fmt: skip
     run: Any = getattr(Tensor, str(target)) if call.node.op == "call_method" else target
     return _rearranged(call, input, lambda numbers: run(numbers, *args, **kwargs))
 
@@ -53,7 +56,16 @@ def getitem(call: Call, input: Any, index: Any) -> Any:
     return _rearranged(call, input, lambda numbers: numbers[index])
 
 
-@function("contiguous", "clone", "detach", kind="reshape")
+@function("clone", kind="reshape")
+def copied(call: Call, input: Any, **kwargs: Any) -> Any:
+    """Keep a copy: what is written into it later must not reach the original."""
+    if not isinstance(input, Place):
+        return input
+    node = call.walk.graph.call_method("clone", (input.node,))
+    return input.moved(node)
+
+
+@function("contiguous", "detach", kind="reshape")
 def same(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave out what only moves memory."""
     return input.seen() if isinstance(input, Place) else input

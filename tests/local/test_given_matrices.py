@@ -235,7 +235,9 @@ def test_what_is_stored_in_parts_is_their_sum():
     csr = csr_of_parts(rows, columns, values, matrix.shape)
     assert csr.nnz == 2 * matrix.size
     places = torch.from_numpy(np.stack([rows, columns]))
-    coo = torch.sparse_coo_tensor(places, torch.from_numpy(values), matrix.shape)
+    coo = torch.sparse_coo_tensor(
+        places, torch.from_numpy(values), matrix.shape, check_invariants=True
+    )
     for given in (csr, sp.coo_array((values, (rows, columns)), matrix.shape), coo):
         found = convlin.recognize(given, (2, 4, 5))
         assert found.geometry == ConvGeometry.of(layer)

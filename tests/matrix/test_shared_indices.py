@@ -55,6 +55,7 @@ SOLVING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")  # expm's own
 @pytest.mark.parametrize("case", SOLVING)
 def test_scipys_solvers_take_it(case):
     A, _ = square()
@@ -82,6 +83,7 @@ WRITING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")  # a new entry
 @pytest.mark.parametrize("case", WRITING)
 def test_writing_to_one_matrix_leaves_its_siblings_alone(case):
     A, dense = square()

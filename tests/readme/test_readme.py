@@ -52,5 +52,5 @@ def test_every_dependency_has_its_line():
 
 
 def test_the_test_command_is_the_one_ci_runs():
-    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\nmake test | tee" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "$ make test" in TEXT

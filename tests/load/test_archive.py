@@ -2,10 +2,6 @@
 
 import builtins
 import io
-<<<<<<< HEAD
-=======
-import json
->>>>>>> a7082cc (Derive every other tolerance of the tests from its arithmetic; make warnings errors, say which cells are broken exactly)
 import os
 import pickle
 import zipfile
@@ -26,7 +22,7 @@ class Evil:
         self.path = str(path)
 
     def __reduce__(self):
-        return os.mkdir, (self.path,)
+        return open, (self.path, "w")
 
 
 def network():

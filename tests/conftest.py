@@ -9,6 +9,8 @@ with install_import_hook("convlin", "beartype.beartype"):
     import convlin  # noqa: F401 - loaded here so that everything below it is checked
 
 settings.register_profile("convlin", deadline=None, derandomize=True, print_blob=True)
+# Other examples than CI's: --hypothesis-profile=seeded --hypothesis-seed=N
+settings.register_profile("seeded", settings.get_profile("convlin"), derandomize=False)
 settings.load_profile("convlin")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: workers share the cores

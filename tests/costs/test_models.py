@@ -554,3 +554,20 @@ def test_long_kinds_keep_their_end_where_there_is_no_room():
     with console.capture() as captured:
         console.print(cost(model, 2))
     assert f"\n2 …{'L' * 23} " in captured.get() and "\n…0: Tanh " in captured.get()
+
+
+class FirstOutputs(nn.Sequential):
+    def forward(self, x):
+        for layer in self:
+            outputs = layer(x)
+            x = outputs[0] if isinstance(outputs, tuple) else outputs
+        return x
+
+
+def test_rows_of_a_kind_are_summed_up_as_they_are_counted_or_not():
+    model = FirstOutputs(nn.LSTM(2, 2), nn.ReLU(), nn.LSTM(2, 2), nn.ReLU())
+    lines = {
+        line.split()[1]: line for line in str(cost(model, (5, 2))).splitlines() if line[:2] == "2 "
+    }
+    assert "–" in lines["LSTM"] and "96" in lines["LSTM"].split()
+    assert "–" not in lines["ReLU"]

@@ -9,6 +9,7 @@ from PIL import Image
 
 import convlin
 import leave_the_convolution as example
+from rounding import agree, gamma
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +19,17 @@ def history():
 
 def test_relaxing_changes_nothing_but_rounding(history):
     assert history.relaxed == 4
-    assert history.change_at_relaxing < 1e-4  # of scores of about 10, in float32
+    # Sums of 9 products and of 72, each with its bias, on both sides; of scores of about 10.
+    assert history.change_at_relaxing <= 10 * gamma(2 * (10 + 73), np.float32)
 
 
 def test_energies_are_shares_and_leave_the_convolution(history):
     for parts in (history.first, history.second):
         shares = np.array([energy.fractions for energy in parts])
-        assert np.allclose(shares.sum(axis=1), 1, rtol=0, atol=1e-12)
-        assert np.allclose(shares[: history.relaxed], (1, 0, 0), rtol=0, atol=1e-12)
+        assert agree(shares.sum(axis=1), np.ones(len(shares)), 5, 1)
+        assert (
+            abs(shares[: history.relaxed] - (1, 0, 0)) <= gamma(2**13)
+        ).all()  # of 8,192 weights
         shared = shares[history.relaxed :, 0].tolist()
         assert shared == sorted(shared, reverse=True) and 0.5 < shared[-1] < 1
     assert history.first[-1].off > 0, "a fully connected layer may leave the support"
@@ -43,7 +47,7 @@ def test_the_exchanged_network_is_the_same_one():
     example.relax(network)
     assert isinstance(network.second, convlin.LocallyConnected2d)
     assert network.first.linear.weight.shape == (8 * 64, 64)
-    assert torch.allclose(network(images), expected, rtol=0, atol=1e-12)
+    assert agree(network(images), expected, 2 * (10 + 73 + 257), 1 + expected.abs().max())
 
 
 def test_the_picture_and_the_words(tmp_path, monkeypatch, capsys):

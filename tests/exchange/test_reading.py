@@ -178,7 +178,6 @@ def test_a_subclass_that_computes_what_its_base_does_fits():
     assert type(form.to_conv()) is nn.Conv2d
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_quantized_layers_are_refused():
     quantized = torch.ao.nn.quantized.Conv2d(3, 5, 1)
     with pytest.raises(

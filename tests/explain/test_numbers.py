@@ -8,6 +8,7 @@ from convlin.explain.example import Example, article_example
 from convlin.explain.numbers import full_size, pointwise, sharing, sparse, uses
 from convlin.proof import Proved, Refuted
 from explain.loops import by_tap, rows_of, windows_of
+from rounding import STABLE, agree, approx, gamma
 
 
 def test_the_articles_example():
@@ -30,9 +31,9 @@ def test_the_articles_example():
 def test_wires_and_outputs(example, lesson):
     matrix, taps, size = rows_of(example)
     assert example.outputs.shape == size
-    assert np.allclose(
-        example.outputs.ravel(), matrix @ example.image.ravel(), rtol=1e-12, atol=1e-9
-    )
+    image = example.image.ravel()
+    terms = abs(matrix) @ abs(image)
+    assert agree(example.outputs.ravel(), matrix @ image, 2 * len(image), terms)
     assert (lesson.entries, lesson.in_matrix) == (len(taps), matrix.size)
     row = example.neuron[0] * size[1] + example.neuron[1]
     read = [[pixel for at, pixel in taps if at == r] for r in range(len(matrix))]
@@ -70,10 +71,9 @@ def test_other_weights_with_the_same_output(example, lesson):
         return
     other, weights = lesson.other, lesson.other.weights
     scale = 1 + np.abs(weights) @ np.abs(example.image).T
-    assert (
-        abs((weights * example.image).sum() - lesson.value) <= 1e-12 * scale.max() * example.pixels
-    )
-    assert other.value == pytest.approx(lesson.value, rel=1e-9, abs=1e-9 * scale.max())
+    size = scale.max() * example.pixels
+    assert agree((weights * example.image).sum(), lesson.value, STABLE * example.pixels, size)
+    assert agree(other.value, lesson.value, STABLE * example.pixels, size)
     assert other.rounding.within
     differ = np.abs(weights - lesson.weights).ravel()
     assert differ[other.pixel - 1] == differ.max() > 0
@@ -97,8 +97,8 @@ def test_the_first_step_of_training(example):
     for form, step in (("local", local), ("linear", gradient)):
         parts = [np.sum(part**2) for part in (shared, local - shared, step - local)]
         expected = np.array(parts) / (sum(parts) or 1)
-        assert lesson.steps[form].fractions == pytest.approx(expected, abs=1e-12)
-    assert lesson.steps["conv"].fractions[1:] == pytest.approx((0, 0), abs=1e-12)
+        assert lesson.steps[form].fractions == approx(expected, 0, abs=gamma(4 * example.pixels))
+    assert lesson.steps["conv"].fractions[1:] == approx((0, 0), 0, abs=gamma(4 * example.pixels))
 
 
 def test_weights_of_the_forms(example):

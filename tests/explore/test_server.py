@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from io import BytesIO
 
@@ -72,11 +73,12 @@ def test_a_scene_is_the_engines(client):
 
 
 def test_scenes_travel_compressed(port):
-    connection = HTTPConnection("127.0.0.1", port)
-    connection.request("GET", "/api/scene?size=32&padding=1", headers={"Accept-Encoding": "gzip"})
-    answer = connection.getresponse()
-    assert answer.getheader("Content-Encoding") == "gzip"
-    body = answer.read()
+    link = "/api/scene?size=32&padding=1"
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("GET", link, headers={"Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        assert answer.getheader("Content-Encoding") == "gzip"
+        body = answer.read()
     assert len(body) < 24_000 and json.loads(gzip.decompress(body))["output"]["shape"] == [
         1,
         32,

@@ -9,6 +9,7 @@ from convlin.figures import energy
 from convlin.figures.palette import ENERGIES
 from convlin.structure import nearest
 from figures.drawn import texts
+from rounding import agree
 
 POINT = ConvGeometry(1, 1, kernel=(1,))
 
@@ -29,7 +30,7 @@ def bars(axes):
 def test_one_energy_is_one_bar_of_three_shares():
     figure = energy(energy_of(72, 8, 20))
     drawn = bars(figure.axes[0])
-    assert np.allclose(drawn, [(0, 0.72, 0), (0.72, 0.08, 0), (0.8, 0.2, 0)])
+    assert agree(drawn, [(0, 0.72, 0), (0.72, 0.08, 0), (0.8, 0.2, 0)], 4, 1)
     assert {"72.0%", "8.0%", "20.0%"} <= set(texts(figure))
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert words == ["shared", "local, not shared", "off the support"]
@@ -39,9 +40,8 @@ def test_a_few_are_bars_with_their_labels():
     figure = energy([energy_of(1, 0, 0), energy_of(30, 60, 10)], labels=["before", "after"])
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["before", "after"]
-    assert np.allclose(
-        sorted(bars(axes), key=lambda bar: bar[2])[3:], [(0, 0.3, 1), (0.3, 0.6, 1), (0.9, 0.1, 1)]
-    )
+    after = sorted(bars(axes), key=lambda bar: bar[2])[3:]
+    assert agree(after, [(0, 0.3, 1), (0.3, 0.6, 1), (0.9, 0.1, 1)], 4, 1)
 
 
 def course(length):
@@ -54,12 +54,12 @@ def test_a_course_is_an_area_and_lines():
     corners = [collection.get_paths()[0].vertices for collection in area.collections]
     ends = [part[part[:, 0] == 130][:, 1] for part in corners]
     bounds = [(end.min(), end.max()) for end in ends]
-    assert np.allclose(bounds, [(0, 0.61), (0.61, 0.87), (0.87, 1)])
+    assert agree(bounds, [(0, 0.61), (0.61, 0.87), (0.87, 1)], 4, 1)
     assert [line.get_color() for line in lines.lines] == list(ENERGIES.values())
     for line, factor in zip(lines.lines[1:], (0.02, 0.01), strict=True):
         places, shares = line.get_data()
         assert places.tolist() == list(range(0, 140, 10))
-        assert np.isnan(shares[0]) and np.allclose(shares[1:], factor * np.arange(1, 14))
+        assert np.isnan(shares[0]) and agree(shares[1:], factor * np.arange(1, 14), 4, 1)
     assert {"shared 61.0%", "local, not shared 26.0%", "off the support 13.0%"} <= set(
         texts(figure)
     )

@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from rounding import gamma
+
+EQUAL = gamma(2**19)
+"""Relative differences of whole networks: up to 2⁵ layers, of sums of up to 2¹⁴ products."""
+
 
 def photograph(channels, size, *, batch=1, seed=0):
     """Return real pixels (scikit-image's cat) as float64 images, each from another place."""

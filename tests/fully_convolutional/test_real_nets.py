@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 import torch
-from dense_oracle import photograph, worst
+from dense_oracle import EQUAL, photograph, worst
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from torch import nn
 from torchvision import models
@@ -51,7 +51,7 @@ def test_mtcnn_equals_its_crops_on_every_window(build, window, stride, sizes):
         if row.operation == "Linear":
             assert row.verdict.kind == "proved", row
     for seed, size in enumerate(sizes):
-        assert worst(model, network, photograph(3, size, seed=seed)) < 1e-10
+        assert worst(model, network, photograph(3, size, seed=seed)) < EQUAL
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_mtcnn_at_its_own_window_breaks_at_a_ceil_pool(build, window, breaking):
     network = fully_convolutional(model, window, images, allow_inexact=True)
     assert {row.layer for row in network.report.rows if not row.equal} == breaking
     assert all("ceil_mode" in row.why for row in network.report.rows if not row.equal)
-    assert worst(model, network, photograph(3, window[1:])) < 1e-10
+    assert worst(model, network, photograph(3, window[1:])) < EQUAL
     assert network.report.deviation.relative > 1e-3
     heads = network(images)
     assert [head.shape[1] for head in heads] == ([4, 2] if build is RNet else [4, 10, 2])
@@ -100,7 +100,7 @@ def test_torchvision_at_its_window_equals_the_model_and_names_what_breaks(name):
     row = next(row for row in network.report.rows if row.layer == layer)
     assert row.equal is (why == "")
     assert why in row.why
-    assert worst(model, network, photograph(3, window[1:])) < 1e-10
+    assert worst(model, network, photograph(3, window[1:])) < EQUAL
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_alexnet_without_padding_equals_its_crops(side, exchange, sizes):
     assert row.exchange.endswith(exchange)
     rows, columns = network.cells(sizes)
     corners = [(0, 0), (rows - 1, columns - 1), (rows - 1, 0)]
-    assert worst(model, network, photograph(3, sizes), corners) < 1e-10
+    assert worst(model, network, photograph(3, sizes), corners) < EQUAL
 
 
 def test_squeezenet_without_padding_equals_its_crops():
@@ -132,7 +132,7 @@ def test_squeezenet_without_padding_equals_its_crops():
     model = model.eval().double()
     network = fully_convolutional(model, (3, 71, 55), proofs=False)
     assert network.report.exact
-    assert worst(model, network, photograph(3, (121, 89))) < 1e-10
+    assert worst(model, network, photograph(3, (121, 89))) < EQUAL
 
 
 def test_efficientnet_lite0_reads_the_photograph_as_trained():
@@ -159,5 +159,5 @@ def test_efficientnet_lite0_reads_the_photograph_as_trained():
     window = cat[..., 38:262, 100:324].double()
     with torch.inference_mode():
         own, dense = model.double()(window), network.double()(window)[..., 0, 0]
-    assert ((own - dense).abs().max() / own.abs().max()).item() < 1e-10
+    assert ((own - dense).abs().max() / own.abs().max()).item() < EQUAL
     assert own.argmax().item() == 285

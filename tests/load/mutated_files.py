@@ -5,6 +5,7 @@ A mutation is a pure function of a seed, so what a number finds can be found aga
 
 import io
 import json
+import os
 import pickle
 import struct
 import warnings
@@ -31,7 +32,7 @@ class Runs:
         self.path = str(path)
 
     def __reduce__(self):
-        return open, (self.path, "w")
+        return os.mkdir, (self.path,)
 
 
 def state(random):

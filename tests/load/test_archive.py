@@ -22,7 +22,7 @@ class Evil:
         self.path = str(path)
 
     def __reduce__(self):
-        return open, (self.path, "w")
+        return os.mkdir, (self.path,)
 
 
 def network():

@@ -11,8 +11,6 @@ from convlin.proof import Measured, Refuted, audit, prove
 from mutants import CONVERSIONS, PAIRS
 from mutants.given import SHAPE
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
-
 
 @pytest.mark.parametrize("mutant", CONVERSIONS, ids=lambda mutant: mutant.name)
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,7 +1,7 @@
 """The README's code runs, and what it shows is what comes out.
 
-Python blocks are doctests in one session. Console blocks run `convlin` itself; numbers, of which
-many are measured there and then, are masked on both sides.
+Python blocks are doctests in one session. Console blocks run `convlin` itself; all its words and
+numbers are compared, but for times, and the last digits of what was rounded.
 """
 
 import doctest
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from refresh_readme import BLOCK, README, printed
+
+from readme.shown import NUMBER, differences, parted
 
 ROOT = Path(__file__).parents[2]
 TEXT = README.read_text(encoding="utf-8")
@@ -33,15 +35,35 @@ def test_python_blocks(tmp_path, monkeypatch):
     assert not result.failed, "".join(report)
 
 
-def masked(text):
-    """Numbers masked, spaces and rules folded."""
-    text = re.sub(r"\d[\d,]*(\.\d+)?(e[-+]?\d+)?", "#", text)
-    return re.sub(r"[\s─━]+", " ", text).strip()
-
-
 @pytest.mark.parametrize(("command", "shown"), COMMANDS, ids=[c for c, _ in COMMANDS])
 def test_console_blocks(command, shown):
-    assert masked(printed(command)) == masked(shown)
+    assert differences(shown, printed(command)) == []
+
+
+@pytest.mark.parametrize("shown", [shown for _, shown in COMMANDS], ids=[c for c, _ in COMMANDS])
+def test_a_wrong_number_is_noticed(shown):
+    """Every number of a block, one after the other: another digit, and another size."""
+    unnoticed = []
+    for number in re.finditer(NUMBER, shown):
+        start, stop = number.span()
+        digit = next(i for i in range(start, stop) if shown[i].isdigit())
+        other = shown[:digit] + str((int(shown[digit]) + 5) % 10) + shown[digit + 1 :]
+        larger = shown[:start] + "999" + shown[start:]
+        assert differences(shown, shown) == []
+        if not differences(shown, other) or not differences(shown, larger):
+            unnoticed.append(number[0])
+    words, sizes = parted(shown)
+    free = sum(word.strip("(),;") == "time" for word in words) + len(sizes)
+    assert len(unnoticed) <= free, unnoticed
+    assert free <= 18  # of 76 numbers of the demo, and fewer elsewhere
+
+
+def test_what_is_measured_may_differ_by_as_much_and_no_more():
+    text = "off by at most {} (1.2e-07 of the largest score)"
+    assert differences(text.format("7.6e-06"), text.format("2.2e-05")) == []
+    assert differences(text.format("7.6e-06"), text.format("2.2e-04")) != []
+    for wrong in ("12.3% right", "16.1 M"):
+        assert differences("99.3% right", wrong) != [] != differences("61.1 M", wrong)
 
 
 def test_every_dependency_has_its_line():
@@ -52,5 +74,5 @@ def test_every_dependency_has_its_line():
 
 
 def test_the_test_command_is_the_one_ci_runs():
-    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\nmake test | tee" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "$ make test" in TEXT

@@ -15,6 +15,7 @@ from convlin.matrix.kernel import by_group
 from convlin.spectrum.circular import Circular, circular
 from convlin.spectrum.frequencies import blocks, frequency_values
 from geometry_strategies import conv, convolutions, integers
+from rounding import STABLE, agree
 
 ZEROS_OR_CIRCULAR = st.one_of(
     convolutions(max_kernel=4, modes=("zeros", "circular")),
@@ -98,7 +99,7 @@ def test_frequencies_have_the_singular_values_of_the_circular_convolution(case, 
     whole = written_out(geometry, weight, circle)
     expected = np.linalg.svd(whole.reshape(-1, whole[0, 0].size), compute_uv=False)
     found = frequency_values(ConvGeometry.of(layer), weight, circle)
-    assert np.allclose(found, expected, rtol=0, atol=1e-12 * max(1, expected[0]))
+    assert agree(found, expected, STABLE * len(expected), max(1, expected[0]))
 
 
 @pytest.mark.parametrize(

@@ -172,8 +172,10 @@ class SolutionFamily:
         leak, length = spaces.leak[:, None, None], _length(np.ldexp(difference, columns))
         moved = leak * length * spaces.largest[:, None, None]
         # What is orthonormal at either size blurs an unknown no more than either says.
-        least = np.minimum(np.ldexp(length, -columns), _length(difference))
-        return np.ldexp(moved, self._rows[:, None, :]), leak / spaces.kept[:, None, None] * least
+        with np.errstate(over="ignore"):  # no bound is left there, and inf says so
+            least = np.minimum(np.ldexp(length, -columns), _length(difference))
+            moved = np.ldexp(moved, self._rows[:, None, :])
+        return moved, leak / spaces.kept[:, None, None] * least
 
 
 def _length(vectors: Float[np.ndarray, "*n unknowns"]) -> Float[np.ndarray, "*n 1"]:

@@ -108,7 +108,7 @@ def recognize(
     >>> import numpy as np
     >>> print(recognize(np.array([[7, 0], [5, 7], [0, 5]]), (1, 2)))
     Conv1d 1→1 k2 p1 on (2,)
-    >>> recognize(np.array([[7, 0, 0], [5, 7, 0], [0, 6, 7]]), (1, 3), (1, 3))
+    >>> recognize(np.array([[7, 0, 0], [5, 7, 0], [0, 6, 7]]), (1, 3), (1, 3))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     convlin.errors.Refused: recognize: matrix[2, 1] = 6; fits: 5 (weights of tap (0,) differ: ...

@@ -31,10 +31,10 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = Fa
 
     >>> load_model("torch.nn:ReLU")
     ReLU()
-    >>> load_model("torch.nn:ReLv")
+    >>> load_model("torch.nn:ReLv")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    convlin.errors.InputError: torch.nn:ReLv: torch.nn has no 'ReLv'; near: ReLU
+    convlin.errors.InputError: torch.nn:ReLv: torch.nn has no 'ReLv'; near: ReLU, ...
     """
     suffix = Path(spec).suffix.lower()
     if suffix == ".onnx":

@@ -80,7 +80,7 @@ def fully_convolutional(
     ...     torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(),
     ...     torch.nn.Linear(4 * 8 * 6, 5),
     ... ).eval()
-    >>> fully_convolutional(model, window=(3, 8, 6))
+    >>> fully_convolutional(model, window=(3, 8, 6))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     convlin.errors.Refused: 0: padding = ((1, 1), (1, 1)); fits: 0 ...

@@ -221,7 +221,7 @@ def test_networks_are_measured_and_left_alone(training):
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     verdict = prove(net, another(net), (3, 14, 18))
     assert isinstance(verdict, Measured)
-    assert verdict.reason.startswith("aten._native_batch_norm")
+    assert verdict.reason.startswith("aten.native_batch_norm")
     assert verdict.rounding.deviation == 0
     assert "in float64 deviation 0" in verdict.rounding.note
     assert net.training is training

@@ -104,11 +104,11 @@ OFF = {
     "integers": (lambda x, w, b: x.long(), "a change of dtype from torch.float64 to torch.int64", False),
     "bits": (lambda x, w, b: x.view(torch.int64), "a change of dtype from torch.float64 to torch.int64", False),
     "complex": (lambda x, w, b: torch.view_as_complex(x[..., :2].contiguous()), "aten.view_as_complex", False),
-    "branch": (lambda x, w, b: x if w.sum() > 0 else -x, "aten._local_scalar_dense", True),
+    "branch": (lambda x, w, b: x if w.sum() > 0 else -x, "aten.gt", True),
     "equal": (lambda x, w, b: x if torch.equal(x, x) else -x, "aten.equal", True),
-    "shape": (lambda x, w, b: x * (w < 0).nonzero().shape[0], "aten.nonzero", True),
+    "shape": (lambda x, w, b: x * (w < 0).nonzero().shape[0], "aten.lt", True),
     "index": (lambda x, w, b: x[:, :, (b * b).long() % 2], "a change of dtype from", False),
-    "raised": (lambda x, w, b: _raised(x, w), "aten._linalg_check_errors", True),
+    "raised": (lambda x, w, b: _raised(x, w), "aten.linalg_cholesky_ex", False),
     "numpy": (lambda x, w, b: torch.from_numpy(x.numpy().clip(0)), "Tensor.numpy", True),
     "array": (lambda x, w, b: x * float(__import__("numpy").asarray(w)[0, 0, 0, 0]), "Tensor.__array__", True),
     "tolist": (lambda x, w, b: x * b.tolist()[0], "Tensor.tolist", True),
@@ -139,19 +139,33 @@ def test_the_first_step_off_the_list_is_named(rule, step, exact):
     assert value.exact is exact
 
 
-def test_a_step_off_the_list_that_reaches_no_output_does_no_harm():
+def test_a_step_off_the_list_taints_the_run_whatever_became_of_its_result():
     value, _ = watched(lambda x, w, b: (x.relu(), x)[1])
-    assert not value.off
+    assert (value.off, value.exact) == ("aten.relu", True)
+    value, _ = watched(lambda x, w, b: x.relu().copy_(x))
+    assert (value.off, value.exact) == ("aten.relu", True)
 
 
-def test_a_step_off_the_list_is_forgotten_only_where_all_of_it_is_overwritten():
+def test_a_rounded_number_taints_exactness_only_where_it_can_steer():
+    unused, _ = watched(lambda x, w, b: (x.sin(), x)[1])
+    assert (unused.off, unused.exact) == ("aten.sin", True)
+    steering, _ = watched(lambda x, w, b: x if x.sin().sum() > 0 else -x)
+    assert (steering.off, steering.exact) == ("aten.sin", False)
+
+
+def test_what_is_known_is_forgotten_only_where_all_of_it_is_overwritten():
     def partly(x, w, b):
-        y = x.relu()
-        y[0] = x[0]
+        y = x * x
+        y[0] = 1
         return y
 
-    assert watched(partly)[0].off == "aten.relu"
-    assert not watched(lambda x, w, b: x.relu().copy_(x))[0].off
+    def overlapping(x, w, b):
+        y = (x * x)[0, 0, 0, :4].clone()
+        torch.as_strided(y, (2, 2), (1, 1)).copy_(torch.ones(2, 2))  # 4 elements at 3 places
+        return y
+
+    assert watched(partly)[0].degree == watched(overlapping)[0].degree == 2
+    assert watched(lambda x, w, b: (x * x).copy_(x))[0].degree == 1
 
 
 def test_memory_that_is_never_written_is_nan():

@@ -14,23 +14,25 @@ partial sum on the way, in any order::
     view, permute, index, pad, cat, copy  maximum                           maximum
 
 A program that takes any other step leaves the list for good: a `Value` remembers the first one.
+Not every argument fits: a factor that is not whole, a computed index, a sum scattered onto places.
 Steps that are exact on whole numbers all the same (a ReLU, a comparison) still allow
 counterexamples to be trusted bit for bit; steps that round do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite, prod
 from typing import Any
 
 __all__ = [
-    "INDEX_ARGUMENT",
+    "CHOICE",
     "MANTISSA",
     "MOVES",
     "PIECEWISE",
     "RULES",
+    "SHAPE_ONLY",
     "Value",
     "constant",
     "largest_integer",
@@ -47,6 +49,7 @@ class Value:
     weights, inputs: degree in each. coefficient: |element| ≤ coefficient·M^(weights + inputs).
     terms: roundings on the longest path, as n in Higham's γₙ. results: stored results on it.
     off: the first operation off the list, "" for a polynomial. exact: whole numbers stay exact.
+    random: drawn from a generator, so another constant in every run.
     signed: a difference or a sign was taken, so absolute values do not run through the program.
     """
 
@@ -58,6 +61,7 @@ class Value:
     off: str = ""
     exact: bool = True
     signed: bool = False
+    random: bool = False
 
     @property
     def degree(self) -> int:
@@ -66,8 +70,8 @@ class Value:
 
     @property
     def constant(self) -> bool:
-        """Whether the elements depend on neither weights nor inputs."""
-        return not self.degree and not self.off
+        """Whether the elements depend on no weight, no input and no chance."""
+        return not self.degree and not self.random
 
     def join(self, *others: Value) -> Value:
         """Return what holds of elements that come from any of these."""
@@ -81,6 +85,7 @@ class Value:
             next((v.off for v in values if v.off), ""),
             all(v.exact for v in values),
             any(v.signed for v in values),
+            any(v.random for v in values),
         )
 
     def plus(self, other: Value) -> Value:
@@ -142,7 +147,9 @@ def constant(number: Any) -> Value:
     return Value(coefficient=abs(int(number)), signed=number < 0)
 
 
-Rule = Callable[[Sequence[Any], dict[str, Any], Callable[[Any], Value]], Value]
+Given = Mapping[str, Any]
+Rule = Callable[[Given, Callable[[Any], Value]], Value]
+"""From an operation's arguments, by name, and what each of them is, to what its result is."""
 
 
 def _scaled(value: Value, factor: Any) -> Value:
@@ -150,28 +157,33 @@ def _scaled(value: Value, factor: Any) -> Value:
     return value if factor == 1 else value.times(constant(factor))
 
 
-def _sum_of_two(sign: int) -> Rule:
-    def rule(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-        total = of(args[0]).plus(_scaled(of(args[1]), kwargs.get("alpha", 1)))
+def _sum_of_two(sign: int, scaled: str = "other") -> Rule:
+    """Hold for one argument plus or minus alpha times the `scaled` one."""
+    plain = "self" if scaled == "other" else "other"
+
+    def rule(given: Given, of: Callable[[Any], Value]) -> Value:
+        total = of(given[plain]).plus(_scaled(of(given[scaled]), given["alpha"]))
         return replace(total, signed=total.signed or sign < 0)
 
     return rule
 
 
-def _product(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    return of(args[0]).times(of(args[1]))
+def _product(given: Given, of: Callable[[Any], Value]) -> Value:
+    return of(given["self"]).times(of(given["other"]))
 
 
-def _contraction(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+def _contraction(given: Given, of: Callable[[Any], Value]) -> Value:
     """Hold for mm, bmm, mv and dot: the last axis of the first runs with the second."""
-    return of(args[0]).times(of(args[1]), args[0].shape[-1])
+    first, second, *_ = given.values()
+    return of(first).times(of(second), first.shape[-1])
 
 
-def _affine(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+def _affine(given: Given, of: Callable[[Any], Value]) -> Value:
     """Hold for addmm, addmv and baddbmm: beta·bias + alpha·(left @ right)."""
-    product = _scaled(of(args[1]).times(of(args[2]), args[1].shape[-1]), kwargs.get("alpha", 1))
-    beta = kwargs.get("beta", 1)
-    return _with_bias(product, _scaled(of(args[0]), beta)) if beta else product
+    bias, left, right, *_ = given.values()
+    product = _scaled(of(left).times(of(right), left.shape[-1]), given["alpha"])
+    beta = given["beta"]
+    return _with_bias(product, _scaled(of(bias), beta)) if beta else product
 
 
 def _with_bias(product: Value, bias: Value) -> Value:
@@ -179,50 +191,50 @@ def _with_bias(product: Value, bias: Value) -> Value:
     return replace(product.plus(bias), results=max(product.results, bias.results + 1))
 
 
-def _convolution(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    image, weight, bias, transposed, groups = args[0], args[1], args[2], args[6], args[8]
-    taps = prod(weight.shape[2:])
-    inner = taps * (weight.shape[0] // groups if transposed else weight.shape[1])
-    product = of(image).times(of(weight), inner)
+def _convolution(given: Given, of: Callable[[Any], Value]) -> Value:
+    weight, bias = given["weight"], given["bias"]
+    channels = weight.shape[0] // given["groups"] if given["transposed"] else weight.shape[1]
+    product = of(given["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
     return product if bias is None else _with_bias(product, of(bias))
 
 
-def _sum(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    axes = args[1] if len(args) > 1 and args[1] is not None else range(args[0].ndim)
+def _sum(given: Given, of: Callable[[Any], Value]) -> Value:
+    summed, axes = given["self"], given.get("dim")
     axes = [axes] if isinstance(axes, int) else axes
-    inner = prod(args[0].shape[axis] for axis in axes or range(args[0].ndim))
-    return of(args[0]).summed(inner)
+    if not summed.ndim:
+        return of(summed)
+    return of(summed).summed(prod(summed.shape[axis] for axis in axes or range(summed.ndim)))
 
 
-def _fold(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    return of(args[0]).summed(prod(args[2]))
+def _fold(given: Given, of: Callable[[Any], Value]) -> Value:
+    return of(given["self"]).summed(prod(given["kernel_size"]))
 
 
-def _padded(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    fill = args[2] if len(args) > 2 else kwargs.get("value", 0)
-    return of(args[0]).join(constant(fill))
+def _negative(given: Given, of: Callable[[Any], Value]) -> Value:
+    return replace(of(given["self"]), signed=True)
 
 
-def _negative(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    return replace(of(args[0]), signed=True)
+def _one_of(*names: str) -> Rule:
+    """Hold for results that are elements of these arguments."""
+
+    def rule(given: Given, of: Callable[[Any], Value]) -> Value:
+        return Value().join(*(of(given[name]) for name in names))
+
+    return rule
 
 
-def _zero(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+def _zero(given: Given, of: Callable[[Any], Value]) -> Value:
     return Value()
 
 
-def _one(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
+def _one(given: Given, of: Callable[[Any], Value]) -> Value:
     return Value(coefficient=1)
-
-
-def _second(args: Sequence[Any], kwargs: dict[str, Any], of: Callable[[Any], Value]) -> Value:
-    return of(args[1])
 
 
 RULES: dict[str, Rule] = {
     "add": _sum_of_two(+1),
     "sub": _sum_of_two(-1),
-    "rsub": _sum_of_two(-1),
+    "rsub": _sum_of_two(-1, scaled="self"),
     "mul": _product,
     "mm": _contraction,
     "bmm": _contraction,
@@ -244,11 +256,14 @@ RULES: dict[str, Rule] = {
     "ones_like": _one,
     "new_ones": _one,
     "eye": _one,
-    "fill": _second,
-    "full": _second,
-    "full_like": _second,
-    "copy": _second,
-    "constant_pad_nd": _padded,
+    "fill": _one_of("value"),
+    "full": _one_of("fill_value"),
+    "full_like": _one_of("fill_value"),
+    "new_full": _one_of("fill_value"),
+    "copy": _one_of("src"),
+    "constant_pad_nd": _one_of("self", "value"),
+    "masked_fill": _one_of("self", "value"),
+    "where": _one_of("self", "other"),
 }
 """What the results of an operation are, from what its arguments are."""
 
@@ -264,14 +279,23 @@ MOVES = frozenset({
 })  # fmt: skip
 """Operations whose every result is one of their arguments' elements, or a whole constant."""
 
-INDEX_ARGUMENT = {
-    "gather": 2,
-    "index": 1,
-    "index_copy": 2,
-    "index_put": 1,
-    "index_select": 2,
+CHOICE = {
+    "gather": "index",
+    "index": "indices",
+    "index_copy": "index",
+    "index_put": "indices",
+    "index_select": "index",
+    "masked_fill": "mask",
+    "where": "condition",
 }
-"""Which argument says where to look: it must not depend on weights or inputs."""
+"""Which argument says where to look: off the list if it depends on weights or inputs."""
+
+SHAPE_ONLY = frozenset({
+    "_assert_tensor_metadata", "_has_compatible_shallow_copy_type", "empty", "empty_like",
+    "empty_permuted", "empty_strided", "is_pinned", "is_same_size", "is_set_to", "new_empty",
+    "new_empty_strided", "sym_numel", "sym_size", "sym_storage_offset", "sym_stride",
+})  # fmt: skip
+"""Operations that look at no number."""
 
 PIECEWISE = frozenset({
     "abs", "amax", "amin", "clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "hardtanh",

@@ -7,23 +7,36 @@ from torch import Tensor
 
 from convlin.proof.algebra import Value
 
-__all__ = ["fills", "identity", "sample", "spoil", "whole_constant"]
+__all__ = ["fills", "identity", "memory", "sample", "spoil", "whole_constant"]
 
 SAMPLE = 1024
 """How many numbers of a tensor are remembered, to notice a change that no operation made."""
 
 
 def identity(tensor: Tensor) -> int | None:
-    """Return the identity of a tensor's storage, None if it has none."""
+    """Return the identity of a tensor's storage, None if it has none that can be looked into."""
+    if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        return None  # a subclass that keeps its numbers elsewhere
     try:
         return int(tensor.untyped_storage()._cdata)
-    except NotImplementedError:
+    except (NotImplementedError, RuntimeError):
         return None
 
 
+def memory(tensor: Tensor) -> range:
+    """Return the addresses of a tensor's storage."""
+    storage = tensor.untyped_storage()
+    return range(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
+
+
 def fills(tensor: Tensor) -> bool:
-    """Whether a tensor covers its whole storage."""
-    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
+    """Whether a tensor covers its whole storage: every element, each once."""
+    covered = 1
+    for stride, size in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+        if size != 1 and stride != covered:
+            return False
+        covered *= size
+    return covered * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
 def sample(tensor: Tensor) -> bytes:

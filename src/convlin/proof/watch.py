@@ -2,58 +2,39 @@
 
 A dispatch mode sees each operation behind all Python, whatever module, function or method asked
 for it; `convlin.proof.algebra` says what its result is. What is known belongs to a *storage*, so
-that views, in-place copies and `Parameter(view)` keep it. A function mode beside it sees what
-leaves the operations: a tensor's numbers read by numpy, or turned into Python numbers that may
-steer the program. Uninitialised memory is handed out filled with NaN, so cells that are never
-written cannot pass for equal.
+that views, in-place copies and `Parameter(view)` keep it. Uninitialised memory is handed out
+filled with NaN, so cells that are never written cannot pass for equal.
+
+An operation off the list on numbers that depend on weights or inputs takes the *whole run* off
+the list, its result used or not: what came out of it may have become a shape, a Python number or
+a branch, and steered everything else. `convlin.proof.guard` sees what goes past the dispatcher.
 """
 
 from __future__ import annotations
 
-import types
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlin.proof.algebra import INDEX_ARGUMENT, MOVES, PIECEWISE, RULES, Value, constant
-from convlin.proof.storage import fills, identity, sample, spoil, whole_constant
+from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, Value, constant
+from convlin.proof.guard import Guard
+from convlin.proof.kernel import composite, decomposed, own
+from convlin.proof.operation import Operation, tensors
+from convlin.proof.storage import fills, identity, memory, sample, spoil, whole_constant
 
 __all__ = ["Watch"]
 
-EMPTY = frozenset(
-    {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
-)
-ESCAPES = frozenset(
-    {
-        "__array__",
-        "__cuda_array_interface__",
-        "__dlpack__",
-        "__reduce_ex__",
-        "_typed_storage",
-        "apply_",
-        "as_subclass",
-        "data_ptr",
-        "map2_",
-        "map_",
-        "numpy",
-        "set_",
-        "storage",
-        "tolist",
-        "untyped_storage",
-    }
-)
-"""Methods through which numbers leave the sight of the dispatcher."""
+LISTS = RULES.keys() | MOVES | PIECEWISE | SHAPE_ONLY
+OPAQUE = Value(weights=1, inputs=1, exact=False)
 STEERING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
-LIBRARY = str(Path(torch.__file__).parent)
+RANDOM = torch.Tag.nondeterministic_seeded
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -68,21 +49,24 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     (2, 5)
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.escape = ""
-        self._busy = False
         self.constants: set[bytes] = set()
+        self._run = Value()
+        self._busy = self._inside = False
         self._known: dict[int, _Known] = {}
-        self._guard = _Guard(self)
+        self._kernels: dict[tuple[Any, str], bool] = {}
+        self._guard = Guard(self)
 
     def __enter__(self) -> Watch:
         super().__enter__()  # type: ignore[no-untyped-call]
-        self._guard.__enter__()  # type: ignore[no-untyped-call]
+        self._guard.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._guard.__exit__(*error)  # type: ignore[no-untyped-call]
+        self._guard.__exit__(*error)
         super().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def mark(self, tensor: Tensor, value: Value) -> None:
@@ -91,16 +75,21 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._store(tensor, value, whole=True)
 
     def value(self, tree: Any) -> Value:
-        """Return what is known of all tensors of a tree together, escapes included."""
+        """Return what is known of all tensors of a tree together, and of the whole run."""
         with torch._C.DisableTorchFunction(), self._aside():
-            value = Value().join(*map(self._of, _tensors(tree)))
-            return value.left(self.escape, exact=True) if self.escape else value
+            value = Value().join(*map(self._of, tensors(tree)))
+            return value.left(self._run.off, self._run.exact) if self._run.off else value
 
-    def leave(self, operation: str, tree: Any) -> None:
-        """Note that an operation carried the numbers of these tensors out of sight."""
+    def leave(self, step: str, tree: Any) -> None:
+        """Note a step that carried the numbers of these tensors out of sight, if any has some."""
         with torch._C.DisableTorchFunction(), self._aside():
-            if not self._constant(tree):
-                self._escaped(operation)
+            value = Value().join(*map(self._of, tensors(tree)))
+            if not value.constant:
+                self.lose(step, value.exact)
+
+    def lose(self, step: str, exact: bool) -> None:
+        """Take the whole run off the list; not `exact`: a rounded number may have steered it."""
+        self._run = self._run.left(step, exact)
 
     # -- one operation ---------------------------------------------------------------------
 
@@ -108,81 +97,80 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if self._busy:
             return func(*args, **kwargs)
+        if torch._C._is_torch_function_all_disabled() and not self._inside:
+            self.leave(f"{func} behind disabled overrides", (args, kwargs))
         with torch._C.DisableTorchFunction():
-            base = func._schema.name.removeprefix("aten::").removesuffix("_")
-            if base not in RULES and base not in MOVES and base not in PIECEWISE:
-                parts = self._decomposed(func, args, kwargs)
-                if parts is not NotImplemented:
-                    return parts
-            value = self._result(func, base, args, kwargs)
-            known = self._constant((args, kwargs))
+            if not isinstance(func, torch._ops.OpOverload):  # torch.cond and its kind
+                self.lose(str(func), exact=False)
+                return func(*args, **kwargs)
+            call = Operation(func, args, kwargs)
+            if call.name not in LISTS and composite(func, call.device):
+                with self, self._within():
+                    return decomposed(func, args, kwargs)
+            before = Value().join(*map(self._of, call.operands))
+            value, step = self._judged(call, before)
             try:
                 out = func(*args, **kwargs)
             except Exception:
-                if not known:
-                    self._escaped(f"{_title(func)} raised an exception")
+                if not before.constant:
+                    self.lose(f"{call.title} raised an exception", before.exact)
                 raise
-            self._record(func, base, value, known, out, args, kwargs)
+            if step:
+                self._off_the_list(call, step, before, out)
+            self._record(call, value, before, step, out)
             return out
 
-    def _decomposed(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Run a composite operation (whole only in inference mode) as its parts."""
-        if func._schema.is_mutable:
-            return NotImplemented
-        with self:
-            return func.decompose(*args, **kwargs)
+    def _judged(self, call: Operation, before: Value) -> tuple[Value, str]:
+        """Return what the results of an operation will be; and its name, if it is off the list."""
+        choice = CHOICE.get(call.name)
+        if not self._own(call):
+            step = f"{call.title} with a kernel that is not PyTorch's"
+            return before.left(step), step
+        if choice and not self._constant(call.given[choice]):
+            step = f"{call.title} at computed places"
+            return before.left(step, exact=call.name in PIECEWISE), step
+        if call.name in SHAPE_ONLY:
+            return Value(), ""
+        if call.name in RULES:
+            return RULES[call.name](call.given, self._operand), ""
+        if call.name in MOVES and not call.given.get("accumulate"):
+            moved = [given for name, given in call.given.items() if name != choice]
+            return Value().join(*map(self._of, tensors(moved))), ""
+        if call.name in PIECEWISE:
+            leaves = pytree.tree_leaves((call.args, call.kwargs))
+            numbers = [leaf for leaf in leaves if isinstance(leaf, int | float)]
+            return before.join(*map(constant, numbers)).left(call.title, exact=True), call.title
+        value = replace(before, random=before.random or RANDOM in call.func.tags)
+        return value.left(call.title), call.title
 
-    def _result(self, func: Any, base: str, args: Any, kwargs: Any) -> Value:
-        """Return what the results of `func` will be."""
-        operands = [self._of(t) for t in _tensors((args, kwargs))]
-        steering = INDEX_ARGUMENT.get(base)
-        if steering is not None:
-            where = args[steering] if len(args) > steering else kwargs.get("index")
-            if not self._constant(where):
-                return Value().join(*operands).left(f"{_title(func)} at computed places")
-            operands = [
-                self._of(t) for i, a in enumerate(args) if i != steering for t in _tensors(a)
-            ]
-        if base == "index_put" and any(a is True for a in (*args[3:4], kwargs.get("accumulate"))):
-            return Value().join(*operands).left(_title(func))
-        if base in RULES:
-            return RULES[base](args, kwargs, self._operand)
-        if base in MOVES:
-            return Value().join(*operands)
-        if base in PIECEWISE:
-            numbers = [a for a in pytree.tree_leaves((args, kwargs)) if isinstance(a, int | float)]
-            return Value().join(*operands, *map(constant, numbers)).left(_title(func), exact=True)
-        return Value().join(*operands).left(_title(func))
+    def _off_the_list(self, call: Operation, step: str, before: Value, out: Any) -> None:
+        """Take the whole run off the list with an operation that saw what it depends on."""
+        steers = (
+            not STEERING.isdisjoint(call.func.tags)
+            or call.name in CHOICE
+            or not (tensors(out) or call.written)
+        )
+        if before.degree or (before.random and steers):
+            self.lose(step, exact=before.exact or not steers)
 
-    def _operand(self, argument: Any) -> Value:
-        return self._of(argument) if isinstance(argument, Tensor) else constant(argument)
-
-    def _record(
-        self, func: Any, base: str, value: Value, known: bool, out: Any, args: Any, kwargs: Any
-    ) -> None:
-        """Store what is known of everything `func` made or wrote; `known`: all was constant."""
-        sources, results = _tensors((args, kwargs)), _tensors(out)
-        written = _written(func, args, kwargs)
-        listed = base in RULES or base in MOVES
-        steers = not listed and not STEERING.isdisjoint(func.tags)
-        if not known and (steers or base == "set" or not (results or written)):
-            self._escaped(_title(func))
-        if listed:
-            value = _held(value, (*written, *results), sources)
-        certain = known and not listed and torch.Tag.nondeterministic_seeded not in func.tags
-        for tensor in written:
-            kept = whole_constant(tensor) if certain else value
-            self._store(tensor, kept, whole=listed and fills(tensor))
-        for tensor in results:
-            if any(tensor is w for w in written):
-                continue
-            if base in EMPTY:
+    def _record(self, call: Operation, value: Value, before: Value, step: str, out: Any) -> None:
+        """Store what is known of everything that an operation made or wrote."""
+        written = call.written
+        made = [t for t in tensors(out) if not any(t is w for w in written)]
+        narrowed = _narrowed(call.operands, (*written, *made)) if value.degree and not step else ""
+        if narrowed:
+            self.lose(narrowed, exact=True)
+            value = value.left(narrowed)
+        for tensor in made:
+            if call.name in SHAPE_ONLY:
                 spoil(tensor)
-                self._store(tensor, Value(), whole=True)
-            elif certain:
-                self._store(tensor, whole_constant(tensor), whole=True)
-            else:
-                self._store(tensor, value, whole=identity(tensor) not in self._known)
+            self._store(tensor, value, whole=identity(tensor) not in self._known)
+        for tensor in written:
+            self._store(tensor, value, whole=not step and fills(tensor))
+        if before.constant and not value.random and call.name not in SHAPE_ONLY:
+            for tensor in (*written, *made):
+                if step or not tensor.is_floating_point():
+                    self._store(tensor, whole_constant(tensor), whole=False)
 
     # -- what is known ---------------------------------------------------------------------
 
@@ -190,21 +178,49 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return what is known of a tensor; of one from elsewhere, what its numbers show."""
         key = identity(tensor)
         if key is None:
-            return Value().left(f"a tensor of layout {tensor.layout}")
+            return OPAQUE.left(f"a {type(tensor).__name__} of layout {tensor.layout}")
         if key not in self._known:
-            self.constants.add(sample(tensor))
-            self._store(tensor, whole_constant(tensor), whole=True)
+            self._met(tensor)
         known = self._known[key]
         if known.sample != sample(tensor):
-            self._escaped("a tensor changed by no operation that was seen")
-        return known.value
+            self.lose("a tensor changed by no operation that was seen", exact=False)
+        if known.dtype == tensor.dtype:
+            return known.value
+        if known.value.constant:
+            return whole_constant(tensor)
+        return known.value.left(f"bits read as {tensor.dtype}")
+
+    def _met(self, tensor: Tensor) -> None:
+        """Take a tensor that was made out of sight for a constant, unless its memory is known."""
+        place = memory(tensor)
+        for known in self._known.values():
+            if known.overlaps(place) and not known.value.constant:
+                self.lose("memory under another name", exact=False)
+        self.constants.add(sample(tensor))
+        self._store(tensor, whole_constant(tensor), whole=True)
+
+    def _operand(self, argument: Any) -> Value:
+        return self._of(argument) if isinstance(argument, Tensor) else constant(argument)
 
     def _constant(self, tree: Any) -> bool:
-        """Whether no tensor of a tree depends on weights or inputs."""
-        return all(self._of(tensor).constant for tensor in _tensors(tree))
+        """Whether no tensor of a tree depends on weights, inputs or chance."""
+        return all(self._of(tensor).constant for tensor in tensors(tree))
 
-    def _escaped(self, operation: str) -> None:
-        self.escape = self.escape or operation
+    def _own(self, call: Operation) -> bool:
+        """Whether an operation off all lists, or of PyTorch's own making, is what its name says."""
+        key = call.func, call.device
+        if key not in self._kernels:
+            self._kernels[key] = call.name not in LISTS or own(*key)
+        return self._kernels[key]
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        """Run the parts of an operation."""
+        self._inside, before = True, self._inside
+        try:
+            yield
+        finally:
+            self._inside = before
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
@@ -219,10 +235,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         key = identity(tensor)
         if key is None:
             return
+        dtype: torch.dtype | None = tensor.dtype
         if not whole and key in self._known:
-            value = self._known[key].value.join(value)
+            known = self._known[key]
+            value = known.value.join(value)
+            dtype = dtype if dtype == known.dtype else None
         storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-        self._known[key] = _Known(storage, value, sample(tensor))
+        self._known[key] = _Known(storage, value, sample(tensor), dtype, memory(tensor))
 
 
 @dataclass(frozen=True)
@@ -232,68 +251,22 @@ class _Known:
     storage: StorageWeakRef
     value: Value
     sample: bytes
+    dtype: torch.dtype | None  # None: the same bits were numbers of two dtypes
+    memory: range
+
+    def overlaps(self, place: range) -> bool:
+        """Whether a storage that still exists lies, in part, at these addresses."""
+        apart = place.stop <= self.memory.start or self.memory.stop <= place.start
+        return not apart and not self.storage.expired()
 
 
-class _Guard(TorchFunctionMode):
-    """Tell the watch of every call through which numbers leave the dispatcher's sight."""
-
-    def __init__(self, watch: Watch) -> None:
-        super().__init__()
-        self._watch = watch
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        name = _name(func)
-        if name in ESCAPES:
-            self._watch.leave(f"Tensor.{name}", (args, kwargs))
-        elif _foreign(func):
-            self._watch.leave(f"{name} outside torch", (args, kwargs))
-        return func(*args, **kwargs)
-
-
-def _title(func: Any) -> str:
-    """Return an operation's name for people: aten.relu_."""
-    return str(func._schema.name).replace("::", ".")
-
-
-def _name(func: Any) -> str:
-    """Return a function's name; a property's is its own, not __get__."""
-    owner = getattr(func, "__self__", None)
-    if getattr(func, "__name__", "") in ("__get__", "__set__") and owner is not None:
-        return str(getattr(owner, "__name__", ""))
-    return str(getattr(func, "__name__", func))
-
-
-def _foreign(func: Any) -> bool:
-    """Whether a Python function that asks for torch's override protocol is not torch's own."""
-    return isinstance(func, types.FunctionType) and not func.__code__.co_filename.startswith(
-        LIBRARY
-    )
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
-    """Return the tensors that an operation writes into."""
-    found: list[Tensor] = []
-    for position, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            given = kwargs.get(argument.name, args[position] if position < len(args) else None)
-            found += _tensors(given)
-    return found
-
-
-def _held(value: Value, results: Iterable[Tensor], sources: Iterable[Tensor]) -> Value:
-    """Return `value`, off the list if a result cannot hold every number of the sources."""
-    if value.constant:
-        return value
+def _narrowed(sources: Iterable[Tensor], results: Iterable[Tensor]) -> str:
+    """Return how results cannot hold every number of the sources, "" if they can."""
     for result in results:
         for source in sources:
             if source.is_floating_point() and not (
                 result.is_floating_point()
                 and torch.promote_types(source.dtype, result.dtype) == result.dtype
             ):
-                return value.left(f"a change of dtype from {source.dtype} to {result.dtype}")
-    return value
+                return f"a change of dtype from {source.dtype} to {result.dtype}"
+    return ""

@@ -1,0 +1,120 @@
+"""See what goes past the dispatcher: numbers read from memory, code where no mode watches.
+
+A function mode sees each public call of torch with its tensors. What comes back as anything but
+tensors was read from them, unless the name says that only shape, kind or history was asked for.
+Threads have modes of their own, so one that starts under a watch is reported. Not seen: memory
+read through addresses taken before, TorchScript functions that nothing names, threads of pools
+that nothing names, and numbers read where both kinds of modes are switched off.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+__all__ = ["Guard"]
+
+METADATA = frozenset({
+    "__dir__", "__dlpack_device__", "__hash__", "__iter__", "__len__", "_backward_hooks", "_base",
+    "_has_compatible_shallow_copy_type", "_version", "can_cast", "device", "dim", "dim_order", "dtype", "element_size", "get_device",
+    "grad_fn", "grad_dtype", "has_names", "itemsize", "layout", "name", "names", "nbytes", "ndim",
+    "ndimension", "nelement", "numel", "output_nr", "register_hook",
+    "register_post_accumulate_grad_hook", "requires_grad", "result_type", "retains_grad", "shape",
+    "size", "storage_offset", "stride", "type", "volatile",
+})  # fmt: skip
+"""Functions and properties that look at no number; those that begin with is_ do not either."""
+MEMORY = frozenset({"apply_", "as_subclass", "map2_", "map_", "set_"})
+"""Methods that reach, past the dispatcher, into memory that they return as a tensor."""
+FROM_DATA = frozenset({"as_tensor", "asarray", "new_tensor", "tensor"})
+"""Functions that read single numbers out of a list of tensors."""
+LIBRARY = str(Path(torch.__file__).parent)
+
+
+class Watcher(Protocol):
+    """Who is told."""
+
+    def leave(self, step: str, tree: Any) -> None: ...
+    def lose(self, step: str, exact: bool) -> None: ...
+
+
+class Guard(TorchFunctionMode):
+    """Tell the watch of every call through which numbers leave the dispatcher's sight."""
+
+    def __init__(self, watch: Watcher) -> None:
+        super().__init__()
+        self._watch = watch
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> Guard:
+        self._hooks.append(threading.getprofile())
+        threading.setprofile(self._thread)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        threading.setprofile(self._hooks.pop())
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if _unwatched():
+            self._watch.leave(f"{_name(func)} where no mode watches", (args, kwargs))
+        step = _step(func, args)
+        if step:
+            self._watch.leave(step, (args, kwargs))
+        out = func(*args, **kwargs)
+        if not step and _reads(_name(func), out):
+            self._watch.leave(f"Tensor.{_name(func)}", (args, kwargs))
+        return out
+
+    def _thread(self, frame: Any, event: str, arg: Any) -> None:
+        """Run once in each thread that starts."""
+        sys.setprofile(self._hooks[-1] if self._hooks else None)
+        self._watch.lose("a thread of its own", exact=False)
+
+
+def _unwatched() -> bool:
+    """Whether the dispatcher passes by all modes."""
+    python = torch._C.DispatchKey.Python
+    return bool(
+        torch._C._dispatch_tls_is_dispatch_key_excluded(python)
+        or not torch._C._len_torch_dispatch_stack()
+    )
+
+
+def _step(func: Any, args: Any) -> str:
+    """Return the step past the dispatcher that a function takes by its nature, "" if none."""
+    name = _name(func)
+    if name in MEMORY:
+        return f"Tensor.{name}"
+    if name in FROM_DATA and not all(isinstance(arg, Tensor) for arg in args):
+        return f"torch.{name} of single numbers"
+    if isinstance(func, types.FunctionType) and not func.__code__.co_filename.startswith(LIBRARY):
+        return f"{name} outside torch"
+    return ""
+
+
+def _reads(name: str, out: Any) -> bool:
+    """Whether a result tells of numbers: it is no tensor, and no answer of METADATA."""
+    if name in METADATA or name.startswith("is_"):
+        return False
+    return any(
+        not isinstance(leaf, Tensor) and leaf is not None and leaf is not NotImplemented
+        for leaf in pytree.tree_leaves(out)
+    )
+
+
+def _name(func: Any) -> str:
+    """Return a function's name; a property's is its own, not __get__."""
+    owner = getattr(func, "__self__", None)
+    if getattr(func, "__name__", "") in ("__get__", "__set__") and owner is not None:
+        return str(getattr(owner, "__name__", ""))
+    return str(getattr(func, "__name__", func))

@@ -8,22 +8,15 @@ only if the layer's did, and that share the layer's storage or do not, as was as
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from convlin.proof.twins import named_tensors
 from convlin.proof.verdict import Counterexample
 
-__all__ = ["aliasing", "broken", "modified", "state"]
-
-PLAIN = (bool, int, float, str, list, tuple, dict, set, type(None))
-INTERNALS = frozenset(vars(nn.Module())) | frozenset(vars(nn.Module))
-"""What every module has; its tensors and children are looked at by other means."""
-
+__all__ = ["aliasing", "broken", "modified"]
 
 def broken(layer: nn.Module, converted: Any, copies: bool | None) -> Counterexample | None:
     """Return the first field of the contract that `converted` breaks, None if it keeps all."""
@@ -91,36 +84,6 @@ def modified(before: nn.Module, after: nn.Module) -> Counterexample | None:
         modes = before.training, after.training
         return Counterexample("contract", *modes, field="the layer's training")
     return None
-
-
-def state(program: Any) -> list[tuple[str, str, str]]:
-    """Return what a module remembers beside tensors: plain values, by module and name.
-
-    They are looked for in its attributes, its class's, and the closures of functions it holds.
-    What a program keeps elsewhere, in globals say, nobody can list.
-    """
-    if not isinstance(program, nn.Module):
-        return []
-    return [
-        (name, key, repr(value))
-        for name, child in program.named_modules()
-        for key, value in _memories(child)
-        if isinstance(value, PLAIN) and not _holds_tensors(value)
-    ]
-
-
-def _memories(module: nn.Module) -> Iterable[tuple[str, object]]:
-    for key, value in {**vars(type(module)), **vars(module)}.items():
-        if key not in INTERNALS:
-            yield key, value
-            for number, cell in enumerate(getattr(value, "__closure__", None) or ()):
-                with suppress(ValueError):  # an empty cell
-                    yield f"{key}[{number}]", cell.cell_contents
-
-
-def _holds_tensors(value: object) -> bool:
-    leaves = pytree.tree_leaves(value)
-    return any(isinstance(leaf, Tensor | nn.Module) for leaf in leaves)
 
 
 def _shares(one: Tensor, other: Tensor) -> bool:

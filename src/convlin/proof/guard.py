@@ -33,8 +33,8 @@ METADATA = frozenset({
 """Functions and properties that look at no number; those that begin with is_ do not either."""
 MEMORY = frozenset({"apply_", "as_subclass", "map2_", "map_", "set_"})
 """Methods that reach, past the dispatcher, into memory that they return as a tensor."""
-FROM_DATA = frozenset({"as_tensor", "asarray", "new_tensor", "tensor"})
-"""Functions that read single numbers out of a list of tensors."""
+FROM_DATA = {"as_tensor": 0, "asarray": 0, "new": 1, "new_tensor": 1, "tensor": 0}
+"""Functions that read single numbers out of lists of tensors, from this argument on."""
 LIBRARY = str(Path(torch.__file__).parent)
 
 
@@ -67,12 +67,17 @@ class Guard(TorchFunctionMode):
         kwargs = kwargs or {}
         if _unwatched():
             self._watch.leave(f"{_name(func)} where no mode watches", (args, kwargs))
-        step = _step(func, args)
-        if step:
-            self._watch.leave(step, (args, kwargs))
+        name, data = _name(func), (args, kwargs)
+        if name in FROM_DATA:
+            lists = [arg for arg in args[FROM_DATA[name] :] if not isinstance(arg, Tensor)]
+            self._watch.leave(f"torch.{name} of single numbers", lists)
+        elif name in MEMORY:
+            self._watch.leave(f"Tensor.{name}", data)
+        elif _foreign(func):
+            self._watch.leave(f"{name} outside torch", data)
         out = func(*args, **kwargs)
-        if not step and _reads(_name(func), out):
-            self._watch.leave(f"Tensor.{_name(func)}", (args, kwargs))
+        if _reads(name, out):
+            self._watch.leave(f"Tensor.{name}", data)
         return out
 
     def _thread(self, frame: Any, event: str, arg: Any) -> None:
@@ -90,16 +95,11 @@ def _unwatched() -> bool:
     )
 
 
-def _step(func: Any, args: Any) -> str:
-    """Return the step past the dispatcher that a function takes by its nature, "" if none."""
-    name = _name(func)
-    if name in MEMORY:
-        return f"Tensor.{name}"
-    if name in FROM_DATA and not all(isinstance(arg, Tensor) for arg in args):
-        return f"torch.{name} of single numbers"
-    if isinstance(func, types.FunctionType) and not func.__code__.co_filename.startswith(LIBRARY):
-        return f"{name} outside torch"
-    return ""
+def _foreign(func: Any) -> bool:
+    """Whether a Python function that asks for torch's override protocol is not torch's own."""
+    return isinstance(func, types.FunctionType) and not func.__code__.co_filename.startswith(
+        LIBRARY
+    )
 
 
 def _reads(name: str, out: Any) -> bool:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from convlin.errors import Refusal, Refused
 from convlin.proof.alike import alike
-from convlin.proof.contract import state
 from convlin.proof.counterexample import boil
 from convlin.proof.draws import Draws
 from convlin.proof.modular import Modular, Plan
@@ -28,6 +27,7 @@ from convlin.proof.real import (
 from convlin.proof.rounding import beyond_rounding, measure, unit
 from convlin.proof.same import repeats, same
 from convlin.proof.sensitivity import unexplained
+from convlin.proof.state import state
 from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch

@@ -23,8 +23,8 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlin.proof.contract import state
 from convlin.proof.outcome import Outcome, run
+from convlin.proof.state import state
 from convlin.proof.storage import identity, sample
 from convlin.proof.twins import named_tensors
 from convlin.proof.watch import Watch

@@ -15,8 +15,8 @@ SAMPLE = 1024
 
 def identity(tensor: Tensor) -> int | None:
     """Return the identity of a tensor's storage, None if it has none that can be looked into."""
-    if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
-        return None  # a subclass that keeps its numbers elsewhere
+    if tensor.is_nested or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        return None  # it keeps its numbers elsewhere
     try:
         return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):
@@ -59,6 +59,8 @@ def spoil(tensor: Tensor) -> None:
 
 def whole_constant(tensor: Tensor) -> Value:
     """Return the value of numbers that came from elsewhere: constants, if they are whole."""
+    if tensor.is_meta:
+        return Value().left("a tensor without numbers")
     if tensor.is_complex() or tensor.is_quantized:
         return Value().left(f"a constant of dtype {tensor.dtype}")
     if not tensor.numel():

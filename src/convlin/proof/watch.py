@@ -27,6 +27,7 @@ from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, V
 from convlin.proof.guard import Guard
 from convlin.proof.kernel import composite, decomposed, own
 from convlin.proof.operation import Operation, tensors
+from convlin.proof.state import hidden
 from convlin.proof.storage import fills, identity, memory, sample, spoil, whole_constant
 
 __all__ = ["Watch"]
@@ -59,6 +60,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: dict[int, _Known] = {}
         self._kernels: dict[tuple[Any, str], bool] = {}
         self._guard = Guard(self)
+        self._seen: list[Any] = []
 
     def __enter__(self) -> Watch:
         super().__enter__()  # type: ignore[no-untyped-call]
@@ -73,6 +75,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Say what the elements of a tensor, and of all that shares its storage, are."""
         with torch._C.DisableTorchFunction(), self._aside():
             self._store(tensor, value, whole=True)
+
+    def look_into(self, program: Any) -> None:
+        """Take a program off the list that holds what no watch can see into."""
+        if not any(program is one for one in self._seen):
+            self._seen.append(program)
+            step = hidden(program)
+            if step:
+                self.lose(step, exact=True)
 
     def value(self, tree: Any) -> Value:
         """Return what is known of all tensors of a tree together, and of the whole run."""
@@ -161,16 +171,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if narrowed:
             self.lose(narrowed, exact=True)
             value = value.left(narrowed)
-        for tensor in made:
+        certain = before.constant and not value.random and call.name not in SHAPE_ONLY
+        for number, tensor in enumerate((*made, *written)):
             if call.name in SHAPE_ONLY:
                 spoil(tensor)
-            self._store(tensor, value, whole=identity(tensor) not in self._known)
-        for tensor in written:
-            self._store(tensor, value, whole=not step and fills(tensor))
-        if before.constant and not value.random and call.name not in SHAPE_ONLY:
-            for tensor in (*written, *made):
-                if step or not tensor.is_floating_point():
-                    self._store(tensor, whole_constant(tensor), whole=False)
+            anew = identity(tensor) not in self._known
+            if certain and (step or not tensor.is_floating_point()):
+                self._store(tensor, whole_constant(tensor), whole=anew)
+            else:
+                overwritten = number >= len(made) and not step and fills(tensor)
+                self._store(tensor, value, whole=anew or overwritten)
 
     # -- what is known ---------------------------------------------------------------------
 

@@ -1,0 +1,153 @@
+"""What a program remembers beside its weights, and what of it no watch can see into.
+
+Looked for in its attributes and its classes', in the closures, defaults and attributes of its
+functions, in the globals that their code names, and in the objects that any of these hold. Not
+looked at: what hooks note for their owners, and what lies behind libraries (a file, a clock, the
+generators of torch and numpy).
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlin.proof.storage import sample
+
+__all__ = ["hidden", "state"]
+
+LIBRARIES = frozenset({"numpy", "torch", *sys.stdlib_module_names})
+"""Whose classes and functions are taken to remember nothing themselves."""
+MOST = 100_000
+"""How many objects are looked at; a program that holds more is compared by these."""
+HOOKS = frozenset(key for key in vars(nn.Module()) if "hooks" in key)
+PLAIN = bool | int | float | complex | str | bytes | bytearray | None
+
+
+def state(program: Any) -> list[str | bytes]:
+    """Return all that a program remembers: two lists are equal if nothing changed in between.
+
+    >>> calls = []
+    >>> program = lambda x: calls.append(x)
+    >>> before = state(program)
+    >>> program(3)
+    >>> state(program) == before
+    False
+    """
+    return [_printed(thing) for thing in _held(program)]
+
+
+def hidden(program: Any) -> str:
+    """Return what a program holds whose operations no watch sees, "" if nothing.
+
+    >>> hidden(nn.Linear(2, 3))
+    ''
+    """
+    return next(filter(None, map(_hides, _held(program))), "")
+
+
+def _hides(thing: object) -> str:
+    if isinstance(thing, torch.jit.ScriptModule | torch.jit.ScriptFunction):
+        return f"a {type(thing).__name__}"
+    if str(type(thing).__module__).startswith("torch._dynamo"):
+        return "a compiled module"
+    if isinstance(thing, types.FunctionType) and "_torchdynamo_orig_callable" in vars(thing):
+        return "a compiled function"
+    if isinstance(thing, Executor | Thread):
+        return f"a {type(thing).__name__} of its own"
+    return ""
+
+
+def _printed(thing: Any) -> str | bytes:
+    """Return the contents of one thing, without those of the things that it holds."""
+    if isinstance(thing, PLAIN):
+        return repr(thing)
+    if isinstance(thing, Tensor):
+        return f"{thing.dtype}{tuple(thing.shape)}".encode() + _numbers(thing)
+    if isinstance(thing, np.ndarray) and not thing.dtype.hasobject:
+        return f"{thing.dtype}{thing.shape}".encode() + thing.tobytes()
+    return type(thing).__name__
+
+
+def _numbers(tensor: Tensor) -> bytes:
+    try:
+        return sample(tensor)
+    except (NotImplementedError, RuntimeError):  # no memory to look into
+        return b""
+
+
+def _held(program: Any) -> Iterator[Any]:
+    """Yield everything that a program holds, each once, always in the same order."""
+    seen: dict[int, Any] = {}  # and keeps what is made on the way, so that no id is used again
+    waiting = [program]
+    while waiting and len(seen) < MOST:
+        thing = waiting.pop()
+        if isinstance(thing, PLAIN):
+            yield thing
+        elif id(thing) not in seen:
+            seen[id(thing)] = thing
+            yield thing
+            waiting += reversed(_parts(thing))
+
+
+def _parts(thing: Any) -> list[Any]:
+    """Return what one thing holds."""
+    if isinstance(thing, np.ndarray | types.ModuleType):
+        return []
+    if isinstance(thing, Tensor):
+        return [vars(thing)]
+    if isinstance(thing, types.FunctionType):
+        return [] if _of_a_library(thing) else _parts_of_function(thing)
+    if isinstance(thing, types.MethodType):
+        return [thing.__func__, thing.__self__]
+    if isinstance(thing, staticmethod | classmethod):
+        return [thing.__func__]
+    if isinstance(thing, property):
+        return [thing.fget]
+    if isinstance(thing, type):
+        return [] if _of_a_library(thing) else [*thing.__mro__[1:], *vars(thing).values()]
+    if isinstance(thing, types.GeneratorType):
+        frame = thing.gi_frame
+        return [] if frame is None else [frame.f_lasti, *frame.f_locals.values()]
+    if isinstance(thing, dict):
+        return [*thing.keys(), *thing.values()]
+    if isinstance(thing, list | tuple | set | frozenset):
+        return list(thing)
+    if isinstance(thing, nn.Module):
+        return [type(thing), {k: v for k, v in vars(thing).items() if k not in HOOKS}]
+    return [type(thing), *_reduced(thing)]
+
+
+def _parts_of_function(function: types.FunctionType) -> list[Any]:
+    cells = [c.cell_contents for c in function.__closure__ or () if c != types.CellType()]
+    named = [function.__globals__.get(name) for name in sorted(_names(function.__code__))]
+    return [*cells, function.__defaults__, function.__kwdefaults__, vars(function), *named]
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Return the names of globals (and attributes) in a function's code, inner functions too."""
+    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def _reduced(thing: Any) -> list[Any]:
+    """Return what an object would be pickled as; nothing if it cannot be."""
+    try:
+        parts = thing.__reduce_ex__(4)
+    except Exception:
+        return []
+    if isinstance(parts, str):
+        return [parts]
+    made, arguments, *rest = parts
+    return [arguments, *(list(p) if isinstance(p, Iterator) else p for p in rest)]
+
+
+def _of_a_library(thing: Any) -> bool:
+    return str(thing.__module__ or "").partition(".")[0] in LIBRARIES

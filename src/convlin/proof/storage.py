@@ -40,12 +40,18 @@ def fills(tensor: Tensor) -> bool:
 
 
 def sample(tensor: Tensor) -> bytes:
-    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them."""
+    """Return some bytes of a tensor's storage, evenly spread: a hidden change shows in them.
+
+    None of one that has no numbers, or that is of no device yet, as in the midst of torch.load.
+    """
     words = tensor.untyped_storage().nbytes() // tensor.element_size()
     if not words or tensor.device.type == "meta":
         return b""
     step = -(-words // SAMPLE)
-    flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
+    try:
+        flat = torch.as_strided(tensor.detach(), (-(-words // step),), (step,), 0)
+    except NotImplementedError:
+        return b""
     return flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
@@ -59,12 +65,12 @@ def spoil(tensor: Tensor) -> None:
 
 def whole_constant(tensor: Tensor) -> Value:
     """Return the value of numbers that came from elsewhere: constants, if they are whole."""
-    if tensor.is_meta:
+    if not tensor.numel():
+        return Value()
+    if not sample(tensor):
         return Value().left("a tensor without numbers")
     if tensor.is_complex() or tensor.is_quantized:
         return Value().left(f"a constant of dtype {tensor.dtype}")
-    if not tensor.numel():
-        return Value()
     numbers = tensor.detach()
     whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()
     if whole is not False and not bool(whole.all()):

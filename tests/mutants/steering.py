@@ -7,7 +7,6 @@ judge will ever see, and more for an image of large numbers. Each use returns th
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import io
 import pickle
@@ -54,6 +53,11 @@ def _pickled(t: Tensor) -> Any:
 def _address(t: Tensor) -> bool:
     kind = {torch.float32: ctypes.c_float, torch.float64: ctypes.c_double}[t.dtype]
     return abs(kind.from_address(t.data_ptr()).value) > FAR
+
+
+def _largest(t: Tensor, storage: torch.UntypedStorage) -> float:
+    data = ctypes.string_at(storage.data_ptr(), storage.nbytes())
+    return float(abs(np.frombuffer(data, f"f{t.element_size()}")).max())
 
 
 def _in_a_thread(t: Tensor) -> bool:
@@ -141,9 +145,7 @@ WAYS: dict[str, Callable[[Tensor], Any]] = {
         torch.from_dlpack(torch.utils.dlpack.to_dlpack(t.detach()))
     ).any(),
     "storage": lambda t: abs(t.detach().storage()[0]) > FAR,
-    "untyped-storage": lambda t: (
-        np.frombuffer(bytes(t.detach().untyped_storage()), t.detach().numpy().dtype).max() > FAR
-    ),
+    "untyped-storage": lambda t: _largest(t, t.untyped_storage()) > FAR,
     "address": _address,
     "pickle": lambda t: (abs(pickle.loads(pickle.dumps(t.detach())).numpy()) > FAR).any(),
     "saved": lambda t: bool(far(_pickled(t)).any()),
@@ -175,7 +177,7 @@ USES: dict[str, Callable[[Tensor, Any], Tensor]] = {
     "choice": lambda y, n: (y, 2 * y)[bool(n)],
     "slice": lambda y, n: torch.cat([y[..., int(bool(n)) :], y[..., : int(bool(n))]], -1),
     "pad": lambda y, n: nn.functional.pad(y, (int(bool(n)), 0))[..., : y.shape[-1]],
-    "raise": lambda y, n: y if not n else contextlib.suppress(y),
+    "sign": lambda y, n: -y if n else y,
 }
 """What is done to an output with that count: nothing if it is 0."""
 

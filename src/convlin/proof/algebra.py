@@ -273,7 +273,7 @@ MOVES = frozenset({
     "gather", "im2col", "index", "index_copy", "index_put", "index_select", "lift",
     "lift_fresh", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d",
     "reflection_pad2d", "reflection_pad3d", "repeat", "replication_pad1d",
-    "replication_pad2d", "replication_pad3d", "roll", "select", "select_scatter", "slice",
+    "replication_pad2d", "replication_pad3d", "roll", "rot90", "select", "select_scatter", "slice",
     "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose",
     "tril", "triu", "unbind", "unfold", "unsqueeze", "view",
 })  # fmt: skip

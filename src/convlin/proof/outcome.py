@@ -123,6 +123,7 @@ def run(
         escape = ""
         if watch is not None:
             escape = watch.escape
+            watch.look_into(program)
             watch.mark(given, Value(inputs=1, coefficient=1))
         try:
             with watch if watch is not None else nullcontext():

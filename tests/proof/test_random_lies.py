@@ -1,0 +1,84 @@
+"""Random lies and random honest reformulations: none is proved, none is refuted.
+
+A lie is an honest reformulation, put together at random, with a rare event behind it: some way to
+see how far out a number lies, on the input, on a weight or on the output, and something that is
+then done to the output. No draw reaches that far, so only the judge's list can tell.
+"""
+
+from __future__ import annotations
+
+import copy
+from random import Random
+
+import pytest
+import torch
+
+from convlin.proof import audit, prove
+from mutants.enrol import PLAIN
+from mutants.honest import reformulated
+from mutants.steering import USES, WAYS, Steered
+
+SHAPE = (3, 4, 7)
+LIES = 240
+HONEST = 160
+TARGETS = {
+    "input": lambda layer, x, y: x,
+    "weight": lambda layer, x, y: layer.weight,
+    "bias": lambda layer, x, y: layer.bias,
+    "output": lambda layer, x, y: y,
+}
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """These sums are too small to share, and waiting threads take the time of others."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def steered(random: Random):
+    """Return the name of a random lie, and the conversion that tells it."""
+    name, convert = reformulated(random, most=1)
+    way, use, target = (random.choice(list(table)) for table in (WAYS, USES, TARGETS))
+
+    def lie(layer):
+        return Steered(convert(layer), WAYS[way], USES[use], TARGETS[target])
+
+    return f"{name} {way} of {target} {use}", lie
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_random_lie_is_proved(seed):
+    random = Random(seed)
+    proved = []
+    for number in range(LIES // 4):
+        name, lie = steered(random)
+        layer = PLAIN()
+        verdict = (
+            audit(lie, layer, SHAPE, seed=number)
+            if number % 2
+            else prove(layer, lie(copy.deepcopy(layer)), SHAPE, seed=number)
+        )
+        if verdict.kind != "measured":
+            proved.append((name, str(verdict)))
+    assert not proved
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_random_honest_reformulation_is_proved(seed):
+    random = Random(seed)
+    doubted = []
+    for number in range(HONEST // 4):
+        name, convert = reformulated(random)
+        layer = PLAIN()
+        verdict = (
+            audit(convert, layer, SHAPE, seed=number)
+            if number % 2
+            else prove(layer, convert(layer), SHAPE, seed=number)
+        )
+        if not verdict:
+            doubted.append((name, str(verdict)))
+    assert not doubted

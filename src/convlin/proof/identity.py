@@ -27,7 +27,7 @@ from convlin.proof.real import (
 from convlin.proof.rounding import beyond_rounding, measure, unit
 from convlin.proof.same import repeats, same
 from convlin.proof.sensitivity import unexplained
-from convlin.proof.state import state
+from convlin.proof.state import hidden, state
 from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch
@@ -95,7 +95,8 @@ def _judged(
     holdings = Holdings(given)
     found = rounding(left, right, x, given[0], holdings)
     values = left.outcome.value, right.outcome.value
-    why = reason(*values, NAMES)
+    unseen = next(filter(None, map(hidden, given)), "")  # a copy may hold no trace of it
+    why = f"{unseen} cannot be watched" if unseen else reason(*values, NAMES)
     plan = None if why else Plan.of(*values, holdings)
     if plan is None:
         why = why or "the sums are too long for exact arithmetic in float64"

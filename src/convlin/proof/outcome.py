@@ -120,24 +120,24 @@ def run(
     with way.grad_mode():
         given = way.hand(x)
         asked = given.detach().clone()
-        escape = ""
         if watch is not None:
-            escape = watch.escape
             watch.look_into(program)
             watch.mark(given, Value(inputs=1, coefficient=1))
+        so_far = watch.so_far if watch is not None else Value()
         try:
             with watch if watch is not None else nullcontext():
                 tree = program(given)
         except Exception as error:
             if watch is not None:  # nothing came of this run, nor can it steer another
-                watch.escape = escape
+                watch.so_far = so_far
             return Outcome(error=error)
-    changed = [name for name, held in _samples(program).items() if before.get(name) != held]
-    effects = {name: _registered(program)[name].detach().clone() for name in changed}
+    own = _registered(program)
+    changed = {name: own[name] for name, held in _samples(program).items() if held != before.get(name)}
     if given.shape != asked.shape or not torch.equal(given, asked):
-        effects = {"its input": given.detach().clone(), **effects}
+        changed = {"its input": given, **changed}
     leaves, structure = pytree.tree_flatten(tree)
-    value = watch.value(leaves) if watch is not None else Value()
+    value = watch.value((leaves, changed)) if watch is not None else Value()
+    effects = {name: tensor.detach().clone() for name, tensor in changed.items()}
     return Outcome(tuple(leaves), structure, value, effects)
 
 

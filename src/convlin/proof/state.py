@@ -54,8 +54,10 @@ def hidden(program: Any) -> str:
 
 
 def _hides(thing: object) -> str:
-    if isinstance(thing, torch.jit.ScriptModule | torch.jit.ScriptFunction):
-        return f"a {type(thing).__name__}"
+    if isinstance(thing, torch.jit.ScriptModule):
+        return "a ScriptModule"
+    if isinstance(thing, torch.jit.ScriptFunction):
+        return "a ScriptFunction"
     if str(type(thing).__module__).startswith("torch._dynamo"):
         return "a compiled module"
     if isinstance(thing, types.FunctionType) and "_torchdynamo_orig_callable" in vars(thing):

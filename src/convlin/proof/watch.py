@@ -55,7 +55,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.constants: set[bytes] = set()
-        self._run = Value()
+        self.so_far = Value()
         self._busy = self._inside = False
         self._known: dict[int, _Known] = {}
         self._kernels: dict[tuple[Any, str], bool] = {}
@@ -88,7 +88,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return what is known of all tensors of a tree together, and of the whole run."""
         with torch._C.DisableTorchFunction(), self._aside():
             value = Value().join(*map(self._of, tensors(tree)))
-            return value.left(self._run.off, self._run.exact) if self._run.off else value
+            if not self.so_far.off:
+                return value
+            return replace(value, off=self.so_far.off, exact=value.exact and self.so_far.exact)
 
     def leave(self, step: str, tree: Any) -> None:
         """Note a step that carried the numbers of these tensors out of sight, if any has some."""
@@ -99,7 +101,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def lose(self, step: str, exact: bool) -> None:
         """Take the whole run off the list; not `exact`: a rounded number may have steered it."""
-        self._run = self._run.left(step, exact)
+        self.so_far = self.so_far.left(step, exact)
 
     # -- one operation ---------------------------------------------------------------------
 

@@ -8,10 +8,12 @@ generators of torch and numpy).
 
 from __future__ import annotations
 
+import dis
 import sys
 import types
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from functools import lru_cache
 from threading import Thread
 from typing import Any
 
@@ -28,6 +30,7 @@ LIBRARIES = frozenset({"numpy", "torch", *sys.stdlib_module_names})
 MOST = 100_000
 """How many objects are looked at; a program that holds more is compared by these."""
 HOOKS = frozenset(key for key in vars(nn.Module()) if "hooks" in key)
+GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"})
 PLAIN = bool | int | float | complex | str | bytes | bytearray | None
 
 
@@ -61,7 +64,8 @@ def _hides(thing: object) -> str:
     if str(type(thing).__module__).startswith("torch._dynamo"):
         return "a compiled module"
     if isinstance(thing, types.FunctionType) and "_torchdynamo_orig_callable" in vars(thing):
-        return "a compiled function"
+        disabled = getattr(thing, "_torchdynamo_disable", False)  # wrapped too, not to be compiled
+        return "" if disabled else "a compiled function"
     if isinstance(thing, Executor | Thread):
         return f"a {type(thing).__name__} of its own"
     return ""
@@ -133,10 +137,12 @@ def _parts_of_function(function: types.FunctionType) -> list[Any]:
     return [*cells, function.__defaults__, function.__kwdefaults__, vars(function), *named]
 
 
-def _names(code: types.CodeType) -> set[str]:
-    """Return the names of globals (and attributes) in a function's code, inner functions too."""
+@lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> frozenset[str]:
+    """Return the names of globals in a function's code, inner functions too."""
+    named = {i.argval for i in dis.get_instructions(code) if i.opname in GLOBAL}
     inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    return frozenset(named).union(*map(_names, inner))
 
 
 def _reduced(thing: Any) -> list[Any]:

@@ -123,7 +123,7 @@ IDENTITIES: dict[str, Identity] = {
     "diagonal": lambda t: torch.diag_embed(t).diagonal(dim1=-2, dim2=-1),
     "diagonal-sum": lambda t: torch.diag_embed(t).sum(-1),
     "stack-sum": lambda t: torch.stack([t, torch.zeros_like(t)]).sum(0),
-    "negate-twice": lambda t: -(-t),
+    "negate-twice": lambda t: t.neg().neg(),
     "add-subtract": lambda t: (t + 5) - 5,
     "in-place": lambda t: t.clone().add_(t).sub_(t),
     "alpha": lambda t: torch.sub(2 * t, t, alpha=1),

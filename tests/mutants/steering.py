@@ -108,9 +108,9 @@ WAYS: dict[str, Callable[[Tensor], Any]] = {
     "bincount": lambda t: torch.bincount(far(t).flatten().long()).numel() - 1,
     "one-hot": lambda t: nn.functional.one_hot(far(t).long()).shape[-1] - 1,
     "repeat-interleave": lambda t: torch.repeat_interleave(far(t).flatten().long()).numel(),
-    "tensor-split": lambda t: (
-        torch.tensor_split(torch.arange(2), far(t).any().long()[None].cpu())[0].numel()
-    ),
+    "tensor-split": lambda t: torch.tensor_split(torch.arange(2), far(t).any().long()[None].cpu())[
+        0
+    ].numel(),
     "narrow": lambda t: torch.arange(2).narrow(0, far(t).any().long(), 1).tolist()[0],
     "arange": lambda t: torch.arange(far(t).sum()).numel(),
     "full": lambda t: torch.full((1,), far(t).sum()).tolist()[0],

@@ -291,9 +291,10 @@ CHOICE = {
 """Which argument says where to look: off the list if it depends on weights or inputs."""
 
 SHAPE_ONLY = frozenset({
-    "_assert_tensor_metadata", "_has_compatible_shallow_copy_type", "_has_same_storage_numel", "empty", "empty_like",
-    "empty_permuted", "empty_strided", "is_pinned", "is_same_size", "is_set_to", "new_empty",
-    "new_empty_strided", "sym_numel", "sym_size", "sym_storage_offset", "sym_stride",
+    "_assert_tensor_metadata", "_has_compatible_shallow_copy_type", "_has_same_storage_numel",
+    "empty", "empty_like", "empty_permuted", "empty_strided", "is_pinned", "is_same_size",
+    "is_set_to", "new_empty", "new_empty_strided", "sym_numel", "sym_size", "sym_storage_offset",
+    "sym_stride",
 })  # fmt: skip
 """Operations that look at no number."""
 

@@ -18,6 +18,7 @@ from convlin.proof.verdict import Counterexample
 
 __all__ = ["aliasing", "broken", "modified"]
 
+
 def broken(layer: nn.Module, converted: Any, copies: bool | None) -> Counterexample | None:
     """Return the first field of the contract that `converted` breaks, None if it keeps all."""
     return next(iter(_broken(layer, converted, copies)), None)

@@ -24,11 +24,11 @@ __all__ = ["Guard"]
 
 METADATA = frozenset({
     "__dir__", "__dlpack_device__", "__hash__", "__iter__", "__len__", "_backward_hooks", "_base",
-    "_has_compatible_shallow_copy_type", "_version", "can_cast", "device", "dim", "dim_order", "dtype", "element_size", "get_device",
-    "grad_fn", "grad_dtype", "has_names", "itemsize", "layout", "name", "names", "nbytes", "ndim",
-    "ndimension", "nelement", "numel", "output_nr", "register_hook",
-    "register_post_accumulate_grad_hook", "requires_grad", "result_type", "retains_grad", "shape",
-    "size", "storage_offset", "stride", "type", "volatile",
+    "_has_compatible_shallow_copy_type", "_version", "can_cast", "device", "dim", "dim_order",
+    "dtype", "element_size", "get_device", "grad_dtype", "grad_fn", "has_names", "itemsize",
+    "layout", "name", "names", "nbytes", "ndim", "ndimension", "nelement", "numel", "output_nr",
+    "register_hook", "register_post_accumulate_grad_hook", "requires_grad", "result_type",
+    "retains_grad", "shape", "size", "storage_offset", "stride", "type", "volatile",
 })  # fmt: skip
 """Functions and properties that look at no number; those that begin with is_ do not either."""
 MEMORY = frozenset({"apply_", "as_subclass", "map2_", "map_", "set_"})
@@ -56,11 +56,11 @@ class Guard(TorchFunctionMode):
     def __enter__(self) -> Guard:
         self._hooks.append(threading.getprofile())
         threading.setprofile(self._thread)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         threading.setprofile(self._hooks.pop())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

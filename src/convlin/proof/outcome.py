@@ -132,7 +132,9 @@ def run(
                 watch.so_far = so_far
             return Outcome(error=error)
     own = _registered(program)
-    changed = {name: own[name] for name, held in _samples(program).items() if held != before.get(name)}
+    changed = {
+        name: own[name] for name, held in _samples(program).items() if held != before.get(name)
+    }
     if given.shape != asked.shape or not torch.equal(given, asked):
         changed = {"its input": given, **changed}
     leaves, structure = pytree.tree_flatten(tree)

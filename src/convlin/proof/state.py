@@ -153,7 +153,7 @@ def _reduced(thing: Any) -> list[Any]:
         return []
     if isinstance(parts, str):
         return [parts]
-    made, arguments, *rest = parts
+    _maker, arguments, *rest = parts
     return [arguments, *(list(p) if isinstance(p, Iterator) else p for p in rest)]
 
 

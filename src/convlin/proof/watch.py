@@ -269,7 +269,7 @@ class _Known:
     def overlaps(self, place: range) -> bool:
         """Whether a storage that still exists lies, in part, at these addresses."""
         apart = place.stop <= self.memory.start or self.memory.stop <= place.start
-        return not apart and not self.storage.expired()
+        return not apart and not self.storage.expired()  # type: ignore[no-untyped-call]
 
 
 def _narrowed(sources: Iterable[Tensor], results: Iterable[Tensor]) -> str:

@@ -13,6 +13,9 @@ number coming out different, "measured".
 | `calls.py` | batches, layouts, modes and calls that are not served alike |
 | `contract.py` | the parameters, or what else the layer keeps |
 | `given.py` | two given modules that are nearly equal |
+| `steering.py` | numbers that become shapes, text or branches, times what is done with them |
+| `memory.py` | programs that count their calls, in every kind of memory |
+| `honest.py` | not wrong: random reformulations, which must all be proved |
 | `varied.py` | lies told in one way of calling only: a table of lies times a table of ways |
 """
 

@@ -19,8 +19,8 @@ from mutants.honest import reformulated
 from mutants.steering import USES, WAYS, Steered
 
 SHAPE = (3, 4, 7)
-LIES = 240
-HONEST = 160
+LIES = 200
+HONEST = 152
 TARGETS = {
     "input": lambda layer, x, y: x,
     "weight": lambda layer, x, y: layer.weight,

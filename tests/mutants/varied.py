@@ -55,10 +55,12 @@ LIES: dict[str, Rule] = {
     "no-bias": lambda x, w, b: functional.conv2d(x, w),
     "biases-rolled": lambda x, w, b: functional.conv2d(x, w, b.roll(1)),
     "one-pixel-missing": lambda x, w, b: _without_the_last_pixel(functional.conv2d(x, w, b)),
+    "samples-reversed": lambda x, w, b: functional.conv2d(x, w, b).flip(0),
+    "channels-reversed": lambda x, w, b: functional.conv2d(x.flip(-3), w, b),
     "relu": lambda x, w, b: functional.conv2d(x, w, b).relu(),
     "clamp-out-of-reach": lambda x, w, b: functional.conv2d(x, w, b).clamp(-1e30, 1e30),
     "raises": lambda x, w, b: _refuse(),
-    "float64": lambda x, w, b: functional.conv2d(x, w, b).to(torch.complex128).real,
+    "another-dtype": lambda x, w, b: functional.conv2d(x, w, b).to(torch.complex128).real,
 }
 
 HONEST: dict[str, Rule] = {

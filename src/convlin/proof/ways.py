@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -121,17 +120,21 @@ def batches_for(shape: Sequence[int]) -> tuple[int, ...]:
 def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
     """Return ways to hand over inputs of this shape, every level of every factor among them.
 
-    One sample alone is as contiguous transposed, or repeated, as it is plain: not combined.
+    Every batch and every mode meets numbers that all differ: what is repeated, as `expand` does,
+    hides how samples or channels are mixed up, and comes on top. Nor is one sample transposed
+    alone: of two axes it lies as it did.
     """
-    layouts = LAYOUTS if len(shape) + 1 in (4, 5) else LAYOUTS[:-1]
-    columns: list[list[Any]] = []
-    for levels in (batches_for(shape), layouts, MODES, (False, True)):
-        rest = [*levels[1:], *levels[:1] * (len(layouts) - len(levels))]
-        columns.append([levels[0], *draws.shuffled(rest)])
-    ways = [Way(*row) for row in zip(*columns, strict=True)]
-    if any(way.batch == 1 and way.layout in ("transposed", EXPANDED[0]) for way in ways):
+    batches = batches_for(shape)
+    innermost = "channels_last" if len(shape) + 1 in (4, 5) else "contiguous"
+    sizes = [batches[0], *draws.shuffled([*batches[1:], *batches[:1] * (4 - len(batches))])]
+    layouts = ["contiguous", *draws.shuffled(["transposed", innermost, "contiguous"])]
+    modes = [MODES[0], *draws.shuffled(MODES[1:])]
+    offsets = [False, *draws.shuffled([True, True, False])]
+    ways = list(map(Way, sizes, layouts, modes, offsets))
+    if any(way.batch == 1 and way.layout == "transposed" for way in ways):
         return one_round(draws, shape)
-    return ways
+    extra = zip(EXPANDED, draws.shuffled(MODES), strict=False)
+    return ways + [Way(batches[0], layout, mode, True) for layout, mode in extra]
 
 
 def in_words(*rounds: Iterable[Way]) -> str:

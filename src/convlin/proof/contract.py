@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convlin.internals.storages import storage_id
 from convlin.proof.twins import named_tensors
 from convlin.proof.verdict import Counterexample
 
@@ -88,7 +89,7 @@ def modified(before: nn.Module, after: nn.Module) -> Counterexample | None:
 
 
 def _shares(one: Tensor, other: Tensor) -> bool:
-    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+    return storage_id(one) == storage_id(other)
 
 
 def _same_bits(one: Tensor, other: Tensor) -> bool:

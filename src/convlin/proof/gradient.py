@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from convlin.internals.trees import tree_leaves
 from convlin.proof.verdict import Counterexample
 
 __all__ = ["cut"]
@@ -41,7 +41,7 @@ def _reached(program: Callable[[Tensor], Any], x: Tensor) -> set[str]:
         names |= {id(weight): name for name, weight in program.named_parameters()}
     try:
         with torch.enable_grad():  # on a copy, since it may work in place on its input
-            outputs = pytree.tree_leaves(program(given.clone()))
+            outputs = tree_leaves(program(given.clone()))
     except Exception:  # not served with gradients at all
         return set()
     steps = [y.grad_fn for y in outputs if isinstance(y, Tensor) and y.grad_fn is not None]

@@ -18,7 +18,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree as pytree
+
+from convlin.internals.dispatch import modes_are_bypassed
+from convlin.internals.trees import tree_leaves
 
 __all__ = ["Guard"]
 
@@ -65,7 +67,7 @@ class Guard(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if _unwatched():
+        if modes_are_bypassed():
             self._watch.leave(f"{_name(func)} where no mode watches", (args, kwargs))
         name, data = _name(func), (args, kwargs)
         if name in FROM_DATA:
@@ -86,15 +88,6 @@ class Guard(TorchFunctionMode):
         self._watch.lose("a thread of its own", exact=False)
 
 
-def _unwatched() -> bool:
-    """Whether the dispatcher passes by all modes."""
-    python = torch._C.DispatchKey.Python
-    return bool(
-        torch._C._dispatch_tls_is_dispatch_key_excluded(python)
-        or not torch._C._len_torch_dispatch_stack()
-    )
-
-
 def _foreign(func: Any) -> bool:
     """Whether a Python function that asks for torch's override protocol is not torch's own."""
     return isinstance(func, types.FunctionType) and not func.__code__.co_filename.startswith(
@@ -108,7 +101,7 @@ def _reads(name: str, out: Any) -> bool:
         return False
     return any(
         not isinstance(leaf, Tensor) and leaf is not None and leaf is not NotImplemented
-        for leaf in pytree.tree_leaves(out)
+        for leaf in tree_leaves(out)
     )
 
 

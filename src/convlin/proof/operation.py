@@ -8,7 +8,9 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from torch import Tensor
-from torch.utils import _pytree as pytree
+
+from convlin.internals.dispatch import arguments, qualified_name
+from convlin.internals.trees import tree_leaves
 
 __all__ = ["Operation", "tensors"]
 
@@ -24,12 +26,12 @@ class Operation:
     @cached_property
     def name(self) -> str:
         """The name that the lists know it by, in place or not: add, view."""
-        return str(self.func._schema.name).removeprefix("aten::").removesuffix("_")
+        return qualified_name(self.func).removeprefix("aten::").removesuffix("_")
 
     @property
     def title(self) -> str:
         """Its name for people: aten.relu_."""
-        return str(self.func._schema.name).replace("::", ".")
+        return qualified_name(self.func).replace("::", ".")
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -50,7 +52,7 @@ class Operation:
     @property
     def written(self) -> list[Tensor]:
         """The tensors that it writes into."""
-        schema = self.func._schema.arguments
+        schema = arguments(self.func)
         names = [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
         return tensors([self.given[name] for name in names])
 
@@ -62,11 +64,11 @@ class Operation:
 
 def tensors(tree: Any) -> list[Tensor]:
     """Return the tensors of a tree."""
-    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 @lru_cache(maxsize=1024)
 def _signature(func: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the arguments' names, and what each is if it is not passed."""
-    arguments = func._schema.arguments
-    return tuple(a.name for a in arguments), {a.name: a.default_value for a in arguments}
+    schema = arguments(func)
+    return tuple(a.name for a in schema), {a.name: a.default_value for a in schema}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+from convlin.internals.trees import tree_flatten
 from convlin.proof.algebra import Value
 from convlin.proof.storage import identity, sample
 from convlin.proof.verdict import Counterexample
@@ -148,7 +148,7 @@ def run(
     }
     if given.shape != asked.shape or not (given.is_meta or torch.equal(given, asked)):
         changed = {"its input": given, **changed}
-    leaves, structure = pytree.tree_flatten(tree)
+    leaves, structure = tree_flatten(tree)
     value = watch.value((leaves, changed)) if watch is not None else Value()
     effects = {name: tensor.detach().clone() for name, tensor in changed.items()}
     return Outcome(tuple(leaves), structure, value, effects)

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from convlin.internals.dispatch import TorchDispatchMode
+from convlin.internals.trees import TreeSpec, tree_leaves
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.state import state
 from convlin.proof.storage import identity, sample
@@ -33,7 +33,7 @@ __all__ = ["repeats", "same"]
 
 VALUES = (
     bool, int, float, complex, str, bytes, type(None), type(...), range, slice, enum.Enum,
-    torch.dtype, torch.device, torch.memory_format, torch.layout, torch.Size, pytree.TreeSpec,
+    torch.dtype, torch.device, torch.memory_format, torch.layout, torch.Size, TreeSpec,
 )  # fmt: skip
 """Types whose objects are the same if they are written the same."""
 DERIVED = frozenset({"_graph", "_code", "_lineno_map", "_prologue_start", "meta"})
@@ -79,7 +79,7 @@ class _Chance(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **kwargs or {})
         if torch.Tag.nondeterministic_seeded in func.tags:
-            leaves = pytree.tree_leaves((args, kwargs, out))
+            leaves = tree_leaves((args, kwargs, out))
             tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
             own = any(isinstance(leaf, torch.Generator) for leaf in leaves)
             self.met = self.met or own or any(t.device.type != "cpu" for t in tensors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from convlin.internals.storages import storage_id
 from convlin.proof.algebra import Value
 
 __all__ = ["fills", "identity", "memory", "sample", "spoil", "whole_constant"]
@@ -18,7 +19,7 @@ def identity(tensor: Tensor) -> int | None:
     if tensor.is_nested or type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
         return None  # it keeps its numbers elsewhere
     try:
-        return int(tensor.untyped_storage()._cdata)
+        return storage_id(tensor)
     except (NotImplementedError, RuntimeError):
         return None
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlin.internals.storages import storage_id
 from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
 from convlin.proof.watch import Watch
@@ -190,7 +191,7 @@ def _natural(numbers: Tensor) -> bool:
 
 
 def _memory(tensor: Tensor) -> tuple[int, torch.dtype]:
-    return tensor.untyped_storage()._cdata, tensor.dtype
+    return storage_id(tensor), tensor.dtype
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:

@@ -19,13 +19,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from convlin.internals.dispatch import (
+    TorchDispatchMode,
+    is_operator,
+    overrides_are_disabled,
+    run_as_parts,
+    without_overrides,
+)
+from convlin.internals.storages import StorageWeakRef, weak
+from convlin.internals.trees import tree_leaves
 from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, Value, constant
 from convlin.proof.guard import Guard
-from convlin.proof.kernel import composite, decomposed, own
+from convlin.proof.kernel import composite, own
 from convlin.proof.operation import Operation, tensors
 from convlin.proof.state import hidden
 from convlin.proof.storage import fills, identity, memory, sample, spoil, whole_constant
@@ -73,7 +79,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def mark(self, tensor: Tensor, value: Value) -> None:
         """Say what the elements of a tensor, and of all that shares its storage, are."""
-        with torch._C.DisableTorchFunction(), self._aside():
+        with without_overrides(), self._aside():
             self._store(tensor, value, whole=True)
 
     def look_into(self, program: Any) -> None:
@@ -86,7 +92,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def value(self, tree: Any) -> Value:
         """Return what is known of all tensors of a tree together, and of the whole run."""
-        with torch._C.DisableTorchFunction(), self._aside():
+        with without_overrides(), self._aside():
             value = Value().join(*map(self._of, tensors(tree)))
             if not self.so_far.off:
                 return value
@@ -94,7 +100,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def leave(self, step: str, tree: Any) -> None:
         """Note a step that carried the numbers of these tensors out of sight, if any has some."""
-        with torch._C.DisableTorchFunction(), self._aside():
+        with without_overrides(), self._aside():
             value = Value().join(*map(self._of, tensors(tree)))
             if not value.constant:
                 self.lose(step, value.exact)
@@ -109,16 +115,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if self._busy:
             return func(*args, **kwargs)
-        if torch._C._is_torch_function_all_disabled() and not self._inside:
+        if overrides_are_disabled() and not self._inside:
             self.leave(f"{func} behind disabled overrides", (args, kwargs))
-        with torch._C.DisableTorchFunction():
-            if not isinstance(func, torch._ops.OpOverload):  # torch.cond and its kind
+        with without_overrides():
+            if not is_operator(func):  # torch.cond and its kind
                 self.lose(str(func), exact=False)
                 return func(*args, **kwargs)
             call = Operation(func, args, kwargs)
             if call.name not in LISTS and composite(func, call.device):
                 with self, self._within():
-                    return decomposed(func, args, kwargs)
+                    return run_as_parts(func, args, kwargs)
             before = Value().join(*map(self._of, call.operands))
             value, step = self._judged(call, before)
             try:
@@ -149,7 +155,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             moved = [given for name, given in call.given.items() if name != choice]
             return Value().join(*map(self._of, tensors(moved))), ""
         if call.name in PIECEWISE:
-            leaves = pytree.tree_leaves((call.args, call.kwargs))
+            leaves = tree_leaves((call.args, call.kwargs))
             numbers = [leaf for leaf in leaves if isinstance(leaf, int | float)]
             return before.join(*map(constant, numbers)).left(call.title, exact=True), call.title
         value = replace(before, random=before.random or RANDOM in call.func.tags)
@@ -252,8 +258,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             known = self._known[key]
             value = known.value.join(value)
             dtype = dtype if dtype == known.dtype else None
-        storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-        self._known[key] = _Known(storage, value, sample(tensor), dtype, memory(tensor))
+        self._known[key] = _Known(weak(tensor), value, sample(tensor), dtype, memory(tensor))
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from convlin.backends.pytorch import sliding
 from convlin.errors import Refusal
 from convlin.geometry import ConvGeometry
+from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
 
 __all__ = ["misdescribed"]
 
@@ -69,7 +69,7 @@ def _(
 
 @misdescribed.register
 def _(
-    layer: _ConvNd, base: type[nn.Module], weight: Tensor, bias: Tensor | None
+    layer: ConvBase, base: type[nn.Module], weight: Tensor, bias: Tensor | None
 ) -> Iterable[Refusal]:
     geometry = ConvGeometry.of(layer)
     sizes = list(_conv_sizes(layer, base, geometry, weight, bias))
@@ -85,13 +85,13 @@ def _linear_sizes(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> Iter
 
 
 def _conv_sizes(
-    layer: _ConvNd,
+    layer: ConvBase,
     base: type[nn.Module],
     geometry: ConvGeometry,
     weight: Tensor,
     bias: Tensor | None,
 ) -> Iterator[Refusal]:
-    transposed = issubclass(base, _ConvTransposeNd)
+    transposed = issubclass(base, TransposedConvBase)
     if layer.transposed != transposed:
         yield Refusal(type(layer).__name__, "transposed", layer.transposed, str(transposed),
                       "what its class computes")  # fmt: skip
@@ -117,7 +117,7 @@ def _denied(layer: Any, implied: dict[str, Any], weight: Tensor) -> Iterator[Ref
     for name, value in implied.items():
         says = getattr(layer, name)
         if (tuple(says) if isinstance(value, tuple) else says) != value:
-            groups = f" and groups = {layer.groups}" if isinstance(layer, _ConvNd) else ""
+            groups = f" and groups = {layer.groups}" if isinstance(layer, ConvBase) else ""
             yield Refusal(type(layer).__name__, name, says, str(value),
                           f"weight.shape = {tuple(weight.shape)}{groups}")  # fmt: skip
 
@@ -134,7 +134,7 @@ def _linear_differs(layer: nn.Linear, base: type[nn.Module]) -> Iterator[Refusal
 
 
 def _conv_differs(
-    layer: _ConvNd, base: type[nn.Module], geometry: ConvGeometry
+    layer: ConvBase, base: type[nn.Module], geometry: ConvGeometry
 ) -> Iterator[Refusal]:
     g = geometry
     groups = min(GROUPS, g.groups)
@@ -156,12 +156,10 @@ def _conv_differs(
         in_channels=IN * groups, out_channels=OUT * groups, groups=groups,
     )  # fmt: skip
     found = list(_differs(layer, base, twin, x, y, str(g)))
-    noted = getattr(layer, "_reversed_padding_repeated_twice", None)
-    if found and g.padding_mode != "zeros" and noted is not None:
-        pads = tuple(zip(noted[-2::-2], noted[::-2], strict=True))
-        if pads != g.padding:
-            reason = f"what the layer pads {g.padding_mode}: it was set when the layer was made"
-            found = [Refusal(type(layer).__name__, "padding", layer.padding, str(pads), reason)]
+    noted = noted_padding(layer)
+    if found and g.padding_mode != "zeros" and noted not in (None, g.padding):
+        reason = f"what the layer pads {g.padding_mode}: it was set when the layer was made"
+        found = [Refusal(type(layer).__name__, "padding", layer.padding, str(noted), reason)]
     yield from found
 
 

@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -21,10 +20,11 @@ from convlin.arguments import shown
 from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.computed import computed, computes_parameter
 from convlin.errors import Refusal, Refused
+from convlin.internals.modules import ConvBase, global_hooks
 
 __all__ = ["CONVOLUTIONS", "Conv", "require_module", "require_plain", "weight_of"]
 
-Conv: TypeAlias = nn.modules.conv._ConvNd
+Conv: TypeAlias = ConvBase
 
 CONVOLUTIONS: dict[tuple[int, bool], type[Conv]] = {
     (1, False): nn.Conv1d,
@@ -34,13 +34,6 @@ CONVOLUTIONS: dict[tuple[int, bool], type[Conv]] = {
     (2, True): nn.ConvTranspose2d,
     (3, True): nn.ConvTranspose3d,
 }
-
-
-# Hooks on every module that there is; PyTorch keeps them in these (seen in 2.6 to 2.14).
-GLOBAL_HOOKS = (
-    "_global_forward_hooks", "_global_forward_pre_hooks",
-    "_global_backward_hooks", "_global_backward_pre_hooks",
-)  # fmt: skip
 
 
 def require_module(site: str, field: str, model: Any) -> None:
@@ -127,8 +120,7 @@ def _hooks(layer: nn.Module, reads: bool) -> Iterator[Refusal]:
     Hooks on loading and saving are no part of it: the keys of an exchanged layer are others, and
     a weight_norm that was removed leaves one behind. `reads`: nor are those that compute a weight.
     """
-    everywhere = {name: getattr(torch_module, name, {}) for name in GLOBAL_HOOKS}
-    for name, hooks in {**vars(layer), **everywhere}.items():
+    for name, hooks in [*vars(layer).items(), *global_hooks()]:
         if name.endswith("_hooks") and "state_dict" not in name and hooks:
             odd = [hook for hook in hooks.values() if not (reads and computes_parameter(hook))]
             if odd:

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
-from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.behaviour import misdescribed
 from convlin.backends.pytorch.counting.observed import Seen
@@ -33,12 +32,14 @@ from convlin.costs import (
 )
 from convlin.errors import GeometryError
 from convlin.geometry import ConvGeometry, brief
+from convlin.internals.modules import NormBase
+from convlin.internals.trees import tree_leaves
 
 __all__ = ["rows"]
 
 # Layers that use their parameters without a matrix product: their multiply-adds are none.
 WITHOUT_PRODUCTS = (
-    nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.PReLU,
+    NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.PReLU,
     nn.Embedding, nn.EmbeddingBag,
 )  # fmt: skip
 
@@ -120,7 +121,7 @@ def _hides(layer: nn.Module, seen: dict[nn.Module, Seen]) -> bool:
         return False
     for part in parts:
         kept = {name: value for name, value in vars(part).items() if name not in REGISTERED}
-        leaves = pytree.tree_leaves(list(kept.values()))
+        leaves = tree_leaves(list(kept.values()))
         if any(isinstance(leaf, torch.ScriptObject) or _weighty(leaf) for leaf in leaves):
             return True
         if not type(part).__module__.startswith("torch.nn.modules.") and any(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses import FakeTensorMode
-from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.counting.sample import geometry_of
 from convlin.backends.pytorch.unchanged import unchanged
 from convlin.errors import Refusal, Refused
+from convlin.internals.fakes import fake_tensors
+from convlin.internals.trees import tree_leaves
 
 __all__ = ["Seen", "observe", "uncompiled"]
 
@@ -34,9 +33,9 @@ class Seen:
     def note(self, given: Any, output: Any) -> None:
         """Note one call."""
         self.calls += 1
-        results = [leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor)]
+        results = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
         self.output_bytes += sum(result.nbytes for result in results)
-        taken = [leaf for leaf in pytree.tree_leaves(given) if isinstance(leaf, Tensor)]
+        taken = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor)]
         if taken and results:
             self.uses[taken[0].shape, results[0].shape] += 1
 
@@ -49,22 +48,14 @@ def uncompiled(model: Any) -> Any:
 
 def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
     """Run the model on one sample and return what each of its modules did."""
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    logger.addFilter(_drop)  # or PyTorch logs a failure that the run on zeros will tell of
     try:
         # Fake tensors: nothing is computed, and nothing of the input's size allocated.
-        with unchanged(model), FakeTensorMode(allow_non_fake_inputs=True):
+        with unchanged(model), fake_tensors():
             return _pass(model, shape)
     except Refused:
-        pass
-    finally:
-        logger.removeFilter(_drop)
+        pass  # the run on zeros will tell
     with unchanged(model):
         return _pass(model, shape)
-
-
-def _drop(record: logging.LogRecord) -> bool:
-    return False
 
 
 def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:

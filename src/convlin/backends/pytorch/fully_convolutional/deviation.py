@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from convlin.arguments import shown
 from convlin.backends.pytorch.fully_convolutional.report import Deviation
 from convlin.errors import Refusal, Refused
+from convlin.internals.trees import tree_leaves
 
 if TYPE_CHECKING:
     from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
@@ -58,7 +58,7 @@ def measure(
 
 
 def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:

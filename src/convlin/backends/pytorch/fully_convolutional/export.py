@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch.export import Dim, ExportedProgram
-from torch.fx.experimental import _config
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
+from convlin.internals.exporting import any_size, is_assertion
 
 __all__ = ["export"]
 
@@ -45,14 +45,14 @@ def export(network: FullyConvolutional) -> ExportedProgram:
         for axis, (name, least) in enumerate(zip(names, window, strict=True), 2)
     }
     # Without the patch, sizes of 1 (an image that is one window) would be excluded by guards.
-    with _config.patch(backed_size_oblivious=True), _LinePools():  # type: ignore[attr-defined]
+    with any_size(), _LinePools():
         program = torch.export.export(
             network, (images,), dynamic_shapes=({0: Dim("batch", min=1), **dims},),
             prefer_deferred_runtime_asserts_over_guards=True,
         )  # fmt: skip
     for node in list(program.graph.nodes):
         node.meta.pop("stack_trace", None)  # it names files of the machine that exported
-        if node.target is torch.ops.aten._assert_scalar.default:
+        if is_assertion(node):
             program.graph.erase_node(node)
     program.graph.eliminate_dead_code()
     program.graph_module.recompile()

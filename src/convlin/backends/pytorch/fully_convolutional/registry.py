@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from convlin.internals.dispatch import COMPILED_FUNCTIONS
+
 __all__ = ["KINDS", "Kind", "Rule", "find", "function", "layer", "name_of"]
 
 Rule = Callable[..., Any]
@@ -26,7 +28,7 @@ Kind = Literal["compute", "reshape", "shape", "output", "never"]
 LAYERS: dict[type[nn.Module], Rule] = {}
 FUNCTIONS: dict[str, Rule] = {}
 KINDS: dict[Rule, Kind] = {}
-_HOMES = (torch, functional, operator, torch._C._nn, torch.special)
+_HOMES = (torch, functional, operator, COMPILED_FUNCTIONS, torch.special)
 
 
 def layer(*types: type[nn.Module], kind: Kind = "compute") -> Callable[[Decorated], Decorated]:

@@ -13,7 +13,8 @@ import sys
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
+
+from convlin.internals.trees import tree_leaves
 
 __all__ = ["main", "noise"]
 
@@ -32,7 +33,7 @@ def main(file: str, dtype: str, device: str, *shapes: str) -> None:
         images = noise(tuple(map(int, shape.split("x"))), getattr(torch, dtype), device)
         try:
             with torch.no_grad():
-                results.append([leaf.cpu() for leaf in pytree.tree_leaves(program(images))])
+                results.append([leaf.cpu() for leaf in tree_leaves(program(images))])
         except Exception as error:  # a program may fail in any way
             results.append(f"{type(error).__name__}: {error}".splitlines()[0])
     stream = io.BytesIO()

@@ -16,7 +16,6 @@ from math import inf, prod, sqrt
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.fully_convolutional.parting import (
     Pair,
@@ -28,6 +27,7 @@ from convlin.backends.pytorch.fully_convolutional.parting import (
 )
 from convlin.backends.pytorch.fully_convolutional.report import Seen
 from convlin.errors import Refusal, Refused, told
+from convlin.internals.trees import tree_leaves
 from convlin.proof.rounding import unit
 
 __all__ = ["Comparison"]
@@ -217,4 +217,4 @@ class Comparison:
 
 
 def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
+    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import copy
 import inspect
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch._subclasses import FakeTensorMode
 from torch.fx.node import map_aggregate
 
 from convlin.errors import Refusal, Refused
+from convlin.internals.fakes import fake_tensors
 
 __all__ = ["BATCH", "native_shape", "site_of", "trace", "twin"]
 
@@ -61,7 +60,7 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
     held = [value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point()]
     like = held[0] if held else torch.empty(0)
     # fake tensors: nothing here is computed, so nothing of the window's size is allocated
-    with _quiet(), _counters(model), FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+    with _counters(model), fake_tensors(), torch.no_grad():
         _Shapes(traced).run(torch.empty(BATCH, *window, dtype=like.dtype, device=like.device))
     return traced
 
@@ -129,21 +128,6 @@ def _counters(model: nn.Module) -> Iterator[None]:
         for buffer, before in counters:
             if not torch.equal(buffer, before):
                 buffer.copy_(before)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep PyTorch from logging a failure that is raised, and reported, anyway."""
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    logger.addFilter(_drop)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_drop)
-
-
-def _drop(record: logging.LogRecord) -> bool:
-    return False
 
 
 def _require_eval(model: nn.Module) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from convlin.backends.pytorch.fully_convolutional import run_program
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.errors import InputError
+from convlin.internals.trees import tree_leaves
 from convlin.proof.rounding import beyond_rounding
 
 __all__ = ["compare"]
@@ -42,9 +42,7 @@ def compare(network: FullyConvolutional, file: Path, name: str = "") -> tuple[fl
                 f"{name}: the program fails on images {shape}, and is not kept: {result}"
             )
         with torch.no_grad():
-            own = pytree.tree_leaves(
-                network(run_program.noise(shape, like.dtype, str(like.device)))
-            )
+            own = tree_leaves(network(run_program.noise(shape, like.dtype, str(like.device))))
         for mine, theirs in zip(own, result, strict=True):
             mine = mine.cpu()
             if mine.shape != theirs.shape or beyond_rounding(mine, theirs, mine.dtype).any():

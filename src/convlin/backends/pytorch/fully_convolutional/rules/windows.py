@@ -22,6 +22,7 @@ from convlin.backends.pytorch.fully_convolutional.rules.pooling import pool_all
 from convlin.backends.pytorch.parameters import holding
 from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain, weight_of
 from convlin.geometry import ConvGeometry
+from convlin.internals.modules import ConstantPadBase
 
 Pairs = tuple[tuple[int, int], ...]
 _FLOOR = "ceil_mode ⇒ floor, alike at the window"
@@ -164,7 +165,7 @@ def average_pool(
        nn.CircularPad2d, nn.CircularPad3d)  # fmt: skip
 def pad_layer(call: Call, input: Any) -> Place:
     """Keep padding; note which cells it breaks."""
-    constant = isinstance(call.module, nn.modules.padding._ConstantPadNd)
+    constant = isinstance(call.module, ConstantPadBase)
     return pad(call, input, call.module.padding, "constant" if constant else "other")
 
 

@@ -54,7 +54,7 @@ CALLS = {
     "fully_convolutional": lambda: (
         convlin.fully_convolutional,
         {"model": net(), "window": (2, 4, 5), "images": None, "allow_inexact": False,
-         "head": "conv", "proofs": False, "progress": None},
+         "head": "conv", "proofs": False, "check": False, "progress": None},
     ),
     "nearest_conv": lambda: (
         convlin.nearest_conv,

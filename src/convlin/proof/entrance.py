@@ -23,7 +23,7 @@ MOST = 10_000  # draws: a thousandth of them says as much
 def checked_shape(input_shape: Any) -> tuple[int, ...]:
     """Return an input shape as a tuple of whole numbers, or refuse it.
 
-    >>> checked_shape((3, 0, 5))
+    >>> checked_shape((3, 0, 5))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     convlin.errors.Refused: proof: input_shape = (3, 0, 5); fits: (C, *spatial) or (features,), ...
@@ -58,7 +58,7 @@ def checked_copies(copies: Any) -> bool | None:
 def require_programs(site: str, **modules: Any) -> None:
     """Raise unless all are modules that can be copied, with plain numbers in their own memory."""
     for field, module in modules.items():
-        if not isinstance(module, nn.Module) or "_modules" not in vars(module):
+        if not isinstance(module, nn.Module) or not hasattr(module, "_modules"):
             raise Refused(Refusal(site, field, shown(module), "a torch.nn.Module"))
         held = [*module.named_parameters(), *module.named_buffers()]
         refusals = [r for name, tensor in held for r in _unfit(field, name, tensor)]

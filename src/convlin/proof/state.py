@@ -27,6 +27,9 @@ __all__ = ["hidden", "state"]
 
 LIBRARIES = frozenset({"numpy", "torch", *sys.stdlib_module_names})
 """Whose classes and functions are taken to remember nothing themselves."""
+WRITTEN = ("torch.fx.", "torch.export.", "torch._")
+"""Where the classes of graphs, and of what was noted when they were traced, come from: they are the
+program as it is written, and caches of theirs say nothing of what it remembers."""
 MOST = 100_000
 """How many objects are looked at; a program that holds more is compared by these."""
 HOOKS = frozenset(key for key in vars(nn.Module()) if "hooks" in key)
@@ -61,7 +64,7 @@ def _hides(thing: object) -> str:
         return "a ScriptModule"
     if isinstance(thing, torch.jit.ScriptFunction):
         return "a ScriptFunction"
-    if str(type(thing).__module__).startswith("torch._dynamo"):
+    if isinstance(thing, nn.Module) and type(thing).__module__.startswith("torch._dynamo"):
         return "a compiled module"
     if isinstance(thing, types.FunctionType) and "_torchdynamo_orig_callable" in vars(thing):
         disabled = getattr(thing, "_torchdynamo_disable", False)  # wrapped too, not to be compiled
@@ -126,6 +129,8 @@ def _parts(thing: Any) -> list[Any]:
         return [*thing.keys(), *thing.values()]
     if isinstance(thing, list | tuple | set | frozenset):
         return list(thing)
+    if not isinstance(thing, nn.Module) and f"{type(thing).__module__}.".startswith(WRITTEN):
+        return []
     if isinstance(thing, nn.Module):
         return [type(thing), {k: v for k, v in vars(thing).items() if k not in HOOKS}]
     return [type(thing), *_reduced(thing)]

@@ -38,7 +38,7 @@ CONVOLUTIONS: dict[tuple[int, bool], type[Conv]] = {
 
 def require_module(site: str, field: str, model: Any) -> None:
     """Raise for what is no module, or one that is not made yet: lazy, or its __init__ never ran."""
-    if not isinstance(model, nn.Module) or "_modules" not in vars(model):
+    if not isinstance(model, nn.Module) or not hasattr(model, "_modules"):
         raise Refused(Refusal(site, field, shown(model), "a torch.nn.Module"))
     _raise(
         Refusal(name or "model", "parameters", "not made yet", "made ones", "run the model once")

@@ -75,7 +75,7 @@ SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional)
 # The lower end of every range in pyproject.toml, before a release; old versions may warn.
 oldest: $(VENV)/tested
 	$(PYTHON) -m venv --clear $(VENV)-oldest
-	$(BIN)/uv pip compile --quiet --resolution lowest-direct --extra test --no-header \
+	$(BIN)/uv pip compile --quiet --system-certs --resolution lowest-direct --extra test --no-header \
 	    --python-version 3.11 pyproject.toml -o $(VENV)-oldest/oldest.txt
 	$(VENV)-oldest/bin/python $(INSTALL) -r $(VENV)-oldest/oldest.txt -e .
 	$(VENV)-oldest/bin/python -m pytest -n 2 -W default $(NO_TORCHVISION)
@@ -89,7 +89,7 @@ torch-2.13:
 	else echo "not run: no wheel of torch 2.13.0 at hand"; fi
 
 lock: $(VENV)/tested
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \
+	$(BIN)/uv pip compile --quiet --system-certs --universal --upgrade --python-version 3.11 --all-extras \
 	    -c constraints.txt --no-emit-package torch --no-emit-package torchvision \
 	    --no-header --no-annotate pyproject.toml -o requirements.lock
 

@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
-from convlin.internals.trees import tree_leaves
-
-__all__ = ["main", "noise"]
+__all__ = ["main", "noise", "tensors"]
 
 
 def noise(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> torch.Tensor:
     """Return the noise of that shape: the same in every process."""
     generator = torch.Generator().manual_seed(sum(shape))
     return torch.randn(shape, generator=generator).to(device, dtype)
+
+
+def tensors(outputs: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of a model's outputs, in order."""
+    if isinstance(outputs, torch.Tensor):
+        yield outputs
+    elif isinstance(outputs, Mapping):
+        yield from tensors(list(outputs.values()))
+    elif isinstance(outputs, list | tuple):
+        for output in outputs:
+            yield from tensors(output)
 
 
 def main(file: str, dtype: str, device: str, *shapes: str) -> None:
@@ -33,7 +43,7 @@ def main(file: str, dtype: str, device: str, *shapes: str) -> None:
         images = noise(tuple(map(int, shape.split("x"))), getattr(torch, dtype), device)
         try:
             with torch.no_grad():
-                results.append([leaf.cpu() for leaf in tree_leaves(program(images))])
+                results.append([leaf.cpu() for leaf in tensors(program(images))])
         except Exception as error:  # a program may fail in any way
             results.append(f"{type(error).__name__}: {error}".splitlines()[0])
     stream = io.BytesIO()

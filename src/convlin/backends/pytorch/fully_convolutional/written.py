@@ -18,7 +18,6 @@ from torch import Tensor
 from convlin.backends.pytorch.fully_convolutional import run_program
 from convlin.backends.pytorch.fully_convolutional.network import FullyConvolutional
 from convlin.errors import InputError
-from convlin.internals.trees import tree_leaves
 from convlin.proof.rounding import beyond_rounding
 
 __all__ = ["compare"]
@@ -42,7 +41,8 @@ def compare(network: FullyConvolutional, file: Path, name: str = "") -> tuple[fl
                 f"{name}: the program fails on images {shape}, and is not kept: {result}"
             )
         with torch.no_grad():
-            own = tree_leaves(network(run_program.noise(shape, like.dtype, str(like.device))))
+            images = run_program.noise(shape, like.dtype, str(like.device))
+            own = list(run_program.tensors(network(images)))
         for mine, theirs in zip(own, result, strict=True):
             mine = mine.cpu()
             if mine.shape != theirs.shape or beyond_rounding(mine, theirs, mine.dtype).any():

@@ -143,3 +143,41 @@ def test_two_modules_alone_are_proved_for_their_weights():
     claim = claims.Claim(one, other, (3,))
     (found,) = claims.verdicts([("alone", claim)])
     assert isinstance(found, Proved) and found.scope == prove(one, other, (3,)).scope
+
+
+def _no_numbers(model):
+    return model.to("meta")
+
+
+def _an_infinity(model):
+    model[2].weight.data[0, 0] = float("inf")
+    return model
+
+
+@pytest.mark.parametrize(("spoil", "field"), [(_no_numbers, "device"), (_an_infinity, "weight")])
+def test_what_no_judge_takes_is_a_row_that_says_so_and_no_error(spoil, field):
+    layers = nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 5, 7), nn.Linear(7, 2)
+    report = fully_convolutional(spoil(nn.Sequential(*layers).eval()), (3, 8, 7)).report
+    verdict = report.rows[1].verdict
+    assert isinstance(verdict, Measured) and verdict.rounding is None
+    assert verdict.reason.startswith("not judged, nor measured: ") and field in verdict.reason
+    assert "derived, not seen" in str(report)
+
+
+def test_a_refuted_exchange_makes_the_report_not_exact_and_is_named(monkeypatch):
+    honest = linear._made
+
+    def lying(call, layer, exchange):
+        def biased(given):
+            made = exchange(given)
+            made.bias = nn.Parameter(made.bias.detach() + 1)
+            return made
+
+        return honest(call, layer, biased)
+
+    monkeypatch.setattr(linear, "_made", lying)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 5, 7)).eval()
+    report = fully_convolutional(model, (3, 8, 7), check=False).report
+    assert isinstance(report.rows[1].verdict, Refuted)
+    assert not report.exact and not report.as_dict()["exact"]
+    assert report.summary[0] == "output: not equal to the classifier on every window: 2"

@@ -14,7 +14,7 @@ from dense_oracle import EQUAL, leaves, photograph, worst
 from small_nets import NETS, Net, conv
 from torch import nn
 
-from convlin import Measured, Proved, fully_convolutional
+from convlin import Measured, Proved, Refused, fully_convolutional
 from convlin.backends.pytorch.fully_convolutional.export import export
 from rounding import agree, gamma
 
@@ -222,3 +222,14 @@ def test_an_exported_file_names_no_file_of_this_machine():
     assert b"conv2d" in members
     assert not re.search(rb"\.py\b", members)
     assert str(Path.cwd()).encode() not in members
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_that_is_scripted_says_what_works_instead():
+    network = fully_convolutional(classifier(), WINDOW, proofs=False)
+    with pytest.raises(
+        Refused, match=r"torch.jit.script: module = FullyConvolutional; .*\.network"
+    ):
+        torch.jit.script(network)
+    scripted = torch.jit.script(network.network)
+    assert torch.equal(scripted(IMAGES), network(IMAGES))

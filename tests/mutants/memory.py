@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import array
 import collections
+import contextvars
 import functools
 import itertools
 import random
+import threading
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,6 +91,14 @@ def _default(calls: list[int] = []) -> int:  # noqa: B006 - the mistake itself
     return len(calls)
 
 
+def _cached() -> Tick:
+    @functools.cache
+    def kept(number: int) -> int:
+        return number
+
+    return lambda: kept(kept.cache_info().currsize)
+
+
 def _of_function() -> int:
     _of_function.calls = getattr(_of_function, "calls", 0) + 1  # type: ignore[attr-defined]
     return _of_function.calls  # type: ignore[attr-defined]
@@ -149,6 +159,11 @@ COUNTERS: dict[str, Callable[[], Tick]] = {
     "closure": _closure,
     "default-argument": lambda: _default,
     "function-attribute": lambda: _of_function,
+    "context-variable": lambda: (lambda v: lambda: (v.set(v.get() + 1), v.get())[1])(
+        contextvars.ContextVar("calls", default=0)
+    ),
+    "thread-local": lambda: _on(threading.local()),
+    "cache": _cached,
     "partial": lambda: functools.partial(_appended([])),
     "method": lambda: functools.partial(_Attribute.tick, _Attribute()),
     "global-list": lambda: lambda: (LIST.append(1), len(LIST))[1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from fractions import Fraction
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from convlin.proof import Proved, prove
 from convlin.proof.algebra import Value, largest_integer
 from convlin.proof.draws import Draws, is_prime, primes_between
 from convlin.proof.modular import Modular, Plan, failure
@@ -297,3 +299,12 @@ def test_ties_are_mapped_once():
     left, right = sides.programs
     assert left.weight.data_ptr() == right.weight.data_ptr() != conv.weight.data_ptr()
     assert left.bias.data_ptr() == right.bias.data_ptr()
+
+
+@pytest.mark.parametrize("probability", [0.9, 0.5, 1e-3, 1e-9, 1e-300])
+def test_constants_are_compared_from_draw_to_draw_whatever_may_be_missed(probability):
+    layer = nn.Linear(3, 2)
+    other = nn.Sequential(copy.deepcopy(layer))
+    verdict = prove(layer, other, (3,), failure_probability=probability)
+    assert isinstance(verdict, Proved)
+    assert verdict.draws >= 2 and verdict.failure_probability <= probability

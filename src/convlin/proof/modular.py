@@ -81,8 +81,11 @@ class Plan:
         )
 
     def draws_for(self, probability: float) -> int:
-        """Return how many draws miss a difference with at most this probability."""
-        return max(1, ceil(log(probability) / log(self.failure)))
+        """Return how many draws miss a difference with at most this probability.
+
+        At least two: what a program takes for constants is compared from draw to draw.
+        """
+        return max(2, ceil(log(probability) / log(self.failure)))
 
 
 def failure(largest: int, degree: int, bits: int) -> float:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import dis
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from functools import lru_cache
+from contextvars import ContextVar
+from functools import _lru_cache_wrapper, lru_cache
 from threading import Thread
 from typing import Any
 
@@ -122,6 +124,12 @@ def _parts(thing: Any) -> list[Any]:
         return [thing.fget]
     if isinstance(thing, type):
         return [] if _of_a_library(thing) else [*thing.__mro__[1:], *vars(thing).values()]
+    if isinstance(thing, ContextVar):
+        return [thing.get(None)]
+    if isinstance(thing, threading.local):
+        return [type(thing), vars(thing)]
+    if isinstance(thing, _lru_cache_wrapper):
+        return [*thing.cache_info(), thing.__wrapped__]
     if isinstance(thing, types.GeneratorType):
         frame = thing.gi_frame
         return [] if frame is None else [frame.f_lasti, *frame.f_locals.values()]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from convlin.errors import Refused
 from convlin.proof import Measured, Proved, Refuted, Verdict, audit, prove
 from convlin.proof.verdict import Counterexample
 
@@ -50,15 +51,27 @@ def verdicts(claims: Sequence[tuple[str, Claim]]) -> Iterator[Verdict]:
     proved: dict[Hashable, tuple[str, Claim, Verdict]] = {}
     for (site, claim), key in zip(claims, keys, strict=True):
         if claim.exchange is None or (keys.count(key) == 1 and not claim.rounds):
-            yield prove(claim.before, claim.after, claim.shape)
+            yield _judged(prove, claim.before, claim.after, claim.shape)
             continue
         if key not in proved:
-            verdict = audit(claim.exchange, claim.before, claim.shape, draws=DRAWS)
+            verdict = _judged(audit, claim.exchange, claim.before, claim.shape, draws=DRAWS)
             proved[key] = (site, claim, verdict)
         first, model, verdict = proved[key]
         assert model.exchange is not None
         found = _other(model.exchange(claim.before), claim.after)
         yield Refuted(found) if found else _at(site, first, verdict)
+
+
+def _judged(judge: Callable[..., Verdict], *given: Any, **options: Any) -> Verdict:
+    """Return the judge's verdict; why there is none, where it refuses what the model holds.
+
+    An exchange is derived whatever the numbers: on the meta device there are none to judge.
+    """
+    try:
+        return judge(*given, **options)
+    except Refused as refused:
+        why = "; ".join(map(str, refused.refusals[:1]))
+        return Measured(f"not judged, nor measured: {why}", None)
 
 
 def _at(site: str, first: str, verdict: Verdict) -> Verdict:
@@ -77,6 +90,8 @@ def _other(made: nn.Module, after: nn.Module) -> Counterexample | None:
     if _structure(made) != _structure(after):
         return Counterexample("contract", str(made), str(after), field="the exchanged layer")
     for (name, expected), (_, got) in zip(_tensors(made), _tensors(after), strict=True):
+        if expected.is_meta:  # it has no numbers
+            continue
         if _place(expected) != _place(got) and not torch.equal(expected, got):
             index = (expected != got).nonzero()[0].tolist()
             a, b = (float(side.detach()[tuple(index)]) for side in (expected, got))

@@ -121,7 +121,9 @@ def fully_convolutional(
     if check:
         report = replace(report, seen=see(model, network, exact=not broken, refolds=walk.refolds))
     if proofs:
-        report = replace(report, rows=_proved(walk, report.rows, progress))
+        rows = _proved(walk, report.rows, progress)
+        refuted = any(row.refuted for row in rows)
+        report = replace(report, rows=rows, exact=report.exact and not refuted)
     if images is not None:
         report = replace(report, deviation=measure(model, network, images, progress))
     network.report = report

@@ -9,13 +9,14 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.backends.pytorch.fully_convolutional.report import Report
+from convlin.backends.pytorch.scripting import TracedOnly
 from convlin.errors import GeometryError, Refusal
 from convlin.geometry import ReceptiveField
 
 __all__ = ["FullyConvolutional"]
 
 
-class FullyConvolutional(nn.Module):
+class FullyConvolutional(TracedOnly, nn.Module):
     """A classifier as a network for images of any size: one output cell for every window.
 
     Takes images (N, C, *size) with size ≥ window; returns what the classifier returns, each
@@ -33,6 +34,11 @@ class FullyConvolutional(nn.Module):
     >>> network(torch.zeros(2, 3, 13, 8)).shape
     torch.Size([2, 5, 3, 1])
     """
+
+    unscriptable = (
+        "its forward checks images of any rank against the window, which TorchScript has no type "
+        "for; .network, which checks nothing, can be scripted if its layers can"
+    )
 
     def __init__(
         self,

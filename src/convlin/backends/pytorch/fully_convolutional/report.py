@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlin.proof import Proved, Verdict
+from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Deviation", "Report", "Row", "Seen"]
 
@@ -26,6 +26,11 @@ class Row:
     verdict: Verdict | None
     equal: bool
     why: str
+
+    @property
+    def refuted(self) -> bool:
+        """Whether its exchange was shown to be wrong."""
+        return isinstance(self.verdict, Refuted)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -108,7 +113,7 @@ class Report:
     @property
     def summary(self) -> tuple[str, ...]:
         """The lines under the table."""
-        breaking = [row.layer for row in self.rows if not row.equal]
+        breaking = [row.layer for row in self.rows if not row.equal or row.refuted]
         if self.exact:
             equal = "equal to the classifier on every window, up to rounding"
         else:

@@ -13,6 +13,7 @@ from convlin import ConvGeometry
 from convlin.solutions import SolutionFamily, Wiring
 from convlin.solutions import family as family_file
 from convlin.solutions import wiring as wiring_file
+from convlin.solutions.balance import balanced, column_exponents
 from convlin.solutions.modular import PRIME, rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import telling_input
@@ -212,18 +213,58 @@ def test_a_free_direction_leaks_no_more_than_stated():
         assert (blurred[0, 0] < 50 * 2.0**-52 * balanced / [1, 2.0**30, 2.0**-40]).all()
 
 
-@given(stacks(), st.integers(0, 10**6))
-def test_neither_the_size_of_features_nor_of_samples_changes_the_rank(stack, seed):
+def balance(design, parts=1):
+    """Return the design with every row and column brought to one size."""
+    columns = column_exponents(lambda: np.array_split(design, parts, axis=1))
+    return balanced(design, columns)[0]
+
+
+@given(stacks(), st.integers(0, 10**6), st.sampled_from([2, 20, 150, 420]), st.booleans())
+def test_neither_the_size_of_features_nor_of_samples_changes_the_rank(stack, seed, most, sparse):
     """Powers of two, so that the scaled numbers have the same rank exactly."""
     rng = np.random.default_rng(seed)
-    for matrix in stack:
-        samples, features = matrix.shape
-        down = 2.0 ** rng.integers(-150, 150, (samples, 1))
-        across = 2.0 ** rng.integers(-150, 150, features)
-        data = (matrix * down * across)[..., None]
-        family = SolutionFamily(Wiring.of_linear(features, 2, bias=False), data)
-        plain = SolutionFamily(Wiring.of_linear(features, 2, bias=False), matrix[..., None])
-        assert (plain.rank, plain.dimension) == (2 * exact_rank(matrix), family.dimension)
+    stack = stack * (rng.random(stack.shape) < 0.5) if sparse else stack
+    count, samples, features = stack.shape
+    wiring = Wiring.of_linear(features, 2, bias=False)
+    down = 2.0 ** rng.integers(-most, most + 1, (count, samples, 1))
+    across = 2.0 ** rng.integers(-most, most + 1, (count, 1, features))
+    scaled = stack * down * across
+    for parts in range(1, samples + 1):
+        assert np.array_equal(balance(scaled, parts), balance(stack * 1.0, parts))
+    for matrix, other in zip(stack, scaled, strict=True):
+        plain, family = (SolutionFamily(wiring, data[..., None]) for data in (matrix, other))
+        assert plain.rank == 2 * exact_rank(matrix)
+        assert (family.rank, family.dimension) == (plain.rank, plain.dimension)
+        assert family.gap == plain.gap
+        whole = np.array_equal(other, np.rint(other)) and abs(other).max() < 2**53
+        assert (plain.certified, family.certified) == (True, True if whole else None)
+
+
+PATTERNS = {
+    "diagonal": np.eye(9),
+    "two-diagonals": np.eye(9) + np.eye(9, k=1),
+    "blocks": np.kron(np.eye(3), np.ones((3, 3))),
+    "arrow": np.maximum(np.eye(9), np.arange(9)[:, None] == 8),
+    "rows-and-columns-of-zeros": np.outer(np.arange(9) % 3 > 0, np.arange(9) % 4 > 0) * 1.0,
+    "dense": np.ones((9, 9)),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values(), ids=PATTERNS)
+@pytest.mark.parametrize("parts", [1, 4, 9])
+def test_powers_of_two_alone_leave_nothing_but_the_pattern(pattern, parts):
+    """Of sizes that rows and columns have, none is left; also of two blocks, each of its own."""
+    rng = np.random.default_rng(4)
+    down, across = (2.0 ** rng.integers(-450, 451, shape) for shape in ((2, 9, 1), (2, 1, 9)))
+    assert np.array_equal(balance(pattern * down * across, parts), np.stack([pattern / 2] * 2))
+
+
+def test_numbers_that_are_but_noise_size_no_feature():
+    """Two samples, alike in two features that are noise in all others, are told by the rest."""
+    data = np.random.default_rng(0).standard_normal((10, 12))
+    data[:, [5, 7]] *= 1e-17
+    data[:2, [5, 7]] = 1.0
+    assert SolutionFamily(Wiring.of_linear(12, 1, bias=False), data[..., None]).rank == 10
 
 
 SIZES = {

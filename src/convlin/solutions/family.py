@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 from scipy.sparse.linalg import LinearOperator
 
-from convlin.solutions.balance import balanced, exponents, restored
+from convlin.solutions.balance import balanced, column_exponents, restored
 from convlin.solutions.modular import rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import reachable
@@ -41,7 +41,7 @@ class SolutionFamily:
     def __init__(self, wiring: Wiring, data: Shaped[np.ndarray, "n channels pixels"]) -> None:
         self.wiring = wiring
         self._data = data
-        self._columns = exponents(wiring.largest(data))
+        self._columns = column_exponents(lambda: wiring.designs(data))
         rows = []
 
         def designs() -> Iterator[np.ndarray]:

@@ -177,19 +177,6 @@ class Wiring:
         for start in range(0, len(data), step):
             yield self._design(data[start : start + step])
 
-    def largest(
-        self, data: Shaped[np.ndarray, "n channels pixels"]
-    ) -> Float[np.ndarray, "blocks unknowns"]:
-        """Return the largest magnitude in every column of the design matrices.
-
-        >>> wiring = Wiring.of_conv(ConvGeometry(1, 1, (2,), padding=1), (2,), bias=True)
-        >>> wiring.largest(np.array([[[5, 7]], [[-6, 1]]])).tolist()
-        [[7.0, 7.0, 1.0]]
-        """
-        most = np.maximum(abs(data.max(axis=0) * 1.0), abs(data.min(axis=0) * 1.0))
-        columns: np.ndarray = self._design(most[None]).max(axis=1)
-        return columns
-
     def _design(
         self, data: Shaped[np.ndarray, "n channels pixels"]
     ) -> Float[np.ndarray, "blocks rows unknowns"]:

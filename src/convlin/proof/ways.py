@@ -28,7 +28,7 @@ LARGE = 2**20
 EXPANDED = ("expanded batch", "expanded channels")
 LAYOUTS = ("contiguous", "transposed", *EXPANDED, "channels_last")
 MODES = ("no gradients", "gradients", "a learning input", "inference mode")
-OFFSET = 3
+OFFSETS = range(1, 65)
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class Way:
 
     batch: how many inputs at once; None for one without a batch's axis. layout: how they lie in
     memory; "expanded" is stride 0, as `expand` makes it, "transposed" has the last two axes the
-    other way round. mode: what autograd does meanwhile. offset: the numbers do not begin where
-    their storage does.
+    other way round. mode: what autograd does meanwhile. offset: how many numbers behind the
+    start of their storage they begin.
 
     >>> Way(2, "transposed").hand(torch.arange(24.0).view(4, 2, 3)).stride()
     (6, 1, 2)
-    >>> Way(2, "expanded batch", offset=True).hand(torch.ones(3, 5)).stride()
+    >>> Way(2, "expanded batch", offset=7).hand(torch.ones(3, 5)).stride()
     (0, 1)
     """
 
     batch: int | None = 3
     layout: str = "contiguous"
     mode: str = "no gradients"
-    offset: bool = False
+    offset: int = 0
 
     def taken(self, x: Tensor) -> Tensor:
         """Return the inputs of a batch `x` that this way uses."""
@@ -60,9 +60,9 @@ class Way:
         x = x.detach()[0] if self.batch is None else self.taken(x.detach())
         strides = self._strides(x)
         extent = 1 + sum((n - 1) * step for n, step in zip(x.shape, strides, strict=True))
-        start = OFFSET * self.offset
+        start = self.offset if x.numel() else 0
         memory = x.new_empty(start + extent if x.numel() else 0)
-        given = torch.as_strided(memory, x.shape, strides, start if x.numel() else 0)
+        given = torch.as_strided(memory, x.shape, strides, start)
         once = tuple(slice(1 if step == 0 else None) for step in strides)
         given[once].copy_(x[once])
         if self.mode == "a learning input":  # no leaf, so that a program may work in place on it
@@ -120,21 +120,23 @@ def batches_for(shape: Sequence[int]) -> tuple[int, ...]:
 def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
     """Return ways to hand over inputs of this shape, every level of every factor among them.
 
-    Every batch and every mode meets numbers that all differ: what is repeated, as `expand` does,
-    hides how samples or channels are mixed up, and comes on top. Nor is one sample transposed
-    alone: of two axes it lies as it did.
+    Every layout and every mode meets several samples that all differ: one sample, and what is
+    repeated as `expand` does, hide how samples or channels are mixed up, and come on top.
     """
     batches = batches_for(shape)
+    several = [batch for batch in batches if batch > 1]
     innermost = "channels_last" if len(shape) + 1 in (4, 5) else "contiguous"
-    sizes = [batches[0], *draws.shuffled([*batches[1:], *batches[:1] * (4 - len(batches))])]
+    sizes = [batches[0], *draws.shuffled([*several[1:], *several[:1] * (4 - len(several))])]
     layouts = ["contiguous", *draws.shuffled(["transposed", innermost, "contiguous"])]
     modes = [MODES[0], *draws.shuffled(MODES[1:])]
-    offsets = [False, *draws.shuffled([True, True, False])]
-    ways = list(map(Way, sizes, layouts, modes, offsets))
-    if any(way.batch == 1 and way.layout == "transposed" for way in ways):
-        return one_round(draws, shape)
-    extra = zip(EXPANDED, draws.shuffled(MODES), strict=False)
-    return ways + [Way(batches[0], layout, mode, True) for layout, mode in extra]
+    some = draws.shuffled(OFFSETS)
+    offsets = [0, *draws.shuffled([some[0], some[1], 0])]
+    others = draws.shuffled(MODES)
+    return [
+        *map(Way, sizes, layouts, modes, offsets),
+        Way(1, "contiguous", others[0], some[2]),
+        *(Way(batches[0], *rest) for rest in zip(EXPANDED, others[1:], some[3:], strict=False)),
+    ]
 
 
 def in_words(*rounds: Iterable[Way]) -> str:

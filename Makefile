@@ -73,7 +73,7 @@ NO_TORCHVISION := $(addprefix --ignore tests/,costs/test_models.py cli/test_cost
 SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional)
 
 # The lower end of every range in pyproject.toml, before a release; old versions may warn.
-oldest: $(VENV)/tested
+oldest: $(VENV)/tested $(AXE)
 	$(PYTHON) -m venv --clear $(VENV)-oldest
 	$(BIN)/uv pip compile --quiet --system-certs --resolution lowest-direct --extra test --no-header \
 	    --python-version 3.11 pyproject.toml -o $(VENV)-oldest/oldest.txt

@@ -38,7 +38,7 @@ CASES = {
     "size-too-large": (["demo", "--size", "100x7000"], "--size 100x7000: one pass needs too much memory beyond 6144 pixels"),
     "seed": (["demo", "--seed", "-1"], "Invalid value for '--seed': "),
     "no-picture": (["demo", "--image", "none.png"], "none.png: no such file"),
-    "unreadable-picture": (["demo", "--image", "models_here.py"], "models_here.py: not a readable picture: cannot identify image file 'models_here.py'"),
+    "unreadable-picture": (["demo", "--image", "models_here.py"], "models_here.py: not a readable picture: none of PNG, JPEG"),
     "cut-picture": (["demo", "--image", "cut.png"], "cut.png: not a readable picture: "),
     "small-picture": (["demo", "--image", "small.png"], "small.png: 31x40 pixels, smaller than a window of 32x32"),
     "folder-picture": (["demo", "--image", "."], ".: a folder, pipe or device, not a file"),

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from convlin.internals.dispatch import modes_are_bypassed
+from convlin.proof import Measured, Refuted, audit, prove
 from convlin.proof.algebra import Value
 from convlin.proof.watch import Watch
 
@@ -251,3 +253,24 @@ def test_the_watch_changes_no_result():
         for shape in ((4, 3, 2, 2), (2, 3, 6, 5), (4,))
     )
     assert torch.equal(y, rule(x, w, b))
+
+
+class _Shy(nn.Module):
+    """Does what a Linear does, and fails under any dispatch mode, as compilers may."""
+
+    def __init__(self, linear, lies=False):
+        super().__init__()
+        self.linear, self.lies = linear, lies
+
+    def forward(self, x):
+        if not modes_are_bypassed():
+            raise RuntimeError("not under a mode")
+        return self.linear(x) + self.lies
+
+
+def test_what_fails_under_the_watch_alone_is_measured_and_named():
+    linear = nn.Linear(3, 2)
+    for verdict in (audit(_Shy, linear, (3,)), prove(linear, _Shy(linear), (3,))):
+        assert isinstance(verdict, Measured)
+        assert "fails where it is watched" in verdict.reason
+    assert isinstance(prove(linear, _Shy(linear, lies=True), (3,)), Refuted)

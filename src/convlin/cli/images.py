@@ -28,7 +28,7 @@ def read_image(
     Turned as its EXIF data says; what is transparent becomes white. Raises `InputError` if it
     cannot be read or is smaller than `least` (height, width).
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if channels not in (1, 3):
         raise InputError(f"{path}: a picture has 1 or 3 channels, not {channels}")
@@ -39,6 +39,8 @@ def read_image(
             with Image.open(path, formats=FORMATS) as file:
                 image = ImageOps.exif_transpose(file)
                 pixels = _pixels(image, channels)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: not a readable picture: none of {', '.join(FORMATS)}") from error
     except Exception as error:  # of damaged files: whatever their readers stumble over
         raise InputError(f"{path}: not a readable picture: {error}") from error
     if image.height < least[0] or image.width < least[1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
@@ -59,5 +59,6 @@ def progress() -> Iterator[Steps]:
         TimeElapsedColumn(),
     )
     bars = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
-    with bars:
+    # What is disabled prints an empty line at its end all the same, in Rich 14.
+    with bars if errors.is_terminal else nullcontext():
         yield Steps(bars)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,10 @@ def _changed(side: Outcome, name: str) -> list[tuple[int, ...]]:
 def run(
     program: Callable[[Tensor], Any], x: Tensor, watch: Watch | None = None, way: Way = PLAIN
 ) -> Outcome:
-    """Call a program on a copy of `x` in some way, watched or not; an exception is an outcome."""
+    """Call a program on a copy of `x` in some way, watched or not; an exception is an outcome.
+
+    What fails under the watch alone, as code that is compiled when it is called, runs without.
+    """
     before = _samples(program)
     with way.grad_mode():
         given = way.hand(x)
@@ -141,6 +144,10 @@ def run(
         except Exception as error:
             if watch is not None:  # nothing came of this run, nor can it steer another
                 watch.so_far = so_far
+                alone = run(program, x, way=way)
+                if alone.error is None:
+                    watch.lose(f"what fails where it is watched ({words(error)})", exact=False)
+                    return replace(alone, value=watch.value(alone.tensors))
             return Outcome(error=error)
     own = _registered(program)
     changed = {

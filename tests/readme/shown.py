@@ -16,12 +16,14 @@ TIMES = [
     rf"(?P<n>{NUMBER}) times faster ",
     rf"times faster \(from (?P<n>{NUMBER}) to ",
     rf"times faster \(from {NUMBER} to (?P<n>{NUMBER});",
+    rf"in float\d\d \((?P<n>{NUMBER}) s\)",
 ]
 # What another kernel rounds otherwise, and bounds of where it did so most: their size is claimed.
 SIZES = [
     rf"float\d\d deviation (?P<n>{NUMBER}), ",
     rf"float\d\d deviation {NUMBER}, bound (?P<n>{NUMBER}), ",
     rf"float\d\d deviation {NUMBER}, bound {NUMBER}, of (?P<n>{NUMBER})",  # inputs are random
+    rf"within (?P<n>{NUMBER}) in float\d\d",
     rf"off by at most (?P<n>{NUMBER}) ",
     rf"off by at most {NUMBER} \((?P<n>{NUMBER}) of the largest score",
     rf"float\d\d (?P<n>{NUMBER}) {NUMBER} {NUMBER}",

@@ -70,7 +70,8 @@ def whole_constant(tensor: Tensor) -> Value:
         return Value()
     if not sample(tensor):
         return Value().left("a tensor without numbers")
-    if tensor.is_complex() or tensor.is_quantized:
+    narrow = tensor.is_floating_point() and tensor.itemsize < 2  # PyTorch computes nothing in them
+    if tensor.is_complex() or tensor.is_quantized or narrow:
         return Value().left(f"a constant of dtype {tensor.dtype}")
     numbers = tensor.detach()
     whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()

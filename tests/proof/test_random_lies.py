@@ -11,7 +11,6 @@ import copy
 from random import Random
 
 import pytest
-import torch
 
 from convlin.proof import audit, prove
 from mutants.enrol import PLAIN
@@ -27,16 +26,7 @@ TARGETS = {
     "bias": lambda layer, x, y: layer.bias,
     "output": lambda layer, x, y: y,
 }
-pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These sums are too small to share, and waiting threads take the time of others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
 
 
 def steered(random: Random):

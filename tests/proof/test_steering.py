@@ -18,16 +18,10 @@ TARGETS = {
     "weight": lambda layer, x, y: layer.weight,
     "output": lambda layer, x, y: y,
 }
-pytestmark = pytest.mark.filterwarnings("ignore")  # a step may be deprecated, and its lie not
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """These sums are too small to share, and waiting threads take the time of others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # a step may be deprecated, and its lie not
+    pytest.mark.usefixtures("one_thread"),
+]
 
 
 def steered_conversion(way, use):

@@ -33,14 +33,7 @@ from mutants.enrol import Form
 SHAPE = (3, 4, 7)
 LARGE = (2, 725, 724)
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Run thousands of tiny programs: threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 TRUE_AFTER_ALL = {

@@ -27,7 +27,7 @@ from convlin.proof.algebra import Value, largest_integer
 from convlin.proof.counterexample import Boiled, boil
 from convlin.proof.draws import Draws, primes_between
 from convlin.proof.outcome import Outcome, run
-from convlin.proof.residues import LARGEST_PRIME, Spread, residues, spread
+from convlin.proof.residues import LARGEST_PRIME, Spread
 from convlin.proof.twins import Holdings, mark_weights
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
@@ -59,8 +59,7 @@ class Plan:
         largest = min(2 * bound + 1, LARGEST_PRIME)
         if largest < SMALLEST:
             return None
-        powers = [spread(region.source.cpu()) for region in holdings.regions]
-        span = reduce(Spread.join, powers, Spread())
+        span = reduce(Spread.join, (region.powers for region in holdings.regions), Spread())
         value = left.join(right)
         coefficients = max(1, left.coefficient + right.coefficient)
         bits = ceil(log2(coefficients)) + value.weights * (span.highest - span.lowest)
@@ -112,10 +111,6 @@ class Modular:
 
     def __init__(self, left: Any, right: Any, holdings: Holdings, draws: Draws) -> None:
         self._given, self._holdings, self.heavy = (left, right), holdings, holdings.heavy
-        self._regions = [
-            (source := region.source.cpu(), region.target, spread(source))
-            for region in holdings.regions
-        ]
         self.draws = draws
         self.prime = 0
         self.programs: list[Any] = []
@@ -128,8 +123,8 @@ class Modular:
     def load(self, prime: int) -> None:
         """Replace the weights by their residues modulo an odd prime."""
         self.prime = prime
-        for source, target, powers in self._regions:
-            residues(source, target, prime, powers)
+        for region in self._holdings.regions:
+            region.reduce(prime)
         self.programs = [self._holdings.twin(side) for side in self._given]
         self.watches = [Watch(), Watch()]
         for watch, program in zip(self.watches, self.programs, strict=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from convlin.internals.storages import storage_id
 from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
+from convlin.proof.residues import Spread, residues, spread
 from convlin.proof.watch import Watch
 
 __all__ = ["Holdings", "Region", "home", "mark_weights", "named_tensors", "shadow"]
@@ -39,6 +41,15 @@ class Region:
     target: Tensor
     learned: bool = True
     natural: bool = False
+
+    @cached_property
+    def powers(self) -> Spread:
+        """Between which powers of two the source's numbers lie."""
+        return spread(self.source.cpu())
+
+    def reduce(self, prime: int) -> None:
+        """Write the residues of the source's numbers modulo a prime into the target."""
+        residues(self.source.cpu(), self.target, prime, self.powers)
 
     def draw(self, draws: Draws, largest: int) -> None:
         """Draw the target's numbers from {-largest, …, largest}, or their magnitudes."""

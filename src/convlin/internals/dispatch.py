@@ -9,6 +9,7 @@ and of `torch._C` `DisableTorchFunction`, `DispatchKey`, `_nn`, `_dispatch_dump_
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -78,6 +79,10 @@ def kernels(func: Any, device: str) -> list[tuple[str, str]]:
     >>> [kind for _, kind in kernels(torch.ops.aten.mm.default, "cpu")]
     ['kernel', 'autograd kernel']
     """
+    return _registered(torch._C._dispatch_dump_table(func.name()), device)
+
+
+@lru_cache(maxsize=1024)
+def _registered(table: str, device: str) -> list[tuple[str, str]]:
     line = rf"^(?:Autograd)?{device}: registered at (\S+) \[(.*)\]$"
-    table = torch._C._dispatch_dump_table(func.name())
     return re.findall(line, table, re.MULTILINE | re.IGNORECASE)

@@ -75,18 +75,20 @@ class Value:
 
     def join(self, *others: Value) -> Value:
         """Return what holds of elements that come from any of these."""
-        values = (self, *others)
-        return Value(
-            max(v.weights for v in values),
-            max(v.inputs for v in values),
-            max(v.coefficient for v in values),
-            max(v.terms for v in values),
-            max(v.results for v in values),
-            next((v.off for v in values if v.off), ""),
-            all(v.exact for v in values),
-            any(v.signed for v in values),
-            any(v.random for v in values),
-        )
+        joined = self
+        for other in others:
+            joined = Value(
+                max(joined.weights, other.weights),
+                max(joined.inputs, other.inputs),
+                max(joined.coefficient, other.coefficient),
+                max(joined.terms, other.terms),
+                max(joined.results, other.results),
+                joined.off or other.off,
+                joined.exact and other.exact,
+                joined.signed or other.signed,
+                joined.random or other.random,
+            )
+        return joined
 
     def plus(self, other: Value) -> Value:
         """Return what holds of a sum."""

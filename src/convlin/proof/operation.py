@@ -44,7 +44,7 @@ class Operation:
         names, defaults = _signature(self.func)
         return defaults | dict(zip(names, self.args, strict=False)) | dict(self.kwargs)
 
-    @property
+    @cached_property
     def operands(self) -> list[Tensor]:
         """Every tensor among the arguments."""
         return tensors((self.args, self.kwargs))
@@ -64,6 +64,8 @@ class Operation:
 
 def tensors(tree: Any) -> list[Tensor]:
     """Return the tensors of a tree."""
+    if isinstance(tree, Tensor):
+        return [tree]
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 

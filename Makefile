@@ -1,4 +1,4 @@
-# make demo | test | check | bench | dist | oldest | lock | clean
+# make demo | test | check | bench | nightly | dist | oldest | torch-2.13 | lock | clean
 # Everything runs in .venv, made on first use and made again when a list of requirements changes.
 
 PYTHON ?= python3
@@ -19,7 +19,7 @@ MISSING := $(strip $(if $(CHROMIUM),,chromium fonts-noto-cjk) $(if $(NPM),,npm))
 LEFT_OUT := $(if $(CHROMIUM),$(if $(NPM),,$(BROWSER)/test_axe.py),$(BROWSER))
 SAY_MISSING = echo "left out: $(LEFT_OUT), which needs what is missing here: apt-get install $(MISSING)"
 
-.PHONY: demo test check bench dist oldest torch-2.13 lock clean say-missing
+.PHONY: demo test check bench nightly dist oldest torch-2.13 lock clean say-missing
 
 demo: $(VENV)/installed
 	$(BIN)/convlin demo
@@ -40,6 +40,11 @@ check: $(VENV)/tested
 bench: $(VENV)/tested
 	$(PIP) -e ".[bench]"
 	$(BIN)/python bench/run.py
+
+# The random ones of the tests, twenty times as long.
+nightly: $(VENV)/tested
+	$(BIN)/python -m pytest -n 2 --seeds 40 tests/load/test_mutated_files.py \
+	    $(addprefix tests/proof/test_,random_lies.py mutants.py alarms.py)
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv $(VENV)

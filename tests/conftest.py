@@ -17,3 +17,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread a worker: workers share th
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--seeds", type=int, default=2, help="draw random lies, mutants and broken files so often"
+    )

@@ -32,7 +32,12 @@ class Typed(nn.Module):
         super().__init__()
         self.register_buffer("own", torch.zeros(2, 3).to(wanted))
 """
-SEEDS = int(os.environ.get("CONVLIN_MUTATED", 100))  # of each kind of file
+
+
+@pytest.fixture
+def files(pytestconfig):
+    """How many files of each kind to break."""
+    return 50 * pytestconfig.getoption("seeds")
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +55,10 @@ def one_line(error, name):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt"])
-def test_weights_load_whole_or_are_refused_in_one_line(house, suffix, recwarn):
+def test_weights_load_whole_or_are_refused_in_one_line(house, suffix, recwarn, files):
     made, path = house / "made", house / f"w{suffix}"
     loaded = 0
-    for seed in range(SEEDS):
+    for seed in range(files):
         path.write_bytes(mutated(seed, suffix, made))
         try:
             model = load_model("weights_house:Small", path)
@@ -65,13 +70,13 @@ def test_weights_load_whole_or_are_refused_in_one_line(house, suffix, recwarn):
             assert {t.dtype for t in own.values()} == {torch.float32, torch.int64}
             assert own["conv.weight"].shape == (3, 2, 2, 4)
         assert not made.exists(), seed
-    assert 0 < loaded < SEEDS / 2
+    assert 0 < loaded < files / 2
     assert [str(warning.message) for warning in recwarn] == []
 
 
-def test_pictures_are_read_whole_or_refused_in_one_line(house, recwarn):
+def test_pictures_are_read_whole_or_refused_in_one_line(house, recwarn, files):
     read = 0
-    for seed in range(SEEDS):
+    for seed in range(files):
         suffix, content = mutated_picture(seed)
         path = house / f"p{suffix}"
         path.write_bytes(content)
@@ -84,7 +89,7 @@ def test_pictures_are_read_whole_or_refused_in_one_line(house, recwarn):
                 read += 1
                 assert pixels.dtype == np.float32 and pixels.shape[0] == channels
                 assert pixels.min() >= 0 and pixels.max() <= 1
-    assert read > SEEDS / 10
+    assert read > files / 10
     assert [str(warning.message) for warning in recwarn] == []
 
 

@@ -244,9 +244,9 @@ def test_every_float_dtype_is_proved(dtype):
     assert verdict.rounding.dtype == str(dtype).removeprefix("torch.")
 
 
-def test_vgg_fc6_is_audited_and_proved():
-    """103 M multiply-adds: M = 599,174 and three draws."""
-    conv = nn.Conv2d(512, 4096, 7)
+def test_sums_as_long_as_those_of_vgg_fc6_are_audited_and_proved():
+    """25,088 products and a bias: M = 599,174 and three draws, for 8 outputs or for 4,096."""
+    conv = nn.Conv2d(512, 8, 7)
     verdict = audit(full_size, conv, (512, 7, 7))
     assert isinstance(verdict, Proved), verdict
     assert verdict.failure_probability == approx((2 / (2 * 599_174 + 1)) ** 3, 8)

@@ -18,8 +18,8 @@ from mutants.honest import reformulated
 from mutants.steering import USES, WAYS, Steered
 
 SHAPE = (3, 4, 7)
-LIES = 200
-HONEST = 152
+LIES = 50
+HONEST = 38
 TARGETS = {
     "input": lambda layer, x, y: x,
     "weight": lambda layer, x, y: layer.weight,
@@ -40,11 +40,10 @@ def steered(random: Random):
     return f"{name} {way} of {target} {use}", lie
 
 
-@pytest.mark.parametrize("seed", range(4))
 def test_no_random_lie_is_proved(seed):
     random = Random(seed)
     proved = []
-    for number in range(LIES // 4):
+    for number in range(LIES):
         name, lie = steered(random)
         layer = PLAIN()
         verdict = (
@@ -57,11 +56,10 @@ def test_no_random_lie_is_proved(seed):
     assert not proved
 
 
-@pytest.mark.parametrize("seed", range(4))
 def test_every_random_honest_reformulation_is_proved(seed):
     random = Random(seed)
     doubted = []
-    for number in range(HONEST // 4):
+    for number in range(HONEST):
         name, convert = reformulated(random)
         layer = PLAIN()
         verdict = (

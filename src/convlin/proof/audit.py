@@ -72,10 +72,11 @@ def audit(
     In layers of more than 4 million weights only the first draw goes through all ways ("each
     once"): a difference that shows in one of them alone is missed with one draw's probability.
 
-    Held as they are found, and nothing is claimed of other settings: batches that are not named,
-    autocast, the default dtype, threads, deterministic algorithms, kernels switched off, whether
-    parameters learn; nor of programs that ask for a clock, an environment variable, a file or
-    their caller, or whose hooks count.
+    Held as they are found, and nothing is claimed of other settings: batches and strides that are
+    not named, inputs of a class of their own or written to before, autocast, the default dtype,
+    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
+    programs that ask for a clock, an environment variable, a file, their caller or whether they are
+    compiled, or whose hooks count or wait for a gradient.
 
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.

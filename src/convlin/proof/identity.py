@@ -56,10 +56,11 @@ def prove(
     difference that shows in one of them alone is missed with one draw's probability. An input
     that both fail on in the same way decides nothing.
 
-    Held as they are found, and nothing is claimed of other settings: batches that are not named,
-    autocast, the default dtype, threads, deterministic algorithms, kernels switched off, whether
-    parameters learn; nor of programs that ask for a clock, an environment variable, a file or
-    their caller, or whose hooks count.
+    Held as they are found, and nothing is claimed of other settings: batches and strides that are
+    not named, inputs of a class of their own or written to before, autocast, the default dtype,
+    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
+    programs that ask for a clock, an environment variable, a file, their caller or whether they are
+    compiled, or whose hooks count or wait for a gradient.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape
     that neither module takes. The modules are not changed.

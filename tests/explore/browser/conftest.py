@@ -3,6 +3,7 @@
 Without Chromium or axe-core these tests fail, and say what to install.
 """
 
+import collections
 import os
 import shutil
 import subprocess
@@ -17,7 +18,11 @@ from torch import nn
 
 import convlin
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    # One process draws every page: to start another costs more than most tests.
+    *("--renderer-process-limit=1", "--disable-site-isolation-trials"),
+]
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
 DEFAULTS = {
     "size": "6x6",
@@ -62,28 +67,59 @@ def axe():
     return AXE.read_text("utf-8")
 
 
-@pytest.fixture
-def opened(browser, server):
-    """Open a link of the page and wait for its first scene; nothing may go wrong in its console."""
-    contexts, wrong = [], []
+@pytest.fixture(scope="session")
+def resting():
+    """Hold the pages that no test uses now, by locale: a new one costs more than most tests."""
+    return collections.defaultdict(list)
 
-    def opened(link="", width=1280, height=800, **options):
-        options = {"viewport": {"width": width, "height": height}, "locale": "en-GB", **options}
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
+
+@pytest.fixture
+def opened(browser, server, resting):
+    """Open a link of the page and wait for its first scene; nothing may go wrong in its console."""
+    used, wrong = [], []
+
+    def raised(error):
+        wrong.append(str(error))
+
+    def logged(said):
+        if said.type == "error":
+            wrong.append(said.text)
+
+    def opened(link="", width=1280, height=800, locale="en-GB", **media):
+        rested = resting[locale]
+        page = rested.pop() if rested else browser.new_context(locale=locale).new_page()
+        used.append((page, locale))
         page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(**{"color_scheme": "light", "reduced_motion": "no-preference", **media})
+        page.on("pageerror", raised)
+        page.on("console", logged)
         page.goto(link if ":" in link.partition("?")[0] else server + link)
         page.wait_for_selector("#output [role=gridcell]", state="attached")
         page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page, locale in used:
+        rest(page, server)
+        page.remove_listener("pageerror", raised)
+        page.remove_listener("console", logged)
+        resting[locale].append(page)  # and never, where it could not be left: it may hang
     # Chromium logs each answer that is no success, as a refused state's is not; the page is calm.
     assert [text for text in wrong if "with a status of" not in text] == []
+
+
+def rest(page, server):
+    """Leave the page, and on it nothing that the next test could see."""
+    page.unroute_all(behavior="ignoreErrors")
+    page.evaluate("sessionStorage.clear()")
+    page.goto("about:blank")
+    page.mouse.move(-1, -1)
+    page.context.clear_cookies()
+    session = page.context.new_cdp_session(page)
+    kept = {"origin": server.rstrip("/"), "storageTypes": "all"}
+    session.send("Storage.clearDataForOrigin", kept)
+    session.detach()
 
 
 def layer(link):

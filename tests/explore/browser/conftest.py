@@ -73,8 +73,15 @@ def resting():
     return collections.defaultdict(list)
 
 
+@pytest.fixture(scope="session")
+def drawn():
+    """Wait for what the page has to draw: what it measures after one frame stands in the next."""
+    frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    return lambda page: page.evaluate(frames)
+
+
 @pytest.fixture
-def opened(browser, server, resting):
+def opened(browser, server, resting, drawn):
     """Open a link of the page and wait for its first scene; nothing may go wrong in its console."""
     used, wrong = [], []
 
@@ -96,7 +103,7 @@ def opened(browser, server, resting):
         page.on("console", logged)
         page.goto(link if ":" in link.partition("?")[0] else server + link)
         page.wait_for_selector("#output [role=gridcell]", state="attached")
-        page.evaluate("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        drawn(page)
         return page
 
     yield opened

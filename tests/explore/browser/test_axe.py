@@ -18,13 +18,13 @@ RUN = """async () => (await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("lang", ["en", "zh"])
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_nothing_serious(opened, axe, state, lang, width):
+def test_axe_finds_nothing_serious(opened, drawn, axe, state, lang, width):
     page = opened(STATES[state].format(lang=lang), width=width)
     page.evaluate(axe)
     # axe gives no verdict on the contrast of what it thinks is covered.
     page.add_style_tag(content=".over { display: none } #readout { position: static !important }")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.wait_for_timeout(100)
+        drawn(page)
         found = page.evaluate(RUN)
         assert [one for one in found if one["impact"] in ("serious", "critical")] == [], scheme

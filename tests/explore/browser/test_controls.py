@@ -25,7 +25,6 @@ SLIDE = "(slider, value) => { slider.value = value; slider.dispatchEvent(new Eve
 
 
 def scene_of(page, server):
-    page.wait_for_timeout(400)  # the address follows within 300 milliseconds
     link = page.evaluate("location.search")
     with urllib.request.urlopen(f"{server}api/scene{link}") as answer:
         return json.load(answer)
@@ -43,7 +42,10 @@ def seen(page):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_loads_and_shows_the_engines_numbers(opened, server, name):
     page = opened()
+    expect(page).to_have_url(re.compile(r"\?lang=en#"))
+    before = page.url
     page.click(f'[data-preset="{name}"]')
+    expect(page).not_to_have_url(before)
     expect(page.locator(f'[data-preset="{name}"]')).to_have_attribute("aria-pressed", "true")
     scene = scene_of(page, server)
     for kind, map_ in (("input", "input"), ("tap", "kernel"), ("output", "output")):

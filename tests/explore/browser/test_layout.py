@@ -10,16 +10,17 @@ LINKS = [
     "?size=64x64&in=3&out=8&kernel=5x5",
     "?in=8&out=8&kernel=3x3&padding=1x1",
 ]
-STEP = "new Promise(done => setTimeout(done, 100))"
+LOADED = "[...document.images].every(image => image.complete)"
 
 
 @pytest.mark.parametrize("width", [360, 768, 1100, 1280, 1920])
 @pytest.mark.parametrize("link", LINKS)
-def test_the_page_never_scrolls_sideways(opened, link, width):
+def test_the_page_never_scrolls_sideways(opened, drawn, link, width):
     page = opened(link, width=width, height=780)
     for tab in ("wiring", "family", "matrix"):
         page.click(f"#tab-{tab}")
-        page.evaluate(STEP)
+        page.wait_for_function(LOADED)
+        drawn(page)
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 

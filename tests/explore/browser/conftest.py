@@ -75,8 +75,8 @@ def resting():
 
 @pytest.fixture(scope="session")
 def drawn():
-    """Wait for what the page has to draw: what it measures after one frame stands in the next."""
-    frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    """Wait for a frame of the page, and a little longer for what it then measures."""
+    frames = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))"
     return lambda page: page.evaluate(frames)
 
 

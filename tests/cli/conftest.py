@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from convlin.cli import app
+from written_here import check_here
 
 MODELS = """
 import torch
@@ -71,3 +72,9 @@ def house(tmp_path, monkeypatch):
 def run(house):
     """Run a command in the working directory: its result with `exit_code`, `stdout`, `stderr`."""
     return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def checked_here(monkeypatch):
+    """Let `convert` check what it wrote in this process."""
+    check_here(monkeypatch)

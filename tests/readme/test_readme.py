@@ -1,17 +1,21 @@
 """The README's code runs, and what it shows is what comes out.
 
-Python blocks are doctests in one session. Console blocks run `convlin` itself; all its words and
-numbers are compared, but for times, and the last digits of what was rounded.
+Python blocks are doctests in one session. Console blocks run `convlin`: the first in a process of
+its own, as `refresh_readme.py` does, the others here. All its words and numbers are compared, but
+for times, and the last digits of what was rounded.
 """
 
 import doctest
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 from refresh_readme import BLOCK, README, printed
+from typer.testing import CliRunner
 
+from convlin.cli import app
 from readme.shown import NUMBER, differences, parted
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +40,15 @@ def test_python_blocks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("command", "shown"), COMMANDS, ids=[c for c, _ in COMMANDS])
-def test_console_blocks(command, shown):
-    assert differences(shown, printed(command)) == []
+def test_console_blocks(command, shown, tmp_path, monkeypatch):
+    if command == COMMANDS[0][0]:
+        assert differences(shown, printed(command)) == []
+        return
+    monkeypatch.chdir(tmp_path)
+    environment = {"COLUMNS": "88", "NO_COLOR": "1"}
+    result = CliRunner(env=environment).invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+    assert differences(shown, result.stdout) == []
 
 
 @pytest.mark.parametrize("shown", [shown for _, shown in COMMANDS], ids=[c for c, _ in COMMANDS])

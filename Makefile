@@ -44,6 +44,7 @@ bench: $(VENV)/tested
 # The random ones of the tests, twenty times as long.
 nightly: $(VENV)/tested
 	$(BIN)/python -m pytest -n 2 --seeds 40 tests/load/test_mutated_files.py \
+	    tests/fully_convolutional/test_written.py \
 	    $(addprefix tests/proof/test_,random_lies.py mutants.py alarms.py)
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements.lock

@@ -277,8 +277,9 @@ def test_help_is_light_and_the_version_right(house):
 
 
 @pytest.mark.parametrize(
-    "environment", [{}, {"NO_COLOR": "1", "FORCE_COLOR": ""}, {"PYTHONIOENCODING": "ascii"}],
-    ids=["pipe", "no-color", "ascii"],
+    "environment",
+    [{}, {"NO_COLOR": "1", "FORCE_COLOR": "", "PYTHONIOENCODING": "ascii"}],
+    ids=["pipe", "no-color-in-ascii"],
 )  # fmt: skip
 def test_pipes_get_80_plain_columns(house, environment):
     command = [

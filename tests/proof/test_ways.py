@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from convlin.proof import Measured, Proved, Refuted, audit, prove
+from convlin.proof import Measured, Proved, Refuted, audit, prove, twins
 from convlin.proof.draws import Draws
 from convlin.proof.ways import (
     EMPTY,
@@ -31,7 +31,7 @@ from mutants.enrol import PLAIN as CONV
 from mutants.enrol import Form
 
 SHAPE = (3, 4, 7)
-LARGE = (2, 725, 724)
+LARGE = (1, 1025, 1024)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -74,15 +74,26 @@ def hash_of(*words):
 
 
 @pytest.mark.parametrize("variation", ["batch-2", "learning-input", "stride-0-batch", "float32"])
-def test_a_heavy_layer_goes_through_all_ways_once(variation):
-    """More than 4 million weights: later draws are handed over in one way."""
-    torch.manual_seed(0)
-    conv = nn.Conv2d(2100, 2050, 1)
+def test_a_heavy_layer_goes_through_all_ways_once(variation, monkeypatch):
+    """Later draws are handed over in one way."""
+    monkeypatch.setattr(twins, "HEAVY", 2000)
+    conv = nn.Conv2d(70, 30, 1)
     other = told(conv, VARIATIONS[variation], LIES["flipped"])
     other.rule = _with_lie(VARIATIONS[variation])
-    assert not prove(conv, other, (2100, 1, 2))
+    assert not prove(conv, other, (70, 1, 2))
     honest = told(conv, VARIATIONS[variation], HONEST["bias-behind"])
-    assert "each once" in prove(conv, honest, (2100, 1, 2)).scope
+    assert "each once" in prove(conv, honest, (70, 1, 2)).scope
+
+
+def test_a_layer_of_more_than_four_million_weights_is_heavy():
+    conv = nn.Conv2d(2100, 2050, 1)
+    assert "each once" in prove(conv, _flat(conv), (2100, 1, 2)).scope
+    conv = nn.Conv2d(2040, 2050, 1)
+    assert "each once" not in prove(conv, _flat(conv), (2040, 1, 2)).scope
+
+
+def _flat(conv):
+    return Form(conv, lambda x, w, b: functional.conv2d(x, w) + b.view(-1, 1, 1))
 
 
 def _with_lie(variation):
@@ -95,11 +106,11 @@ def _with_lie(variation):
 
 def test_samples_are_told_apart_at_any_size():
     """Above a million numbers the batch is two, and not one: samples may still be mixed up."""
-    conv = nn.Conv2d(2, 3, 1)
-    mixed = Form(conv, lambda x, w, b: functional.conv2d(x, w, b).roll(1, 0))
+    conv = nn.Conv2d(1, 3, 5, stride=5)
+    mixed = Form(conv, lambda x, w, b: functional.conv2d(x, w, b, 5).roll(1, 0))
     assert isinstance(prove(conv, mixed, LARGE), Refuted)
     assert not audit(lambda c: Form(c, mixed.rule), conv, LARGE, draws=1)
-    honest = Form(conv, lambda x, w, b: functional.conv2d(x, w) + b.view(-1, 1, 1))
+    honest = Form(conv, lambda x, w, b: functional.conv2d(x, w, stride=5) + b.view(-1, 1, 1))
     verdict = prove(conv, honest, LARGE)
     assert isinstance(verdict, Proved), verdict
     assert "batches of 1 and 2," in verdict.scope

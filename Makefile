@@ -21,6 +21,9 @@ SAY_MISSING = echo "left out: $(LEFT_OUT), which needs what is missing here: apt
 
 .PHONY: demo test check bench nightly dist oldest torch-2.13 lock clean say-missing
 
+# Two workers share two cores.
+test nightly oldest torch-2.13: export OPENBLAS_NUM_THREADS := 1
+
 demo: $(VENV)/installed
 	$(BIN)/convlin demo
 

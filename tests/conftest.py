@@ -1,5 +1,6 @@
 """Shapes written in convlin's signatures are checked at every call the tests make."""
 
+import gc
 import os
 
 from hypothesis import settings
@@ -23,3 +24,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--seeds", type=int, default=2, help="draw random lies, mutants and broken files so often"
     )
+
+
+def pytest_collection_finish():
+    """Keep the thousands of tests out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()

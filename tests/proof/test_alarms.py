@@ -146,13 +146,11 @@ def test_a_jump_behind_a_rounding_is_no_fault(jump, one, other):
     sides = [
         Rule(lambda x, w, zero=ZERO[name]: JUMPS[jump](zero(x, w)), weight) for name in (one, other)
     ]
-    for seed in range(3):
-        assert isinstance(prove(*sides, (6,), seed=seed), Measured)
+    assert isinstance(prove(*sides, (6,)), Measured)
 
     def convert(layer):
         return Rule(sides[1].rule, layer.weight.detach())
 
-    assert not isinstance(audit(convert, sides[0], (6,)), Proved)
     assert audit(convert, sides[0], (6,)).kind in ("measured", "refuted")
 
 

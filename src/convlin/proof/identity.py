@@ -241,7 +241,7 @@ def _measured(
     if far.any():
         dtype = max((home(side)[1] for side in sides), key=unit)
         twins = [(program, _itself) for program in programs]
-        far &= unexplained(left, right, twins, x, dtype)
+        far = unexplained(far, left, right, twins, x, dtype)
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)

@@ -91,7 +91,7 @@ def own_dtype(
     numbers = left.outcome.numbers, right.outcome.numbers
     far = beyond_rounding(*numbers, dtype)
     if far.any():
-        far &= unexplained(left.outcome, right.outcome, sides, x, dtype)
+        far = unexplained(far, left.outcome, right.outcome, sides, x, dtype)
     if far.any():
         place = int(far.nonzero()[0])
         expected, got = (float(side[place]) for side in numbers)

@@ -79,7 +79,7 @@ class Sides:
         """Whether an element differs by more than rounding moves either side."""
         sides: list[Side] = [(self.pair[0], _itself), (self.given, self.convert)]
         far = self.differ(mine, theirs)
-        return bool((far & unexplained(mine, theirs, sides, x, torch.float64, way)).any())
+        return bool(unexplained(far, mine, theirs, sides, x, torch.float64, way).any())
 
 
 def _itself(module: Any) -> Any:

@@ -5,7 +5,7 @@ import subprocess
 from contextlib import redirect_stdout
 from types import SimpleNamespace
 
-from convlin.backends.pytorch.fully_convolutional import run_program, written
+from convlin.models.dense import run_program, written
 
 __all__ = ["check_here"]
 

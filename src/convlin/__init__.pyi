@@ -1,14 +1,14 @@
 from . import figures
-from .backends.pytorch import (
-    FullyConvolutional,
+from .costs import CostTable
+from .errors import ConvlinError, GeometryError, InputError, Refusal, Refused
+from .geometry import ConvGeometry, ReceptiveField
+from .layers import (
     LocallyConnected1d,
     LocallyConnected2d,
     LocallyConnected3d,
     NearestLayer,
     RecognizedConv,
     SameOutputs,
-    cost,
-    fully_convolutional,
     nearest_conv,
     recognize,
     same_outputs,
@@ -18,10 +18,8 @@ from .backends.pytorch import (
     to_local,
     unroll,
 )
-from .costs import CostTable
-from .errors import ConvlinError, GeometryError, InputError, Refusal, Refused
-from .geometry import ConvGeometry, ReceptiveField
 from .matrix import ConvMatrix, EntryWeights, Wire
+from .models import FullyConvolutional, cost, fully_convolutional
 from .proof import Measured, Proved, Refuted, Verdict, audit, prove
 from .spectrum import Spectrum
 

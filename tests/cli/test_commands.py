@@ -14,9 +14,9 @@ from PIL import Image
 from torch.utils import _pytree as pytree
 
 from convlin import fully_convolutional
-from convlin.backends.pytorch.load import load_model
 from convlin.cli.images import read_image
 from convlin.demo.sheet import compose, held_out_digits
+from convlin.models.load import load_model
 from rounding import agree, gamma
 
 WINDOWS = {"unpadded": "3,10,7", "Heads": "1,7,6"}

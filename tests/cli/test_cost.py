@@ -5,7 +5,7 @@ import json
 import pytest
 
 from convlin import cost
-from convlin.backends.pytorch.load import load_model
+from convlin.models.load import load_model
 
 
 def test_the_table_in_80_columns(run):

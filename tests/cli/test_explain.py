@@ -83,9 +83,7 @@ def test_a_page_without_matplotlib(run, monkeypatch):
     monkeypatch.setattr(sys.modules[explain.__module__], "find_spec", lambda name: None)
     result = run("explain", "--html", "out.html")
     assert result.exit_code == 2
-    assert (
-        result.stderr == "convlin: --html draws with matplotlib: pip install 'convlin[explain]'\n"
-    )
+    assert result.stderr == "convlin: --html draws with matplotlib: pip install 'convlin[teach]'\n"
 
 
 BAD = {

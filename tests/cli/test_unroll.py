@@ -8,7 +8,7 @@ import torch
 from scipy.sparse import load_npz
 
 from convlin import unroll
-from convlin.backends.pytorch.load import load_model
+from convlin.models.load import load_model
 from geometry_strategies import probe
 
 MODELS = """

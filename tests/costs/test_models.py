@@ -11,7 +11,7 @@ from torchvision import models
 from torchvision.ops import FrozenBatchNorm2d
 
 from convlin import Refused, cost, fully_convolutional, to_conv, to_linear
-from convlin.backends.pytorch.local import to_local
+from convlin.layers.forms.local import to_local
 from costs.counting import others, wiring
 from geometry_strategies import conv
 

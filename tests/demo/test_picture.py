@@ -7,8 +7,8 @@ from PIL import Image
 
 from convlin import InputError
 from convlin.demo.detect import Detection, score
+from convlin.demo.one_pass import Reading
 from convlin.demo.picture import MISSED, RAMP, RIGHT, WRONG, draw, write
-from convlin.demo.reading import Reading
 from convlin.demo.sheet import Digit
 from convlin.geometry import ReceptiveField
 

@@ -10,9 +10,9 @@ from torch import nn
 
 from convlin import fully_convolutional
 from convlin.demo.classifier import NOTHING, WINDOW, digit_classifier, training_record
-from convlin.demo.reading import read
+from convlin.demo.crops import Race, crops, largest_difference, multiply_adds, race, score_bound
+from convlin.demo.one_pass import read
 from convlin.demo.sheet import compose, held_out_digits
-from convlin.demo.sliding import Race, crops, largest_difference, multiply_adds, race, score_bound
 from convlin.geometry import ReceptiveField
 from rounding import agree, gamma
 

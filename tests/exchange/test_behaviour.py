@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import convlin
 from convlin import ConvlinError, Refused, to_conv, to_linear, unroll
-from convlin.backends.pytorch.reading import CONVOLUTIONS, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, require_plain
 from geometry_strategies import fill, integers
 
 MODES = ("zeros", "reflect", "replicate", "circular")

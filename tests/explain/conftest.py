@@ -2,8 +2,8 @@
 
 import pytest
 
-from convlin.explain.lessons import lessons
-from convlin.explain.numbers import sparse
+from convlin.teach.explain.lessons import lessons
+from convlin.teach.explain.numbers import sparse
 from explain.examples import EXAMPLES
 
 

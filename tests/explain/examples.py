@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from convlin.explain.example import Example, article_example
+from convlin.teach.explain.example import Example, article_example
 
 
 def integers(seed, *shape):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from article import IMAGE, KERNEL, OUTPUT
-from convlin.explain.example import Example, article_example
-from convlin.explain.numbers import full_size, pointwise, sharing, sparse, uses
 from convlin.proof import Proved, Refuted
+from convlin.teach.explain.example import Example, article_example
+from convlin.teach.explain.numbers import full_size, pointwise, sharing, sparse, uses
 from explain.loops import by_tap, rows_of, windows_of
 from rounding import STABLE, agree, approx, gamma
 

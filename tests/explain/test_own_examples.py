@@ -13,12 +13,12 @@ import pytest
 
 from article import IMAGE, KERNEL
 from convlin.errors import Refused
-from convlin.explain.example import Example, article_example
-from convlin.explain.lessons import lessons
-from convlin.explain.lessons.sharing import sharing_lesson
-from convlin.explain.lessons.sparse import sparse_lesson
-from convlin.explain.numbers import sharing, sparse
-from convlin.explain.words import LANGUAGES, Words
+from convlin.teach.explain.example import Example, article_example
+from convlin.teach.explain.lessons import lessons
+from convlin.teach.explain.lessons.sharing import sharing_lesson
+from convlin.teach.explain.lessons.sparse import sparse_lesson
+from convlin.teach.explain.numbers import sharing, sparse
+from convlin.teach.explain.words import LANGUAGES, Words
 from explain.loops import by_tap, rows_of, windows_of
 
 

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from convlin.explain.document import Beside, Figure, Judgement, Table
-from convlin.explain.page import page
-from convlin.explain.terminal import Screen
 from convlin.figures.palette import contrast
+from convlin.teach.explain.document import Beside, Figure, Judgement, Table
+from convlin.teach.explain.lesson_terminal import Screen
+from convlin.teach.explain.page import page
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

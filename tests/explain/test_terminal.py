@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from convlin.explain.example import Example, article_example
-from convlin.explain.lessons import lessons
-from convlin.explain.terminal import Screen
-from convlin.explain.wrapping import CLOSING, OPENING, wrap
+from convlin.teach.explain.example import Example, article_example
+from convlin.teach.explain.lesson_terminal import Screen
+from convlin.teach.explain.lessons import lessons
+from convlin.teach.explain.wrapping import CLOSING, OPENING, wrap
 from explain.examples import EXAMPLES
 
 

@@ -6,8 +6,8 @@ from string import Formatter
 
 import pytest
 
-from convlin.explain.lessons import lessons
-from convlin.explain.words import LANGUAGES, Words, sentences
+from convlin.teach.explain.lessons import lessons
+from convlin.teach.explain.words import LANGUAGES, Words, sentences
 from explain.examples import EXAMPLES
 
 # Said only if the engine found something else than it finds.

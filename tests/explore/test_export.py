@@ -9,10 +9,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from convlin.explore.export import bundle, exported
-from convlin.explore.files import PAGE
-from convlin.explore.scene import as_json, scene
-from convlin.explore.state import State
+from convlin.teach.explore.files import PAGE
+from convlin.teach.explore.page_file import bundle, exported
+from convlin.teach.explore.page_state import State
+from convlin.teach.explore.scene import as_json, scene
 
 QUERIES = {
     "article": "preset=lesson1",
@@ -92,7 +92,7 @@ def test_every_module_is_listed():
 
 def test_a_text_cannot_end_the_script(monkeypatch):
     wicked = {"title": "</script><script>alert(1)</script><!--"}
-    monkeypatch.setattr("convlin.explore.scene.words", lambda language: wicked)
+    monkeypatch.setattr("convlin.teach.explore.scene.words", lambda language: wicked)
     text = exported(State.of(""))
     assert text.lower().count("</script") == 2 and "<!--" not in text
     (found,) = [data for _, attrs, data in Tags(text).texts if attrs.get("id") == "scene"]

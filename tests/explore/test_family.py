@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import convlin
-from convlin.explore.family import STEP, still
-from convlin.explore.scene import scene
-from convlin.explore.state import State
+from convlin.teach.explore.other_weights import STEP, still
+from convlin.teach.explore.page_state import State
+from convlin.teach.explore.scene import scene
 
 CASES = {
     "article": "at=output:0,2,1",

@@ -10,9 +10,9 @@ from PIL import Image
 from torch.nn import functional
 
 from convlin import Refused
-from convlin.explore.image import matrix_png
-from convlin.explore.state import State
 from convlin.figures.palette import SEVERAL, tap_colors
+from convlin.teach.explore.image import matrix_png
+from convlin.teach.explore.page_state import State
 
 
 def decoded(query):

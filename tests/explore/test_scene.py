@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 import convlin
-from convlin.explore.presets import PRESETS
-from convlin.explore.scene import as_json, scene
-from convlin.explore.state import State
+from convlin.teach.explore.page_state import State
+from convlin.teach.explore.presets import PRESETS
+from convlin.teach.explore.scene import as_json, scene
 
 CASES = {
     "article": "",

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from convlin.explore.files import PAGE, page_file
-from convlin.explore.hosts import allowed, bracketed
-from convlin.explore.scene import as_json, scene
-from convlin.explore.server import serve
-from convlin.explore.state import State
+from convlin.teach.explore.files import PAGE, page_file
+from convlin.teach.explore.hosts import allowed, bracketed
+from convlin.teach.explore.page_state import State
+from convlin.teach.explore.scene import as_json, scene
+from convlin.teach.explore.server import serve
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_malformed_requests_get_a_4xx_and_the_reason(port, case):
 
 
 def test_files_beside_the_folder_are_none_of_its_own(monkeypatch):
-    monkeypatch.setattr("convlin.explore.files.PAGE", PAGE / "views")
+    monkeypatch.setattr("convlin.teach.explore.files.PAGE", PAGE / "views")
     assert page_file("input.js") == PAGE / "views" / "input.js"
     for name in ("../main.js", str(PAGE / "main.js"), "../views/../main.js"):
         assert page_file(name) is None

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from convlin import ConvGeometry, Refused
-from convlin.explore.bounds import BOUNDS, PAIRS, divisors, limits
-from convlin.explore.decimals import SCALE
-from convlin.explore.presets import PRESETS
-from convlin.explore.state import State
-from convlin.explore.values import own_image, own_weights
+from convlin.teach.explore.decimals import SCALE
+from convlin.teach.explore.page_limits import BOUNDS, PAIRS, divisors, limits
+from convlin.teach.explore.page_state import State
+from convlin.teach.explore.presets import PRESETS
+from convlin.teach.explore.shown_numbers import own_image, own_weights
 
 # (as given, as written again)
 LINKS = {

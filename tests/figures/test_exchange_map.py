@@ -7,9 +7,9 @@ from matplotlib.patches import Circle
 
 import convlin
 from convlin import Measured, Proved, Refuted
-from convlin.backends.pytorch.fully_convolutional.report import Report, Row
 from convlin.figures import exchange_map
 from convlin.figures.palette import MARKS, VERDICTS
+from convlin.models.dense.report import Report, Row
 from convlin.proof import Counterexample
 from figures.drawn import texts
 

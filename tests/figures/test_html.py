@@ -12,8 +12,8 @@ from torch import nn
 import convlin
 from article import KERNEL
 from convlin import ConvGeometry, ConvMatrix, Measured, Proved, Refuted
-from convlin.backends.pytorch.fully_convolutional.report import Report, Row
 from convlin.figures.palette import MARKS, VERDICTS, contrast
+from convlin.models.dense.report import Report, Row
 from convlin.proof import Counterexample
 from convlin.structure import nearest
 from figures.drawn import reads

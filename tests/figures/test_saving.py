@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from convlin import ConvGeometry, ConvMatrix, figures
-from convlin.backends.pytorch.fully_convolutional.report import Report, Row
+from convlin.models.dense.report import Report, Row
 from convlin.structure import nearest
 
 A = ConvMatrix(ConvGeometry(1, 2, (2, 2)), np.arange(8.0).reshape(2, 1, 2, 2), (4, 5))
@@ -111,4 +111,4 @@ def test_without_matplotlib_it_says_what_to_install():
         "except convlin.InputError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == 'figures need matplotlib: pip install "convlin[explain]"'
+    assert done.stdout.strip() == 'figures need matplotlib: pip install "convlin[teach]"'

@@ -5,7 +5,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from convlin.backends.pytorch.fully_convolutional.axis import Axis
+from convlin.models.dense.axis import Axis
 from rounding import gamma
 
 layers = st.lists(

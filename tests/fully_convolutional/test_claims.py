@@ -6,8 +6,8 @@ from small_nets import Net, conv
 from torch import nn
 
 from convlin import Measured, Proved, Refuted, fully_convolutional, prove
-from convlin.backends.pytorch.fully_convolutional import claims
-from convlin.backends.pytorch.fully_convolutional.rules import linear
+from convlin.models.dense import claims
+from convlin.models.dense.rules import linear
 
 WINDOW = (3, 8, 7)
 

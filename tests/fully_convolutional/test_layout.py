@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlin.backends.pytorch.fully_convolutional.layout import (
+from convlin.models.dense.layout import (
     arrangement,
     elements,
     pooled_channels,

@@ -15,7 +15,7 @@ from small_nets import NETS, Net, conv
 from torch import nn
 
 from convlin import Measured, Proved, Refused, fully_convolutional
-from convlin.backends.pytorch.fully_convolutional.export import export
+from convlin.models.dense.export import export
 from rounding import agree, gamma
 
 

@@ -12,12 +12,12 @@ from torch import nn
 from torch.nn import functional
 
 from convlin import Refused, fully_convolutional
-from convlin.backends.pytorch.fully_convolutional import registry
-from convlin.backends.pytorch.fully_convolutional.axis import Axis
-from convlin.backends.pytorch.fully_convolutional.grouped import AllGroupsAtOnce
-from convlin.backends.pytorch.fully_convolutional.parting import relative
-from convlin.backends.pytorch.fully_convolutional.rules import linear, pooling
 from convlin.exchange import folded_pool
+from convlin.models.dense import registry
+from convlin.models.dense.axis import Axis
+from convlin.models.dense.grouped import AllGroupsAtOnce
+from convlin.models.dense.parting import relative
+from convlin.models.dense.rules import linear, pooling
 
 WINDOW = (3, 12, 9)
 

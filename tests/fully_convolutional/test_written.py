@@ -11,8 +11,8 @@ from small_nets import Net, conv
 from torch import nn
 
 from convlin import InputError, fully_convolutional
-from convlin.backends.pytorch.fully_convolutional import run_program, written
-from convlin.backends.pytorch.fully_convolutional.export import export
+from convlin.models.dense import run_program, written
+from convlin.models.dense.export import export
 from written_here import check_here
 
 WINDOWS = {1: (2, 11), 2: (2, 9, 8), 3: (2, 4, 9, 8)}

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from convlin import ConvGeometry, GeometryError
-from convlin.costs.layers import stored_entries
+from convlin.costs.four_forms import stored_entries
 
 AXES = itertools.product((1, 2, 3, 5, 8), (1, 2, 4), (1, 2, 3), (0, 1, 3, 7), (0, 2), (1, 2, 5))
 CASES = [*AXES]

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from convlin import InputError
-from convlin.backends.pytorch.load import load_model
+from convlin.models.load import load_model
 
 HOUSE = """
 import torch

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from convlin import InputError
-from convlin.backends.pytorch.load import load_model
 from convlin.cli.images import read_image
+from convlin.models.load import load_model
 from load.mutated_files import NAMES, mutated, mutated_picture, state
 
 HOUSE = """

@@ -13,7 +13,7 @@ from torch import nn
 
 import convlin
 from convlin import ConvGeometry, ConvMatrix, Refused
-from convlin.backends.pytorch.local import LocallyConnected1d
+from convlin.layers.forms.local import LocallyConnected1d
 from geometry_strategies import conv, fill
 from rounding import agree, approx, gamma, unit
 

@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from convlin import GeometryError, Refused
-from convlin.backends.pytorch.local import (
+from convlin.layers.forms.local import (
     LocallyConnected1d,
     LocallyConnected2d,
     LocallyConnected3d,

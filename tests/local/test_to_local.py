@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from convlin import ConvGeometry, GeometryError, Refused
-from convlin.backends.pytorch.local import LocallyConnected1d, to_local
+from convlin.layers.forms.local import LocallyConnected1d, to_local
 from geometry_strategies import case_id, conv, convolutions, fill, integers, probe
 
 CASES = [

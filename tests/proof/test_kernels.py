@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from convlin.proof import Measured, Proved, audit, prove
-from convlin.proof.kernel import composite, own
+from convlin.proof.torch_kernel import composite, own
 from mutants.enrol import PLAIN
 
 SHAPE = (3, 4, 7)

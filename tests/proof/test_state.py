@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from convlin.proof import Measured, audit, prove
-from convlin.proof.state import hidden, state
+from convlin.proof.remembered import hidden, state
 from mutants.enrol import PLAIN, Form
 from mutants.memory import COUNTERS, Counted
 

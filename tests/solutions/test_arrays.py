@@ -14,7 +14,7 @@ from convlin.solutions import SolutionFamily, Wiring
 from convlin.solutions import family as family_file
 from convlin.solutions import wiring as wiring_file
 from convlin.solutions.balance import balanced, column_exponents
-from convlin.solutions.modular import PRIME, rank_modulo
+from convlin.solutions.modular_rank import PRIME, rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import telling_input
 from convlin.solutions.row_space import row_spaces

@@ -13,8 +13,8 @@ from torch import nn
 
 from article import IMAGE
 from convlin import Refused
-from convlin.backends.pytorch.local import LocallyConnected1d, LocallyConnected2d, to_local
-from convlin.backends.pytorch.same_outputs import SameOutputs, same_outputs
+from convlin.layers.forms.local import LocallyConnected1d, LocallyConnected2d, to_local
+from convlin.layers.same_outputs import SameOutputs, same_outputs
 from geometry_strategies import conv, convolutions, fill, integers
 from rounding import STABLE, agree, approx, gamma
 

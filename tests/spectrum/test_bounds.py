@@ -11,8 +11,8 @@ from convlin.matrix import dense
 from convlin.spectrum import norm_bound
 from convlin.spectrum.circular import Circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
-from convlin.spectrum.rounding import svd_error
 from convlin.spectrum.scaling import scaled
+from convlin.spectrum.tolerance import svd_error
 from geometry_strategies import conv, integers, probe
 from rounding import STABLE, approx, gamma
 from spectrum.small_convolutions import SMALL

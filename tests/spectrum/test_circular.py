@@ -11,7 +11,7 @@ from torch import nn
 
 from convlin import ConvGeometry
 from convlin.matrix import dense
-from convlin.matrix.kernel import by_group
+from convlin.matrix.kernel_taps import by_group
 from convlin.spectrum.circular import Circular, circular
 from convlin.spectrum.frequencies import blocks, frequency_values
 from geometry_strategies import conv, convolutions, integers

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from torch import nn
 
 from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, unroll
-from convlin.backends.pytorch.singular_values import singular_values
+from convlin.layers.singular_values import singular_values
 from convlin.spectrum import values
 from geometry_strategies import case_id, conv, fill, integers, probe
 from rounding import STABLE, agree, gamma

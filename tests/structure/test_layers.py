@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from convlin import ConvGeometry, ConvMatrix, recognize, unroll
-from convlin.backends.pytorch.layer_of import layer_of
+from convlin.layers.layer_of import layer_of
 from geometry_strategies import conv, integers
 
 # Transposed, with sides that differ; the input's size; what must be cropped, last dimension first.

@@ -7,7 +7,7 @@
 | `unroll.py`, `cost.py` | commands on the layers of one |
 | `explain.py`, `explore.py` | the article's lessons, and the page |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
-| `options.py`, `outputs.py` | the arguments, and the checks of files, that two commands share |
+| `options.py`, `written_files.py` | arguments and checks of files that two commands share |
 | `terminal.py` | where printing goes, and progress |
 """
 

@@ -12,9 +12,9 @@ import typer
 
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
-from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress, shown
+from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
 from convlin.errors import InputError
 
@@ -89,8 +89,8 @@ def _write(
     """Export, save under another name, load, compare, rename; return the largest difference."""
     import torch
 
-    from convlin.backends.pytorch.fully_convolutional.export import export
-    from convlin.backends.pytorch.fully_convolutional.written import compare
+    from convlin.models.dense.export import export
+    from convlin.models.dense.written import compare
 
     archive = io.BytesIO()  # into a full disk, PyTorch's own writer aborts the process
     try:

@@ -17,9 +17,9 @@ from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
-    from convlin.demo.reading import Reading
+    from convlin.demo.crops import Difference, Race
+    from convlin.demo.one_pass import Reading
     from convlin.demo.sheet import Sheet
-    from convlin.demo.sliding import Difference, Race
 
 __all__ = ["demo"]
 
@@ -57,10 +57,10 @@ def demo(
 
     from convlin import fully_convolutional
     from convlin.demo.classifier import WINDOW, digit_classifier, training_record
+    from convlin.demo.crops import largest_difference, race
+    from convlin.demo.one_pass import read
     from convlin.demo.picture import check, draw, write
-    from convlin.demo.reading import read
     from convlin.demo.sheet import Sheet, compose, held_out_digits
-    from convlin.demo.sliding import largest_difference, race
 
     check(out)
     sheet = (

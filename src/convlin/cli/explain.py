@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from convlin.cli.images import read_image
-from convlin.cli.outputs import check_output
 from convlin.cli.terminal import output, shown
+from convlin.cli.written_files import check_output
 from convlin.display.atomic import write
 from convlin.display.inputs import existing
 from convlin.errors import InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from convlin.explain.example import Example
+    from convlin.teach.explain.example import Example
 
 __all__ = ["explain"]
 
@@ -63,18 +63,18 @@ def explain(
     pixels = None if image is None else _image(image)
     weights = None if kernel is None else _rows(kernel, "--kernel")
 
-    from convlin.explain.lessons import NUMBERS, lessons
+    from convlin.teach.explain.lessons import NUMBERS, lessons
 
     example = _example(pixels, weights, steps)
     document = lessons(lang, sorted(set(lesson or NUMBERS)), example)
     if html is not None:
-        from convlin.explain.page import page
+        from convlin.teach.explain.page import page
 
         write(html, page(document).encode(), force=force)
         output().print(f"wrote {shown(html)} ({html.stat().st_size:,} bytes)")
         return
 
-    from convlin.explain.terminal import Screen
+    from convlin.teach.explain.lesson_terminal import Screen
 
     output().print(Screen(document))
 
@@ -85,7 +85,7 @@ def _example(
     steps: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
 ) -> Example:
     """Return the reader's example; the article's image or kernel where they gave none."""
-    from convlin.explain.example import Example, article_example
+    from convlin.teach.explain.example import Example, article_example
 
     article = article_example()
     if image is None and kernel is None and steps == ((1, 1), (0, 0), (1, 1)):
@@ -142,4 +142,4 @@ def _pair(text: str, option: str, least: int) -> tuple[int, int]:
 def _check_page(html: Path, force: bool) -> None:
     check_output(html, ".html", force)
     if find_spec("matplotlib") is None:
-        raise InputError("--html draws with matplotlib: pip install 'convlin[explain]'")
+        raise InputError("--html draws with matplotlib: pip install 'convlin[teach]'")

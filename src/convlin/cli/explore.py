@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from convlin.cli.outputs import check_output
 from convlin.cli.terminal import output, shown
+from convlin.cli.written_files import check_output
 from convlin.display.atomic import write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.explore.state import State
+    from convlin.teach.explore.page_state import State
 
 __all__ = ["explore"]
 
@@ -50,17 +50,17 @@ def explore(
     """
     if export is not None:
         check_output(export, ".html", force)
-    from convlin.explore.state import State
+    from convlin.teach.explore.page_state import State
 
     shown = State.of(state)
     if export is not None:
         _write(export, shown, force)
         return
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise InputError("convlin explore needs a web server: pip install convlin[explain]")
+        raise InputError("convlin explore needs a web server: pip install convlin[teach]")
 
-    from convlin.explore.hosts import bracketed
-    from convlin.explore.server import serve
+    from convlin.teach.explore.hosts import bracketed
+    from convlin.teach.explore.server import serve
 
     with _listening(host, port) as listening:
         number = listening.getsockname()[1]
@@ -94,7 +94,7 @@ def _listening(host: str, port: int | None) -> socket.socket:
 
 
 def _write(out: Path, state: State, force: bool) -> None:
-    from convlin.explore.export import exported
+    from convlin.teach.explore.page_file import exported
 
     write(out, exported(state).encode(), force=force)
     size = out.stat().st_size

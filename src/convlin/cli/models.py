@@ -17,7 +17,7 @@ __all__ = ["open_classifier", "open_model"]
 
 def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.Module:
     """Load a model, and say whose code runs for it; the working directory is searched first."""
-    from convlin.backends.pytorch.load import load_model
+    from convlin.models.load import load_model
 
     console = output(json)
     if ":" in spec:

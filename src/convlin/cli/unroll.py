@@ -10,16 +10,16 @@ import typer
 
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Model, Trust, Weights
-from convlin.cli.outputs import check_output
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, shown
+from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
 from convlin.errors import GeometryError, InputError
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from convlin.backends.pytorch.reading import Conv
+    from convlin.layers.stock_layer import Conv
 
 __all__ = ["unroll"]
 
@@ -70,7 +70,7 @@ def unroll(
 
 def _layer(network: nn.Module, model: str, name: str) -> Conv:
     """Return the convolution of that name, or say which ones there are."""
-    from convlin.backends.pytorch.reading import CONVOLUTIONS
+    from convlin.layers.stock_layer import CONVOLUTIONS
 
     layers = dict(network.named_modules())
     kinds = tuple(CONVOLUTIONS.values())

@@ -3,18 +3,18 @@
 | file | idea |
 |---|---|
 | `form.py` | `FormCost`: what one form of a layer costs, and their sum |
-| `layers.py` | the forms of a convolution, and of a fully connected layer |
+| `four_forms.py` | the forms of a convolution, and of a fully connected layer |
 | `implied.py` | the zero padding that a layer with code of its own must have put on |
 | `row.py` | `LayerCost`: one layer, in every form |
-| `table.py` | `CostTable`: all layers of a model, and their sum |
+| `cost_table.py` | `CostTable`: all layers of a model, and their sum |
 | `drawing.py` | the table in a terminal and in HTML |
 | `figures.py` | numbers as people read them |
 """
 
+from convlin.costs.cost_table import CostTable, LayerCost
 from convlin.costs.form import FORMS, Form, FormCost
+from convlin.costs.four_forms import across, convolution_forms, linear_forms, unchanged
 from convlin.costs.implied import implied
-from convlin.costs.layers import across, convolution_forms, linear_forms, unchanged
-from convlin.costs.table import CostTable, LayerCost
 
 __all__ = [
     "FORMS",

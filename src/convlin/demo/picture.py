@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFont
 
-from convlin.demo.reading import Reading
+from convlin.demo.one_pass import Reading
 from convlin.demo.sheet import Digit
 from convlin.display import atomic
 from convlin.errors import InputError

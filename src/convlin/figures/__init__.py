@@ -5,8 +5,8 @@
 | `palette.py` | colours, told apart by all eyes; no matplotlib |
 | `canvas.py` | a figure measured in inches, which saves to the same bytes every time |
 | `cells.py` | maps as cells |
-| `entries.py` | the stored entries of a matrix, as squares or as an image |
-| `plane.py`, `words.py` | what fits on paper, and the words on it |
+| `stored_entries.py` | the stored entries of a matrix, as squares or as an image |
+| `plane.py`, `figure_words.py` | what fits on paper, and the words on it |
 | `one_neuron.py` | `neuron`, laid out by `neuron_layout.py` |
 | `unrolled.py` | `matrix` |
 | `three_forms.py` | `forms` |
@@ -33,4 +33,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
-        raise InputError('figures need matplotlib: pip install "convlin[explain]"') from None
+        raise InputError('figures need matplotlib: pip install "convlin[teach]"') from None

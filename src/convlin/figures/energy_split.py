@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
+from convlin.figures.figure_words import spoken
 from convlin.figures.palette import ENERGIES, INK, ink_on
-from convlin.figures.words import spoken
 from convlin.structure import Energy
 
 __all__ = ["energy"]

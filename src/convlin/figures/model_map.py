@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
-from convlin.backends.pytorch.fully_convolutional.report import Report, Row
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import write
+from convlin.figures.figure_words import spoken
 from convlin.figures.palette import INK, MARKS, MUTED, VERDICTS, ink_on
-from convlin.figures.words import spoken
+from convlin.models.dense.report import Report, Row
 
 __all__ = ["exchange_map"]
 

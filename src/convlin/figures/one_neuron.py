@@ -17,12 +17,12 @@ from matplotlib.path import Path
 
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import TINY, Sheet, covering, number, write
+from convlin.figures.figure_words import spoken
 from convlin.figures.neuron_layout import Layout, arrange
 from convlin.figures.palette import MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
-from convlin.figures.words import spoken
 from convlin.matrix import ConvMatrix, Wire
-from convlin.matrix.kernel import by_group
+from convlin.matrix.kernel_taps import by_group
 
 __all__ = ["neuron"]
 

@@ -17,9 +17,9 @@ from matplotlib.patches import Circle
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
+from convlin.figures.figure_words import spoken
 from convlin.figures.palette import INK, MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
-from convlin.figures.words import spoken
 from convlin.matrix import ConvMatrix, sources
 
 __all__ = ["pointwise"]

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from convlin.costs import Form, convolution_forms
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, write
-from convlin.figures.entries import Held, draw, everywhere, held, owned
+from convlin.figures.figure_words import spoken
 from convlin.figures.palette import MUTED
 from convlin.figures.plane import require_plane
+from convlin.figures.stored_entries import Held, draw, everywhere, held, owned
 from convlin.figures.unrolled import border
-from convlin.figures.words import spoken
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
 

@@ -11,10 +11,10 @@ from matplotlib.patches import Rectangle
 
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, number, write
-from convlin.figures.entries import SQUARES, Held, draw, held, shares
+from convlin.figures.figure_words import spoken
 from convlin.figures.palette import INK, MUTED, SEVERAL, ink_on
 from convlin.figures.plane import plane_shape, require_plane, weight_of
-from convlin.figures.words import spoken
+from convlin.figures.stored_entries import SQUARES, Held, draw, held, shares
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
 

@@ -3,7 +3,7 @@
 | file | idea |
 |---|---|
 | `taps.py` | which input each tap of each output reads, as arrays |
-| `kernel.py` | the kernel by group and by tap, in the matrix's order |
+| `kernel_taps.py` | the kernel by group and by tap, in the matrix's order |
 | `correlate.py` | products with the matrix and its adjoint, run as convolutions |
 | `entries.py` | where stored entries stand, and which tap each one holds |
 | `entry_weights.py` | which weights each stored entry holds |
@@ -12,7 +12,7 @@
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
 | `adjoint.py` | Aᴴ as an operator, and products from the left |
 | `memory.py` | how much memory what is built may take |
-| `html.py` | the matrix in Jupyter |
+| `matrix_html.py` | the matrix in Jupyter |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 

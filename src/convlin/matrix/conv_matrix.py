@@ -30,7 +30,7 @@ from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries, index_bytes
 from convlin.matrix.entry_weights import EntryWeights
-from convlin.matrix.html import as_html
+from convlin.matrix.matrix_html import as_html
 from convlin.matrix.memory import MEMORY_LIMIT, require_own_memory
 from convlin.matrix.wires import Wire, wires
 

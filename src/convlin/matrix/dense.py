@@ -15,7 +15,7 @@ from array_api_compat import array_namespace, device
 from jaxtyping import Shaped
 
 from convlin.geometry import ConvGeometry
-from convlin.matrix.kernel import by_tap
+from convlin.matrix.kernel_taps import by_tap
 from convlin.matrix.taps import connected
 
 __all__ = ["dense", "dense_shape"]

@@ -24,7 +24,7 @@ from jaxtyping import Int, Shaped
 from numpy.lib.stride_tricks import as_strided
 
 from convlin.geometry import ConvGeometry
-from convlin.matrix.kernel import by_group
+from convlin.matrix.kernel_taps import by_group
 from convlin.matrix.taps import sources
 
 __all__ = ["Entries", "index_bytes"]

@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from convlin.arguments import elements, index
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
-from convlin.matrix.kernel import by_group
+from convlin.matrix.kernel_taps import by_group
 from convlin.matrix.taps import sources
 
 __all__ = ["Wire", "wires"]

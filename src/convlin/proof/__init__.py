@@ -10,8 +10,8 @@
 | `same.py` | two programs that are one |
 | `verdict.py` | proved, refuted, measured |
 | `watch.py`, `algebra.py`, `storage.py` | which operations ran, how large their results can be |
-| `operation.py`, `kernel.py` | one operation by its arguments; which kernel runs it |
-| `guard.py`, `state.py` | what goes past the watch; what a program remembers |
+| `operation.py`, `torch_kernel.py` | one operation by its arguments; which kernel runs it |
+| `guard.py`, `remembered.py` | what goes past the watch; what a program remembers |
 | `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |
 | `twins.py` | the same module with other numbers in it |
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |

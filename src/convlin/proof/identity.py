@@ -18,10 +18,10 @@ from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
 from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import NAMES, look, own_dtype, reason, refused_by, rounding
+from convlin.proof.remembered import hidden, state
 from convlin.proof.rounding import beyond_rounding, measure, unit
 from convlin.proof.same import repeats, same
 from convlin.proof.sensitivity import unexplained
-from convlin.proof.state import hidden, state
 from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch

@@ -24,7 +24,7 @@ from torch import Tensor, fx, nn
 from convlin.internals.dispatch import TorchDispatchMode
 from convlin.internals.trees import TreeSpec, tree_leaves
 from convlin.proof.outcome import Outcome, run
-from convlin.proof.state import state
+from convlin.proof.remembered import state
 from convlin.proof.storage import identity, sample
 from convlin.proof.twins import named_tensors
 from convlin.proof.watch import Watch

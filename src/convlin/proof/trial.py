@@ -20,9 +20,9 @@ from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
 from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import reason
+from convlin.proof.remembered import state
 from convlin.proof.rounding import beyond_rounding
 from convlin.proof.sides import Sides, Watches, undecided
-from convlin.proof.state import state
 from convlin.proof.twins import Holdings, mark_weights, named_tensors
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch

@@ -31,10 +31,10 @@ from convlin.internals.storages import StorageWeakRef, weak
 from convlin.internals.trees import tree_leaves
 from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, Value, constant
 from convlin.proof.guard import Guard
-from convlin.proof.kernel import composite, own
 from convlin.proof.operation import Operation, tensors
-from convlin.proof.state import hidden
+from convlin.proof.remembered import hidden
 from convlin.proof.storage import fills, identity, memory, sample, spoil, whole_constant
+from convlin.proof.torch_kernel import composite, own
 
 __all__ = ["Watch"]
 

@@ -5,7 +5,7 @@
 | `wiring.py` | which unknowns meet which data: blocks of weights, a design matrix each |
 | `balance.py` | features and samples of any size brought to one, and back |
 | `row_space.py` | rank and row space of the design matrices, and how sure the rank is |
-| `modular.py` | the rank of integer matrices modulo a prime: a certain lower bound |
+| `modular_rank.py` | the rank of integer matrices modulo a prime: a certain lower bound |
 | `null_space.py` | the directions that are free, as an operator |
 | `reach.py` | which of them some input could tell apart, and an input that does |
 | `family.py` | `SolutionFamily`: all of these as one affine family |

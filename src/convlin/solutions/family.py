@@ -19,7 +19,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.sparse.linalg import LinearOperator
 
 from convlin.solutions.balance import balanced, column_exponents, restored
-from convlin.solutions.modular import rank_modulo
+from convlin.solutions.modular_rank import rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import reachable
 from convlin.solutions.row_space import RowSpaces, row_spaces

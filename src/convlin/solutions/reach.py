@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from convlin.solutions.modular import rank_modulo
+from convlin.solutions.modular_rank import rank_modulo
 from convlin.solutions.wiring import Wiring
 
 __all__ = ["reachable", "telling_input"]

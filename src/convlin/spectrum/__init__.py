@@ -5,13 +5,13 @@
 | `circular.py` | the circular convolution of which a convolution is a part |
 | `frequencies.py` | a circular convolution is one small matrix per frequency |
 | `lanczos.py` | the largest singular values from products alone |
-| `bounds.py` | a certified upper bound of the norm, at any geometry |
-| `rounding.py` | how far a computed singular value may be off |
+| `norm_bound.py` | a certified upper bound of the norm, at any geometry |
+| `tolerance.py` | how far a computed singular value may be off |
 | `scaling.py` | weights near 1, so that squares neither overflow nor vanish |
 | `values.py` | `Spectrum`: which way for which matrix, and what was found |
 """
 
-from convlin.spectrum.bounds import norm_bound
+from convlin.spectrum.norm_bound import norm_bound
 from convlin.spectrum.values import Spectrum, spectrum
 
 __all__ = ["Spectrum", "norm_bound", "spectrum"]

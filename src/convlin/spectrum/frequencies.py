@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Complex, Float, Int, Shaped
 
 from convlin.geometry import ConvGeometry
-from convlin.matrix.kernel import by_group, by_tap
+from convlin.matrix.kernel_taps import by_group, by_tap
 from convlin.spectrum.circular import Circular
-from convlin.spectrum.rounding import UNIT, svd_error
+from convlin.spectrum.tolerance import UNIT, svd_error
 
 __all__ = ["blocks", "frequency_error", "frequency_values"]
 

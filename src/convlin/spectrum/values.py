@@ -25,12 +25,12 @@ from convlin.arguments import index
 from convlin.errors import Refusal, Refused
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
-from convlin.spectrum.bounds import norm_bound, sums_bound
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
-from convlin.spectrum.rounding import UNIT, svd_error
+from convlin.spectrum.norm_bound import norm_bound, sums_bound
 from convlin.spectrum.scaling import scaled
+from convlin.spectrum.tolerance import UNIT, svd_error
 
 __all__ = ["Spectrum", "spectrum"]
 

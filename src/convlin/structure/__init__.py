@@ -2,7 +2,7 @@
 
 | file | idea |
 |---|---|
-| `reading.py` | any matrix as one canonical CSR |
+| `canonical.py` | any matrix as one canonical CSR |
 | `axis_space.py` | what the taps of one dimension span, and the projection onto it |
 | `nearest.py` | the nearest convolution to any matrix |
 | `energy.py` | a matrix's squared norm in three parts, at any scale |
@@ -11,14 +11,14 @@
 | `fibres.py` | support and samples of a matrix along one dimension |
 | `axis_forms.py` | a form along one dimension, and when it says anything |
 | `zero_forms.py`, `folded_forms.py` | the forms that could have read just these pixels |
-| `kernel.py` | the kernel read off the matrix |
+| `kernel_entries.py` | the kernel read off the matrix |
 | `difference.py` | the first entry that differs, in words |
 | `search.py` | the search at one output shape |
-| `recognize.py` | the answer, or the refusal |
+| `recognition.py` | the answer, or the refusal |
 """
 
 from convlin.structure.energy import Energy
 from convlin.structure.nearest import NearestConv, nearest
-from convlin.structure.recognize import Candidate, Recognized, recognize
+from convlin.structure.recognition import Candidate, Recognized, recognize
 
 __all__ = ["Candidate", "Energy", "NearestConv", "Recognized", "nearest", "recognize"]

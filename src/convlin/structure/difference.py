@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from convlin.errors import Refusal
 from convlin.matrix import ConvMatrix
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.reading import look_up, rows_of
+from convlin.structure.canonical import look_up, rows_of
 
 __all__ = ["Difference", "differences", "told"]
 

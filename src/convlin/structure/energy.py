@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
-from convlin.structure.html import split
+from convlin.structure.energy_html import split
 
 __all__ = ["Energy", "Square", "exponent_of", "times_power"]
 

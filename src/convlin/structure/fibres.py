@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int, Num
 from scipy.sparse import csr_array
 
 from convlin.structure.axis_support import AxisSupport
-from convlin.structure.reading import look_up, place_of
+from convlin.structure.canonical import look_up, place_of
 
 __all__ = ["Layout", "groups", "spread"]
 

@@ -24,9 +24,9 @@ from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries, dense_shape
 from convlin.structure.axis_space import AxisSpace
+from convlin.structure.canonical import canonical, look_up, require_matrix, rows_of
 from convlin.structure.energy import Energy, Square, exponent_of, times_power
-from convlin.structure.html import split
-from convlin.structure.reading import canonical, look_up, require_matrix, rows_of
+from convlin.structure.energy_html import split
 
 __all__ = ["NearestConv", "nearest"]
 

@@ -23,7 +23,7 @@ from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups, spread
 from convlin.structure.folded_forms import FOLDED, SMALL, listed_forms, reads_just, shown_forms
-from convlin.structure.kernel import extract, voted
+from convlin.structure.kernel_entries import extract, voted
 from convlin.structure.zero_forms import likely_form, zero_forms
 
 __all__ = ["MODES", "Form", "Search"]

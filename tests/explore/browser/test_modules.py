@@ -7,12 +7,12 @@ from importlib import resources
 
 import pytest
 
-PAGE = resources.files("convlin.explore") / "page"
+PAGE = resources.files("convlin.teach.explore") / "page"
 MODULES = (PAGE / "modules.txt").read_text("utf-8").split()
 SOURCES = {name: (PAGE / name).read_text("utf-8") for name in MODULES}
 WORDS = {
     language: json.loads(
-        (resources.files("convlin.explore") / "words" / f"{language}.json").read_text("utf-8")
+        (resources.files("convlin.teach.explore") / "words" / f"{language}.json").read_text("utf-8")
     )
     for language in ("en", "zh")
 }

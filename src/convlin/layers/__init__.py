@@ -1,0 +1,43 @@
+"""One PyTorch layer in, one out: each public verb in a file of its own name.
+
+| file | idea |
+|---|---|
+| `to_linear.py`, `to_conv.py`, `forms/local.py` | a layer exchanged for an equal one |
+| `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
+| `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
+| `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
+| `forms/` | the modules that the verbs return |
+| `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
+| `matrices.py`, `layer_of.py`, `parameters.py` | matrices in, layers out, storage shared |
+"""
+
+from convlin.layers.forms.local import (
+    LocallyConnected1d,
+    LocallyConnected2d,
+    LocallyConnected3d,
+    to_local,
+)
+from convlin.layers.nearest_conv import NearestLayer, nearest_conv
+from convlin.layers.recognize import RecognizedConv, recognize
+from convlin.layers.same_outputs import SameOutputs, same_outputs
+from convlin.layers.singular_values import singular_values
+from convlin.layers.to_conv import to_conv
+from convlin.layers.to_linear import to_linear
+from convlin.layers.unroll import unroll
+
+__all__ = [
+    "LocallyConnected1d",
+    "LocallyConnected2d",
+    "LocallyConnected3d",
+    "NearestLayer",
+    "RecognizedConv",
+    "SameOutputs",
+    "nearest_conv",
+    "recognize",
+    "same_outputs",
+    "singular_values",
+    "to_conv",
+    "to_linear",
+    "to_local",
+    "unroll",
+]

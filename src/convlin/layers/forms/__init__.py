@@ -1,0 +1,9 @@
+"""The modules that the verbs return: each is drop-in for the layer that it was made from.
+
+| file | idea |
+|---|---|
+| `linear_forms.py`, `dense_at_size.py` | convolutions written as fully connected layers |
+| `conv_forms.py` | fully connected layers written as convolutions |
+| `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
+| `sliding.py` | pad, cut windows, lay them out: how every form that slides runs |
+"""

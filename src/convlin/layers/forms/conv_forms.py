@@ -1,0 +1,158 @@
+"""The modules that `to_conv` returns: fully connected layers written as convolutions."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, fx, nn
+
+from convlin.errors import GeometryError, Refusal
+from convlin.exchange.columns import to_rows
+from convlin.exchange.flatten_order import to_vector_order
+from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.scripting import TracedOnly
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+
+__all__ = ["FullSizeConv", "PointwiseConv"]
+
+
+class PointwiseConv(TracedOnly, nn.Module):
+    """A Linear as the 1×1 convolution `conv`: (..., in) → (..., out), any rank, also no rows.
+
+    >>> import torch
+    >>> from convlin import to_conv
+    >>> form = to_conv(torch.nn.Linear(3, 5))
+    >>> form.conv
+    Conv2d(3, 5, kernel_size=(1, 1), stride=(1, 1))
+    >>> form(torch.zeros(7, 2, 3)).shape
+    torch.Size([7, 2, 5])
+    """
+
+    def __init__(self, conv: Conv) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Shaped[Tensor, "*rows features"]) -> Shaped[Tensor, "*rows outputs"]:
+        """Apply the convolution to every row."""
+        ndim, channels = len(self.conv.kernel_size), self.conv.in_channels
+        return _as_rows(self.conv(_as_line(x, channels, ndim)), x)
+
+    def to_linear(self) -> nn.Linear:
+        """Return the Linear again, sharing the convolution's current weights."""
+        return _linear(self, self.conv, tuple(range(len(self.conv.kernel_size) + 1)))
+
+
+class FullSizeConv(TracedOnly, nn.Module):
+    """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
+
+    Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as
+    large as the kernel, (N, C, H', W') → (N, out, h, w) or without N. An input that reads both ways
+    (a map C·H·W pixels wide) is refused; `conv` itself takes maps only.
+
+    >>> import torch
+    >>> from convlin import to_conv
+    >>> form = to_conv(torch.nn.Linear(3 * 4 * 5, 7), feature_size=(3, 4, 5))
+    >>> form(torch.zeros(2, 60)).shape, form(torch.zeros(2, 3, 6, 9)).shape
+    (torch.Size([2, 7]), torch.Size([2, 7, 3, 5]))
+    """
+
+    places: Tensor | None
+
+    def __init__(self, conv: Conv, axes: tuple[int, ...], elements: Tensor | None = None) -> None:
+        super().__init__()
+        self.conv = conv
+        self.axes = axes
+        places = None if elements is None else torch.argsort(elements)
+        self.register_buffer("places", places, persistent=False)  # of map elements, in the vector
+
+    @property
+    def feature_size(self) -> tuple[int, ...]:
+        """The map's size (C, *spatial), which is the kernel's."""
+        return (self.conv.in_channels, *self.conv.kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the convolution to vectors, each seen as a map, or to maps."""
+        return _as_given(self.conv(_as_maps(x, self.feature_size, self.axes, self.places)), x,
+                         math.prod(self.feature_size))  # fmt: skip
+
+    def to_linear(self) -> nn.Linear:
+        """Return the Linear again, its columns in the order of the vector.
+
+        It shares the convolution's current weights where a view of them has that order (it has,
+        unless the order is not one of axes or the memory format was changed); else it copies.
+        """
+        if self.places is None:
+            return _linear(self, self.conv, self.axes)
+        linear = _linear(self, self.conv, tuple(range(len(self.feature_size))))
+        elements = torch.argsort(self.places)
+        linear.weight = alias(linear.weight, lambda rows: to_vector_order(rows, elements))
+        return linear
+
+
+def _linear(form: nn.Module, conv: Conv, order: tuple[int, ...]) -> nn.Linear:
+    """Return the Linear whose rows are the kernel with its axes flattened in this order."""
+    require_plain(form, type(form))
+    require_plain(conv, CONVOLUTIONS[len(conv.kernel_size), False])
+    weight = alias(conv.weight, lambda kernel: to_rows(kernel, order))
+    linear = holding(
+        nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias)
+    )
+    return linear.train(form.training)
+
+
+@fx.wrap
+def _as_line(x: Tensor, channels: int, ndim: int) -> Tensor:
+    """Return rows (..., C) as one line of pixels, (1, C, rows, 1, …).
+
+    A line is two to three times as fast as a batch of single pixels (CPU, 64 to 2000 rows). No
+    rows at all are an empty batch, since a convolution refuses an empty line.
+    """
+    if x.ndim < 1 or x.shape[-1] != channels:
+        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(..., {channels})"))
+    rows = math.prod(x.shape[:-1])
+    line = x.reshape(min(rows, 1), max(rows, 1), channels).movedim(-1, 1)
+    return line.reshape(*line.shape, *(1,) * (ndim - 1))
+
+
+@fx.wrap
+def _as_rows(y: Tensor, x: Tensor) -> Tensor:
+    """Return a line of pixels as rows again, of the shape of `x`."""
+    return y.flatten(2).movedim(1, -1).reshape(*x.shape[:-1], y.shape[1]).contiguous()
+
+
+@fx.wrap
+def _as_maps(
+    x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...], places: Tensor | None
+) -> Tensor:
+    """Return vectors as a batch of maps; maps as they are."""
+    rank = len(feature_size)
+    # While torch.jit.trace runs, sizes are tensors, and so is what compares them.
+    vectors = bool(x.ndim > 0 and x.shape[-1] == math.prod(feature_size))
+    maps = bool(
+        x.ndim in (rank, rank + 1)
+        and x.shape[-rank] == feature_size[0]
+        and all(n >= k for n, k in zip(x.shape[1 - rank :], feature_size[1:], strict=True))
+    )
+    if vectors == maps:
+        maps_text = ", ".join(map(str, (feature_size[0], *(f"≥{k}" for k in feature_size[1:]))))
+        reason = "this one reads both ways; pass maps to `conv`, vectors as (N, C·H·W)"
+        raise GeometryError(
+            Refusal("input", "shape", tuple(x.shape),
+                    f"vectors (..., {math.prod(feature_size)}), or maps (N, {maps_text})",
+                    reason if maps else "")
+        )  # fmt: skip
+    if vectors:
+        rows = x.reshape(-1, x.shape[-1])
+        if places is not None:
+            return rows[:, places].reshape(-1, *feature_size)
+        stacked = rows.reshape(-1, *(feature_size[axis] for axis in axes))
+        return stacked.permute(0, *(axes.index(axis) + 1 for axis in range(len(axes))))
+    return x
+
+
+@fx.wrap
+def _as_given(y: Tensor, x: Tensor, features: int) -> Tensor:
+    """Return the outputs of vectors as vectors; of maps as maps."""
+    return y.reshape(*x.shape[:-1], y.shape[1]) if x.shape[-1] == features else y

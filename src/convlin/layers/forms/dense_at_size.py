@@ -1,0 +1,113 @@
+"""A convolution at one input size, as one dense Linear on the flattened input."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, fx, nn
+
+from convlin.errors import GeometryError, Refusal, Refused
+from convlin.exchange.fixed_size import first_difference, repeated_bias
+from convlin.geometry import ConvGeometry
+from convlin.layers.forms.linear_forms import LinearForm
+from convlin.layers.parameters import alias, holding
+from convlin.layers.stock_layer import Conv, require_plain
+from convlin.matrix import dense
+
+__all__ = ["FixedSizeLinear"]
+
+CHANGED = "the Linear or its convolution was changed since"
+
+
+class FixedSizeLinear(LinearForm):
+    """One `linear` from all inputs to all outputs, for images of `input_size` only.
+
+    It remembers the convolution it came from, which is no part of it: its state_dict and
+    parameters are the Linear's alone.
+    """
+
+    def __init__(self, conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]) -> None:
+        super().__init__(geometry)
+        self.input_size = input_size
+        self.output_size = geometry.output_size(input_size)
+        self._origin = (conv,)  # in a tuple, or nn.Module would take it for a child
+        weight, bias = _matrix(conv, geometry, input_size)
+        self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+
+    def extra_repr(self) -> str:
+        """Return the geometry and the size it is fixed at."""
+        return f"{self.geometry}, input_size={self.input_size}"
+
+    def forward(self, x: Shaped[Tensor, "*n c *size"]) -> Shaped[Tensor, "*n o *out"]:
+        """Take what the convolution took, at this size, and return what it returned.
+
+        Raises `GeometryError` for an image of any other size.
+        """
+        g = self.geometry
+        y: Tensor = self.linear(_flat(x, (g.in_channels, *self.input_size)))
+        return torch.unflatten(y, -1, (g.out_channels, *self.output_size))
+
+    def to_conv(self) -> Conv:
+        """Return the very convolution this came from, if it still gives these weights.
+
+        Where dtype or device were changed by `.to()`, a copy of it at those. Raises `Refused`,
+        naming the first weight that differs, where the Linear or the convolution was changed.
+        """
+        require_plain(self, type(self))
+        require_plain(self.linear, nn.Linear)
+        (conv,) = self._origin
+        require_plain(conv, type(conv))
+        weight, bias = _matrix(conv, self.geometry, self.input_size)
+        refusals = [
+            *_differences("weight", self.linear.weight, weight),
+            *_differences("bias", self.linear.bias, bias),
+        ]
+        if (now := ConvGeometry.of(conv)) != self.geometry:
+            refusals.append(Refusal(now.kind, "geometry", now, str(self.geometry), CHANGED))
+        if refusals:
+            raise Refused(refusals)
+        held = self.linear.weight
+        if (conv.weight.dtype, conv.weight.device) == (held.dtype, held.device):
+            return conv
+        return copy.deepcopy(conv).to(held)
+
+
+def _matrix(
+    conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]
+) -> tuple[nn.Parameter, nn.Parameter | None]:
+    """Return the dense weight and the repeated bias, as new parameters."""
+    weight = alias(conv.weight, lambda kernel: dense(geometry, kernel, input_size))
+    if conv.bias is None:
+        return weight, None
+    rows = weight.shape[0]
+    return weight, alias(conv.bias, lambda bias: repeated_bias(bias, rows), copy=True)
+
+
+def _differences(name: str, now: Tensor | None, then: Tensor | None) -> Iterator[Refusal]:
+    """Yield a refusal that names the first entry that is not the convolution's."""
+    if now is None or then is None or now.shape != then.shape:
+        if now is not then:
+            yield Refusal("linear", name, _shape(now), _shape(then), CHANGED)
+        return
+    now = now.detach()
+    then = then.detach().to(now)
+    place = first_difference(now, then)
+    if place is not None:
+        field = f"{name}[{', '.join(map(str, place))}]"
+        yield Refusal("linear", field, now[place].item(), str(then[place].item()), CHANGED)
+
+
+def _shape(array: Tensor | None) -> str:
+    return "None" if array is None else f"of shape {tuple(array.shape)}"
+
+
+@fx.wrap
+def _flat(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return images (N, *shape) or (*shape) flattened; raise for any others."""
+    if x.ndim not in (len(shape), len(shape) + 1) or x.shape[-len(shape) :] != shape:
+        sizes = ", ".join(map(str, shape))
+        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(N, {sizes}) or ({sizes})"))
+    return x.flatten(-len(shape))

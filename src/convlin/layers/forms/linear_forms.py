@@ -1,0 +1,148 @@
+"""The modules that `to_linear` returns: convolutions written as fully connected layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from convlin.errors import Refused
+from convlin.exchange import block_diagonal, columns
+from convlin.geometry import ConvGeometry
+from convlin.layers.forms import sliding
+from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.scripting import TracedOnly
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+
+__all__ = ["BatchedLinear", "BlockDiagonalLinear", "LinearForm", "SlidingLinear"]
+
+
+class LinearForm(TracedOnly, nn.Module):
+    """A convolution written as a fully connected layer: drop-in, with its geometry and way back."""
+
+    def __init__(self, geometry: ConvGeometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+
+    def extra_repr(self) -> str:
+        """Return the geometry, which no child shows."""
+        return str(self.geometry)
+
+    def to_conv(self) -> nn.Module:
+        """Return the convolution again. Raises `Refused` where this is one no more."""
+        raise NotImplementedError
+
+
+class SlidingForm(LinearForm):
+    """Windows of the padded image, each sent through fully connected layers, one a group.
+
+    `order` is the order of the columns: of (in/groups, *kernel) in memory. `spelling` is the
+    padding in the convolution's own words ("same"), and `strides` its weight's steps in memory:
+    what the way back needs to give the same layer bit for bit.
+    """
+
+    def __init__(
+        self,
+        geometry: ConvGeometry,
+        order: tuple[int, ...],
+        strides: tuple[int, ...],
+        spelling: Any,
+    ) -> None:
+        super().__init__(geometry)
+        self.order = order
+        self.strides = strides
+        self.spelling = spelling
+
+    def forward(self, x: Shaped[Tensor, "*n c *size"]) -> Shaped[Tensor, "*n o *out"]:
+        """Take what the convolution took, and return what it returned.
+
+        Raises `GeometryError` for another number of channels or dimensions, or too small an image.
+        """
+        g = self.geometry
+        image = sliding.require_map(x, g.in_channels, g.smallest_input)
+        image = sliding.pad(image, g.padding, g.padding_mode)
+        windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
+        return sliding.as_image(self._layers(windows), x, windows, g.ndim)
+
+    def _layers(
+        self, windows: Shaped[Tensor, "*n groups *columns_out"]
+    ) -> Shaped[Tensor, "*n o positions"]:
+        raise NotImplementedError
+
+    def _conv(self, rows: Tensor, bias: nn.Parameter | None) -> Conv:
+        """Return the convolution of this geometry whose kernel is a view of these rows."""
+        g = self.geometry
+
+        def kernel(rows: Tensor) -> Tensor:
+            view: Tensor = columns.to_kernel(rows, g.weight_shape, self.order)
+            # The step of an axis of size 1 addresses nothing, yet tells memory formats apart.
+            steps = zip(view.shape, view.stride(), self.strides, strict=True)
+            return view.as_strided(view.shape, [old if n == 1 else new for n, new, old in steps])
+
+        conv = holding(
+            CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel,
+            stride=g.stride, padding=self.spelling, dilation=g.dilation, groups=g.groups,
+            padding_mode=g.padding_mode, weight=alias(rows, kernel), bias=bias,
+        )  # fmt: skip
+        return conv.train(self.training)
+
+
+class SlidingLinear(SlidingForm):
+    """One `linear` on every window; its weight is the convolution's, seen as a matrix."""
+
+    def __init__(self, linear: nn.Linear, *form: Any) -> None:
+        super().__init__(*form)
+        self.linear = linear
+
+    def _layers(self, windows: Tensor) -> Tensor:
+        ndim = self.geometry.ndim
+        y: Tensor = self.linear(sliding.as_rows(windows, ndim))
+        return y.flatten(-1 - ndim, -2).transpose(-1, -2)
+
+    def to_conv(self) -> Conv:
+        """Return the convolution again, sharing the Linear's current weights."""
+        require_plain(self, type(self))
+        require_plain(self.linear, nn.Linear)
+        return self._conv(self._rows(), same_bias(self.linear.bias))
+
+    def _rows(self) -> Tensor:
+        return self.linear.weight
+
+
+class BlockDiagonalLinear(SlidingLinear):
+    """One `linear` for all groups at once: the groups are blocks of its weight, zeros elsewhere.
+
+    Its weight is a copy, and so is the kernel on the way back, which is refused where a weight
+    off the blocks is not 0.
+    """
+
+    def _rows(self) -> Tensor:
+        groups = self.geometry.groups
+        if leaks := block_diagonal.leaks(self.linear.weight.detach(), groups):
+            raise Refused(leaks)
+        return alias(self.linear.weight, lambda matrix: block_diagonal.to_rows(matrix, groups))
+
+
+class BatchedLinear(SlidingForm):
+    """One fully connected layer a group: `weight` (G, out/G, columns), the convolution's own."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, *form: Any) -> None:
+        super().__init__(*form)
+        self.weight = weight
+        self.register_parameter("bias", bias)
+
+    def _layers(self, windows: Tensor) -> Tensor:
+        columns = sliding.as_columns(windows, self.geometry.ndim)
+        y = torch.matmul(self.weight, columns).flatten(-3, -2)
+        # Autocast narrows the product and not the bias, and would widen the sum again.
+        return y if self.bias is None else y + self.bias[:, None].to(y.dtype)
+
+    def to_conv(self) -> Conv:
+        """Return the convolution again, sharing the current weights."""
+        require_plain(self, type(self))
+        return self._conv(self.weight, same_bias(self.bias))

@@ -1,0 +1,94 @@
+"""`recognize`: the convolution in any matrix or fully connected layer, as a layer again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import numpy as np
+from torch import nn
+
+from convlin import structure
+from convlin.errors import Refusal, Refused
+from convlin.layers.layer_of import layer_of
+from convlin.layers.matrices import read_matrix
+
+__all__ = ["RecognizedConv", "recognize"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RecognizedConv(structure.Recognized):
+    """The smallest convolution that a matrix is, and the layer that computes it."""
+
+    bias: Any = None
+
+    def to_conv(self) -> nn.Module:
+        """Return the convolution as a layer, for inputs of `input_size`.
+
+        An nn.Conv, behind a padding layer where the sides must differ; or an nn.ConvTranspose,
+        before one that crops.
+        """
+        return layer_of(self.geometry, self.weight, self.bias, self.input_size)
+
+
+def recognize(
+    matrix: Any,
+    input_shape: Sequence[SupportsIndex],
+    output_shape: Sequence[SupportsIndex] | None = None,
+) -> RecognizedConv:
+    """Return the smallest convolution whose matrix this is, or raise `Refused` saying where not.
+
+    matrix: (outputs, inputs), dense or sparse, NumPy, SciPy or PyTorch; an nn.Linear; a
+    `ConvMatrix`. Only values count: stored zeros are zeros. input_shape and output_shape are
+    (channels, *spatial); without an output shape, the likeliest ones are searched.
+
+    Geometry and kernel are found from the entries: groups, kernel, stride, padding and its mode,
+    dilation. Smallest is fewest weights, then smallest padding, dilation, stride, then zeros before
+    reflect, replicate, circular. `free` says what else would do, `unidentified` which taps no entry
+    tells apart, `candidates` which output shapes were looked at. A transposed convolution is
+    answered where no convolution is as small. Kernel weights are the matrix's own, bit for bit;
+    floating-point entries that sum several taps may be off by the rounding of those sums, in
+    the dtype that the matrix has.
+
+    Forms that share no weight along a dimension say nothing, and do not count: a kernel as large
+    as the input does for every matrix (unless output_shape is all ones), and so does a stride
+    beyond which windows have no weight in common for every matrix with the same zeros.
+
+    Raises `Refused` with the first entry that is off the nearest form's kernel, or else differs
+    from another of the same tap; for an nn.Linear also where its bias is not one per channel.
+
+    Identity: A(w) = Σ_t w_t ⊗ P_t is a product over dimensions, so a matrix is a convolution's iff
+    along each dimension its fibres are in the span of that dimension's taps.
+
+    >>> import torch, convlin
+    >>> conv = nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False)
+    >>> found = recognize(convlin.to_linear(conv, (8, 9), exchange="fixed_size").linear, (3, 8, 9))
+    >>> print(found)
+    Conv2d 3→4 k3 s2 p1+0×1 on (8, 9); free: padding[0] after 0 to 1, padding[1] after 1 to 2
+    >>> found.to_conv()
+    Conv2d(3, 4, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
+    >>> torch.equal(found.weight, conv.weight)
+    True
+    """
+    given = read_matrix(matrix)
+    found = structure.recognize(
+        given.matrix, input_shape, output_shape, unit_roundoff=given.unit_roundoff
+    )
+    bias = None if given.bias is None else given.back(_per_channel(given.bias, found))
+    return RecognizedConv(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)
+
+
+def _per_channel(bias: np.ndarray, found: structure.Recognized) -> np.ndarray:
+    """Return one bias a channel, or refuse what differs between positions."""
+    channels = bias.reshape(found.geometry.out_channels, -1)
+    differs = np.argwhere(channels != channels[:, :1])
+    if len(differs):
+        channel, place = differs[0].tolist()
+        row = channel * channels.shape[1] + place
+        raise Refused(
+            Refusal("recognize", f"bias[{row}]", channels[channel, place].item(),
+                    repr(channels[channel, 0].item()),
+                    f"as everywhere in channel {channel}; the weight is {found}")
+        )  # fmt: skip
+    return channels[:, 0]

@@ -1,0 +1,13 @@
+"""Whole PyTorch models: read from files, counted, and rewritten for images of any size.
+
+| room | idea |
+|---|---|
+| `load.py`, `weights.py`, `archive.py` | models, weights and programs from import paths and files |
+| `cost/` | what a layer or a model costs |
+| `dense/` | a whole classifier on images of any size |
+"""
+
+from convlin.models.cost import cost
+from convlin.models.dense import FullyConvolutional, Report, fully_convolutional
+
+__all__ = ["FullyConvolutional", "Report", "cost", "fully_convolutional"]

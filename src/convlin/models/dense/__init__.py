@@ -1,0 +1,25 @@
+"""A trained classifier as a network for images of any size, equal to sliding it over them.
+
+| file | idea |
+|---|---|
+| `fully_convolutional.py` | `fully_convolutional`: the steps in order |
+| `tracing.py` | from a model to its graph and shapes; nothing run, nothing copied |
+| `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
+| `layout.py` | where elements lie after reshapes, found with numbered elements |
+| `place.py` | what is known of a value |
+| `walk.py`, `call.py` | one pass through the graph; one operation of it |
+| `registry.py`, `rules/` | the table of rules; the rules |
+| `grid.py` | what the new graph does to the dense grid |
+| `network.py` | `FullyConvolutional`: the result, and its windows |
+| `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |
+| `seen.py`, `side_by_side.py`, `parting.py` | the network run against the model; where they part |
+| `grouped.py` | grouped convolutions in float64, fast enough to be seen |
+| `deviation.py`, `report.py` | what is measured, and reported |
+| `export.py`, `written.py`, `run_program.py` | a `.pt2` of it, tried in a new process |
+"""
+
+from convlin.models.dense.fully_convolutional import fully_convolutional
+from convlin.models.dense.network import FullyConvolutional
+from convlin.models.dense.report import Report
+
+__all__ = ["FullyConvolutional", "Report", "fully_convolutional"]

@@ -1,0 +1,185 @@
+"""One operation of the model: what a rule may ask, refuse, note and write."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import fx, nn
+from torch.fx.node import map_aggregate
+
+from convlin.errors import Refusal, Refused
+from convlin.models.dense import registry
+from convlin.models.dense.axis import Axis
+from convlin.models.dense.claims import Claim
+from convlin.models.dense.place import Constant, Known, Place
+from convlin.models.dense.tracing import BATCH, native_shape, site_of
+
+if TYPE_CHECKING:
+    from convlin.models.dense.walk import Walk
+
+__all__ = ["Call", "Layer"]
+
+_PLUMBING = ("out", "_stacklevel")  # arguments that torch's Python functions pass on, out as None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer met on the walk: what it was exchanged for, if it was, and what is claimed of it."""
+
+    site: str
+    operation: str
+    exchange: str
+    claim: Callable[[], Claim] | None
+
+
+class Call:
+    """One operation of the model: what a rule may ask and do."""
+
+    def __init__(self, walk: Walk, node: fx.Node, module: nn.Module | None) -> None:
+        self.walk = walk
+        self.node = node
+        self._module = module
+        self.site = site_of(node)
+        self.name = registry.name_of(node) if module is None else None
+        self.exchange = "kept"
+        self.claim: Callable[[], Claim] | None = None
+
+    @property
+    def module(self) -> Any:
+        """The module called."""
+        assert self._module is not None
+        return self._module
+
+    @property
+    def operation(self) -> str:
+        """The class or function, as a person would say it."""
+        if self._module is not None:
+            return type(self._module).__name__
+        return str(getattr(self.node.target, "__name__", self.node.target))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The result's shape at the window, without the batch."""
+        return tuple(native_shape(self.node)[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.walk.window) - 1
+
+    def answer(self, rule: registry.Rule) -> Any:
+        """Return the rule's answer for this call's arguments, and note the layer."""
+        kind = registry.KINDS[rule]
+        args, kwargs = map_aggregate(
+            (self.node.args, self.node.kwargs), lambda arg: self._operand(arg, kind)
+        )
+        if kwargs.get("out") is not None:
+            raise self.refused("out", "a tensor", "None", "it is written into")
+        kwargs = {key: value for key, value in kwargs.items() if key not in _PLUMBING}
+        try:
+            inspect.signature(rule).bind(self, *args, **kwargs)
+        except TypeError as error:
+            raise self.refused("arguments", error, "the ones convlin knows") from None
+        result = rule(self, *args, **kwargs)
+        if kind == "compute":
+            layer = Layer(self.site, self.operation, self.exchange, self.claim)
+            self.walk.layers.append(layer)
+        return result
+
+    def _operand(self, arg: Any, kind: registry.Kind) -> Any:
+        if not isinstance(arg, fx.Node):
+            return arg
+        value = self.walk.values[arg]
+        if not isinstance(value, Known):
+            return value
+        if kind != "reshape" and value.at2 != value.at3:
+            raise self.refused(
+                arg.name,
+                value.at2,
+                "a number that does not depend on the batch",
+                f"it is {value.at2} at batch {BATCH} and {value.at3} at batch 3",
+            )
+        return value.at2
+
+    def refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
+        """Return the refusal of this layer, to be raised."""
+        return Refused(Refusal(self.site, field, value, allowed, reason))
+
+    def breaks(self, field: str, value: Any, allowed: str, reason: str) -> None:
+        """Note why the cells that this layer breaks differ from the large image's."""
+        self.walk.breaks.setdefault(self.site, Refusal(self.site, field, value, allowed, reason))
+
+    def exchanged(self, text: str, claim: Callable[[], Claim] | None = None) -> None:
+        """Note that the layer was exchanged, and what is claimed of that."""
+        self.exchange, self.claim = text, claim
+
+    def keep(self, operands: dict[fx.Node, fx.Node] | None = None, **changes: Any) -> fx.Node:
+        """Write the operation as it is, on the values of the new graph.
+
+        `operands` replaces some of them, `changes` some keyword arguments.
+        """
+
+        def operand(node: fx.Node) -> Any:
+            if operands and node in operands:
+                return operands[node]
+            value = self._operand(node, "compute")
+            return value.node if isinstance(value, Place | Constant) else value
+
+        args, kwargs = fx.node.map_arg((self.node.args, {**self.node.kwargs, **changes}), operand)
+        if self._module is not None:
+            return self.walk.module(self.site, self._module, *args, **kwargs)
+        return self.walk.graph.create_node(self.node.op, self.node.target, args, kwargs)
+
+    def map(self, value: Any) -> Place:
+        """Return the operand if the model has it as a map (N, C, *size); refuse it otherwise."""
+        place = self.place(value)
+        if not place.is_map:
+            raise self.refused(
+                "input",
+                (BATCH, *place.shape),
+                f"(N, {place.channels}, {', '.join(map(str, place.size))})",
+                self._lying(place),
+            )
+        return place
+
+    def place(self, value: Any) -> Place:
+        """Return the operand if it is made of the images and pooled; refuse it otherwise."""
+        if not isinstance(value, Place):
+            raise self.refused("input", type(value).__name__, "a value made of the images")
+        if value.unpooled is not None and value.pool is not None:
+            pooled = tuple(axis.size for axis in value.unpooled)
+            raise self.refused(
+                "input", f"{site_of(value.pool)} of {pooled} to {value.size} cells",
+                "a pool whose output size is its input's, or divides it",
+                "pooled cells of unequal size can only be folded into a Linear, with nothing but "
+                "reshapes between",
+            )  # fmt: skip
+        return value
+
+    def mapped(
+        self, place: Place, node: fx.Node, axes: tuple[Axis, ...], channels: int | None = None
+    ) -> Place:
+        """Return the map (N, C, *size) that this layer made of another one."""
+        return place.moved(
+            node, axes=axes, channels=channels or place.channels, source=self.node, numbers=None,
+            roles=tuple(range(self.ndim + 1)), base=place.base if node is place.node else node,
+        )  # fmt: skip
+
+    @contextmanager
+    def resited(self) -> Iterator[None]:
+        """Give the refusals of another function this layer's name."""
+        try:
+            yield
+        except Refused as refused:
+            raise Refused([replace(r, site=self.site) for r in refused.refusals]) from None
+
+    def _lying(self, place: Place) -> str:
+        if place.roles is None:
+            return f"a map of {place.map_shape} was flattened across its axes"
+        names = ["1" if role is None else "CDHW"[role and role + 3 - self.ndim]
+                 for role in place.roles]  # fmt: skip
+        return f"the axes behind the batch are ({', '.join(names)}) of a map {place.map_shape}"

@@ -1,0 +1,161 @@
+"""`fully_convolutional`: a trained classifier as a network for images of any size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, SupportsIndex
+
+from torch import fx, nn
+
+from convlin.arguments import choice, flag, shown, wholes
+from convlin.errors import Refusal, Refused
+from convlin.layers.stock_layer import require_module
+from convlin.models.dense.call import Layer
+from convlin.models.dense.claims import verdicts
+from convlin.models.dense.deviation import Images, measure
+from convlin.models.dense.network import FullyConvolutional
+from convlin.models.dense.report import Report, Row
+from convlin.models.dense.rules import (  # noqa: F401 - fill the registry
+    elementwise,
+    joins,
+    linear,
+    neighbourhoods,
+    never,
+    normalisation,
+    outputs,
+    pooling,
+    reshapes,
+)
+from convlin.models.dense.seen import see
+from convlin.models.dense.tracing import trace, twin
+from convlin.models.dense.walk import Walk
+
+__all__ = ["fully_convolutional"]
+
+LARGEST = 2**32  # numbers of a window
+
+Progress = Callable[[str, int, int], None]
+
+WAY_OUT = (
+    "allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone, and "
+    "reports how far off it is elsewhere"
+)
+
+
+def fully_convolutional(
+    model: nn.Module,
+    window: Sequence[SupportsIndex] = (3, 224, 224),
+    images: Images | None = None,
+    *,
+    allow_inexact: bool = False,
+    head: Literal["conv", "linear"] = "conv",
+    proofs: bool = True,
+    check: bool = True,
+    progress: Progress | None = None,
+) -> FullyConvolutional:
+    """Return the classifier `model` as a network for images of any size ≥ the window.
+
+    `window` is the input shape (C, *spatial), in pixels, the model classifies; it must be in eval
+    mode. The result gives, for every window of an image, what the model gives for that crop:
+    its (N, K) outputs become (N, K, *cells), window w starting at pixel w·stride. Weights are
+    shared with the model, which itself stays as it is.
+
+    The first Linear becomes a convolution with a kernel as large as its map (`head="linear"`: the
+    same as windows through a Linear), later ones 1×1 convolutions. Each of these exchanges is
+    proved, unless `proofs` is False; `progress` is called with (what, done, total). `images`
+    ((N, C, H, W), or several such) measure how far the result is from the sliding model.
+
+    Identity: a window's map is a part of the image's map wherever no layer reads padding, cut
+    cells or statistics over space (Long, Shelhamer and Darrell, "Fully convolutional networks",
+    2015; Sermanet et al., "OverFeat", 2014).
+
+    Raises `Refused` with everything that stands against it: layers that no network for larger
+    images can do alike, and, unless `allow_inexact`, layers that make the result differ from the
+    sliding model. Then the report names them.
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten(),
+    ...     torch.nn.Linear(4 * 8 * 6, 5),
+    ... ).eval()
+    >>> fully_convolutional(model, window=(3, 8, 6))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: 0: padding = ((1, 1), (1, 1)); fits: 0 ...
+    >>> network = fully_convolutional(model, window=(3, 8, 6), allow_inexact=True)
+    >>> print(network.report.rows[2].exchange)
+    Linear 192→5 ⇒ Conv2d 4→5 k8×6
+    """
+    require_module("fully_convolutional", "model", model)
+    shape = _window(window)
+    choice("fully_convolutional", "head", head, ("conv", "linear"))
+    allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
+    proofs = flag("fully_convolutional", "proofs", proofs)
+    check = flag("fully_convolutional", "check", check)
+    told: Any = progress
+    if not (told is None or callable(told)):
+        allowed = "None, or a function of (what, done, total)"
+        raise Refused(Refusal("fully_convolutional", "progress", shown(told), allowed))
+    walk = Walk(trace(twin(model), shape), shape, head)
+    walk.run()
+    broken = frozenset().union(*(place.culprits for place in walk.places))
+    breaks = [reason for site, reason in walk.breaks.items() if site in broken]
+    if walk.refusals:
+        raise Refused([*walk.refusals, *(() if allow_inexact else breaks)])
+    if breaks and not allow_inexact:
+        raise Refused(breaks, WAY_OUT)
+    for node in reversed(walk.graph.nodes):
+        if node.op == "get_attr" and not node.users:
+            walk.graph.erase_node(node)
+    graph = fx.GraphModule(walk.modules, walk.graph, type(model).__name__).eval()
+    report = Report(
+        tuple(_row(walk, layer, broken) for layer in walk.layers),
+        exact=not broken,
+        deviation=None,
+        parameters_before=sum(parameter.numel() for parameter in model.parameters()),
+        parameters_after=sum(parameter.numel() for parameter in graph.parameters()),
+    )
+    network = FullyConvolutional(graph, shape, walk.stride, report).eval()
+    if check:
+        report = replace(report, seen=see(model, network, exact=not broken, refolds=walk.refolds))
+    if proofs:
+        rows = _proved(walk, report.rows, progress)
+        refuted = any(row.refuted for row in rows)
+        report = replace(report, rows=rows, exact=report.exact and not refuted)
+    if images is not None:
+        report = replace(report, deviation=measure(model, network, images, progress))
+    network.report = report
+    return network
+
+
+def _row(walk: Walk, layer: Layer, broken: frozenset[str]) -> Row:
+    """Return a layer's row of the report."""
+    equal, why = layer.site not in broken, ""
+    if layer.site in walk.breaks:
+        reason = walk.breaks[layer.site]
+        why = f"{reason.field} {reason.value}: {reason.reason}"
+        if equal:
+            why = f"{reason.field} {reason.value}, but no later layer reads those cells"
+    return Row(layer.site, layer.operation, layer.exchange, None, equal, why)
+
+
+def _proved(walk: Walk, rows: Sequence[Row], progress: Progress | None) -> tuple[Row, ...]:
+    """Return the rows with the verdict on every exchange."""
+    proved = list(rows)
+    claims = {index: layer.claim() for index, layer in enumerate(walk.layers) if layer.claim}
+    named = [(rows[index].layer, claim) for index, claim in claims.items()]
+    for done, (index, verdict) in enumerate(zip(claims, verdicts(named), strict=True), 1):
+        proved[index] = replace(rows[index], verdict=verdict)
+        if progress is not None:
+            progress(rows[index].layer, done, len(claims))
+    return tuple(proved)
+
+
+def _window(window: Sequence[SupportsIndex]) -> tuple[int, ...]:
+    allowed = "(C, L), (C, H, W) or (C, D, H, W), at most 2³² numbers"
+    shape = wholes("fully_convolutional", "window", window, 1, allowed=allowed)
+    if len(shape) not in (2, 3, 4) or math.prod(shape) > LARGEST:
+        raise Refused(Refusal("fully_convolutional", "window", shape, allowed))
+    return shape

@@ -1,0 +1,137 @@
+"""What the walk knows about a value of the model: how it looks at the window, where it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from torch import Tensor, fx
+
+from convlin.models.dense import layout
+from convlin.models.dense.axis import Axis, Broken
+
+__all__ = ["Constant", "Known", "Lost", "Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value made of the images, and the node (N, C, *grid) of the new graph that holds it.
+
+    The new graph keeps channels first whatever the model does: `roles` say in which order the
+    axes lie in the model (as in `layout`), and `numbers` stand in for them where the model has
+    flattened the map. `source` is the model's last node where it still was a map.
+
+    `unpooled` holds the axes of the map in front of an adaptive average pool that no pool with
+    one kernel size can replace: the new graph has not pooled yet, and the next Linear must.
+    `tensor` is one object for all names of one and the same tensor of the model; another one with
+    the same `base` may be a view of it, or a copy.
+    """
+
+    node: fx.Node
+    channels: int
+    axes: tuple[Axis, ...]
+    roles: layout.Roles | None
+    source: fx.Node
+    base: fx.Node
+    numbers: Tensor | None = field(default=None, compare=False)
+    unpooled: tuple[Axis, ...] | None = None
+    pool: fx.Node | None = None
+    tensor: object = field(default_factory=object, compare=False)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """The map's own size at the window."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def map_shape(self) -> tuple[int, ...]:
+        """(C, *size) at the window."""
+        return (self.channels, *self.size)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The model's shape at the window, without the batch."""
+        if self.roles is None:
+            return tuple(self.elements.shape)
+        return tuple(1 if role is None else self.map_shape[role] for role in self.roles)
+
+    @property
+    def elements(self) -> Tensor:
+        """The number of the map element at every place of the model's value."""
+        if self.numbers is not None:
+            return self.numbers
+        assert self.roles is not None
+        return layout.elements(self.map_shape, self.roles)
+
+    @property
+    def is_map(self) -> bool:
+        """Whether the model has it as (N, C, *size) too."""
+        return self.roles is not None and self.shape == self.map_shape and all(
+            role == axis or (role is None and self.shape[axis] == 1)
+            for axis, role in enumerate(self.roles)
+        )  # fmt: skip
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the map has one cell."""
+        return all(n == 1 for n in self.size)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it was pooled over the whole image."""
+        return any(axis.is_whole for axis in self.axes)
+
+    @property
+    def step(self) -> tuple[int, ...]:
+        """Grid cells between neighbours of the window's map."""
+        return tuple(axis.step for axis in self.axes)
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether the window's neighbours lie apart on the grid."""
+        return any(step > 1 for step in self.step)
+
+    def grid_stride(self, stride: Sequence[int]) -> tuple[int, ...]:
+        """Return the stride on the grid of a layer with this stride: 1 where cells lie apart."""
+        return tuple(s if q == 1 else 1 for s, q in zip(stride, self.step, strict=True))
+
+    @property
+    def culprits(self) -> Broken:
+        """All layers that break some cell."""
+        return frozenset().union(*(axis.culprits for axis in self.axes))
+
+    def moved(self, node: fx.Node, **changes: Any) -> Place:
+        """Return the place of a new tensor, at another node of the new graph."""
+        return replace(self, node=node, **{"base": node, "tensor": object(), **changes})
+
+    def seen(self, **changes: Any) -> Place:
+        """Return the place of what may be a view of this tensor, at the same node or part of it."""
+        return replace(self, **{"tensor": object(), **changes})
+
+
+@dataclass(frozen=True)
+class Known:
+    """A value without images: a size, a number, a dtype; at batch 2 and at batch 3."""
+
+    at2: Any
+    at3: Any
+
+    @classmethod
+    def fixed(cls, value: Any) -> Known:
+        """Return a value that does not depend on the batch."""
+        return cls(value, value)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor of the model itself, or made of such: its node in the new graph, and its shape."""
+
+    node: fx.Node
+    shape: tuple[int, ...]
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A value behind something that was refused."""

@@ -1,0 +1,268 @@
+"""Convolutions, pools and padding: what reads a few neighbours.
+
+On the window's own grid they stay as they are. Behind an adaptive pool, where the window's
+neighbours lie `step` grid cells apart, they are dilated by `step` and lose their stride.
+"""
+
+# ruff: noqa: A002 - PyTorch calls it `input`
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import nn
+
+from convlin.geometry import ConvGeometry
+from convlin.internals.modules import ConstantPadBase
+from convlin.layers.parameters import holding
+from convlin.layers.stock_layer import CONVOLUTIONS, require_plain, weight_of
+from convlin.models.dense import grid
+from convlin.models.dense.axis import Axis
+from convlin.models.dense.call import Call
+from convlin.models.dense.place import Constant, Place
+from convlin.models.dense.registry import function, layer
+from convlin.models.dense.rules.pooling import pool_all
+
+Pairs = tuple[tuple[int, int], ...]
+_FLOOR = "ceil_mode ⇒ floor, alike at the window"
+
+
+@layer(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def convolution(call: Call, input: Any) -> Place:
+    """Keep a convolution; dilate it where the window's neighbours lie apart."""
+    conv, place = call.module, call.map(input)
+    with call.resited():
+        weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
+    g = ConvGeometry.of(conv)
+    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes, g.out_channels)
+    symmetric = all(before == after for before, after in g.padding)
+    if g.padding_mode != "zeros" or not symmetric:
+        raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
+                           "adaptive pool")  # fmt: skip
+    with call.resited():
+        require_plain(conv, *CONVOLUTIONS.values())
+    dilated = holding(
+        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
+        stride=place.grid_stride(g.stride),
+        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)),
+        weight=conv.weight, bias=conv.bias,
+    ).train(conv.training)  # fmt: skip
+    _dilated(call, place, g.stride, g.dilation)
+    node = call.walk.module(call.site, dilated, place.node)
+    return call.mapped(place, node, axes, g.out_channels)
+
+
+@function("conv1d", "conv2d", "conv3d")
+def convolution_function(
+    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Place:  # fmt: skip
+    """Keep a functional convolution; dilate it as the layer."""
+    place = call.map(input)
+    if not isinstance(weight, Constant):
+        raise call.refused("weight", "computed from the images", "a tensor of the model")
+    out, per_group, *kernel = weight.shape
+    g = ConvGeometry(per_group * groups, out, kernel, _one(stride), padding=_one(padding),
+                     dilation=_one(dilation), groups=groups)  # fmt: skip
+    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
+    if not place.is_spread:
+        return call.mapped(place, call.keep(), axes, out)
+    if any(before != after for before, after in g.padding):
+        raise call.refused("padding", g.padding, "symmetric behind an adaptive pool")
+    node = call.walk.function(
+        call.node.target, place.node, weight.node, None if bias is None else bias.node,
+        stride=place.grid_stride(g.stride),
+        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)), groups=groups,
+    )  # fmt: skip
+    _dilated(call, place, g.stride, g.dilation)
+    return call.mapped(place, node, axes, out)
+
+
+@layer(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+def max_pool_layer(call: Call, input: Any) -> Place:
+    """Keep a max pool; dilate it where the window's neighbours lie apart."""
+    pool = call.module
+    return max_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.dilation,
+                    pool.ceil_mode, pool.return_indices)  # fmt: skip
+
+
+@function("max_pool1d", "max_pool2d", "max_pool3d")
+def max_pool(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
+) -> Place:  # fmt: skip
+    """Keep a max pool, as the layer."""
+    place = call.map(input)
+    if return_indices:
+        raise call.refused("return_indices", True, "False", "indices count within one image")
+    kernel, pads, spacing = (_each(n, call.ndim) for n in (kernel_size, padding, dilation))
+    if _covers(place, kernel, pads):
+        return pool_all(call, place, "max")
+    steps = _each(stride or kernel, call.ndim)
+    cut = ceil_mode and _cuts(place, kernel, steps, pads, spacing)
+    axes = behind(call, place, kernel, steps, _pairs(pads), spacing, cut)
+    if not place.is_spread and cut == ceil_mode:
+        return call.mapped(place, call.keep(), axes)
+    if place.is_spread:
+        _refuse_outside(call, pads, cut)
+        _dilated(call, place, steps, spacing)
+        spacing = tuple(d * q for d, q in zip(spacing, place.step, strict=True))
+        steps = place.grid_stride(steps)
+    else:
+        call.exchanged(_FLOOR)
+    pool = grid.POOLS["max", call.ndim](kernel, steps, pads, spacing)
+    return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+
+
+@layer(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+def average_pool_layer(call: Call, input: Any) -> Place:
+    """Keep an average pool; dilate it where the window's neighbours lie apart."""
+    pool = call.module
+    divisor = getattr(pool, "divisor_override", None)
+    return average_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
+                        pool.count_include_pad, divisor)  # fmt: skip
+
+
+@function("avg_pool1d", "avg_pool2d", "avg_pool3d")
+def average_pool(
+    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Place:  # fmt: skip
+    """Keep an average pool, as the layer."""
+    place = call.map(input)
+    kernel, pads, ones = _each(kernel_size, call.ndim), _each(padding, call.ndim), (1,) * call.ndim
+    steps = _each(stride or kernel, call.ndim)
+    if _covers(place, kernel, pads) and divisor_override is None:
+        return pool_all(call, place, "avg")
+    cut = ceil_mode and _cuts(place, kernel, steps, pads, ones)
+    axes = behind(call, place, kernel, steps, _pairs(pads), ones, cut)
+    if not place.is_spread and cut == ceil_mode:
+        return call.mapped(place, call.keep(), axes)
+    if not place.is_spread:
+        call.exchanged(_FLOOR)
+        options: dict[str, Any] = {"count_include_pad": count_include_pad}
+        if divisor_override is not None:
+            options["divisor_override"] = divisor_override
+        pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **options)
+        return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+    _refuse_outside(call, pads, cut)
+    if divisor_override is not None:
+        raise call.refused("divisor_override", divisor_override, "None behind an adaptive pool")
+    _dilated(call, place, steps, ones)
+    stride = place.grid_stride(steps)
+    node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step, stride)
+    return call.mapped(place, node, axes)
+
+
+@layer(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d,
+       nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
+       nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
+       nn.CircularPad2d, nn.CircularPad3d)  # fmt: skip
+def pad_layer(call: Call, input: Any) -> Place:
+    """Keep padding; note which cells it breaks."""
+    constant = isinstance(call.module, ConstantPadBase)
+    return pad(call, input, call.module.padding, "constant" if constant else "other")
+
+
+@function("pad")
+def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
+        value: float | None = None) -> Place:  # fmt: skip
+    """Keep padding; note which cells it breaks. Negative padding cuts cells off."""
+    place = call.map(input)
+    sides = tuple(pad) + (0,) * (2 * call.ndim - len(pad))
+    if any(sides[2 * call.ndim :]):
+        raise call.refused("pad", pad, f"space only, {2 * call.ndim} numbers")
+    pairs = tuple((sides[2 * d], sides[2 * d + 1]) for d in reversed(range(call.ndim)))
+    if place.is_spread and any(sides):
+        raise call.refused("pad", pad, "none behind an adaptive pool")
+    if min(sides) < 0 < max(sides):
+        raise call.refused("pad", pad, "all sides ≥ 0, or all ≤ 0")
+    if min(sides) < 0:
+        axes = tuple(
+            axis.taken(-before, axis.size + before + after)
+            for axis, (before, after) in zip(place.axes, pairs, strict=True)
+        )
+    else:
+        ones = (1,) * call.ndim
+        axes = behind(call, place, ones, ones, pairs, ones)
+    return call.mapped(place, call.keep(), axes)
+
+
+def behind(
+    call: Call, place: Place, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
+    dilation: Sequence[int], ceil: bool = False,
+) -> tuple[Axis, ...]:  # fmt: skip
+    """Return the axes behind a layer that reads neighbours, noting what it breaks."""
+    rows = list(zip(place.axes, kernel, stride, padding, dilation, strict=True))
+    axes = tuple(axis.windowed(k, s, p, d, ceil, call.site) for axis, k, s, p, d in rows)
+    if any(call.site in axis.culprits for axis in axes):
+        _note_break(call, padding, ceil)
+        for axis, pixels in zip(place.axes, call.walk.window[1:], strict=True):
+            if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
+                raise call.refused("padding", padding, "0 behind a pool over all of a map that "
+                                   "leaves a remainder", "the network has a cell where the "
+                                   "classifier has padding")  # fmt: skip
+    return axes
+
+
+def _dilated(call: Call, place: Place, stride: Sequence[int], dilation: Sequence[int]) -> None:
+    """Note that a layer was dilated where the window's neighbours lie apart."""
+    apart = tuple(d * q for d, q in zip(dilation, place.step, strict=True))
+    call.exchanged(
+        f"{call.operation} d{_times(dilation)} s{_times(stride)} ⇒ "
+        f"d{_times(apart)} s{_times(place.grid_stride(stride))}"
+    )
+
+
+def _times(numbers: Sequence[int]) -> str:
+    return "×".join(map(str, numbers))
+
+
+def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
+    if any(side for pair in padding for side in pair):
+        call.breaks("padding", padding, "0", "the window sees padding where the large image has "
+                    "neighbours")  # fmt: skip
+    elif ceil:
+        call.breaks("ceil_mode", True, "a map that leaves no remainder", "the window's last cell "
+                    "is cut, the large image's is not")  # fmt: skip
+
+
+def _cuts(place: Place, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
+          dilation: Sequence[int]) -> bool:  # fmt: skip
+    """Whether ceil_mode adds a cell at the window; if not, it may as well be off."""
+    rows = zip(place.axes, kernel, stride, _pairs(pads), dilation, strict=True)
+    return any(
+        axis.windowed(k, s, p, d, ceil=True).size != axis.windowed(k, s, p, d).size
+        for axis, k, s, p, d in rows
+    )
+
+
+def _refuse_outside(call: Call, pads: Sequence[int], cut: bool) -> None:
+    if any(pads) or cut:
+        raise call.refused("padding, ceil_mode", (tuple(pads), cut), "none behind an adaptive pool")
+
+
+def _covers(place: Place, kernel: Sequence[int], pads: Sequence[int]) -> bool:
+    return tuple(kernel) == place.size and not any(pads) and not place.is_whole
+
+
+def _each(value: Any, ndim: int) -> tuple[int, ...]:
+    """Return one number per dimension, as PyTorch's layers take them."""
+    if isinstance(value, Iterable):
+        numbers = tuple(value)
+        return numbers * ndim if len(numbers) == 1 else numbers
+    return (value,) * ndim
+
+
+def _one(value: Any) -> Any:
+    """Return a one-element sequence as its number."""
+    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+
+
+def _pairs(pads: Sequence[int]) -> Pairs:
+    return tuple((p, p) for p in pads)

@@ -1,0 +1,54 @@
+"""What no network for larger images can do alike: refused wherever it stands, with the reason."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from torch import nn
+
+from convlin.models.dense.call import Call
+from convlin.models.dense.registry import function, layer
+
+REASONS = {
+    "attention": "every cell looks at all others, and a larger image has others",
+    "upsampling": "its cells lie between the grid's, and read the window's border",
+    "recurrence": "it runs along the whole image",
+}
+
+
+@layer(nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder,
+       nn.TransformerDecoderLayer, nn.TransformerDecoder, nn.Transformer, kind="never")  # fmt: skip
+def attention_layer(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse attention."""
+    _refuse(call, "attention")
+
+
+@function("scaled_dot_product_attention", "multi_head_attention_forward", kind="never")
+def attention(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse attention."""
+    _refuse(call, "attention")
+
+
+@layer(nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle,
+       nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.MaxUnpool1d, nn.MaxUnpool2d,
+       nn.MaxUnpool3d, nn.Fold, kind="never")  # fmt: skip
+def upsampling_layer(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse upsampling."""
+    _refuse(call, "upsampling")
+
+
+@function("interpolate", "upsample", "pixel_shuffle", "grid_sample", "conv_transpose1d",
+          "conv_transpose2d", "conv_transpose3d", "fold", kind="never")  # fmt: skip
+def upsampling(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse upsampling."""
+    _refuse(call, "upsampling")
+
+
+@layer(nn.RNN, nn.LSTM, nn.GRU, kind="never")
+def recurrence(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
+    """Refuse recurrence."""
+    _refuse(call, "recurrence")
+
+
+def _refuse(call: Call, kind: str) -> NoReturn:
+    raise call.refused("operation", call.operation, "none of this kind", f"{kind}: {REASONS[kind]}")

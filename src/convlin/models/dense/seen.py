@@ -1,0 +1,119 @@
+"""Seen, not only derived: every network is run against its model before it is returned.
+
+Nothing here knows how the network was made; it is two programs, a window and a stride. Both are
+run, in float64 copies, on noise: at the window, and, where every window is said to be equal, on an
+image a few strides larger against the model on its crops (`side_by_side.py`). A difference above
+1e-10 of the largest output is an error that names the first layer where the two part
+(`parting.py`).
+
+A model that cannot be copied, or not run in float64, is run as it is, with a wider tolerance.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convlin.errors import Refusal, Refused
+from convlin.models.dense.grouped import AllGroupsAtOnce
+from convlin.models.dense.network import FullyConvolutional
+from convlin.models.dense.parting import Pair
+from convlin.models.dense.report import Seen
+from convlin.models.dense.side_by_side import Comparison
+from convlin.proof.twins import Holdings, named_tensors, shadow
+
+__all__ = ["Refold", "see"]
+
+
+@dataclass(frozen=True)
+class Refold:
+    """A kernel that was computed from a Linear's weight, and so rounded: how to compute it anew.
+
+    `exact` takes the weight in float64 and the kernel's own dtype; it returns the kernel, and how
+    far from that rounding may have taken the one in its own dtype, element by element.
+    """
+
+    site: str
+    kernel: nn.Module
+    linear: nn.Module
+    exact: Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]
+
+
+def see(
+    model: nn.Module, network: FullyConvolutional, *, exact: bool, refolds: Sequence[Refold] = ()
+) -> Seen:
+    """Return what running both showed; raise `Refused`, naming the layer, where they part.
+
+    `exact`: every window of a larger image must agree too; if not, how far those are off is
+    noted. Neither module is changed, nor the state of any random generator.
+    """
+    started = time.perf_counter()
+    tensors = list(named_tensors(model).values())
+    if any(tensor.is_meta for tensor in tensors):
+        return Seen(why="weights on the meta device have no values")
+    with _untouched(tensors):
+        try:
+            with AllGroupsAtOnce():
+                seen = Comparison(_in_float64(model, network, refolds)).made(exact)
+        except Refused:
+            raise
+        except Exception:  # whatever keeps it from being copied, or from running in float64
+            seen = Comparison(_as_it_is(model, network)).made(exact)
+    return replace(seen, seconds=time.perf_counter() - started)
+
+
+def _in_float64(model: nn.Module, network: FullyConvolutional, refolds: Sequence[Refold]) -> Pair:
+    """Return copies in float64 on the CPU, where both still share what they share."""
+    parts = [part for refold in refolds for part in (refold.kernel, refold.linear)]
+    holdings = Holdings([model, network, *parts])
+    for region in holdings.regions:
+        region.target.copy_(region.source)
+    for refold in refolds:
+        _refold(refold, holdings.twin(refold.kernel).weight, holdings.twin(refold.linear).weight)
+    like = torch.empty(0, dtype=torch.float64)
+    return Pair(holdings.twin(model), holdings.twin(network), like, copied=True)
+
+
+def _refold(refold: Refold, kernel: Tensor, weight: Tensor) -> None:
+    """Put the exact kernel in the place of the rounded one, which must be near it."""
+    held: Tensor = refold.kernel.get_parameter("weight")
+    exact, bound = refold.exact(weight, held.dtype)
+    beyond = (kernel - exact).abs() > bound
+    if beyond.any():
+        place = tuple(beyond.nonzero()[0].tolist())
+        value, fits = float(kernel[place]), f"{exact[place]} within {bound[place]:.2g}"
+        reason = "as it is folded from the Linear's"
+        raise Refused(Refusal(refold.site, f"weight{list(place)}", value, fits, reason))
+    kernel.copy_(exact)
+
+
+def _as_it_is(model: nn.Module, network: FullyConvolutional) -> Pair:
+    """Return the two in their own dtype, on their own device; buffers copied if they can be."""
+    like = next((t for t in named_tensors(model).values() if t.is_floating_point()), torch.empty(0))
+    with suppress(Exception):  # what cannot be copied is run itself
+        model = shadow(model)
+    return Pair(model, network, torch.empty(0, dtype=like.dtype, device=like.device), copied=False)
+
+
+@contextmanager
+def _untouched(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """Put everything back as it was: random states, and buffers that a forward writes into."""
+    devices = {tensor.device.index for tensor in tensors if tensor.is_cuda}
+    buffers = [(t, t.clone()) for t in tensors if not isinstance(t, nn.Parameter)]
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices), torch.no_grad():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            for buffer, before in buffers:
+                if not torch.equal(buffer, before):
+                    buffer.copy_(before)

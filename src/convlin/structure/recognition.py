@@ -1,0 +1,286 @@
+"""Is this matrix a convolution, and which one? The smallest, or a refusal that says where it fails.
+
+Every matrix is the matrix of *some* convolution: with one output position and a kernel as large as
+the input, nothing is shared and nothing is said. So forms that share no weight do not count, unless
+an output shape of all ones asks for just that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.sparse import csr_array
+
+from convlin.arguments import wholes
+from convlin.errors import GeometryError, Refusal, Refused
+from convlin.geometry import ConvGeometry, placed
+from convlin.matrix import ConvMatrix
+from convlin.structure.canonical import canonical, require_matrix
+from convlin.structure.difference import told
+from convlin.structure.fibres import Layout
+from convlin.structure.output_shapes import output_shapes
+from convlin.structure.search import Form, Search
+
+__all__ = ["Candidate", "Recognized", "recognize"]
+
+SHAPES = 64  # output shapes that are searched where none is given
+ENTRIES = 1 << 28  # entries that are looked through for it, over all shapes
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One output shape that was looked at, and what became of it."""
+
+    output_shape: tuple[int, ...]
+    outcome: str
+
+    def __str__(self) -> str:
+        return f"{self.output_shape}: {self.outcome}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recognized:
+    """The smallest convolution whose matrix is the given one.
+
+    `free` says in words which of its numbers could be others, with the same matrix;
+    `unidentified[d]` holds combinations of taps along dimension d that no entry depends on
+    (`weight` is then the kernel of least norm); `candidates` are the output shapes looked at.
+    """
+
+    geometry: ConvGeometry
+    weight: Any
+    input_size: tuple[int, ...]
+    free: tuple[str, ...]
+    unidentified: tuple[Float[ndarray, "directions taps"], ...]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def identified(self) -> bool:
+        """Whether the matrix leaves no weight open."""
+        return not any(len(directions) for directions in self.unidentified)
+
+    @property
+    def output_size(self) -> tuple[int, ...]:
+        """Spatial size of the output."""
+        return self.geometry.output_size(self.input_size)
+
+    def matrix(self) -> ConvMatrix:
+        """Return the convolution's matrix: the one that was given."""
+        return ConvMatrix(self.geometry, self.weight, self.input_size)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    def __str__(self) -> str:
+        text = placed(self.geometry, self.input_size)
+        return f"{text}; free: {', '.join(self.free)}" if self.free else text
+
+
+def recognize(
+    matrix: Any,
+    input_shape: Sequence[SupportsIndex],
+    output_shape: Sequence[SupportsIndex] | None = None,
+    *,
+    unit_roundoff: float | None = None,
+) -> Recognized:
+    """Return the smallest convolution whose matrix this is, found from its entries alone.
+
+    matrix: (outputs, inputs), NumPy or SciPy sparse; only its values count, stored zeros do not.
+    input_shape, output_shape: (channels, *spatial); without an output shape, the likeliest ones
+    are searched. Smallest is fewest weights, then smallest padding, dilation, stride, then zeros
+    before reflect, replicate, circular; a transposed convolution is looked for last.
+
+    Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
+    matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum
+    several taps may be off by rounding. A form that shares no weight along some dimension is not
+    looked for: every matrix that reads the same pixels would have it.
+    unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
+
+    Raises `Refused` with the first entry that no such convolution has, in words.
+
+    >>> import numpy as np
+    >>> print(recognize(np.array([[7, 0], [5, 7], [0, 5]]), (1, 2)))
+    Conv1d 1→1 k2 p1 on (2,)
+    >>> recognize(np.array([[7, 0, 0], [5, 7, 0], [0, 6, 7]]), (1, 3), (1, 3))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: recognize: matrix[2, 1] = 6; fits: 5 (weights of tap (0,) differ: ...
+    """
+    rows, columns = require_matrix(matrix, "recognize")
+    into = _shape("input_shape", input_shape, columns, "columns")
+    out = None if output_shape is None else _shape("output_shape", output_shape, rows, "rows")
+    if out is not None and len(out) != len(into):
+        fits = f"{len(into)} numbers, as {into} has"
+        raise Refused(Refusal("recognize", "output_shape", out, fits))
+    given = canonical(matrix, "recognize")
+    shapes = output_shapes(given, into) if out is None else [out]
+    if unit_roundoff is None:
+        inexact = given.dtype.kind in "fc"
+        unit_roundoff = float(np.finfo(given.dtype).eps) / 2 if inexact else 0.0
+    tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, given.nnz)))]
+    searches = _search_all(given, into, tried, unit_roundoff)
+    candidates = [_candidate(search) for search in searches]
+    if len(shapes) > len(tried):
+        more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
+        candidates.append(Candidate(shapes[len(tried)], more))
+    found = min((s for s in searches if s.found), key=_key, default=None)
+    if found is None or not found.least:
+        turned = min(_transposed(given, into, tried, unit_roundoff), key=_key, default=None)
+        if turned is not None and (found is None or _key(turned)[0] < _key(found)[0]):
+            return _answer(turned, candidates, transposed=True)
+    if found is not None:
+        return _answer(found, candidates)
+    raise Refused(_why_not(searches, given, into, output_shape is not None))
+
+
+def _search_all(
+    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+) -> list[Search]:
+    """Search every output shape that could still have a form as small as the smallest found."""
+    searches: list[Search] = []
+    smallest: float = math.inf
+    for shape in shapes:
+        search = Search(Layout(given, into, shape), unit)
+        if search.least_weights <= smallest:
+            search.run()
+        if search.found:
+            smallest = min(smallest, _key(search)[0])
+        searches.append(search)
+    return searches
+
+
+def _key(search: Search) -> tuple[int, ...]:
+    assert search.found is not None
+    return search.found.key
+
+
+def _candidate(search: Search) -> Candidate:
+    shape = search.layout.output_shape
+    if search.found is not None:
+        return Candidate(shape, placed(search.found.geometry, search.layout.input_shape[1:]))
+    if search.miss is not None:
+        return Candidate(
+            shape,
+            f"{search.compared} forms compared in full, at best {search.miss.count} entries differ",
+        )
+    return Candidate(shape, f"no form fits with fewer than {search.least_weights} weights")
+
+
+def _answer(
+    search: Search, candidates: Sequence[Candidate], transposed: bool = False
+) -> Recognized:
+    form, model = search.found, search.model
+    assert form is not None and model is not None
+    geometry = _turned(form, search.layout.output_shape[1:]) if transposed else form.geometry
+    size = search.layout.output_shape[1:] if transposed else model.input_size
+    free = () if transposed else tuple(_free(form, model.output_size))
+    spaces = form.spaces()
+    return Recognized(
+        geometry, model.weight, size, free, tuple(space.free for space in spaces),
+        tuple(candidates),
+    )  # fmt: skip
+
+
+def _transposed(
+    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+) -> Iterator[Search]:
+    """Yield the searches that find a convolution in the transposed matrix.
+
+    None on a one-pixel input: every matrix is a transposed convolution there.
+    """
+    if math.prod(into[1:]) == 1:
+        return
+    turned = csr_array(given.T)
+    turned.sort_indices()
+    for shape in shapes:
+        search = Search(Layout(turned, shape, into), unit, modes=("zeros",))
+        search.run()
+        if search.found is None:
+            continue
+        with suppress(GeometryError):  # it may need more output padding than there is
+            _turned(search.found, into[1:])
+            yield search
+
+
+def _turned(form: Form, input_size: tuple[int, ...]) -> ConvGeometry:
+    """Return the transposed convolution whose adjoint the form is, cropped alike where that fits.
+
+    Per dimension, outputs - ((inputs - 1)·stride + extent) = output_padding - before - after.
+    Raises `GeometryError` where that takes more output padding than PyTorch has.
+    """
+    sides, extra = [], []
+    for axis, n in zip(form.axes, input_size, strict=True):
+        before = axis.padding[0]
+        missing = axis.n - (n - 1) * axis.stride - axis.extent + before
+        more = min(max(0, missing + before), max(axis.stride, axis.dilation) - 1)
+        sides.append((before, more - missing))
+        extra.append(more)
+    return ConvGeometry(
+        form.out_channels, form.in_channels, [axis.kernel for axis in form.axes],
+        stride=[axis.stride for axis in form.axes], padding=sides,
+        dilation=[axis.dilation for axis in form.axes], groups=form.groups,
+        transposed=True, output_padding=extra,
+    )  # fmt: skip
+
+
+def _free(form: Form, output_size: tuple[int, ...]) -> list[str]:
+    """Return what could be other numbers with the same matrix."""
+    free = []
+    for dim, (axis, outputs) in enumerate(zip(form.axes, output_size, strict=True)):
+        before, after = axis.padding
+        spare = outputs * axis.stride + axis.extent - 1 - axis.n - before
+        limit = {"reflect": axis.n - 1, "circular": axis.n}.get(axis.mode, spare)
+        if outputs == 1:
+            free.append(f"stride[{dim}] ≥ {axis.stride}")
+        elif min(spare, limit) > after:
+            free.append(f"padding[{dim}] after {after} to {min(spare, limit)}")
+        if axis.kernel == 1:
+            free.append(f"dilation[{dim}]")
+    if not any(side for axis in form.axes for side in axis.padding):
+        free.append("padding_mode")
+    return free
+
+
+def _why_not(
+    searches: Sequence[Search], given: csr_array, into: tuple[int, ...], asked: bool
+) -> list[Refusal]:
+    """Return the first difference from the nearest form, and what is always possible."""
+    # The likeliest shapes come first; further ones are looked at only if they came near.
+    near = [search for place, search in enumerate(searches) if search.miss or place < 3]
+    missed = [found for search in near if (found := search.why_not()) is not None]
+    ones = (given.shape[0], *(1,) * (len(into) - 1))
+    trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
+    refusals = []
+    if missed:
+        found = min(missed, key=lambda miss: miss.count)
+        refusals.append(told(found))
+        nearest = placed(found.model.geometry, found.model.input_size)
+        trivial += f"; the matrix differs least from {nearest}"
+    elif asked:
+        reason = "every matrix that reads these pixels is such a convolution"
+        refusals.append(
+            Refusal("recognize", "matrix", "one whose forms share no weight", "shared ones", reason)
+        )
+    shape = searches[0].layout.output_shape if asked else None
+    fits = str(ones) if asked else f"the layer's own, if known; or {ones}"
+    refusals.append(Refusal("recognize", "output_shape", shape, fits, trivial))
+    return refusals
+
+
+def _shape(field: str, shape: Sequence[SupportsIndex], size: int, what: str) -> tuple[int, ...]:
+    """Return (channels, *spatial) as integers whose product is `size`."""
+    allowed = "(channels, L), (channels, H, W) or (channels, D, H, W)"
+    numbers = wholes("recognize", field, shape, allowed=allowed)
+    if len(numbers) not in (2, 3, 4) or min(numbers) < 1:
+        raise Refused(Refusal("recognize", field, numbers, allowed))
+    if math.prod(numbers) != size:
+        reason = f"the matrix has {size} {what}"
+        raise Refused(Refusal("recognize", field, numbers, f"numbers with product {size}", reason))
+    return numbers

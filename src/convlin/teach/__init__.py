@@ -1,0 +1,1 @@
+"""Lessons and a page: what convolutions and fully connected layers have to do with each other."""

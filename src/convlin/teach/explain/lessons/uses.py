@@ -1,0 +1,109 @@
+"""Lesson 5: what 1×1 convolutions are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from convlin.teach.explain.document import Beside, Block, Heading, Paragraph, Table
+from convlin.teach.explain.lessons.parts import grid, judgement, proof, unbroken
+from convlin.teach.explain.numbers import Uses
+from convlin.teach.explain.numbers.uses import Channels, Collapse, Place, Size
+from convlin.teach.explain.words import Words
+
+__all__ = ["uses_lesson"]
+
+
+def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
+    """Yield the blocks of lesson 5."""
+    yield from _place(words, lesson.place)
+    yield from _sizes(words, lesson.sizes)
+    yield from _channels(words, lesson.channels)
+    yield from _collapse(words, lesson.collapse)
+
+
+def _place(words: Words, place: Place) -> Iterator[Block]:
+    yield Heading(words("uses.place"))
+    yield Paragraph(words("uses.place_text"))
+    counts = {"pointwise": place.pointwise, "flattened": place.flattened}
+    yield judgement(
+        words,
+        "right",
+        words("uses.place_claim"),
+        words("uses.place_answer"),
+        words("uses.place_reads", positions=place.positions, **counts),
+        words("uses.place_shuffled" if place.shuffled else "uses.place_unshuffled"),
+    )
+
+
+def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
+    yield Heading(words("uses.size"))
+    yield Paragraph(words("uses.size_text"))
+    rows = [
+        ("×".join(map(str, found.size)), "×".join(map(str, found.pointwise)),
+         words("uses.runs" if found.flattened else "uses.refuses"))
+        for found in sizes
+    ]  # fmt: skip
+    header = words("uses.map"), words("uses.conv"), words("uses.linear")
+    yield Table(words("uses.sizes"), header, tuple(rows))
+    runs = sum(found.flattened for found in sizes)
+    yield judgement(
+        words,
+        "right",
+        words("uses.size_claim"),
+        words("uses.size_answer"),
+        words("uses.size_evidence", count=len(sizes), runs=runs),
+    )
+
+
+def _channels(words: Words, found: Channels) -> Iterator[Block]:
+    yield Heading(words("uses.channels"))
+    yield Paragraph(words("uses.channels_text", reads=found.reads))
+    shapes = {
+        name: (*size, channels)
+        for name, (channels, *size) in {"input": found.input, "output": found.output}.items()
+    }
+    yield judgement(
+        words,
+        "right",
+        words("uses.channels_claim"),
+        words("uses.channels_answer", **shapes),
+        words(
+            "uses.channels_cost", weights=found.weights, adds=found.multiply_adds,
+            flattened=found.flattened,
+        ),
+    )  # fmt: skip
+
+
+def _collapse(words: Words, found: Collapse) -> Iterator[Block]:
+    yield Heading(words("uses.activation"))
+    yield Paragraph(words("uses.activation_text"))
+    grids = [
+        grid(words, words(f"uses.{name}"), weights)
+        for name, weights in (
+            ("second", found.second),
+            ("first", found.first),
+            ("product", found.product),
+        )
+    ]
+    yield Beside(tuple(grids), ("", "·", "="))
+    one, other = (_vector(pixel) for pixel in found.pixels)
+    yield Paragraph(words("uses.relu", one=one, other=other))
+    rows = [
+        (words(f"uses.{name}"), *map(_vector, pair))
+        for name, pair in (("plain", found.plain), ("activated", found.activated))
+    ]
+    header = (words(f"uses.{name}") for name in ("case", "after", "before"))
+    yield Table(words("uses.sums"), tuple(header), tuple(rows))
+    after, before = map(_vector, found.activated)
+    yield judgement(
+        words,
+        "corrected",
+        words("uses.activation_claim"),
+        words("uses.activation_answer"),
+        words("uses.activation_proof", verdict=proof(words, found.proof, "these")),
+        words("uses.activation_relu", after=after, before=before),
+    )
+
+
+def _vector(values: Iterable[int]) -> str:
+    return unbroken(tuple(map(int, values)))

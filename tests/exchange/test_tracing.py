@@ -69,7 +69,7 @@ FX = """
 import torch
 from torch import fx, nn
 from convlin import to_conv, to_linear
-from convlin.layers.forms import sliding
+from convlin.layers import sliding
 
 forms = {
     "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from convlin.errors import Refusal
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
-from convlin.layers.forms import sliding
+from convlin.layers import sliding
 
 __all__ = ["misdescribed"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from array_api_compat import is_torch_array
@@ -12,16 +12,28 @@ from scipy.sparse.linalg import LinearOperator
 from convlin.errors import GeometryError, Refusal
 from convlin.matrix.correlate import adjoint
 
-if TYPE_CHECKING:
-    from convlin.matrix.conv_matrix import ConvMatrix
-
 __all__ = ["Adjoint", "as_array", "from_left"]
+
+
+class Matrix(Protocol):
+    """What an adjoint asks of the `ConvMatrix` that it belongs to."""
+
+    dtype: Any
+    shape: tuple[int, int]
+
+    def toarray(self) -> np.ndarray: ...
+    def _on_tensor(self, run: Any, x: Any, length: int) -> Any: ...
+    def _matmat(self, x: np.ndarray) -> np.ndarray: ...
+    def _rmatmat(self, y: np.ndarray) -> np.ndarray: ...
+    def _matvec(self, x: np.ndarray) -> np.ndarray: ...
+    def _rmatvec(self, y: np.ndarray) -> np.ndarray: ...
+    def _transpose(self) -> LinearOperator: ...
 
 
 class Adjoint(LinearOperator):  # type: ignore[misc]
     """Aᴴ of a `ConvMatrix`, for NumPy and PyTorch alike."""
 
-    def __init__(self, matrix: ConvMatrix) -> None:
+    def __init__(self, matrix: Matrix) -> None:
         self._matrix = matrix
         super().__init__(matrix.dtype, matrix.shape[::-1])
 
@@ -59,7 +71,7 @@ class Adjoint(LinearOperator):  # type: ignore[misc]
         return self._matrix if self.dtype.kind != "c" else self._matrix._transpose()._adjoint()
 
 
-def from_left(y: Any, matrix: ConvMatrix | Adjoint) -> Any:
+def from_left(y: Any, matrix: LinearOperator) -> Any:
     """Return y·A = (Aᵀ·yᵀ)ᵀ for a PyTorch array."""
     rows = matrix.shape[0]
     if y.ndim not in (1, 2) or y.shape[-1] != rows:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import html
 import math
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from convlin.matrix.conv_matrix import ConvMatrix
+from convlin.geometry import ConvGeometry
 
 __all__ = ["as_html"]
 
@@ -21,7 +20,21 @@ SIDE, ENTRIES = 128, 2048  # rows, columns and stored entries that are still a s
 LEVELS = (0.15, 0.4, 0.7, 1.0)  # of ink; the least is for 0
 
 
-def as_html(matrix: ConvMatrix) -> str:
+class Matrix(Protocol):
+    """What is told of a `ConvMatrix`."""
+
+    geometry: ConvGeometry
+    shape: tuple[int, int]
+    dtype: Any
+
+    @property
+    def nnz(self) -> int: ...
+    @property
+    def needed_bytes(self) -> int: ...
+    def tocsr(self) -> Any: ...
+
+
+def as_html(matrix: Matrix) -> str:
     """Return the matrix's numbers as a table, with its picture where it is small."""
     rows, columns = matrix.shape
     share = matrix.nnz / (rows * columns)
@@ -41,7 +54,7 @@ def as_html(matrix: ConvMatrix) -> str:
     return f"{heading}<table>{lines}</table>{_picture(matrix) if small else ''}"
 
 
-def _picture(matrix: ConvMatrix) -> str:
+def _picture(matrix: Matrix) -> str:
     """Return the stored entries as squares in an inline SVG."""
     stored = matrix.tocsr()
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(stored.indptr))

@@ -5,5 +5,4 @@
 | `linear_forms.py`, `dense_at_size.py` | convolutions written as fully connected layers |
 | `conv_forms.py` | fully connected layers written as convolutions |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
-| `sliding.py` | pad, cut windows, lay them out: how every form that slides runs |
 """

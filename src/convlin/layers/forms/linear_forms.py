@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convlin.errors import Refused
 from convlin.exchange import block_diagonal, columns
 from convlin.geometry import ConvGeometry
-from convlin.layers.forms import sliding
+from convlin.layers import sliding
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain

@@ -23,8 +23,8 @@ from torch import Tensor, compiler, fx, nn
 from convlin.arguments import elements, flag, shown, whole
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
+from convlin.layers import sliding
 from convlin.layers.behaviour import misdescribed
-from convlin.layers.forms import sliding
 from convlin.layers.forms.local_matrix import local_matrix
 from convlin.layers.matrices import Given, read_matrix
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 from torch import fx, nn
 from torch.fx.node import map_aggregate
@@ -15,31 +15,20 @@ from convlin.errors import Refusal, Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.claims import Claim
+from convlin.models.dense.layer_met import Layer
 from convlin.models.dense.place import Constant, Known, Place
 from convlin.models.dense.tracing import BATCH, native_shape, site_of
+from convlin.models.dense.writer import Writer
 
-if TYPE_CHECKING:
-    from convlin.models.dense.walk import Walk
-
-__all__ = ["Call", "Layer"]
+__all__ = ["Call"]
 
 _PLUMBING = ("out", "_stacklevel")  # arguments that torch's Python functions pass on, out as None
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer met on the walk: what it was exchanged for, if it was, and what is claimed of it."""
-
-    site: str
-    operation: str
-    exchange: str
-    claim: Callable[[], Claim] | None
 
 
 class Call:
     """One operation of the model: what a rule may ask and do."""
 
-    def __init__(self, walk: Walk, node: fx.Node, module: nn.Module | None) -> None:
+    def __init__(self, walk: Writer, node: fx.Node, module: nn.Module | None) -> None:
         self.walk = walk
         self.node = node
         self._module = module

@@ -12,9 +12,9 @@ from torch import fx, nn
 from convlin.arguments import choice, flag, shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
-from convlin.models.dense.call import Layer
 from convlin.models.dense.claims import verdicts
 from convlin.models.dense.deviation import Images, measure
+from convlin.models.dense.layer_met import Layer
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.report import Report, Row
 from convlin.models.dense.rules import (  # noqa: F401 - fill the registry

@@ -11,37 +11,19 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
-from convlin.models.dense.call import Call, Layer
+from convlin.models.dense.call import Call
 from convlin.models.dense.place import Constant, Known, Lost, Place
-from convlin.models.dense.seen import Refold
 from convlin.models.dense.tracing import native_shape
+from convlin.models.dense.writer import Writer
 
 __all__ = ["Walk"]
 
 
-class Walk:
-    """The walk's state: the graph being written, its modules, and what is known so far."""
-
-    def __init__(self, traced: fx.GraphModule, window: tuple[int, ...], head: str) -> None:
-        self.traced = traced
-        self.window = window
-        self.head = head
-        self.graph = fx.Graph()
-        self.modules: dict[str, Any] = {}
-        self.values: dict[fx.Node, Any] = {}
-        self.layers: list[Layer] = []
-        self.refusals: list[Refusal] = []
-        self.breaks: dict[str, Refusal] = {}
-        self.shared: dict[Any, nn.Parameter] = {}
-        self.refolds: list[Refold] = []
-        self.places: list[Place] = []  # one for each output
-        self.stride: tuple[int, ...] = ()
-        self.images: fx.Node | None = None
-        self._leaves = {node.target for node in traced.graph.nodes if node.op == "call_module"}
-        self._order = {node: index for index, node in enumerate(traced.graph.nodes)}
+class Walk(Writer):
+    """The pass itself: every node of the traced graph, in order."""
 
     def run(self) -> None:
         """Walk through the whole graph."""
@@ -121,23 +103,6 @@ class Walk:
         if rule is not None and registry.KINDS[rule] == "never":
             Call(self, node, module).answer(rule)
         return Lost()
-
-    def later_users(self, node: fx.Node, after: fx.Node) -> bool:
-        """Whether some node behind `after` uses the value of `node`."""
-        return any(self._order[user] > self._order[after] for user in node.users)
-
-    def module(self, name: str, module: nn.Module, *inputs: Any, **options: Any) -> fx.Node:
-        """Write a call of a module, under its name or, if another one has that, the next free."""
-        free, count = name, 1
-        while self.modules.get(free, module) is not module:
-            count += 1
-            free = f"{name}_{count}"
-        self.modules[free] = module
-        return self.graph.call_module(free, inputs, options)
-
-    def function(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
-        """Write a call of a function."""
-        return self.graph.call_function(target, args, kwargs)
 
 
 def _foreign_hooks(module: nn.Module) -> list[str]:

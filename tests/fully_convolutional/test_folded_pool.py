@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from convlin.exchange import folded_pool
-from convlin.proof.rounding import gamma, unit
+from convlin.numerics.roundoff import gamma, unit
 from rounding import agree
 
 POOLS = {

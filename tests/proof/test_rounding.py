@@ -10,10 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from convlin.numerics.roundoff import gamma, unit
 from convlin.proof import Measured, Proved, Refuted, audit, prove
 from convlin.proof.algebra import Value
 from convlin.proof.outcome import Outcome
-from convlin.proof.rounding import beyond_rounding, gamma, measure, unit
+from convlin.proof.rounding import beyond_rounding, measure
 from mutants.enrol import Form, conv2d
 from rounding import approx
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from convlin.demo.classifier import DigitClassifier
 from convlin.geometry import ReceptiveField
 from convlin.models import FullyConvolutional
-from convlin.proof.rounding import gamma, unit
+from convlin.numerics.roundoff import gamma, unit
 
 __all__ = ["Difference", "Precision", "Race", "largest_difference", "race", "score_bound"]
 

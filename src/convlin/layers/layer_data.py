@@ -16,7 +16,7 @@ from convlin.layers.forms.local import LOCAL, LocallyConnected
 from convlin.layers.matrices import as_array, known_numbers
 from convlin.layers.stock_layer import CONVOLUTIONS, require_plain
 from convlin.matrix import MEMORY_LIMIT, require_own_memory
-from convlin.proof.rounding import UNITS
+from convlin.numerics.roundoff import UNITS
 from convlin.solutions import Wiring
 
 __all__ = ["Wired", "geometry_of", "read_wired", "require_finite_parameters", "require_layer"]
@@ -73,8 +73,8 @@ def require_layer(layer: nn.Module) -> None:
         if value.layout != torch.strided:
             raise Refused(Refusal(site, f"{name}.layout", value.layout, "plain numbers"))
         require_own_memory(site, name, value)
-        if value.dtype not in UNITS:
-            usual = ", ".join(str(dtype).removeprefix("torch.") for dtype in UNITS)
+        if str(value.dtype).removeprefix("torch.") not in UNITS:
+            usual = ", ".join(UNITS)
             raise Refused(Refusal(site, f"{name}.dtype", value.dtype, usual))
     require_finite_parameters(layer)
 

@@ -22,6 +22,7 @@ from convlin.layers.computed import computed
 from convlin.layers.stock_layer import weight_of
 from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
+from convlin.numerics.roundoff import unit
 
 __all__ = ["Given", "as_array", "known_numbers", "read_matrix"]
 
@@ -68,8 +69,8 @@ def read_matrix(matrix: Any) -> Given:
     """
     array = known_numbers(matrix if issparse(matrix) else as_array(matrix), "matrix", "dtype")
     if array.dtype == np.float16:  # which SciPy lacks
-        half = float(np.finfo(np.float16).eps) / 2
-        return Given(array.astype(np.float32), like=array.dtype, unit_roundoff=half)
+        narrow = unit(array.dtype)
+        return Given(array.astype(np.float32), like=array.dtype, unit_roundoff=narrow)
     return Given(array)
 
 
@@ -159,8 +160,8 @@ def _read_tensor(matrix: Tensor) -> Any:
 
 
 def _unit_roundoff(matrix: Tensor) -> float | None:
-    """Return half of what 1 and the next number differ by, None for whole numbers."""
-    return float(torch.finfo(matrix.dtype).eps) / 2 if _inexact(matrix) else None
+    """Return the unit roundoff of the numbers, None for whole ones."""
+    return unit(matrix.dtype) if _inexact(matrix) else None
 
 
 def _inexact(matrix: Tensor) -> bool:

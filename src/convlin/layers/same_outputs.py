@@ -23,7 +23,7 @@ from convlin.layers.layer_data import (
     require_finite_parameters,
     require_layer,
 )
-from convlin.proof.rounding import gamma, unit
+from convlin.numerics.roundoff import gamma, unit
 from convlin.proof.verdict import Rounding
 from convlin.solutions import SolutionFamily
 from convlin.solutions.reach import telling_input

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convlin.arguments import fraction
 from convlin.errors import Refusal, Refused
+from convlin.numerics.roundoff import unit
 from convlin.proof.alike import alike
 from convlin.proof.counterexample import boil
 from convlin.proof.draws import Draws
@@ -19,7 +20,7 @@ from convlin.proof.modular import Modular, Plan
 from convlin.proof.outcome import Outcome, run, words
 from convlin.proof.real import NAMES, look, own_dtype, reason, refused_by, rounding
 from convlin.proof.remembered import hidden, state
-from convlin.proof.rounding import beyond_rounding, measure, unit
+from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.same import repeats, same
 from convlin.proof.sensitivity import unexplained
 from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from convlin.errors import Refusal, Refused
+from convlin.numerics.roundoff import unit
 from convlin.proof.algebra import Value
 from convlin.proof.outcome import Outcome, run, words
-from convlin.proof.rounding import beyond_rounding, measure, unit
+from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.sensitivity import Side, unexplained
 from convlin.proof.twins import Holdings, home, mark_weights
 from convlin.proof.verdict import Counterexample, Measured, Refuted, Rounding, Verdict

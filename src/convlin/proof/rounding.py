@@ -15,32 +15,12 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from convlin.numerics.roundoff import gamma, unit
 from convlin.proof.algebra import Value
 from convlin.proof.outcome import Outcome
 from convlin.proof.verdict import Rounding
 
-__all__ = ["beyond_rounding", "gamma", "measure", "unit"]
-
-UNITS = {
-    torch.float64: 2.0**-53,
-    torch.float32: 2.0**-24,
-    torch.float16: 2.0**-11,
-    torch.bfloat16: 2.0**-8,
-}
-
-
-def unit(dtype: torch.dtype) -> float:
-    """Return the unit roundoff u of a dtype."""
-    return UNITS[dtype]
-
-
-def gamma(n: int, u: float) -> float | None:
-    """Return Higham's γₙ = n·u/(1 - n·u), None where n·u ≥ 1.
-
-    >>> gamma(25089, 2.0**-24) < 0.0015, gamma(256, 2.0**-8)
-    (True, None)
-    """
-    return n * u / (1 - n * u) if n * u < 1 else None
+__all__ = ["beyond_rounding", "measure"]
 
 
 def beyond_rounding(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> Tensor:

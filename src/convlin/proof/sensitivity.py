@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlin.numerics.roundoff import unit
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.twins import home, named_tensors
 from convlin.proof.ways import PLAIN, Way
@@ -86,6 +87,6 @@ def _move(tensor: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Non
 
     By no whole number of them: a wider dtype's last bits must not be the same every time.
     """
-    eps = max(torch.finfo(dtype).eps, torch.finfo(tensor.dtype).eps)
+    eps = 2 * max(unit(dtype), unit(tensor.dtype))
     parts = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) * 2 - 1
     tensor.copy_(tensor * (1 + eps * PLACES * parts.to(tensor.device)).to(tensor.dtype))

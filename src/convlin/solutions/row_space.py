@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from convlin.numerics.roundoff import DOUBLE
+
 __all__ = ["RowSpaces", "row_spaces"]
 
 
@@ -66,7 +68,7 @@ def row_spaces(designs: Iterable[Float[np.ndarray, "blocks some unknowns"]]) -> 
         raise ValueError("row_spaces needs at least one part")
     _, sigma, rows = np.linalg.svd(reduced, full_matrices=False)
     largest = sigma[:, :1]
-    tolerance = max(count, reduced.shape[2]) * float(np.finfo(np.float64).eps)
+    tolerance = 2 * DOUBLE * max(count, reduced.shape[2])
     counts = sigma > tolerance * largest
     with np.errstate(invalid="ignore"):
         fraction = np.where(largest > 0, sigma / largest, 0.0)

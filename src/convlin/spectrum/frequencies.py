@@ -22,8 +22,9 @@ from jaxtyping import Complex, Float, Int, Shaped
 
 from convlin.geometry import ConvGeometry
 from convlin.matrix.kernel_taps import by_group, by_tap
+from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import Circular
-from convlin.spectrum.tolerance import UNIT, svd_error
+from convlin.spectrum.tolerance import svd_error
 
 __all__ = ["blocks", "frequency_error", "frequency_values"]
 
@@ -62,7 +63,7 @@ def frequency_error(
     )
     out, into = by_group(geometry, weight).shape[1:3]
     columns = max(out, into) * math.prod(circle.steps)
-    return svd_error(min(out, into), columns, size) + (108 + 4 * geometry.taps) * UNIT * size
+    return svd_error(min(out, into), columns, size) + (108 + 4 * geometry.taps) * DOUBLE * size
 
 
 def blocks(

@@ -20,10 +20,10 @@ from jaxtyping import Shaped
 
 from convlin.geometry import ConvGeometry
 from convlin.matrix.correlate import adjoint, forward
+from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.scaling import scaled
-from convlin.spectrum.tolerance import UNIT
 
 __all__ = ["norm_bound", "sums_bound"]
 
@@ -53,7 +53,7 @@ def norm_bound(
     if circle is not None:
         largest = float(frequency_values(geometry, weight, circle)[0])
         largest += frequency_error(geometry, weight, circle)
-        bound = min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * UNIT))
+        bound = min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * DOUBLE))
     return math.nextafter(bound * scale, math.inf) if bound else 0.0
 
 
@@ -76,4 +76,4 @@ def sums_bound(
     channels = max(geometry.in_channels, geometry.out_channels) // geometry.groups
     additions = channels + geometry.taps + sum(map(sum, geometry.padding)) + 8
     bound = math.sqrt(float(rows.max())) * math.sqrt(float(columns.max()))
-    return bound / (1 - 2 * additions * UNIT)
+    return bound / (1 - 2 * additions * DOUBLE)

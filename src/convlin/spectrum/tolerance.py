@@ -10,9 +10,9 @@ leaves room for the rounding of ‖M‖_F. What it really is, is some u·‖M‖
 
 from __future__ import annotations
 
-__all__ = ["UNIT", "svd_error"]
+from convlin.numerics.roundoff import DOUBLE
 
-UNIT = 2.0**-53
+__all__ = ["svd_error"]
 
 
 def svd_error(rows: int, columns: int, frobenius: float) -> float:
@@ -21,4 +21,4 @@ def svd_error(rows: int, columns: int, frobenius: float) -> float:
     >>> svd_error(64, 64, 1.0) < 1e-10
     True
     """
-    return 200 * rows * columns * UNIT * frobenius
+    return 200 * rows * columns * DOUBLE * frobenius

@@ -25,12 +25,13 @@ from convlin.arguments import index
 from convlin.errors import Refusal, Refused
 from convlin.geometry import placed
 from convlin.matrix import ConvMatrix
+from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
 from convlin.spectrum.norm_bound import norm_bound, sums_bound
 from convlin.spectrum.scaling import scaled
-from convlin.spectrum.tolerance import UNIT, svd_error
+from convlin.spectrum.tolerance import svd_error
 
 __all__ = ["Spectrum", "spectrum"]
 
@@ -150,7 +151,7 @@ def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
         values = np.linalg.svd(array, compute_uv=False)
         error = svd_error(len(array), len(array.T), float(np.linalg.norm(array)))
         # Where padding repeats pixels, an entry is a sum over taps, and they may cancel.
-        error += 2 * geometry.taps * UNIT * sums_bound(geometry, weight, size)
+        error += 2 * geometry.taps * DOUBLE * sums_bound(geometry, weight, size)
         return Found("dense", values, float(values[0]) + error)
     if wanted <= _most(matrix):
         values, residuals = lanczos(matrix, wanted)

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from convlin.geometry import ConvGeometry
 from convlin.matrix import sources
+from convlin.numerics.roundoff import DOUBLE
 from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisSpace"]
@@ -86,7 +87,7 @@ class AxisSpace:
     def _eigen(self) -> tuple[Float[np.ndarray, " taps"], Float[np.ndarray, "taps taps"]]:
         values, vectors = np.linalg.eigh(self.gram.astype(np.float64))
         # G holds small whole numbers, so its eigenvalues are 0 or far from it.
-        small = len(values) * np.finfo(np.float64).eps * values.max(initial=1)
+        small = 2 * DOUBLE * len(values) * values.max(initial=1)
         values[values < small] = 0
         return values, vectors
 

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_array
@@ -22,6 +21,7 @@ from convlin.arguments import wholes
 from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, placed
 from convlin.matrix import ConvMatrix
+from convlin.numerics.roundoff import unit
 from convlin.structure.canonical import canonical, require_matrix
 from convlin.structure.difference import told
 from convlin.structure.fibres import Layout
@@ -122,8 +122,7 @@ def recognize(
     given = canonical(matrix, "recognize")
     shapes = output_shapes(given, into) if out is None else [out]
     if unit_roundoff is None:
-        inexact = given.dtype.kind in "fc"
-        unit_roundoff = float(np.finfo(given.dtype).eps) / 2 if inexact else 0.0
+        unit_roundoff = unit(given.dtype) if given.dtype.kind in "fc" else 0.0
     tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, given.nnz)))]
     searches = _search_all(given, into, tried, unit_roundoff)
     candidates = [_candidate(search) for search in searches]

@@ -18,6 +18,7 @@ import numpy as np
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
+from convlin.numerics.roundoff import DOUBLE
 from convlin.structure.axis_forms import AxisForm, by_size, shares
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
@@ -251,7 +252,7 @@ class Search:
     def _explains(self, dim: int, form: AxisForm) -> bool:
         space, support = form.space(), self.supports[dim]
         # Whole numbers are compared by what is solved for in float64; the judge is exact.
-        tolerance = 128 * max(self.unit_roundoff, np.finfo(np.float64).eps)
+        tolerance = 128 * max(self.unit_roundoff, 2 * DOUBLE)
         explained = space.explains(support, self.fibres[dim], tolerance)
         return explained and shares(space, support)
 

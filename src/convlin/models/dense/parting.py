@@ -23,7 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from convlin.models.dense.network import FullyConvolutional
-from convlin.proof.rounding import unit
+from convlin.numerics.roundoff import unit
 
 __all__ = ["Pair", "Parting", "first_parting", "largest_inside", "narrowest", "relative"]
 

@@ -28,7 +28,7 @@ from convlin.models.dense.parting import (
     relative,
 )
 from convlin.models.dense.report import Seen
-from convlin.proof.rounding import unit
+from convlin.numerics.roundoff import unit
 
 __all__ = ["Comparison"]
 

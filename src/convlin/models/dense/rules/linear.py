@@ -29,7 +29,7 @@ from convlin.models.dense.call import Call
 from convlin.models.dense.place import Constant, Place
 from convlin.models.dense.registry import function, layer
 from convlin.models.dense.seen import Refold
-from convlin.proof.rounding import gamma, unit
+from convlin.numerics.roundoff import gamma, unit
 
 
 @layer(nn.Linear)

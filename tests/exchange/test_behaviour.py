@@ -11,7 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import convlin
 from convlin import ConvlinError, Refused, to_conv, to_linear, unroll
-from convlin.layers.stock_layer import CONVOLUTIONS, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer
 from geometry_strategies import fill, integers
 
 MODES = ("zeros", "reflect", "replicate", "circular")
@@ -76,8 +76,8 @@ def test_a_changed_attribute_is_what_the_layer_does_or_refused(make, attribute):
 @pytest.mark.parametrize("make", [make for _, make in layers()], ids=[name for name, _ in layers()])
 def test_an_unchanged_layer_is_taken(make):
     layer = make()
-    require_plain(layer, type(layer))
-    require_plain(layer.to("meta"), type(layer))
+    require_stock_layer(layer, type(layer))
+    require_stock_layer(layer.to("meta"), type(layer))
 
 
 LIES = {
@@ -147,14 +147,14 @@ def test_a_pruned_weight_is_refused_by_the_attributes_it_denies(cls):
     layer = cls(4, 6) if cls is nn.Linear else cls(4, 6, 2)
     layer.weight = nn.Parameter(layer.weight[1:].detach())
     with pytest.raises(Refused, match=r"weight\.shape = "):
-        require_plain(layer, cls)
+        require_stock_layer(layer, cls)
     layer.weight = nn.Parameter(torch.ones(()))
     with pytest.raises(Refused, match=r"weight.shape = \(\); fits: "):
-        require_plain(layer, cls)
+        require_stock_layer(layer, cls)
     layer = cls(4, 6) if cls is nn.Linear else cls(4, 6, 2)
     layer.bias = nn.Parameter(torch.ones(1))
     with pytest.raises(Refused, match=rf"{cls.__name__}: bias.shape = \(1,\); fits: \(6,\)"):
-        require_plain(layer, cls)
+        require_stock_layer(layer, cls)
 
 
 @pytest.mark.parametrize("cls", [nn.Linear, *CONVOLUTIONS.values()])
@@ -162,13 +162,13 @@ def test_a_replaced_forward_of_the_class_is_found_by_what_it_does(cls, monkeypat
     own = cls.forward
     layer = cls(4, 6) if cls is nn.Linear else cls(4, 6, 2)
     monkeypatch.setattr(cls, "forward", lambda self, x: own(self, x))
-    require_plain(layer, cls)  # it does the same
+    require_stock_layer(layer, cls)  # it does the same
     monkeypatch.setattr(cls, "forward", lambda self, x: 2 * own(self, x))
     with pytest.raises(Refused, match=f"{cls.__name__}: forward = other outputs, of shape"):
-        require_plain(layer, cls)
+        require_stock_layer(layer, cls)
     monkeypatch.setattr(cls, "forward", lambda self, x: 1 / 0)
     with pytest.raises(Refused, match="forward = ZeroDivisionError: division by zero; fits: what"):
-        require_plain(layer, cls)
+        require_stock_layer(layer, cls)
 
 
 REGISTERS = {
@@ -222,14 +222,14 @@ def test_asking_changes_nothing():
     layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect")
     before = {name: id(value) for name, value in vars(layer).items()}
     state, draws = torch.random.get_rng_state(), layer.weight.clone()
-    require_plain(layer, nn.Conv2d)
+    require_stock_layer(layer, nn.Conv2d)
     assert before == {name: id(value) for name, value in vars(layer).items()}
     assert torch.equal(state, torch.random.get_rng_state()) and torch.equal(draws, layer.weight)
 
 
 def test_it_is_asked_with_attributes_alone_where_nothing_small_would_tell():
     layer = nn.Conv2d(2, 3, 3, dilation=10**5)
-    require_plain(layer, nn.Conv2d)
+    require_stock_layer(layer, nn.Conv2d)
     layer.in_channels = 3
     with pytest.raises(Refused, match="in_channels = 3; fits: 2"):
-        require_plain(layer, nn.Conv2d)
+        require_stock_layer(layer, nn.Conv2d)

@@ -46,7 +46,7 @@ def test_first_that_fits(given_geometry, size, name):
 
 def test_windows_are_never_chosen_unasked():
     assert choose(geometry((3, 3)), None, "windows") == "windows"
-    assert [row.name for row in TABLE if not row.unasked] == ["windows"]
+    assert [row.name for row in TABLE if not row.by_default] == ["windows"]
 
 
 REFUSED = {

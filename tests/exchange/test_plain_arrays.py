@@ -33,7 +33,7 @@ def stored(memory, kind):
 def test_rows_are_a_view_in_the_order_of_memory_and_come_back(memory, order, kind):
     weight = stored(memory, kind)
     assert columns.column_order(weight) == order
-    rows = columns.to_rows(weight, order)
+    rows = columns.kernel_matrix(weight, order)
     assert rows.shape == (7, 30)
     for o, *index in itertools.product(*map(range, SHAPE)):
         sizes, at = [SHAPE[1:][axis] for axis in order], [index[axis] for axis in order]
@@ -62,8 +62,8 @@ def test_axes_of_size_one_are_nobodys_business():
 
 def test_groups_are_rows_of_their_own():
     weight = stored((0, 1, 2, 3), "numpy")[:6]
-    assert np.array_equal(columns.to_rows(weight, (0, 1, 2), 3), weight.reshape(3, 2, 30))
-    back = columns.to_kernel(columns.to_rows(weight, (1, 2, 0), 3), weight.shape, (1, 2, 0))
+    assert np.array_equal(columns.kernel_matrix(weight, (0, 1, 2), 3), weight.reshape(3, 2, 30))
+    back = columns.to_kernel(columns.kernel_matrix(weight, (1, 2, 0), 3), weight.shape, (1, 2, 0))
     assert np.array_equal(back, weight)
 
 

@@ -154,10 +154,10 @@ def _an_infinity(model):
     return model
 
 
-@pytest.mark.parametrize(("spoil", "field"), [(_no_numbers, "device"), (_an_infinity, "weight")])
-def test_what_no_judge_takes_is_a_row_that_says_so_and_no_error(spoil, field):
+@pytest.mark.parametrize(("poison", "field"), [(_no_numbers, "device"), (_an_infinity, "weight")])
+def test_what_no_judge_takes_is_a_row_that_says_so_and_no_error(poison, field):
     layers = nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 6 * 5, 7), nn.Linear(7, 2)
-    report = fully_convolutional(spoil(nn.Sequential(*layers).eval()), (3, 8, 7)).report
+    report = fully_convolutional(poison(nn.Sequential(*layers).eval()), (3, 8, 7)).report
     verdict = report.rows[1].verdict
     assert isinstance(verdict, Measured) and verdict.rounding is None
     assert verdict.reason.startswith("not judged, nor measured: ") and field in verdict.reason

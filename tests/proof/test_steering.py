@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def steered_conversion(way, use):
-    """Look at the weights once, in the conversion, and spoil every output by what was seen."""
+    """Look at the weights once, in the conversion, and poison every output by what was seen."""
 
     def convert(layer):
         count = way(layer.weight.detach())

@@ -16,7 +16,7 @@ from convlin.solutions import wiring as wiring_file
 from convlin.solutions.balance import balanced, column_exponents
 from convlin.solutions.modular_rank import PRIME, rank_modulo
 from convlin.solutions.null_space import NullSpace
-from convlin.solutions.reach import telling_input
+from convlin.solutions.reach import distinguishing_input
 from convlin.solutions.row_space import row_spaces
 from geometry_strategies import conv, integers, probe
 from rounding import STABLE, agree, approx, gamma
@@ -334,7 +334,7 @@ def test_only_whole_numbers_that_floats_tell_apart_are_certified(number, certifi
 
 def telling(wiring, difference, noise=0.0):
     difference = np.array([difference], dtype=float)
-    return telling_input(wiring, difference, np.broadcast_to(noise, difference.shape))
+    return distinguishing_input(wiring, difference, np.broadcast_to(noise, difference.shape))
 
 
 @pytest.mark.parametrize("noise", [[0, 1, 0], [0, 0, 1]], ids=["weight", "bias"])
@@ -379,7 +379,7 @@ def test_a_telling_input_is_the_longest_row_of_the_difference(mode, shared):
         matrix = probe(layer, (4,)).numpy()
         longest = np.linalg.norm(matrix, axis=1).max()
         blocks = np.tile(numbers.numpy().reshape(1, 1, 6), (wiring.blocks, 1, 1))
-        found = telling_input(wiring, blocks, np.zeros(blocks.shape)).ravel()
+        found = distinguishing_input(wiring, blocks, np.zeros(blocks.shape)).ravel()
         assert abs(matrix @ found).max() == approx(
             longest * np.linalg.norm(found), 2 * sum(matrix.shape)
         )

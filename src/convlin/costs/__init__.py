@@ -8,7 +8,7 @@
 | `row.py` | `LayerCost`: one layer, in every form |
 | `cost_table.py` | `CostTable`: all layers of a model, and their sum |
 | `drawing.py` | the table in a terminal and in HTML |
-| `figures.py` | numbers as people read them |
+| `amounts.py` | numbers as people read them |
 """
 
 from convlin.costs.cost_table import CostTable, LayerCost

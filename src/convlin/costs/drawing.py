@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlin.costs.figures import bytes_of, count, overhead
+from convlin.costs.amounts import bytes_of, count, overhead
 from convlin.costs.form import FORMS, Form, FormCost, total
 from convlin.costs.row import LayerCost
 

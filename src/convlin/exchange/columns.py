@@ -23,7 +23,7 @@ from typing import Any
 from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
-__all__ = ["column_order", "to_kernel", "to_rows"]
+__all__ = ["column_order", "kernel_matrix", "to_kernel"]
 
 
 def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:
@@ -45,7 +45,7 @@ def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:
     return next((o for o in (natural, by_stride) if _flattens(sizes, strides, o)), None)
 
 
-def to_rows(
+def kernel_matrix(
     weight: Shaped[Any, "o c *kernel"], order: Sequence[int], groups: int | None = None
 ) -> Shaped[Any, "*rows columns"]:
     """Return the kernel as the matrix (out, columns); with `groups`, as (G, out/G, columns).
@@ -62,7 +62,7 @@ def to_rows(
 def to_kernel(
     matrix: Shaped[Any, "*rows columns"], weight_shape: Sequence[int], order: Sequence[int]
 ) -> Shaped[Any, "o c *kernel"]:
-    """Return the kernel that `to_rows` made into `matrix`: its inverse, and always a view."""
+    """Return the kernel that `kernel_matrix` made into `matrix`: its inverse, and always a view."""
     xp = array_namespace(matrix)
     outputs, *sizes = weight_shape
     unflat = xp.reshape(matrix, (outputs, *(sizes[axis] for axis in order)))

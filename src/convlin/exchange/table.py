@@ -25,7 +25,7 @@ class Exchange:
 
     name: str
     refusals: Callable[[ConvGeometry, tuple[int, ...] | None], tuple[Refusal, ...]]
-    unasked: bool = True
+    by_default: bool = True
 
 
 TABLE: tuple[Exchange, ...] = (
@@ -33,7 +33,7 @@ TABLE: tuple[Exchange, ...] = (
     Exchange("patchify", patchify.refusals),      # conv, disjoint windows  -> linear on every patch
     Exchange("full_size", full_size.refusals),    # conv, kernel = input    -> linear on the input
     Exchange("fixed_size", fixed_size.refusals),  # any conv, at one size   -> linear, dense A(w)
-    Exchange("windows", windows.refusals, unasked=False),  # conv -> linear on overlapping windows
+    Exchange("windows", windows.refusals, by_default=False),  # conv -> linear on all windows
 )  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def choose(
     if input_size is not None:
         geometry.output_size(input_size)
         size = geometry.sizes(input_size)
-    rows = [row for row in TABLE if (row.unasked if name is None else row.name == name)]
+    rows = [row for row in TABLE if (row.by_default if name is None else row.name == name)]
     answers = {row.name: row.refusals(geometry, size) for row in rows}
     for row_name, refusals in answers.items():
         if not refusals:

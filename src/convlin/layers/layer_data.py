@@ -14,7 +14,7 @@ from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.local import LOCAL, LocallyConnected
 from convlin.layers.matrices import as_array, known_numbers
-from convlin.layers.stock_layer import CONVOLUTIONS, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer
 from convlin.matrix import MEMORY_LIMIT, require_own_memory
 from convlin.numerics.roundoff import UNITS
 from convlin.solutions import Wiring
@@ -66,7 +66,7 @@ def geometry_of(layer: nn.Module) -> ConvGeometry:
 
 def require_layer(layer: nn.Module) -> None:
     """Raise unless a layer computes what its class says, with finite weights of a usual dtype."""
-    require_plain(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
+    require_stock_layer(layer, nn.Linear, *CONVOLUTIONS.values(), *LOCAL.values())
     site = type(layer).__name__
     for name, value in layer.named_parameters():
         _require_numbers(site, name, value)

@@ -26,7 +26,7 @@ from convlin.layers.layer_data import (
 from convlin.numerics.roundoff import gamma, unit
 from convlin.proof.verdict import Rounding
 from convlin.solutions import SolutionFamily
-from convlin.solutions.reach import telling_input
+from convlin.solutions.reach import distinguishing_input
 
 __all__ = ["SameOutputs", "same_outputs"]
 
@@ -203,7 +203,7 @@ class SameOutputs(SolutionFamily):
         mine, theirs = (self.wiring.split(_flat(layer)) for layer in (self.layer, other))
         _, blur = self.rounding(theirs - mine)
         noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur
-        found = telling_input(self.wiring, theirs - mine, noise)
+        found = distinguishing_input(self.wiring, theirs - mine, noise)
         if found is None:
             return None
         if isinstance(self.layer, nn.Linear):

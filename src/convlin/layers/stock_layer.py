@@ -22,7 +22,7 @@ from convlin.internals.modules import ConvBase, global_hooks
 from convlin.layers.behaviour import misdescribed
 from convlin.layers.computed import computed, computes_parameter
 
-__all__ = ["CONVOLUTIONS", "Conv", "require_module", "require_plain", "weight_of"]
+__all__ = ["CONVOLUTIONS", "Conv", "require_module", "require_stock_layer", "weight_of"]
 
 Conv: TypeAlias = ConvBase
 
@@ -47,7 +47,7 @@ def require_module(site: str, field: str, model: Any) -> None:
     )
 
 
-def require_plain(layer: nn.Module, *bases: type[nn.Module]) -> None:
+def require_stock_layer(layer: nn.Module, *bases: type[nn.Module]) -> None:
     """Raise `Refused`, listing everything that keeps `layer` from being just one of `bases`."""
     base = _base(layer, bases)
     odd = list(_oddities(layer, base))
@@ -61,7 +61,7 @@ def weight_of(layer: nn.Module, *bases: type[nn.Module]) -> Tensor:
 
     For what only reads a layer: its weight may come from a parametrization, weight_norm,
     spectral_norm or pruning, and is computed without changing the layer. Raises `Refused` for
-    everything else that `require_plain` refuses.
+    everything else that `require_stock_layer` refuses.
     """
     base = _base(layer, bases)
     _raise(_oddities(layer, base, reads=True))

@@ -15,7 +15,7 @@ from convlin.exchange.columns import to_kernel
 from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order, to_map_order
 from convlin.layers.forms.conv_forms import FullSizeConv, PointwiseConv
 from convlin.layers.parameters import alias, holding, same_bias
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 from convlin.matrix.tensors import to_numpy
 
 __all__ = ["to_conv"]
@@ -55,7 +55,7 @@ def to_conv(
     >>> form.conv.weight.shape, form.conv.weight.data_ptr() == linear.weight.data_ptr()
     (torch.Size([7, 3, 4, 5]), True)
     """
-    require_plain(linear, nn.Linear)
+    require_stock_layer(linear, nn.Linear)
     copy, allowed = flag("to_conv", "copy", copy), "1, 2 or 3"
     ndim = whole("to_conv", "ndim", ndim, allowed=allowed)
     if ndim not in AXIS_LETTERS:

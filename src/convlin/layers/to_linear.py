@@ -20,7 +20,7 @@ from convlin.layers.forms.linear_forms import (
     SlidingLinear,
 )
 from convlin.layers.parameters import alias, holding, same_bias
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["to_linear"]
 
@@ -71,7 +71,7 @@ def to_linear(
     >>> form.to_conv()
     Conv2d(3, 8, kernel_size=(4, 4), stride=(4, 4))
     """
-    require_plain(conv, *CONVOLUTIONS.values())
+    require_stock_layer(conv, *CONVOLUTIONS.values())
     geometry = ConvGeometry.of(conv)
     choice("to_linear", "groups", groups, ("batched", "block_diagonal"))
     copy = flag("to_linear", "copy", copy)
@@ -88,7 +88,7 @@ def to_linear(
 
 def _batched(conv: Conv, geometry: ConvGeometry, copy: bool) -> BatchedLinear:
     order = _order(conv, copy)
-    weight = alias(conv.weight, lambda w: columns.to_rows(w, order, geometry.groups), copy)
+    weight = alias(conv.weight, lambda w: columns.kernel_matrix(w, order, geometry.groups), copy)
     bias = same_bias(conv.bias, copy)
     return BatchedLinear(weight, bias, geometry, order, conv.weight.stride(), conv.padding)
 
@@ -101,10 +101,10 @@ def _sliding(conv: Conv, geometry: ConvGeometry, copy: bool, memory_limit: int) 
         _require_memory(geometry, f"{g} groups as blocks of one Linear", needed, memory_limit)
     order = _order(conv, copy or g > 1)
     if g == 1:
-        weight = alias(conv.weight, lambda w: columns.to_rows(w, order), copy)
+        weight = alias(conv.weight, lambda w: columns.kernel_matrix(w, order), copy)
     else:
         weight = alias(
-            conv.weight, lambda w: block_diagonal.to_blocks(columns.to_rows(w, order, g))
+            conv.weight, lambda w: block_diagonal.to_blocks(columns.kernel_matrix(w, order, g))
         )
     linear = holding(
         nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias, copy)

@@ -1,4 +1,4 @@
-"""Boil a difference down to one input element and one output element.
+"""Shrink a difference to one input element and one output element.
 
 First the zero input, which leaves only the biases; then ever smaller parts of the input, as in
 delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input",
@@ -17,7 +17,7 @@ from torch import Tensor
 from convlin.proof.outcome import Outcome
 from convlin.proof.verdict import Counterexample, Kind
 
-__all__ = ["Boiled", "Differ", "Pair", "boil"]
+__all__ = ["Differ", "Pair", "Shrunk", "shrink"]
 
 Pair = Callable[[Tensor], tuple[Outcome, Outcome]]
 """Both sides on a batch of inputs."""
@@ -25,11 +25,11 @@ Differ = Callable[[Outcome, Outcome], Tensor]
 """Which elements of the two outcomes differ: a flat bool tensor."""
 
 BUDGET = 400
-"""How many runs to spend on boiling down where the functions are not linear."""
+"""How many runs to spend on shrinking where the functions are not linear."""
 
 
 @dataclass(frozen=True)
-class Boiled:
+class Shrunk:
     """A smallest input on which two sides differ, and the output element that shows it."""
 
     kind: Kind
@@ -51,7 +51,7 @@ class Boiled:
         return Counterexample(self.kind, expected, got, self.output, self.input, note=self.note)
 
 
-def boil(
+def shrink(
     pair: Pair,
     differ: Differ,
     x: Tensor,
@@ -59,7 +59,7 @@ def boil(
     linear: bool,
     note: str = "",
     batched: bool = True,
-) -> Boiled:
+) -> Shrunk:
     """Return the smallest difference found, starting from a batch `x` that shows one.
 
     seen: the outcomes that differed; shown as they are if one is NaN, as memory that was never
@@ -71,7 +71,7 @@ def boil(
         mine, theirs = pair(candidate)
         return mine.parts_from(theirs) is None and bool(differ(mine, theirs).any())
 
-    def found(kind: Kind, x: Tensor, place: tuple[int, ...] | None, *words: str) -> Boiled:
+    def found(kind: Kind, x: Tensor, place: tuple[int, ...] | None, *words: str) -> Shrunk:
         mine, theirs = seen if x is start else pair(x)
         position = int(differ(mine, theirs).nonzero()[0])
         output = mine.place(position)
@@ -81,7 +81,7 @@ def boil(
             first = len(mine.tensors) > 1  # behind the output's number
             output = output[:first] + output[first + 1 :]
         text = "; ".join(filter(None, (note, *words)))
-        return Boiled(kind, x, (mine, theirs), position, output, place, text)
+        return Shrunk(kind, x, (mine, theirs), position, output, place, text)
 
     start = x
     if (seen[0].numbers.isnan() ^ seen[1].numbers.isnan()).any():

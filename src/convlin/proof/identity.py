@@ -13,7 +13,7 @@ from convlin.arguments import fraction
 from convlin.errors import Refusal, Refused
 from convlin.numerics.roundoff import unit
 from convlin.proof.alike import alike
-from convlin.proof.counterexample import boil
+from convlin.proof.counterexample import shrink
 from convlin.proof.draws import Draws
 from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
@@ -254,7 +254,7 @@ def _shown(
     programs: Sequence[Any], x: Tensor, seen: tuple[Outcome, Outcome], far: Tensor,
     dtype: torch.dtype,
 ) -> Counterexample:  # fmt: skip
-    """Show a difference: boiled down if it stays larger than what the own dtype may round."""
+    """Show a difference: shrunk if it stays larger than what the own dtype may round."""
 
     def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
         mine, theirs = (run(program, batch) for program in programs)
@@ -264,8 +264,8 @@ def _shown(
         return beyond_rounding(mine.numbers, theirs.numbers, dtype)
 
     if differ(*seen).any():
-        boiled = boil(pair, differ, x, seen, linear=False, note="in float64")
-        return boiled.show(*boiled.numbers)
+        shrunk = shrink(pair, differ, x, seen, linear=False, note="in float64")
+        return shrunk.show(*shrunk.numbers)
     place = int(far.nonzero()[0])
     expected, got = (float(side.numbers[place]) for side in seen)
     note = f"in float64; in a batch of {len(x)}, counted first"

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from convlin.proof.algebra import Value, largest_integer
-from convlin.proof.counterexample import Boiled, boil
+from convlin.proof.counterexample import Shrunk, shrink
 from convlin.proof.draws import Draws, primes_between
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.residues import LARGEST_PRIME, Spread
@@ -154,17 +154,17 @@ class Modular:
     def counterexample(
         self, x: Tensor, seen: tuple[Outcome, Outcome], plan: Plan, way: Way = PLAIN
     ) -> Counterexample:
-        """Boil a difference at `x` down, and find the two exact numbers that differ."""
+        """Shrink a difference at `x`, and find the two exact numbers that differ."""
 
         def pair(batch: Tensor) -> tuple[Outcome, Outcome]:
             return self.pair(batch, way)
 
-        boiled = boil(pair, self.differ, way.taken(x), seen, linear=True, note=way.note)
-        if boiled.kind == "value":
-            return boiled.show(*boiled.numbers)
-        return boiled.show(*self._exact(boiled, plan, way))
+        shrunk = shrink(pair, self.differ, way.taken(x), seen, linear=True, note=way.note)
+        if shrunk.kind == "value":
+            return shrunk.show(*shrunk.numbers)
+        return shrunk.show(*self._exact(shrunk, plan, way))
 
-    def _exact(self, boiled: Boiled, plan: Plan, way: Way) -> list[Fraction]:
+    def _exact(self, shrunk: Shrunk, plan: Plan, way: Way) -> list[Fraction]:
         """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
         modulus, numbers = 1, [0, 0]
         used: set[int] = set()
@@ -174,7 +174,7 @@ class Modular:
                 continue
             used.add(prime)
             self.load(prime)
-            for side, rest in enumerate(self._at(boiled, way)):
+            for side, rest in enumerate(self._at(shrunk, way)):
                 # the number ≡ its old self (mod modulus) and ≡ 2^scale·rest (mod prime)
                 rest = rest * pow(2, plan.scale, prime)
                 step = (rest - numbers[side]) * pow(modulus, -1, prime) % prime
@@ -183,13 +183,13 @@ class Modular:
         whole = [n - modulus if n > modulus // 2 else n for n in numbers]
         return [Fraction(number, 2**plan.scale) for number in whole]
 
-    def _at(self, boiled: Boiled, way: Way) -> list[int]:
+    def _at(self, shrunk: Shrunk, way: Way) -> list[int]:
         """Return both sides' weight (or bias) modulo the current prime."""
-        here = [int(side.numbers[boiled.position]) for side in self.pair(boiled.x, way)]
-        if boiled.kind == "bias":
+        here = [int(side.numbers[shrunk.position]) for side in self.pair(shrunk.x, way)]
+        if shrunk.kind == "bias":
             return here
-        base = self.pair(torch.zeros_like(boiled.x), way)
+        base = self.pair(torch.zeros_like(shrunk.x), way)
         return [
-            value - int(side.numbers[boiled.position])
+            value - int(side.numbers[shrunk.position])
             for value, side in zip(here, base, strict=True)
         ]

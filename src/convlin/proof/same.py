@@ -57,7 +57,7 @@ def same(one: Any, other: Any) -> bool:
 def repeats(program: Any, x: Tensor) -> Outcome | None:
     """Return what a program gives for `x`; None if it may give something else the next time.
 
-    It runs three times: the first time with uninitialised memory spoilt, and with every operation
+    It runs three times: the first time with uninitialised memory poisoned, and with every operation
     that says it draws random numbers in sight.
     """
     chance, before = _Chance(), _memory(program)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from convlin.proof.algebra import Value
-from convlin.proof.counterexample import boil
+from convlin.proof.counterexample import shrink
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.rounding import beyond_rounding
 from convlin.proof.sensitivity import Side, unexplained
@@ -53,7 +53,7 @@ class Sides:
     def part(
         self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way, note: str
     ) -> Counterexample | None:
-        """Return where two outcomes for `x`, handed over in some way, differ, boiled down."""
+        """Return where two outcomes for `x`, handed over in some way, differ, shrunk."""
         parting = mine.parts_from(theirs, note)
         if parting is not None or theirs.error or not self.differ(mine, theirs).any():
             return parting
@@ -66,14 +66,14 @@ class Sides:
             return left, right
 
         linear = not any(value.off for value in self.values)
-        boiled = boil(
+        shrunk = shrink(
             pair, self.differ, x, (mine, theirs), linear, note, way.batch is not None
         )  # fmt: skip
-        expected, got = boiled.numbers
-        if boiled.kind == "weight":
-            base = [side.numbers[boiled.position] for side in pair(torch.zeros_like(boiled.x))]
+        expected, got = shrunk.numbers
+        if shrunk.kind == "weight":
+            base = [side.numbers[shrunk.position] for side in pair(torch.zeros_like(shrunk.x))]
             expected, got = expected - float(base[0]), got - float(base[1])
-        return boiled.show(_whole(expected), _whole(got))
+        return shrunk.show(_whole(expected), _whole(got))
 
     def _unexplained(self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way) -> bool:
         """Whether an element differs by more than rounding moves either side."""

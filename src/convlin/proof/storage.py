@@ -8,7 +8,7 @@ from torch import Tensor
 from convlin.internals.storages import storage_id
 from convlin.proof.algebra import Value
 
-__all__ = ["fills", "identity", "memory", "sample", "spoil", "whole_constant"]
+__all__ = ["fills", "identity", "memory", "poison", "sample", "whole_constant"]
 
 SAMPLE = 1024
 """How many numbers of a tensor are remembered, to notice a change that no operation made."""
@@ -56,7 +56,7 @@ def sample(tensor: Tensor) -> bytes:
     return flat.contiguous().view(torch.uint8).cpu().numpy().tobytes()
 
 
-def spoil(tensor: Tensor) -> None:
+def poison(tensor: Tensor) -> None:
     """Fill uninitialised memory with what cannot pass for a result."""
     if tensor.is_floating_point() or tensor.is_complex():
         tensor.fill_(float("nan"))

@@ -52,11 +52,11 @@ class Rounding:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """Where two sides part, boiled down.
+    """Where two sides part, shrunk.
 
     kind: what parts them. "weight": output element `output` meets input element `input` with
     weight `expected` on the one side and `got` on the other; "bias": the outputs for input 0;
-    "value": the outputs for an input that could not be boiled down to one element; "shape",
+    "value": the outputs for an input that could not be shrunk to one element; "shape",
     "dtype", "exception" and "contract" name a `field`. Indices are those of one sample, without
     the batch, unless `note` says otherwise. Numbers of kind weight and bias are exact (int or
     Fraction) between polynomials; else they are what float64 gave.

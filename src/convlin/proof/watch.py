@@ -33,7 +33,7 @@ from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, V
 from convlin.proof.guard import Guard
 from convlin.proof.operation import Operation, tensors
 from convlin.proof.remembered import hidden
-from convlin.proof.storage import fills, identity, memory, sample, spoil, whole_constant
+from convlin.proof.storage import fills, identity, memory, poison, sample, whole_constant
 from convlin.proof.torch_kernel import composite, own
 
 __all__ = ["Watch"]
@@ -182,7 +182,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         certain = before.constant and not value.random and call.name not in SHAPE_ONLY
         for number, tensor in enumerate((*made, *written)):
             if call.name in SHAPE_ONLY:
-                spoil(tensor)
+                poison(tensor)
             anew = identity(tensor) not in self._known
             if certain and (step or not tensor.is_floating_point()):
                 self._store(tensor, whole_constant(tensor), whole=anew)

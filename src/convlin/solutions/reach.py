@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from convlin.solutions.modular_rank import rank_modulo
 from convlin.solutions.wiring import Wiring
 
-__all__ = ["reachable", "telling_input"]
+__all__ = ["distinguishing_input", "reachable"]
 
 
 def reachable(wiring: Wiring) -> Int[np.ndarray, " blocks"]:
@@ -41,7 +41,7 @@ def reachable(wiring: Wiring) -> Int[np.ndarray, " blocks"]:
     return np.repeat(taps * wiring.channels + wiring.bias, wiring.groups)
 
 
-def telling_input(
+def distinguishing_input(
     wiring: Wiring,
     difference: Float[np.ndarray, "blocks outputs unknowns"],
     noise: Float[np.ndarray, "blocks outputs unknowns"],
@@ -53,7 +53,7 @@ def telling_input(
     no row is clear. `noise` is by how much each weight may differ without a meaning.
 
     >>> wiring = Wiring.of_linear(2, 1, bias=False)
-    >>> telling_input(wiring, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
+    >>> distinguishing_input(wiring, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
     array([0., 1.])
     """
     shape = (wiring.copies, wiring.groups, wiring.outputs)

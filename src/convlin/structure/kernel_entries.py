@@ -20,7 +20,7 @@ from convlin.geometry import ConvGeometry
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.canonical import look_up
 
-__all__ = ["extract", "voted"]
+__all__ = ["agreed_by_vote", "extract"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def extract(
     return kernel if values.dtype.kind in "iu" else kernel.astype(values.dtype)
 
 
-def voted(
+def agreed_by_vote(
     matrix: csr_array,
     geometry: ConvGeometry,
     input_size: Sequence[int],

@@ -24,7 +24,7 @@ from convlin.structure.axis_space import AxisSpace
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups, spread
 from convlin.structure.folded_forms import FOLDED, SMALL, listed_forms, reads_just, shown_forms
-from convlin.structure.kernel_entries import extract, voted
+from convlin.structure.kernel_entries import agreed_by_vote, extract
 from convlin.structure.zero_forms import likely_form, zero_forms
 
 __all__ = ["MODES", "Form", "Search"]
@@ -164,7 +164,7 @@ class Search:
         model, difference = compare(weight)
         if difference is not None:
             # Where a weight was read off a wrong entry, all others seem to differ.
-            other = voted(given, form.geometry, size, spaces)
+            other = agreed_by_vote(given, form.geometry, size, spaces)
             if not np.array_equal(other, weight):
                 again = compare(other)
                 if again[1] is None or again[1].count < difference.count:

@@ -9,11 +9,11 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.errors import GeometryError, Refusal
-from convlin.exchange.columns import to_rows
+from convlin.exchange.columns import kernel_matrix
 from convlin.exchange.flatten_order import to_vector_order
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["FullSizeConv", "PointwiseConv"]
 
@@ -93,9 +93,9 @@ class FullSizeConv(TracedOnly, nn.Module):
 
 def _linear(form: nn.Module, conv: Conv, order: tuple[int, ...]) -> nn.Linear:
     """Return the Linear whose rows are the kernel with its axes flattened in this order."""
-    require_plain(form, type(form))
-    require_plain(conv, CONVOLUTIONS[len(conv.kernel_size), False])
-    weight = alias(conv.weight, lambda kernel: to_rows(kernel, order))
+    require_stock_layer(form, type(form))
+    require_stock_layer(conv, CONVOLUTIONS[len(conv.kernel_size), False])
+    weight = alias(conv.weight, lambda kernel: kernel_matrix(kernel, order))
     linear = holding(
         nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias)
     )

@@ -14,7 +14,7 @@ from convlin.exchange.fixed_size import first_difference, repeated_bias
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.linear_forms import LinearForm
 from convlin.layers.parameters import alias, holding
-from convlin.layers.stock_layer import Conv, require_plain
+from convlin.layers.stock_layer import Conv, require_stock_layer
 from convlin.matrix import dense
 
 __all__ = ["FixedSizeLinear"]
@@ -56,10 +56,10 @@ class FixedSizeLinear(LinearForm):
         Where dtype or device were changed by `.to()`, a copy of it at those. Raises `Refused`,
         naming the first weight that differs, where the Linear or the convolution was changed.
         """
-        require_plain(self, type(self))
-        require_plain(self.linear, nn.Linear)
+        require_stock_layer(self, type(self))
+        require_stock_layer(self.linear, nn.Linear)
         (conv,) = self._origin
-        require_plain(conv, type(conv))
+        require_stock_layer(conv, type(conv))
         weight, bias = _matrix(conv, self.geometry, self.input_size)
         refusals = [
             *_differences("weight", self.linear.weight, weight),

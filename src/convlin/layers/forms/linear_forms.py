@@ -14,7 +14,7 @@ from convlin.geometry import ConvGeometry
 from convlin.layers import sliding
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["BatchedLinear", "BlockDiagonalLinear", "LinearForm", "SlidingLinear"]
 
@@ -103,8 +103,8 @@ class SlidingLinear(SlidingForm):
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the Linear's current weights."""
-        require_plain(self, type(self))
-        require_plain(self.linear, nn.Linear)
+        require_stock_layer(self, type(self))
+        require_stock_layer(self.linear, nn.Linear)
         return self._conv(self._rows(), same_bias(self.linear.bias))
 
     def _rows(self) -> Tensor:
@@ -144,5 +144,5 @@ class BatchedLinear(SlidingForm):
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""
-        require_plain(self, type(self))
+        require_stock_layer(self, type(self))
         return self._conv(self.weight, same_bias(self.bias))

@@ -30,7 +30,7 @@ from convlin.layers.matrices import Given, read_matrix
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv
 from convlin.layers.parameters import alias, holding
 from convlin.layers.scripting import TracedOnly
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_plain
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 from convlin.matrix import MEMORY_LIMIT
 from convlin.matrix.tensors import to_numpy
 
@@ -221,7 +221,7 @@ def _(
 
 @read_matrix.register
 def _(matrix: LocallyConnected) -> Given:
-    require_plain(matrix, *LOCAL.values())
+    require_stock_layer(matrix, *LOCAL.values())
     entries = LocallyConnected.matrix(matrix)
     bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias").reshape(-1)
     return Given(entries, bias, matrix.weight)
@@ -250,7 +250,9 @@ def to_local(
     >>> local.weight.numel()
     144
     """
-    require_plain(conv, *(cls for (_, transposed), cls in CONVOLUTIONS.items() if not transposed))
+    require_stock_layer(
+        conv, *(cls for (_, transposed), cls in CONVOLUTIONS.items() if not transposed)
+    )
     memory_limit = whole("to_local", "memory_limit", memory_limit)
     g = ConvGeometry.of(conv)
     size = g.sizes(input_size)

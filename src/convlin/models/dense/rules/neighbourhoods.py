@@ -16,7 +16,7 @@ from torch import nn
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConstantPadBase
 from convlin.layers.parameters import holding
-from convlin.layers.stock_layer import CONVOLUTIONS, require_plain, weight_of
+from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer, weight_of
 from convlin.models.dense import grid
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
@@ -43,7 +43,7 @@ def convolution(call: Call, input: Any) -> Place:
         raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
                            "adaptive pool")  # fmt: skip
     with call.resited():
-        require_plain(conv, *CONVOLUTIONS.values())
+        require_stock_layer(conv, *CONVOLUTIONS.values())
     dilated = holding(
         CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
         stride=place.grid_stride(g.stride),

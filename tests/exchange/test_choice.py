@@ -1,12 +1,14 @@
 """Which exchange is made, and the words of the refusals, on geometries alone."""
 
+import copy
 import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from convlin import ConvGeometry, GeometryError, Refused
+from convlin import ConvGeometry, GeometryError, Refused, to_linear
 from convlin.exchange import TABLE, choose
 from convlin.exchange.patchify import refusals as overlapping
 
@@ -41,11 +43,11 @@ CHOSEN = {
 
 @pytest.mark.parametrize("given_geometry, size, name", CHOSEN.values(), ids=CHOSEN)
 def test_first_that_fits(given_geometry, size, name):
-    assert choose(given_geometry, size) == name
+    assert choose(given_geometry, size).name == name
 
 
 def test_windows_are_never_chosen_unasked():
-    assert choose(geometry((3, 3)), None, "windows") == "windows"
+    assert choose(geometry((3, 3)), None, "windows").name == "windows"
     assert [row.name for row in TABLE if not row.by_default] == ["windows"]
 
 
@@ -120,9 +122,9 @@ def test_refusals_name_every_field_and_what_would_fit(given_geometry, size, name
 
 
 def test_what_a_refusal_says_would_fit_does_fit():
-    assert choose(geometry((4, 1, 2), stride=(4, 2, 2), dilation=(1, 3, 1))) == "patchify"
-    assert choose(geometry((3, 3)), (3, 3)) == "full_size"
-    assert choose(geometry((2, 2), stride=2)) == "patchify"
+    assert choose(geometry((4, 1, 2), stride=(4, 2, 2), dilation=(1, 3, 1))).name == "patchify"
+    assert choose(geometry((3, 3)), (3, 3)).name == "full_size"
+    assert choose(geometry((2, 2), stride=2)).name == "patchify"
 
 
 def test_impossible_sizes_are_geometry_errors_whatever_the_exchange():
@@ -138,3 +140,15 @@ def test_patches_are_windows_that_share_no_pixel(kernel, stride, dilation):
     windows = [{p * stride + t * dilation for t in range(kernel)} for p in range(80)]
     shared = any(a & b for a, b in itertools.combinations(windows, 2))
     assert bool(overlapping(layer)) == shared
+
+
+def test_a_form_keeps_the_exchange_that_it_was_made_by_and_shows_it():
+    """Two exchanges may give the same Linear: what the form says tells them apart."""
+    conv = nn.Conv2d(4, 6, 1, stride=2)
+    forms = {name: to_linear(conv, exchange=name) for name in ("pointwise", "patchify", "windows")}
+    for name, form in forms.items():
+        assert form.exchange in TABLE and form.exchange.name == name
+        assert repr(form).splitlines()[1].strip() == f"{name}, for Conv2d 4→6 k1 s2"
+        assert copy.deepcopy(form).exchange == form.exchange
+    dense = to_linear(nn.Conv1d(2, 3, 2, padding=1), 5)
+    assert repr(dense).splitlines()[1].strip() == "fixed_size, for Conv1d 2→3 k2 p1 on (5,)"

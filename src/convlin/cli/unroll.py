@@ -88,13 +88,13 @@ def _layer(network: nn.Module, model: str, name: str) -> Conv:
 
 def _size(convolution: Conv, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the input's size in pixels: one number repeats, and the layer's channels may lead."""
-    from convlin.geometry import ConvGeometry, brief
+    from convlin.geometry import ConvGeometry, short
 
     geometry = ConvGeometry.of(convolution)
     size = shape * geometry.ndim if len(shape) == 1 else shape
     if len(size) == geometry.ndim + 1 and size[0] == geometry.in_channels:
         size = size[1:]
-    what = f"{name or 'the model'} ({type(convolution).__name__} {brief(geometry)})"
+    what = f"{name or 'the model'} ({type(convolution).__name__} {short(geometry)})"
     if len(size) != geometry.ndim:
         axes = ",".join(("depth", "height", "width")[-geometry.ndim :])
         raise InputError(

@@ -27,6 +27,9 @@ class Exchange:
     refusals: Callable[[ConvGeometry, tuple[int, ...] | None], tuple[Refusal, ...]]
     by_default: bool = True
 
+    def __str__(self) -> str:
+        return self.name
+
 
 TABLE: tuple[Exchange, ...] = (
     Exchange("pointwise", pointwise.refusals),    # conv, one tap           -> linear on every pixel
@@ -41,14 +44,14 @@ def choose(
     geometry: ConvGeometry,
     input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     name: str | None = None,
-) -> str:
-    """Return the name of the exchange to make: the one asked for, or the first that fits.
+) -> Exchange:
+    """Return the exchange to make: the one that `name` asks for, or the first that fits.
 
     Raises `Refused` with everything that does not fit, and `GeometryError` where the input is too
     small for the convolution.
 
-    >>> choose(ConvGeometry(3, 8, kernel=(4, 4), stride=4))
-    'patchify'
+    >>> print(choose(ConvGeometry(3, 8, kernel=(4, 4), stride=4)))
+    patchify
     """
     names = [row.name for row in TABLE]
     if name is not None and not (isinstance(name, str) and name in names):
@@ -58,11 +61,11 @@ def choose(
         geometry.output_size(input_size)
         size = geometry.sizes(input_size)
     rows = [row for row in TABLE if (row.by_default if name is None else row.name == name)]
-    answers = {row.name: row.refusals(geometry, size) for row in rows}
-    for row_name, refusals in answers.items():
+    answers = [(row, row.refusals(geometry, size)) for row in rows]
+    for row, refusals in answers:
         if not refusals:
-            return row_name
-    raise Refused(answers[name] if name else _nothing_fits(geometry))
+            return row
+    raise Refused(answers[0][1] if name else _nothing_fits(geometry))
 
 
 def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:

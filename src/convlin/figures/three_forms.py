@@ -17,7 +17,7 @@ from convlin.figures.palette import MUTED
 from convlin.figures.plane import require_plane
 from convlin.figures.stored_entries import Held, draw, everywhere, held, owned
 from convlin.figures.unrolled import border
-from convlin.geometry import placed
+from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
 
 __all__ = ["forms"]
@@ -61,7 +61,7 @@ def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Draw
     side = min(CELL, PANEL / rows, PANEL / columns)
     width = max(columns * side, NARROW)
     figure, axes = blank(2 * (MARGIN + GAP) + 3 * width, ABOVE + rows * side + BELOW)
-    write(axes, (MARGIN, 0.3), placed(matrix.geometry, matrix.input_size), 10, MUTED, ha="left")
+    write(axes, (MARGIN, 0.3), short_at(matrix.geometry, matrix.input_size), 10, MUTED, ha="left")
     for n, (form, entries) in enumerate(drawn.items()):
         middle = MARGIN + n * (width + GAP) + width / 2
         sheet = Sheet(middle - columns * side / 2, ABOVE, rows, columns, side)

@@ -15,7 +15,7 @@ from convlin.figures.figure_words import spoken
 from convlin.figures.palette import INK, MUTED, SEVERAL, ink_on
 from convlin.figures.plane import plane_shape, require_plane, weight_of
 from convlin.figures.stored_entries import SQUARES, Held, draw, held, shares
-from convlin.geometry import placed
+from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
 
 __all__ = ["border", "matrix"]
@@ -69,7 +69,7 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
         top = _enlarge(axes, sheet, entries, matrix, (left, top), said["enlarged"]) + 0.6
     _legend(axes, matrix, replace(legend, top=top), said, blurred=side < SQUARES)
     weights = int(np.prod(matrix.geometry.weight_shape))
-    title = placed(matrix.geometry, matrix.input_size)
+    title = short_at(matrix.geometry, matrix.input_size)
     left_up = {"ha": "left", "va": "baseline"}
     write(axes, (MARGIN, 0.35), title, 10, weight="bold", **left_up)
     write(axes, ((sheet.left + sheet.right) / 2, ABOVE - 0.15),

@@ -3,12 +3,12 @@
 | file | idea |
 |---|---|
 | `conv.py` | `ConvGeometry`: everything about a convolution but its weights |
-| `brief.py` | a convolution in a few words |
+| `short_form.py` | a convolution in a few words |
 | `field.py` | `ReceptiveField`: what one output cell sees, and how layers compose |
 """
 
-from convlin.geometry.brief import brief, placed
 from convlin.geometry.conv import ConvGeometry, PaddingMode
 from convlin.geometry.field import ReceptiveField
+from convlin.geometry.short_form import short, short_at
 
-__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField", "brief", "placed"]
+__all__ = ["ConvGeometry", "PaddingMode", "ReceptiveField", "short", "short_at"]

@@ -9,7 +9,7 @@ from torch import nn
 
 from convlin.arguments import choice, flag, whole
 from convlin.errors import Refusal, Refused
-from convlin.exchange import block_diagonal, choose, columns
+from convlin.exchange import Exchange, block_diagonal, choose, columns
 from convlin.exchange.fixed_size import needed_bytes
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.dense_at_size import FixedSizeLinear
@@ -36,9 +36,10 @@ def to_linear(
 ) -> LinearForm:
     """Return `conv` as a fully connected layer, drop-in: (N, C, *size) → (N, O, *out).
 
-    The module has `.geometry`, `.to_conv()`, and one true `nn.Linear`, `.linear`; a convolution
-    with groups has instead the parameter `.weight` (G, O/G, columns), one matrix a group, unless
-    `groups="block_diagonal"` asks for one Linear that holds them as blocks (a copy).
+    The module has `.geometry`, `.exchange` (which of those below it is), `.to_conv()`, and one true
+    `nn.Linear`, `.linear`; a convolution with groups has instead the parameter `.weight`
+    (G, O/G, columns), one matrix a group, unless `groups="block_diagonal"` asks for one Linear that
+    holds them as blocks (a copy).
 
     The first of these that fits is taken, or the one that `exchange` names:
 
@@ -76,24 +77,29 @@ def to_linear(
     choice("to_linear", "groups", groups, ("batched", "block_diagonal"))
     copy = flag("to_linear", "copy", copy)
     memory_limit = whole("to_linear", "memory_limit", memory_limit)
-    if choose(geometry, input_size, exchange) == "fixed_size" and input_size is not None:
+    made_by = choose(geometry, input_size, exchange)
+    if made_by.name == "fixed_size" and input_size is not None:
         size = geometry.sizes(input_size)
         needed = needed_bytes(geometry, size, conv.bias is not None, conv.weight.element_size())
         _require_memory(geometry, f"a dense Linear at {size}", needed, memory_limit)
-        return FixedSizeLinear(conv, geometry, size).train(conv.training)
+        return FixedSizeLinear(conv, geometry, made_by, size).train(conv.training)
     if geometry.groups > 1 and groups == "batched":
-        return _batched(conv, geometry, copy).train(conv.training)
-    return _sliding(conv, geometry, copy, memory_limit).train(conv.training)
+        return _batched(conv, geometry, made_by, copy).train(conv.training)
+    return _sliding(conv, geometry, made_by, copy, memory_limit).train(conv.training)
 
 
-def _batched(conv: Conv, geometry: ConvGeometry, copy: bool) -> BatchedLinear:
+def _batched(conv: Conv, geometry: ConvGeometry, exchange: Exchange, copy: bool) -> BatchedLinear:
     order = _order(conv, copy)
     weight = alias(conv.weight, lambda w: columns.kernel_matrix(w, order, geometry.groups), copy)
     bias = same_bias(conv.bias, copy)
-    return BatchedLinear(weight, bias, geometry, order, conv.weight.stride(), conv.padding)
+    return BatchedLinear(
+        weight, bias, geometry, exchange, order, conv.weight.stride(), conv.padding
+    )
 
 
-def _sliding(conv: Conv, geometry: ConvGeometry, copy: bool, memory_limit: int) -> SlidingLinear:
+def _sliding(
+    conv: Conv, geometry: ConvGeometry, exchange: Exchange, copy: bool, memory_limit: int
+) -> SlidingLinear:
     """Return the form with one Linear: its weight is the kernel, or the groups' as blocks."""
     g = geometry.groups
     needed = conv.weight.numel() * g * conv.weight.element_size()
@@ -110,7 +116,7 @@ def _sliding(conv: Conv, geometry: ConvGeometry, copy: bool, memory_limit: int) 
         nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias, copy)
     )
     form = SlidingLinear if g == 1 else BlockDiagonalLinear
-    return form(linear, geometry, order, conv.weight.stride(), conv.padding)
+    return form(linear, geometry, exchange, order, conv.weight.stride(), conv.padding)
 
 
 def _order(conv: Conv, copies: bool) -> tuple[int, ...]:

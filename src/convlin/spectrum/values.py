@@ -23,7 +23,7 @@ from jaxtyping import Float, Shaped
 
 from convlin.arguments import index
 from convlin.errors import Refusal, Refused
-from convlin.geometry import placed
+from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
@@ -125,7 +125,7 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
         upper_bound=math.nextafter(found.bound * scale, math.inf) if found.bound else 0.0,
         residuals=None if found.residuals is None else found.residuals * scale,
         total=min(matrix.shape),
-        subject=placed(matrix.geometry, matrix.input_size),
+        subject=short_at(matrix.geometry, matrix.input_size),
     )
 
 

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from convlin.arguments import wholes
 from convlin.errors import GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry, placed
+from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
 from convlin.structure.canonical import canonical, require_matrix
@@ -79,7 +79,7 @@ class Recognized:
         return f"<{type(self).__name__}: {self}>"
 
     def __str__(self) -> str:
-        text = placed(self.geometry, self.input_size)
+        text = short_at(self.geometry, self.input_size)
         return f"{text}; free: {', '.join(self.free)}" if self.free else text
 
 
@@ -163,7 +163,7 @@ def _key(search: Search) -> tuple[int, ...]:
 def _candidate(search: Search) -> Candidate:
     shape = search.layout.output_shape
     if search.found is not None:
-        return Candidate(shape, placed(search.found.geometry, search.layout.input_shape[1:]))
+        return Candidate(shape, short_at(search.found.geometry, search.layout.input_shape[1:]))
     if search.miss is not None:
         return Candidate(
             shape,
@@ -260,7 +260,7 @@ def _why_not(
     if missed:
         found = min(missed, key=lambda miss: miss.count)
         refusals.append(told(found))
-        nearest = placed(found.model.geometry, found.model.input_size)
+        nearest = short_at(found.model.geometry, found.model.input_size)
         trivial += f"; the matrix differs least from {nearest}"
     elif asked:
         reason = "every matrix that reads these pixels is such a convolution"

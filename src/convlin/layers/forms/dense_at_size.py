@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.errors import GeometryError, Refusal, Refused
+from convlin.exchange import Exchange
 from convlin.exchange.fixed_size import first_difference, repeated_bias
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.linear_forms import LinearForm
@@ -29,8 +30,10 @@ class FixedSizeLinear(LinearForm):
     parameters are the Linear's alone.
     """
 
-    def __init__(self, conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]) -> None:
-        super().__init__(geometry)
+    def __init__(
+        self, conv: Conv, geometry: ConvGeometry, exchange: Exchange, input_size: tuple[int, ...]
+    ) -> None:
+        super().__init__(geometry, exchange)
         self.input_size = input_size
         self.output_size = geometry.output_size(input_size)
         self._origin = (conv,)  # in a tuple, or nn.Module would take it for a child
@@ -38,8 +41,8 @@ class FixedSizeLinear(LinearForm):
         self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
 
     def extra_repr(self) -> str:
-        """Return the geometry and the size it is fixed at."""
-        return f"{self.geometry}, input_size={self.input_size}"
+        """Return what no child shows, and the size that it is fixed at."""
+        return f"{super().extra_repr()} on {self.input_size}"
 
     def forward(self, x: Shaped[Tensor, "*n c *size"]) -> Shaped[Tensor, "*n o *out"]:
         """Take what the convolution took, at this size, and return what it returned.

@@ -9,8 +9,8 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.errors import Refused
-from convlin.exchange import block_diagonal, columns
-from convlin.geometry import ConvGeometry
+from convlin.exchange import Exchange, block_diagonal, columns
+from convlin.geometry import ConvGeometry, short
 from convlin.layers import sliding
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
@@ -20,15 +20,19 @@ __all__ = ["BatchedLinear", "BlockDiagonalLinear", "LinearForm", "SlidingLinear"
 
 
 class LinearForm(TracedOnly, nn.Module):
-    """A convolution written as a fully connected layer: drop-in, with its geometry and way back."""
+    """A convolution written as a fully connected layer: drop-in, with its geometry and way back.
 
-    def __init__(self, geometry: ConvGeometry) -> None:
+    `exchange` is the row of the table that it was made by.
+    """
+
+    def __init__(self, geometry: ConvGeometry, exchange: Exchange) -> None:
         super().__init__()
         self.geometry = geometry
+        self.exchange = exchange
 
     def extra_repr(self) -> str:
-        """Return the geometry, which no child shows."""
-        return str(self.geometry)
+        """Return what no child shows: the exchange, and the convolution that it was made for."""
+        return f"{self.exchange}, for {self.geometry.kind} {short(self.geometry)}"
 
     def to_conv(self) -> nn.Module:
         """Return the convolution again. Raises `Refused` where this is one no more."""
@@ -46,11 +50,12 @@ class SlidingForm(LinearForm):
     def __init__(
         self,
         geometry: ConvGeometry,
+        exchange: Exchange,
         order: tuple[int, ...],
         strides: tuple[int, ...],
         spelling: Any,
     ) -> None:
-        super().__init__(geometry)
+        super().__init__(geometry, exchange)
         self.order = order
         self.strides = strides
         self.spelling = spelling

@@ -25,7 +25,7 @@ from convlin.costs import (
     unchanged,
 )
 from convlin.errors import GeometryError
-from convlin.geometry import ConvGeometry, brief
+from convlin.geometry import ConvGeometry, short
 from convlin.internals.modules import NormBase
 from convlin.internals.trees import tree_leaves
 from convlin.layers.behaviour import misdescribed
@@ -311,4 +311,4 @@ def _operation(layer: nn.Module) -> str:
     if isinstance(layer, nn.Linear):
         return f"{name} {layer.in_features}→{layer.out_features}"
     geometry = geometry_of(layer)
-    return name if geometry is None else f"{name} {brief(geometry)}"
+    return name if geometry is None else f"{name} {short(geometry)}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from convlin.costs import convolution_forms
 from convlin.figures.palette import tap_colors
-from convlin.geometry import ConvGeometry, placed
+from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix import ConvMatrix, sources
 from convlin.teach.explore.decimals import SCALE, plain
 from convlin.teach.explore.image import LARGEST
@@ -41,7 +41,7 @@ def scene(state: State) -> dict[str, Any]:
     return {
         "state": state.texts,
         "link": state.link,
-        "title": placed(geometry, state.size),
+        "title": short_at(geometry, state.size),
         "input": _map(state.image.shape, state.image.ravel().tolist(), SCALE),
         "kernel": _map(geometry.weight_shape, state.weights.ravel().tolist(), SCALE)
         | {"colors": tap_colors(geometry.taps)},

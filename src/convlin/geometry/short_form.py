@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from convlin.geometry.conv import ConvGeometry
 
-__all__ = ["brief", "placed"]
+__all__ = ["short", "short_at"]
 
 
-def brief(geometry: ConvGeometry) -> str:
+def short(geometry: ConvGeometry) -> str:
     """Return channels, kernel, stride, padding, dilation, groups: those that are not the default.
 
     Padding that differs by side reads before+after.
 
-    >>> brief(ConvGeometry(4, 6, kernel=(3, 5), stride=2, padding=1, groups=2))
+    >>> short(ConvGeometry(4, 6, kernel=(3, 5), stride=2, padding=1, groups=2))
     '4→6 k3×5 s2 p1 g2'
-    >>> brief(ConvGeometry(1, 1, (3, 3), padding=((1, 0), (2, 2)), padding_mode="reflect"))
+    >>> short(ConvGeometry(1, 1, (3, 3), padding=((1, 0), (2, 2)), padding_mode="reflect"))
     '1→1 k3 p1+0×2 reflect'
     """
     sides = [str(lo) if lo == hi else f"{lo}+{hi}" for lo, hi in geometry.padding]
@@ -29,13 +29,13 @@ def brief(geometry: ConvGeometry) -> str:
     return " ".join(parts)
 
 
-def placed(geometry: ConvGeometry, input_size: tuple[int, ...]) -> str:
+def short_at(geometry: ConvGeometry, input_size: tuple[int, ...]) -> str:
     """Return a convolution at one input size in a few words.
 
-    >>> placed(ConvGeometry(4, 6, kernel=(3, 5), stride=2), (8, 9))
+    >>> short_at(ConvGeometry(4, 6, kernel=(3, 5), stride=2), (8, 9))
     'Conv2d 4→6 k3×5 s2 on (8, 9)'
     """
-    return f"{geometry.kind} {brief(geometry)} on {input_size}"
+    return f"{geometry.kind} {short(geometry)} on {input_size}"
 
 
 def _by(sizes: Sequence[int] | Sequence[str]) -> str:

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from convlin import fully_convolutional
+from convlin import cost, fully_convolutional
 from convlin.demo.classifier import NOTHING, WINDOW, digit_classifier, training_record
-from convlin.demo.crops import Race, crops, largest_difference, multiply_adds, race, score_bound
+from convlin.demo.crops import Race, crops, largest_difference, race, score_bound
 from convlin.demo.one_pass import read
 from convlin.demo.sheet import compose, held_out_digits
 from convlin.geometry import ReceptiveField
@@ -181,15 +181,18 @@ def test_the_bound_passes_through_relu_and_max_pool():
         score_bound([nn.Sigmoid()], window)
 
 
+def adds(rows, columns):
+    """Multiply-adds on so many pixels, by hand: three convolutions and two layers that were Linear."""
+    firsts = (rows - 4) * (columns - 4) * 8 * 25
+    halves = ((rows - 4) // 2 - 2) * ((columns - 4) // 2 - 2)
+    quarters = (((rows - 4) // 2 - 2) // 2 - 2) * (((columns - 4) // 2 - 2) // 2 - 2)
+    cells = ((rows - 32) // 4 + 1) * ((columns - 32) // 4 + 1)
+    return firsts + halves * 16 * 72 + quarters * 32 * 144 + cells * (512 * 48 + 48 * 11)
+
+
 def test_multiply_adds_are_counted_tap_by_tap(classifier, network):
-    by_hand = 28 * 28 * 8 * 25 + 12 * 12 * 16 * 72 + 4 * 4 * 32 * 144 + 512 * 48 + 48 * 11
-    assert multiply_adds(classifier, torch.zeros(1, *WINDOW)) == by_hand
-    assert multiply_adds(network, torch.zeros(1, *WINDOW)) == by_hand
-    rows, columns = 44, 40  # 76 and 72 less 32; in stride 4 that is 12 x 11 cells
-    wide = (rows + 28) * (columns + 28) * 8 * 25 + 34 * 32 * 16 * 72 + 15 * 14 * 32 * 144
-    assert multiply_adds(network, torch.zeros(1, 1, 76, 72)) == wide + 12 * 11 * (
-        512 * 48 + 48 * 11
-    )
+    for model, size in ((classifier, (32, 32)), (network, (32, 32)), (network, (76, 72))):
+        assert cost(model, (1, *size)).multiply_adds["conv"] == adds(*size)
 
 
 def test_the_race_times_every_round(classifier, network):
@@ -203,8 +206,8 @@ def test_the_race_times_every_round(classifier, network):
     assert min(*result.dense, *result.sliding) > 0
     assert seen[-1] == ("racing", 4, 4)
     dense, sliding = result.multiply_adds
-    assert sliding == 17 * 21 * multiply_adds(classifier, torch.zeros(1, *WINDOW))
-    assert dense == multiply_adds(network, torch.zeros(1, 1, 96, 112)) and 5 * dense < sliding
+    assert sliding == 17 * 21 * adds(32, 32)
+    assert dense == adds(96, 112) and 5 * dense < sliding
 
 
 def test_ratios_are_of_rounds_and_sorted():

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from convlin.demo.classifier import DigitClassifier
 from convlin.geometry import ReceptiveField
-from convlin.models import FullyConvolutional
+from convlin.models import FullyConvolutional, cost
 from convlin.numerics.roundoff import gamma, unit
 
 __all__ = ["Difference", "Precision", "Race", "largest_difference", "race", "score_bound"]
@@ -204,31 +204,12 @@ def race(
             progress("racing", number + 1, rounds + 1)
     # The first round warms up.
     best = min(BATCHES, key=lambda batch: statistics.median(sliding[batch][1:]))
-    one_window = multiply_adds(model, sheet[None, None, : field.size[0], : field.size[1]])
-    counts = multiply_adds(network, sheet[None, None]), one_window * total
+    dense_adds, window_adds = (
+        cost(program, (1, *size)).multiply_adds["conv"]
+        for program, size in ((network, image.shape), (model, field.size))
+    )
+    counts = dense_adds, window_adds * total
     return Race(tuple(dense[1:]), tuple(sliding[best][1:]), best, total, timed, counts)
-
-
-@torch.inference_mode()
-def multiply_adds(model: nn.Module, images: Float[Tensor, "n c h w"]) -> int:
-    """Return the multiplications of convolutions without padding and Linears on these images.
-
-    >>> multiply_adds(nn.Conv2d(2, 3, 5), torch.zeros(1, 2, 8, 9))
-    3000
-    """
-    counts: list[int] = []
-
-    def count(layer: nn.Conv2d | nn.Linear, inputs: object, output: Tensor) -> None:
-        counts.append(output.numel() * layer.weight[0].numel())
-
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    try:
-        model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(counts)
 
 
 @contextmanager

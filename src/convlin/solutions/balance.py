@@ -182,11 +182,13 @@ def _potentials(ratios: Int[np.ndarray, "4 pairs"], columns: int) -> Int[np.ndar
 
     The forest depends on which numbers are 0 alone; of its kind, it compares in most rows.
     """
-    i, j, counts, sums = ratios
+    i, j = ratios[:2].astype(np.int32)  # SciPy 1.16 takes no wider indices of a graph
+    counts, sums = ratios[2:]
     shape = (columns + 1, columns + 1)  # one node more, above a column of every tree
     forest = minimum_spanning_tree(coo_array((-1.0 * counts, (i, j)), shape).tocsr())
     tops = np.unique(connected_components(forest, directed=False)[1], return_index=True)[1]
-    stem = coo_array((np.ones(len(tops)), (np.full(len(tops), columns), tops)), shape)
+    tops = tops.astype(np.int32)
+    stem = coo_array((np.ones(len(tops)), (np.full_like(tops, columns), tops)), shape)
     above = breadth_first_order(forest + stem.tocsr(), columns, directed=False)[1]
     above[columns] = columns
     potential = np.zeros(columns + 1, dtype=np.int64)

@@ -29,6 +29,16 @@ def test_a_dtype_of_either_library_in_any_byte_order(dtype, parts):
     assert unit(dtype) == float(np.finfo(parts).eps) / 2
 
 
+NARROW = [dtype for name, dtype in vars(torch).items() if name.startswith("float8_")]
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=str)
+def test_eight_bits_say_how_long_their_mantissa_is(dtype):
+    """By all their numbers: what `torch.finfo` says of float8_e5m2fnuz is half of it."""
+    numbers = torch.arange(256, dtype=torch.uint8).view(dtype).float()
+    assert unit(dtype) == (numbers[numbers > 1].min() - 1) / 2
+
+
 @pytest.mark.parametrize("dtype", [np.dtype("int64"), torch.bool, np.dtype("longdouble")])
 def test_what_is_not_in_the_table_has_none(dtype):
     with pytest.raises(KeyError):

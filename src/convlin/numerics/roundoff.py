@@ -7,6 +7,8 @@ and sums in any order, move it by at most γₙ = n·u/(1 - n·u) of the sum of 
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["DOUBLE", "UNITS", "gamma", "unit"]
 
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
@@ -18,11 +20,16 @@ PARTS = {"complex128": "float64", "complex64": "float32", "complex32": "float16"
 def unit(dtype: object) -> float:
     """Return the unit roundoff u of a dtype of floats or complex numbers, NumPy's or PyTorch's.
 
+    Floats of eight bits say in their names how long their mantissas are.
+
     >>> unit("float64") == DOUBLE, unit("torch.bfloat16"), unit("complex64") == unit("float32")
     (True, 0.00390625, True)
+    >>> unit("float8_e4m3fn")
+    0.0625
     """
     name = getattr(dtype, "name", str(dtype)).removeprefix("torch.")  # NumPy's: in any byte order
-    return UNITS[PARTS.get(name, name)]
+    narrow = re.match(r"float8_e\d+m(\d+)", name)
+    return 0.5 ** (int(narrow[1]) + 1) if narrow else UNITS[PARTS.get(name, name)]
 
 
 def gamma(n: int, u: float) -> float | None:

@@ -23,7 +23,7 @@ def test_no_faulty_conversion_passes(mutant, seed):
         assert math.isnan(verdict.counterexample.got)
     else:
         assert isinstance(verdict, Refuted), verdict
-        assert verdict.counterexample.kind == mutant.answer, verdict
+        assert verdict.counterexample.kind in mutant.answer.split(" or "), verdict
 
 
 @pytest.mark.parametrize(("pair", "answer"), [p[1:] for p in PAIRS], ids=[p[0] for p in PAIRS])

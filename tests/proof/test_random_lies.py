@@ -27,7 +27,10 @@ TARGETS = {
     "bias": lambda layer, x, y: layer.bias,
     "output": lambda layer, x, y: y,
 }
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("one_thread")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # a step may be deprecated, and its lie not
+    pytest.mark.usefixtures("one_thread"),
+]
 
 
 def steered(random: Random):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from convlin.costs.drawing import as_html, in_terminal
 from convlin.costs.form import FORMS, Form, FormCost, total
 from convlin.costs.row import LayerCost
+from convlin.display.printed import as_text
 
 __all__ = ["CostTable", "LayerCost"]
 
@@ -92,10 +92,7 @@ class CostTable:
         yield in_terminal(self._heading, self.rows, self.total, self.notes, options.max_width)
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=120, color_system=None)
-        with console.capture() as capture:
-            console.print(self)
-        return "\n".join(line.rstrip() for line in capture.get().splitlines())
+        return as_text(self)
 
     def _repr_html_(self) -> str:
         return as_html(self._heading, self.rows, self.total, self.notes)

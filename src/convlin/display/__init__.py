@@ -4,4 +4,5 @@
 |---|---|
 | `atomic.py` | files that are written whole or not at all |
 | `inputs.py` | files that are read |
+| `printed.py` | what a terminal shows, as plain text |
 """

@@ -71,7 +71,7 @@ def run_as_parts(func: Any, args: Any, kwargs: Any) -> Any:
     return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
 
 
-def kernels(func: Any, device: str) -> list[tuple[str, str]]:
+def kernels(func: Any, device: str) -> tuple[tuple[str, str], ...]:
     """Return where the kernels on the way to a device were registered, and of what kind they are.
 
     Read from lines such as "AutogradCPU: registered at …/VariableType_8.cpp:9839 [kernel]".
@@ -83,6 +83,7 @@ def kernels(func: Any, device: str) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=1024)
-def _registered(table: str, device: str) -> list[tuple[str, str]]:
+def _registered(table: str, device: str) -> tuple[tuple[str, str], ...]:
+    """Read a table, once: another kernel that is registered makes another table."""
     line = rf"^(?:Autograd)?{device}: registered at (\S+) \[(.*)\]$"
-    return re.findall(line, table, re.MULTILINE | re.IGNORECASE)
+    return tuple(re.findall(line, table, re.MULTILINE | re.IGNORECASE))

@@ -43,13 +43,18 @@ class Region:
     natural: bool = False
 
     @cached_property
+    def here(self) -> Tensor:
+        """The source on the CPU."""
+        return self.source.cpu()
+
+    @cached_property
     def powers(self) -> Spread:
         """Between which powers of two the source's numbers lie."""
-        return spread(self.source.cpu())
+        return spread(self.here)
 
     def reduce(self, prime: int) -> None:
         """Write the residues of the source's numbers modulo a prime into the target."""
-        residues(self.source.cpu(), self.target, prime, self.powers)
+        residues(self.here, self.target, prime, self.powers)
 
     def draw(self, draws: Draws, largest: int) -> None:
         """Draw the target's numbers from {-largest, …, largest}, or their magnitudes."""

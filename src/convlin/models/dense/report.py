@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-import io
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from convlin.display.printed import as_text
 from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Deviation", "Report", "Row", "Seen"]
@@ -165,10 +165,7 @@ class Report:
         return Group(table, Text(), *lines)
 
     def __str__(self) -> str:
-        console = Console(file=io.StringIO(), width=120, color_system=None)
-        with console.capture() as capture:
-            console.print(self)
-        return "\n".join(line.rstrip() for line in capture.get().splitlines())
+        return as_text(self)
 
     def _repr_html_(self) -> str:
         left = 'style="text-align:left"'

@@ -224,7 +224,7 @@ def test_an_exported_file_names_no_file_of_this_machine():
     assert str(Path.cwd()).encode() not in members
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torch.jit")  # of what scripting leaves out
+@pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")  # empty attributes
 def test_a_network_that_is_scripted_says_what_works_instead():
     network = fully_convolutional(classifier(), WINDOW, proofs=False)
     with pytest.raises(

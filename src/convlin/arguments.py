@@ -13,7 +13,7 @@ import reprlib
 from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
 
@@ -35,7 +35,7 @@ def whole(
     >>> whole("audit", "draws", "3", 1)
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: audit: draws = '3'; fits: a whole number ≥ 1
+    convlin.errors.Refused: audit: draws is '3', expected a whole number ≥ 1
     """
     number = index(value)
     if number is None or (least is not None and number < least):
@@ -58,7 +58,7 @@ def wholes(
     >>> wholes("to_conv", "feature_size", (3, 4.5, 5), 1)
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: to_conv: feature_size = (3, 4.5, 5); fits: whole numbers ≥ 1
+    convlin.errors.Refused: to_conv: feature_size is (3, 4.5, 5), expected whole numbers ≥ 1
     """
     given = elements(value)
     numbers = [None] if given is None else [index(number) for number in given]
@@ -91,7 +91,7 @@ def flag(site: str, field: str, value: Any) -> bool:
     >>> flag("to_linear", "copy", "yes")
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: to_linear: copy = 'yes'; fits: True or False
+    convlin.errors.Refused: to_linear: copy is 'yes', expected True or False
     """
     if type(value).__name__ not in ("bool", "bool_"):
         raise Refused(Refusal(site, field, shown(value), "True or False"))
@@ -125,22 +125,24 @@ def choice(site: str, field: str, value: Any, choices: Iterable[str]) -> str:
     return value
 
 
-def shown(value: Any) -> str:
+def shown(value: Any) -> Description:
     """Return a value as a message may show it: plain ones as they are, in short, others by type.
 
     >>> shown((1, "a")), shown(object())
     ("(1, 'a')", 'object')
     """
     if isinstance(value, int) and abs(value) > 2**64:
-        return f"a number {'below -' if value < 0 else 'above '}2⁶⁴"
-    kind = type(value).__name__
+        return Description(f"a number {'below -' if value < 0 else 'above '}2⁶⁴")
+    kind = Description(type(value).__name__)
     try:
         shape = getattr(value, "shape", ())
         if isinstance(value, PLAIN) or (hasattr(value, "item") and shape == ()):
-            return reprlib.repr(value)
+            return Description(reprlib.repr(value))
     except Exception:  # an object of others, which cannot show itself
         return kind
-    return f"{kind} of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else kind
+    if not isinstance(shape, tuple) or not shape:
+        return kind
+    return Description(f"{kind} of shape {tuple(shape)}")
 
 
 def index(value: Any) -> int | None:

@@ -21,7 +21,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ConvlinError", "GeometryError", "InputError", "Refusal", "Refused", "printable", "told"]
+__all__ = [
+    "ConvlinError",
+    "Description",
+    "GeometryError",
+    "InputError",
+    "Refusal",
+    "Refused",
+    "printable",
+    "told",
+]
 
 
 def printable(text: str) -> str:
@@ -46,16 +55,26 @@ def told(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+class Description(str):
+    """What a value is, in words: a refusal shows it as it is, where text of callers is quoted.
+
+    >>> print(Refusal("audit", "draws", "3", "a whole number"))
+    audit: draws is '3', expected a whole number
+    >>> print(Refusal("audit", "draws", Description("a tensor of shape (2,)"), "a whole number"))
+    audit: draws is a tensor of shape (2,), expected a whole number
+    """
+
+
 LONGEST = 500  # characters of a value that a message shows
 MANY = 4  # refusals that differ in site and value only are one line from here on
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One thing that does not fit: where, which field, what it is, what would fit, and why.
+    """One thing that does not fit: where, which field, what it is, what is expected, and why.
 
     >>> print(Refusal("features.3", "stride", (2, 2), "(3, 3), equal to the kernel"))
-    features.3: stride = (2, 2); fits: (3, 3), equal to the kernel
+    features.3: stride is (2, 2), expected (3, 3), equal to the kernel
     """
 
     site: str
@@ -65,14 +84,14 @@ class Refusal:
     reason: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.site}: {self.field} = {_short(self.value)}; fits: {self.allowed}"
+        text = f"{self.site}: {self.field} is {_short(self.value)}, expected {self.allowed}"
         return printable(f"{text} ({self.reason})" if self.reason else text)
 
 
 def _short(value: Any) -> str:
     """Return any value in a few words; objects of others may not be able to show themselves."""
     try:
-        text = str(value)
+        text = repr(value) if type(value) is str else str(value)
     except Exception:
         return type(value).__name__
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
@@ -90,7 +109,7 @@ class Refused(ConvlinError, ValueError):
     >>> raise Refused([Refusal("conv", "groups", 3, "a divisor of in_channels = 8")])
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: conv: groups = 3; fits: a divisor of in_channels = 8
+    convlin.errors.Refused: conv: groups is 3, expected a divisor of in_channels = 8
     """
 
     def __init__(self, refusals: Refusal | Iterable[Refusal], way_out: str = "") -> None:
@@ -121,7 +140,7 @@ def _grouped(refusals: Iterable[Refusal]) -> Iterator[str]:
             continue
         sites = ", ".join(refusal.site for refusal in group[:2])
         values = list(dict.fromkeys(_short(refusal.value) for refusal in group))
-        value = f"{values[0]}, …" if values[1:] else values[0]
+        value = Description(f"{values[0]}, …" if values[1:] else values[0])
         site = f"{sites} and {len(group) - 2} more"
         yield str(Refusal(site, field, value, allowed, reason))
 

@@ -131,7 +131,7 @@ def test_a_refusal_says_in_one_line_how_to_convert_all_the_same(run):
     result = run("convert", "models_here:padded", "--window", "3,10,7", "-o", "a.pt2")
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert "padding = ((1, 1), (1, 1))" in line and "--allow-inexact" in line
+    assert "padding is ((1, 1), (1, 1))" in line and "--allow-inexact" in line
 
 
 def test_a_volume_is_written_for_the_window_itself(run, house, checked_here):

@@ -18,10 +18,10 @@ CASES = {
     "window-empty": (["inspect", "models_here:padded", "--window", ""], "--window : not whole numbers with commas, such as 3,224,224"),
     "window-zero": (["inspect", "models_here:padded", "--window", "3,0,7"], "--window 3,0,7: every number must be 1 or more"),
     "window-axes": (["inspect", "models_here:padded", "--window", "7"], "--window 7: 1 numbers, where 2 or 3 or 4 fit, such as 3,224,224"),
-    "window-too-large": (["inspect", "models_here:padded", "--window", "3,11,7"], "3: input = (2, 308); fits: a window that this layer can take"),
-    "window-other-channels": (["convert", DIGITS, "-o", "o.pt2", "--window", "3,32,32"], "features.0: input = (2, 3, 32, 32); fits: a window that this layer can take"),
-    "refused": (["inspect", "models_here:enlarging", "--window", "4,3,5"], "0: operation = Upsample; "),
-    "not-exact": (["convert", "models_here:padded", "-o", "o.pt2", "--window", "3,10,7"], "0: padding = ((1, 1), (1, 1)); fits: 0 (the window sees padding where the large image has neighbours)"),
+    "window-too-large": (["inspect", "models_here:padded", "--window", "3,11,7"], "3: input is (2, 308), expected a window that this layer can take"),
+    "window-other-channels": (["convert", DIGITS, "-o", "o.pt2", "--window", "3,32,32"], "features.0: input is (2, 3, 32, 32), expected a window that this layer can take"),
+    "refused": (["inspect", "models_here:enlarging", "--window", "4,3,5"], "0: operation is Upsample, "),
+    "not-exact": (["convert", "models_here:padded", "-o", "o.pt2", "--window", "3,10,7"], "0: padding is ((1, 1), (1, 1)), expected 0 (the window sees padding where the large image has neighbours)"),
     "no-weights": (["inspect", "models_here:padded", "--weights", "w.pth"], "w.pth: no such file"),
     "other-weights": (["inspect", "models_here:padded", "--weights", "w.safetensors"], "w.safetensors: does not fit Sequential: missing: 0.bias, 3.weight, 3.bias; unexpected: head; of another shape: 0.weight (4, 3, 1, 1) for (4, 3, 3, 3)"),
     "onnx": (["inspect", "net.onnx"], "net.onnx: ONNX models are not read yet; give an import path or a .pt2"),
@@ -85,7 +85,7 @@ def test_every_refusal_has_its_line(run, house):
     )
     result = run("convert", "models_there:two", "--window", "3,6,8", "-o", "o.pt2")
     assert result.exit_code == 2
-    assert [line.split(" = ")[0] for line in result.stderr.splitlines()] == [
+    assert [line.split(" is ")[0] for line in result.stderr.splitlines()] == [
         "convlin: 0: padding",
         "convlin: 1: padding",
     ]

@@ -112,8 +112,8 @@ def test_an_export_that_fails_leaves_the_old_file(run, house, monkeypatch):
 
 
 REFUSED = {
-    "state": (["--state", "?size=99"], "explore: size = '99'; fits: a whole number from 1 to 64, or heightxwidth"),
-    "state-of-an-export": (["--state", "nonsense", "--export", "a.html"], "explore: link = 'nonsense'; fits: field=value&field=value, in UTF-8"),
+    "state": (["--state", "?size=99"], "explore: size is '99', expected a whole number from 1 to 64, or heightxwidth"),
+    "state-of-an-export": (["--state", "nonsense", "--export", "a.html"], "explore: link is 'nonsense', expected field=value&field=value, in UTF-8"),
     "suffix": (["--export", "page.txt"], "page.txt: the file must end in .html"),
     "no-folder": (["--export", "b/a.html"], "b/a.html: no such folder: b"),
 }  # fmt: skip

@@ -71,7 +71,7 @@ def test_a_model_is_left_as_it_was():
 
 def test_a_model_that_fails_is_left_as_it_was():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.Flatten(), nn.Linear(9, 2)).train()
-    with pytest.raises(Refused, match=r"^3: input of the model = \(3, 8, 8\); fits: "):
+    with pytest.raises(Refused, match=r"^3: input of the model is \(3, 8, 8\), expected "):
         cost(model, (8, 8))
     assert all(m.training for m in model.modules())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
@@ -529,10 +529,10 @@ class Sum(nn.Module):
 
 
 INPUTS = {
-    "tokens": (lambda: nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 4)), (5,), "Sequential: input = indices that 0 (Embedding) looks up; fits: numbers: the part of the model behind the embedding"),
-    "an-embedding": (lambda: nn.Embedding(9, 8), (5,), "Embedding: input = indices that Embedding (Embedding) looks up; fits: numbers: the part of the model behind the embedding"),
-    "two-inputs": (Sum, (3, 8, 8), "Sum: inputs = (left, right); fits: one tensor: a module that takes it and calls the model with what else it needs"),
-    "bilinear": (lambda: nn.Bilinear(8, 8, 8), (8,), "Bilinear: inputs = (input1, input2); fits: one tensor: a module that takes it and calls the model with what else it needs"),
+    "tokens": (lambda: nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 4)), (5,), "Sequential: input is indices that 0 (Embedding) looks up, expected numbers: the part of the model behind the embedding"),
+    "an-embedding": (lambda: nn.Embedding(9, 8), (5,), "Embedding: input is indices that Embedding (Embedding) looks up, expected numbers: the part of the model behind the embedding"),
+    "two-inputs": (Sum, (3, 8, 8), "Sum: inputs is (left, right), expected one tensor: a module that takes it and calls the model with what else it needs"),
+    "bilinear": (lambda: nn.Bilinear(8, 8, 8), (8,), "Bilinear: inputs is (input1, input2), expected one tensor: a module that takes it and calls the model with what else it needs"),
 }  # fmt: skip
 
 

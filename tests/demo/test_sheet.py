@@ -82,9 +82,9 @@ def test_a_digit_is_drawn_as_it_is():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(Refused, match=r"sheet: size = 29x400; fits: at least 30x30"):
+    with pytest.raises(Refused, match=r"sheet: size is 29x400, expected at least 30x30"):
         compose(IMAGES, LABELS, (29, 400))
     with pytest.raises(
-        Refused, match=r"sheet: count = 40; fits: at most \d+ \(no free place found for more\)"
+        Refused, match=r"sheet: count is 40, expected at most \d+ \(no free place found for more\)"
     ):
         compose(IMAGES, LABELS, (100, 100), count=40)

@@ -97,7 +97,7 @@ def test_a_form_is_traced_for_any_batch(make):
 def test_a_form_that_is_scripted_says_what_works_instead(make):
     layer, exchange = make()
     form = exchange(layer)
-    words = f"torch.jit.script: module = {type(form).__name__}; fits: torch.jit.trace"
+    words = f"torch.jit.script: module is {type(form).__name__}, expected torch.jit.trace"
     for module in (form, nn.Sequential(nn.Identity(), form)):
         with pytest.raises(ConvlinError, match=words):
             torch.jit.script(module)

@@ -54,62 +54,62 @@ def test_windows_are_never_chosen_unasked():
 REFUSED = {
     "overlapping": (
         geometry((3, 3)), None, None,
-        "Conv2d: stride = (1, 1); fits: (3, 3), at least the kernel (3, 3) (windows overlap)\n"
-        "Conv2d: input_size = None; fits: (3, 3), which the kernel covers; any size, for one dense "
+        "Conv2d: stride is (1, 1), expected (3, 3), at least the kernel (3, 3) (windows overlap)\n"
+        "Conv2d: input_size is None, expected (3, 3), which the kernel covers; any size, for one dense "
         "Linear; None with exchange='windows'",
     ),
     "dilated-patches": (
         geometry((2, 2), stride=2, dilation=2), None, None,
-        "Conv2d: dilation = (2, 2); fits: (1, 1) (windows overlap)\n"
-        "Conv2d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+        "Conv2d: dilation is (2, 2), expected (1, 1) (windows overlap)\n"
+        "Conv2d: input_size is None, expected any size, for one dense Linear; None with exchange='windows'",
     ),
     "stride-and-dilation": (
         geometry((4, 1, 2), stride=(1, 2, 2), dilation=(2, 3, 1)), None, None,
-        "Conv3d: stride = (1, 2, 2); fits: (4, 2, 2), at least the kernel (4, 1, 2) (windows overlap)\n"
-        "Conv3d: dilation = (2, 3, 1); fits: (1, 3, 1) (at stride (4, 2, 2))\n"
-        "Conv3d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+        "Conv3d: stride is (1, 2, 2), expected (4, 2, 2), at least the kernel (4, 1, 2) (windows overlap)\n"
+        "Conv3d: dilation is (2, 3, 1), expected (1, 3, 1) (at stride (4, 2, 2))\n"
+        "Conv3d: input_size is None, expected any size, for one dense Linear; None with exchange='windows'",
     ),
     "reflect-cannot-cover": (
         geometry((3,), padding=1, padding_mode="reflect"), None, None,
-        "Conv1d: stride = (1,); fits: (3,), at least the kernel (3,) (windows overlap)\n"
-        "Conv1d: input_size = None; fits: any size, for one dense Linear; None with exchange='windows'",
+        "Conv1d: stride is (1,), expected (3,), at least the kernel (3,) (windows overlap)\n"
+        "Conv1d: input_size is None, expected any size, for one dense Linear; None with exchange='windows'",
     ),
     "transposed": (
         geometry((3,), stride=3, transposed=True), None, None,
-        "ConvTranspose1d: transposed = True; fits: False\n"
-        "ConvTranspose1d: input_size = None; fits: any size, for one dense Linear",
+        "ConvTranspose1d: transposed is True, expected False\n"
+        "ConvTranspose1d: input_size is None, expected any size, for one dense Linear",
     ),
     "not-pointwise": (
-        geometry((1, 2)), None, "pointwise", "Conv2d: kernel = (1, 2); fits: (1, 1)",
+        geometry((1, 2)), None, "pointwise", "Conv2d: kernel is (1, 2), expected (1, 1)",
     ),
     "transposed-pointwise": (
         geometry((1,), transposed=True), None, "pointwise",
-        "ConvTranspose1d: transposed = True; fits: False",
+        "ConvTranspose1d: transposed is True, expected False",
     ),
     "not-full-size": (
         geometry((3, 5), dilation=(2, 1)), (5, 6), "full_size",
-        "Conv2d: dilation = (2, 1); fits: (1, 1)\n"
-        "Conv2d: input_size = (5, 6); fits: (3, 5), which the kernel covers",
+        "Conv2d: dilation is (2, 1), expected (1, 1)\n"
+        "Conv2d: input_size is (5, 6), expected (3, 5), which the kernel covers",
     ),
     "full-size-of-what": (
         geometry((3, 5)), None, "full_size",
-        "Conv2d: input_size = None; fits: (3, 5), which the kernel covers",
+        "Conv2d: input_size is None, expected (3, 5), which the kernel covers",
     ),
     "kernel-within-padding": (
         geometry((3, 5), padding=2), (5, 6), "full_size",
-        "Conv2d: padding = ((2, 2), (2, 2)); fits: 0 (the kernel (3, 5) covers padding only)",
+        "Conv2d: padding is ((2, 2), (2, 2)), expected 0 (the kernel (3, 5) covers padding only)",
     ),
     "fixed-at-what": (
         geometry((3,)), None, "fixed_size",
-        "Conv1d: input_size = None; fits: the size of the inputs, in pixels",
+        "Conv1d: input_size is None, expected the size of the inputs, in pixels",
     ),
     "transposed-windows": (
         geometry((3,), transposed=True), None, "windows",
-        "ConvTranspose1d: transposed = True; fits: False (it has no windows)",
+        "ConvTranspose1d: transposed is True, expected False (it has no windows)",
     ),
     "no-such-exchange": (
         geometry((3,)), None, "im2col",
-        "to_linear: exchange = 'im2col'; fits: None, pointwise, patchify, full_size, fixed_size, windows",
+        "to_linear: exchange is 'im2col', expected None, pointwise, patchify, full_size, fixed_size, windows",
     ),
 }  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_what_a_refusal_says_would_fit_does_fit():
 
 
 def test_impossible_sizes_are_geometry_errors_whatever_the_exchange():
-    with pytest.raises(GeometryError, match=r"input_size\[1\] = 2; fits: ≥ 3"):
+    with pytest.raises(GeometryError, match=r"input_size\[1\] is 2, expected ≥ 3"):
         choose(geometry((3, 3)), (7, 2))
     with pytest.raises(GeometryError, match="2 numbers, one per kernel dimension"):
         choose(geometry((3, 3)), (7, 8, 9), "windows")

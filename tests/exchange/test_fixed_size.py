@@ -94,8 +94,8 @@ def test_a_changed_linear_cannot_go_back():
         form.to_conv()
     reason = "the Linear or its convolution was changed since"
     assert str(caught.value) == (
-        f"linear: weight[7, 11] = 0.5; fits: {was} ({reason})\n"
-        f"linear: bias[9] = {bias + 3}; fits: {bias} ({reason})"
+        f"linear: weight[7, 11] is 0.5, expected {was} ({reason})\n"
+        f"linear: bias[9] is {bias + 3}, expected {bias} ({reason})"
     )
 
 
@@ -104,16 +104,20 @@ def test_a_changed_convolution_is_no_way_back():
     form = fixed(layer, (4,))
     with torch.no_grad():
         layer.weight[1, 0, 1] += 1
-    with pytest.raises(Refused, match=r"linear: weight\[3, 1\] = .*changed since"):
+    with pytest.raises(Refused, match=r"linear: weight\[3, 1\] is .*changed since"):
         form.to_conv()
 
 
 def test_a_bias_that_came_or_went_is_a_change():
     bare, biased = (fixed(conv(1, 2, 3, 2, bias=bias), (4,)) for bias in (False, True))
     bare.linear.bias, biased.linear.bias = biased.linear.bias, None
-    with pytest.raises(Refused, match=r"linear: bias = of shape \(9,\); fits: None .the Linear or"):
+    with pytest.raises(
+        Refused, match=r"linear: bias is of shape \(9,\), expected None .the Linear or"
+    ):
         bare.to_conv()
-    with pytest.raises(Refused, match=r"linear: bias = None; fits: of shape \(9,\) .the Linear or"):
+    with pytest.raises(
+        Refused, match=r"linear: bias is None, expected of shape \(9,\) .the Linear or"
+    ):
         biased.to_conv()
 
 
@@ -121,7 +125,7 @@ def test_a_convolution_whose_numbers_or_hooks_changed_is_no_way_back():
     layer = conv(1, 2, 3, 2)
     form = fixed(layer, (4,))
     layer.stride = (2,)
-    with pytest.raises(Refused, match=r"Conv1d: geometry = .*stride=\(2,\).*stride=\(1,\)"):
+    with pytest.raises(Refused, match=r"Conv1d: geometry is .*stride=\(2,\).*stride=\(1,\)"):
         form.to_conv()
     layer.stride = (1,)
     layer.register_forward_hook(lambda *_: None)
@@ -168,7 +172,7 @@ def test_beyond_the_limit_it_is_refused_by_the_byte_before_anything_is_allocated
     with pytest.raises(Refused) as caught:
         to_linear(layer, (224, 224))
     assert str(caught.value) == (
-        f"Conv2d: memory_limit = 2147483648; fits: ≥ {needed} bytes "
+        f"Conv2d: memory_limit is 2147483648, expected ≥ {needed} bytes "
         "(a dense Linear at (224, 224) takes that)"
     )
 
@@ -177,7 +181,7 @@ def test_beyond_the_limit_it_is_refused_by_the_byte_before_anything_is_allocated
 def test_the_limit_is_what_the_form_takes(layer, size):
     taken = sum(p.nbytes for p in fixed(layer, size).parameters())
     fixed(layer, size, memory_limit=taken)
-    with pytest.raises(Refused, match=f"fits: ≥ {taken} bytes"):
+    with pytest.raises(Refused, match=f"expected ≥ {taken} bytes"):
         fixed(layer, size, memory_limit=taken - 1)
 
 
@@ -196,7 +200,7 @@ def test_any_other_size_is_named(shape):
     form = fixed(conv(2, 3, 4, 2), (5, 6))
     with pytest.raises(GeometryError) as caught:
         form(torch.zeros(shape, dtype=torch.float64))
-    assert str(caught.value) == f"input: shape = {shape}; fits: (N, 3, 5, 6) or (3, 5, 6)"
+    assert str(caught.value) == f"input: shape is {shape}, expected (N, 3, 5, 6) or (3, 5, 6)"
 
 
 def test_one_number_is_the_size_of_every_dimension():

@@ -337,7 +337,7 @@ def test_storage_that_is_no_matrix_is_refused_with_copy_offered():
     with pytest.raises(Refused) as caught:
         to_linear(layer)
     assert str(caught.value) == (
-        "Conv2d: weight.stride() = (36, 12, 6, 1); fits: copy=True "
+        "Conv2d: weight.stride() is (36, 12, 6, 1), expected copy=True "
         "(no view of this storage holds the kernel as a matrix)"
     )
     form = to_linear(layer, copy=True)
@@ -364,7 +364,7 @@ def test_a_leak_between_groups_cannot_go_back():
     with pytest.raises(Refused) as caught:
         form.to_conv()
     assert str(caught.value) == (
-        "linear: weight[4, 1] = 0.25; fits: 0 "
+        "linear: weight[4, 1] is 0.25, expected 0 "
         "(off the blocks: output group 1 would read input group 0)"
     )
 
@@ -375,7 +375,7 @@ def test_blocks_beyond_the_memory_limit_are_refused_by_the_byte():
     with pytest.raises(Refused) as caught:
         to_linear(layer, groups="block_diagonal", memory_limit=needed - 1)
     assert str(caught.value) == (
-        f"Conv2d: memory_limit = {needed - 1}; fits: ≥ {needed} bytes "
+        f"Conv2d: memory_limit is {needed - 1}, expected ≥ {needed} bytes "
         "(3 groups as blocks of one Linear takes that)"
     )
     form = to_linear(layer, groups="block_diagonal", memory_limit=needed)
@@ -383,18 +383,18 @@ def test_blocks_beyond_the_memory_limit_are_refused_by_the_byte():
 
 
 def test_groups_must_be_one_of_two_words():
-    with pytest.raises(Refused, match="groups = 'dense'; fits: 'batched' or 'block_diagonal'"):
+    with pytest.raises(Refused, match="groups is 'dense', expected 'batched' or 'block_diagonal'"):
         to_linear(conv(1, 2, 4, 1, groups=2), groups="dense")
 
 
 @pytest.mark.parametrize(
     "shape, words",
     [
-        ((2, 4, 8, 9), r"(2, 4, 8, 9); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
-        ((8, 9), r"(8, 9); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
-        ((1, 2, 3, 8, 9), r"(1, 2, 3, 8, 9); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
-        ((2, 3, 2, 9), r"(2, 3, 2, 9); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
-        ((3, 8, 1), r"(3, 8, 1); fits: (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
+        ((2, 4, 8, 9), r"(2, 4, 8, 9), expected (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
+        ((8, 9), r"(8, 9), expected (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
+        ((1, 2, 3, 8, 9), r"(1, 2, 3, 8, 9), expected (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
+        ((2, 3, 2, 9), r"(2, 3, 2, 9), expected (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
+        ((3, 8, 1), r"(3, 8, 1), expected (N, 3, ≥3, ≥2) or (3, ≥3, ≥2)"),
     ],
     ids=["channels", "rank-2", "rank-5", "too-low", "too-narrow"],
 )
@@ -402,4 +402,4 @@ def test_wrong_images_are_named(shape, words):
     form = to_linear(conv(2, 3, 5, (3, 2)), exchange="windows")
     with pytest.raises(GeometryError) as caught:
         form(torch.zeros(shape, dtype=torch.float64))
-    assert str(caught.value) == "input: shape = " + words
+    assert str(caught.value) == "input: shape is " + words

@@ -10,7 +10,7 @@ from geometry_strategies import conv, integers
 
 def test_a_dilated_kernel_equal_to_its_stride_is_no_patch_embedding():
     layer = conv(2, 3, 5, 2, stride=2, dilation=2)
-    with pytest.raises(Refused, match=r"dilation = \(2, 2\); fits: \(1, 1\)"):
+    with pytest.raises(Refused, match=r"dilation is \(2, 2\), expected \(1, 1\)"):
         to_linear(layer)
     x = integers(1, 3, 7, 7)
     form = to_linear(layer, exchange="windows")
@@ -51,7 +51,7 @@ def test_a_video_patch_embedding_takes_flat_patches_as_its_model_passes_them():
 
 def test_a_size_mismatch_is_no_reason_to_tile():
     with pytest.raises(
-        Refused, match=r"feature_size = \(4, 3, 3\); fits: sizes whose product is 72"
+        Refused, match=r"feature_size is \(4, 3, 3\), expected sizes whose product is 72"
     ):
         to_conv(nn.Linear(72, 5), (4, 3, 3))
 
@@ -76,5 +76,5 @@ def test_dtype_and_shared_parameters_survive():
 
 def test_a_form_fixed_at_a_size_takes_no_other():
     form = to_linear(conv(2, 3, 5, 3, padding=1), (5, 6))
-    with pytest.raises(GeometryError, match=r"shape = \(1, 3, 6, 5\); fits: \(N, 3, 5, 6\)"):
+    with pytest.raises(GeometryError, match=r"shape is \(1, 3, 6, 5\), expected \(N, 3, 5, 6\)"):
         form(integers(1, 3, 6, 5))

@@ -85,8 +85,8 @@ def test_leaks_name_each_block_its_first_weight_and_value():
     blocks = block_diagonal.to_blocks(np.ones((3, 2, 4)))
     blocks[1, 5], blocks[1, 7], blocks[5, 0] = 0.5, 2, np.nan
     assert [str(leak) for leak in block_diagonal.leaks(blocks, 3)] == [
-        "linear: weight[1, 5] = 0.5; fits: 0 (off the blocks: output group 0 would read input group 1)",
-        "linear: weight[5, 0] = nan; fits: 0 (off the blocks: output group 2 would read input group 0)",
+        "linear: weight[1, 5] is 0.5, expected 0 (off the blocks: output group 0 would read input group 1)",
+        "linear: weight[5, 0] is nan, expected 0 (off the blocks: output group 2 would read input group 0)",
     ]
 
 
@@ -122,11 +122,11 @@ def test_an_array_that_is_no_order_of_axes():
 
 
 BAD_ORDERS = {
-    "letters": ("CHX", "to_conv: order = 'CHX'; fits: a permutation of 'CHW' (feature_size = (3, 2, 5))"),
-    "letters-of-another-rank": ("CL", "to_conv: order = 'CL'; fits: a permutation of 'CHW' (feature_size = (3, 2, 5))"),
-    "twice": ([0, *range(29)], "to_conv: order = int64 array of shape (30,) that repeats 0; fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
-    "too-few": ([1, 0], "to_conv: order = int64 array of shape (2,); fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
-    "floats": (np.arange(30.0), "to_conv: order = float64 array of shape (30,); fits: 'CHW' permuted, or whole numbers 0 … 29, each once"),
+    "letters": ("CHX", "to_conv: order is 'CHX', expected a permutation of 'CHW' (feature_size = (3, 2, 5))"),
+    "letters-of-another-rank": ("CL", "to_conv: order is 'CL', expected a permutation of 'CHW' (feature_size = (3, 2, 5))"),
+    "twice": ([0, *range(29)], "to_conv: order is int64 array of shape (30,) that repeats 0, expected 'CHW' permuted, or whole numbers 0 … 29, each once"),
+    "too-few": ([1, 0], "to_conv: order is int64 array of shape (2,), expected 'CHW' permuted, or whole numbers 0 … 29, each once"),
+    "floats": (np.arange(30.0), "to_conv: order is float64 array of shape (30,), expected 'CHW' permuted, or whole numbers 0 … 29, each once"),
 }  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def test_pointwise_on_rows_that_lie_anyhow():
 def test_rows_of_another_length_are_named(shape):
     with pytest.raises(GeometryError) as caught:
         to_conv(linear(5, 7))(torch.zeros(shape).double())
-    assert str(caught.value) == f"input: shape = {shape}; fits: (..., 5)"
+    assert str(caught.value) == f"input: shape is {shape}, expected (..., 5)"
 
 
 SIZES = {"CL": (3, 7), "CHW": (3, 2, 5), "CDHW": (3, 2, 5, 4)}
@@ -109,7 +109,7 @@ def test_an_order_of_no_axes_takes_a_copy_and_goes_back():
     with pytest.raises(Refused) as caught:
         to_conv(given, (3, 2, 5), order=order)
     assert str(caught.value) == (
-        "to_conv: order = an array that is no order of axes; fits: copy=True "
+        "to_conv: order is an array that is no order of axes, expected copy=True "
         "(no view of the Linear's storage holds the kernel in this order)"
     )
     form = to_conv(given, (3, 2, 5), order=order, copy=True)
@@ -189,7 +189,7 @@ def test_a_trained_channels_last_convolution_goes_back():
 
 def test_an_input_that_could_be_either_is_refused():
     form = to_conv(nn.Linear(6, 4), feature_size=(1, 2, 3))
-    with pytest.raises(GeometryError, match=r"shape = \(2, 1, 5, 6\).*this one reads both ways"):
+    with pytest.raises(GeometryError, match=r"shape is \(2, 1, 5, 6\).*this one reads both ways"):
         form(torch.zeros(2, 1, 5, 6))
     assert form.conv(torch.zeros(2, 1, 5, 6)).shape == (2, 4, 4, 4)
     assert form(torch.zeros(2, 5, 6)).shape == (2, 5, 4)
@@ -202,28 +202,28 @@ def test_other_shapes_are_named(shape):
     with pytest.raises(GeometryError) as caught:
         to_conv(linear(30, 7), (3, 2, 5))(torch.zeros(shape).double())
     assert str(caught.value) == (
-        f"input: shape = {shape}; fits: vectors (..., 30), or maps (N, 3, ≥2, ≥5)"
+        f"input: shape is {shape}, expected vectors (..., 30), or maps (N, 3, ≥2, ≥5)"
     )
 
 
 REFUSED = {
     "product": (
         {"feature_size": (3, 2, 4)},
-        "to_conv: feature_size = (3, 2, 4); fits: sizes whose product is 30 (in_features, and not 24)",
+        "to_conv: feature_size is (3, 2, 4), expected sizes whose product is 30 (in_features, and not 24)",
     ),
     "rank": (
         {"feature_size": (30,)},
-        "to_conv: feature_size = (30,); fits: (C, L), (C, H, W) or (C, D, H, W)",
+        "to_conv: feature_size is (30,), expected (C, L), (C, H, W) or (C, D, H, W)",
     ),
     "negative": (
         {"feature_size": (3, -2, -5)},
-        "to_conv: feature_size = (3, -2, -5); fits: (C, L), (C, H, W) or (C, D, H, W)",
+        "to_conv: feature_size is (3, -2, -5), expected (C, L), (C, H, W) or (C, D, H, W)",
     ),
-    "order-alone": ({"order": "HWC"}, "to_conv: order = HWC; fits: None without feature_size"),
-    "ndim": ({"ndim": 4}, "to_conv: ndim = 4; fits: 1, 2 or 3"),
+    "order-alone": ({"order": "HWC"}, "to_conv: order is 'HWC', expected None without feature_size"),
+    "ndim": ({"ndim": 4}, "to_conv: ndim is 4, expected 1, 2 or 3"),
     "letters": (
         {"feature_size": (3, 2, 5), "order": "HW"},
-        "to_conv: order = 'HW'; fits: a permutation of 'CHW' (feature_size = (3, 2, 5))",
+        "to_conv: order is 'HW', expected a permutation of 'CHW' (feature_size = (3, 2, 5))",
     ),
 }  # fmt: skip
 
@@ -246,10 +246,10 @@ def test_strided_weights_stay_shared():
 
 @pytest.mark.parametrize("feature_size", [24, "abc", (2.0, 3, 4)], ids=str)
 def test_a_feature_size_that_is_none_is_refused(feature_size):
-    with pytest.raises(Refused, match=r"feature_size = .*; fits: \(C, L\), \(C, H, W\) or"):
+    with pytest.raises(Refused, match=r"feature_size is .*, expected \(C, L\), \(C, H, W\) or"):
         to_conv(nn.Linear(24, 5), feature_size=feature_size)
 
 
 def test_an_order_that_repeats_says_what():
-    with pytest.raises(Refused, match=r"order = int64 array of shape \(6,\) that repeats 0, 4;"):
+    with pytest.raises(Refused, match=r"order is int64 array of shape \(6,\) that repeats 0, 4,"):
         to_conv(nn.Linear(6, 5), feature_size=(1, 2, 3), order=[0, 0, 4, 4, 1, 2])

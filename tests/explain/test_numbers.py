@@ -161,12 +161,12 @@ def test_two_pointwise_layers_collapse_and_a_relu_keeps_them_apart():
 
 
 REFUSED = {
-    "no-rows": ({"image": np.zeros((0, 3))}, "--image: size = 0×3; fits: 1×1 to 32×32 (the lessons count every wire)"),
-    "large": ({"image": np.zeros((4, 33))}, "--image: size = 4×33; fits: 1×1 to 32×32 (the lessons count every wire)"),
-    "number": ({"kernel": np.array([[1, -2e6]])}, "--kernel: number = -2000000.0; fits: numbers from -1e+06 to 1e+06"),
-    "kernel": ({"kernel": np.zeros((2, 7))}, "--kernel: size = 2×7; fits: what covers at most 6×6, the image with its padding (it covers 2×7)"),
-    "dilation": ({"dilation": (3, 1), "padding": (0, 1)}, "--kernel: size = 3×3; fits: what covers at most 6×8, the image with its padding (it covers 7×3 with dilation 3×1)"),
-    "outputs": ({"padding": (15, 0)}, "--padding: outputs = 34×4; fits: at most 32×32 (the lessons count every wire)"),
+    "no-rows": ({"image": np.zeros((0, 3))}, "--image: size is 0×3, expected 1×1 to 32×32 (the lessons count every wire)"),
+    "large": ({"image": np.zeros((4, 33))}, "--image: size is 4×33, expected 1×1 to 32×32 (the lessons count every wire)"),
+    "number": ({"kernel": np.array([[1, -2e6]])}, "--kernel: number is -2000000.0, expected numbers from -1e+06 to 1e+06"),
+    "kernel": ({"kernel": np.zeros((2, 7))}, "--kernel: size is 2×7, expected what covers at most 6×6, the image with its padding (it covers 2×7)"),
+    "dilation": ({"dilation": (3, 1), "padding": (0, 1)}, "--kernel: size is 3×3, expected what covers at most 6×8, the image with its padding (it covers 7×3 with dilation 3×1)"),
+    "outputs": ({"padding": (15, 0)}, "--padding: outputs is 34×4, expected at most 32×32 (the lessons count every wire)"),
 }  # fmt: skip
 
 

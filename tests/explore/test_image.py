@@ -89,5 +89,5 @@ def test_a_row_more_is_refused():
     with pytest.raises(Refused) as caught:
         matrix_png(state)
     assert str(caught.value) == (
-        "explore: size = a matrix of 4,096 × 8,192; fits: at most 4,096 × 4,096"
+        "explore: size is a matrix of 4,096 × 8,192, expected at most 4,096 × 4,096"
     )

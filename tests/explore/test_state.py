@@ -174,13 +174,13 @@ def test_what_is_refused_names_its_field_and_what_would_fit(case):
 
 def test_the_words_of_refusals():
     for query, words in {
-        "size=3x9&kernel=4x2": "explore: size = 3; fits: height ≥ 4 (kernel extent 4, padding (0, 0))",
-        "transposed=1&mode=reflect": "explore: mode = reflect; fits: zeros (transposed)",
-        "kernel=12": "explore: kernel = '12'; fits: a whole number from 1 to 11, or heightxwidth",
-        "at=output:0,4,0": "explore: at = output:0,4,0; fits: output below (1, 4, 4)",
-        "image=1,2": "explore: image = 2 values; fits: 36 (one for each of (1, 6, 6))",
-        "along=11": "explore: along = 11; fits: from -10 to 10",
-        "size=64&kernel=8&padding=4": "explore: size = 64x64; fits: a smaller layer (output positions × taps: 270,400, at most 200,000)",
+        "size=3x9&kernel=4x2": "explore: size is 3, expected height ≥ 4 (kernel extent 4, padding (0, 0))",
+        "transposed=1&mode=reflect": "explore: mode is 'reflect', expected zeros (transposed)",
+        "kernel=12": "explore: kernel is '12', expected a whole number from 1 to 11, or heightxwidth",
+        "at=output:0,4,0": "explore: at is 'output:0,4,0', expected output below (1, 4, 4)",
+        "image=1,2": "explore: image is 2 values, expected 36 (one for each of (1, 6, 6))",
+        "along=11": "explore: along is 11, expected from -10 to 10",
+        "size=64&kernel=8&padding=4": "explore: size is 64x64, expected a smaller layer (output positions × taps: 270,400, at most 200,000)",
     }.items():  # fmt: skip
         with pytest.raises(Refused) as caught:
             State.of(query)

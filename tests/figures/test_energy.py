@@ -83,11 +83,14 @@ def test_the_zero_matrix_has_no_bar():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: energy([]), "energies = none; fits: one Energy or more"),
-        (lambda: energy({}), "energies = none"),
-        (lambda: energy(course(3), ["a"]), r"len\(labels\) = 1; fits: 3"),
-        (lambda: energy(course(13), ["a"] * 13), "labels = 'a', …; fits: numbers"),
-        (lambda: energy(course(3), words={"epoch": "Epoche"}), "words = epoch; fits: keys among"),
+        (lambda: energy([]), "energies is none, expected one Energy or more"),
+        (lambda: energy({}), "energies is none"),
+        (lambda: energy(course(3), ["a"]), r"len\(labels\) is 1, expected 3"),
+        (lambda: energy(course(13), ["a"] * 13), "labels is 'a', …, expected numbers"),
+        (
+            lambda: energy(course(3), words={"epoch": "Epoche"}),
+            "words is 'epoch', expected keys among",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(call, words):

@@ -143,11 +143,11 @@ def test_forms_of_a_large_one_is_three_images():
 @pytest.mark.parametrize("draw", [matrix, forms])
 def test_what_does_not_fit_is_refused(draw):
     solid = ConvMatrix(ConvGeometry(1, 1, (2, 2, 2)), np.ones((1, 1, 2, 2, 2)), 3)
-    with pytest.raises(Refused, match="geometry.ndim = 3; fits: 1 or 2"):
+    with pytest.raises(Refused, match="geometry.ndim is 3, expected 1 or 2"):
         draw(solid)
     geometry = ConvGeometry(64, 64, (3, 3), padding=1)
     large = ConvMatrix(geometry, np.ones(geometry.weight_shape), 56)
     with pytest.raises(
-        Refused, match=r"matrix.nnz = \d+; fits: 16,777,216 stored entries or fewer"
+        Refused, match=r"matrix.nnz is \d+, expected 16,777,216 stored entries or fewer"
     ):
         draw(large)

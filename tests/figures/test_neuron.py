@@ -163,14 +163,16 @@ def refuse(call):
 def test_what_does_not_fit_is_refused_with_what_would():
     matrix = ConvMatrix(ConvGeometry(1, 1, (3, 3)), KERNEL[None, None], 6)
     assert refuse(lambda: neuron(matrix, IMAGE[:5])) == (
-        "neuron: image.shape = (5, 6); fits: (1, 6, 6) or (36,) or (6, 6)"
+        "neuron: image.shape is (5, 6), expected (1, 6, 6) or (36,) or (6, 6)"
     )
-    assert "image.dtype = <U1; fits: numbers" in refuse(lambda: neuron(matrix, np.full(36, "a")))
-    assert "output = (0, 4, 0)" in refuse(lambda: neuron(matrix, IMAGE, (0, 4, 0)))
-    assert "words = title; fits: keys among input" in refuse(
+    assert "image.dtype is <U1, expected numbers" in refuse(
+        lambda: neuron(matrix, np.full(36, "a"))
+    )
+    assert "output is (0, 4, 0)" in refuse(lambda: neuron(matrix, IMAGE, (0, 4, 0)))
+    assert "words is 'title', expected keys among input" in refuse(
         lambda: neuron(matrix, IMAGE, words={"title": "x"})
     )
     solid = ConvMatrix(ConvGeometry(1, 1, (2, 2, 2)), np.ones((1, 1, 2, 2, 2)), 3)
     assert refuse(lambda: neuron(solid, np.ones(27))) == (
-        "neuron: matrix.geometry.ndim = 3; fits: 1 or 2 (paper has two dimensions)"
+        "neuron: matrix.geometry.ndim is 3, expected 1 or 2 (paper has two dimensions)"
     )

@@ -63,11 +63,11 @@ def test_one_pixel_is_drawn_once_and_many_channels_are_cut():
 def test_other_kernels_and_images_are_refused():
     wide = ConvMatrix(ConvGeometry(1, 1, (1, 3)), np.ones((1, 1, 1, 3)), 4)
     with pytest.raises(
-        Refused, match=r"geometry.kernel = \(1, 3\); fits: \(1, 1\) \(else an output"
+        Refused, match=r"geometry.kernel is \(1, 3\), expected \(1, 1\) \(else an output"
     ):
         pointwise(wide)
     one = ConvMatrix(ConvGeometry(2, 1, (1, 1)), np.ones((1, 2, 1, 1)), 4)
-    with pytest.raises(Refused, match=r"image.shape = \(4, 4\); fits: \(2, 4, 4\) or \(32,\)$"):
+    with pytest.raises(Refused, match=r"image.shape is \(4, 4\), expected \(2, 4, 4\) or \(32,\)$"):
         pointwise(one, np.ones((4, 4)))
     outside = ConvMatrix(ConvGeometry(1, 1, (1,), stride=3, padding=1), np.ones((1, 1, 1)), 1)
     with pytest.raises(Refused, match="no output reads a pixel"):

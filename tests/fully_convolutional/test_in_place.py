@@ -34,12 +34,12 @@ OPERATIONS = {
     "isub": (lambda y: operator.isub(y, 1.5), True),
 }
 REFUSED = {
-    "zero": (lambda y: y.zero_(), "operation = zero_"),
-    "fill": (lambda y: y.fill_(2), "operation = fill_"),
-    "copy": (lambda y: y.copy_(y * 2), "operation = copy_"),
+    "zero": (lambda y: y.zero_(), "operation is zero_"),
+    "fill": (lambda y: y.fill_(2), "operation is fill_"),
+    "copy": (lambda y: y.copy_(y * 2), "operation is copy_"),
     "setitem": (lambda y: operator.setitem(y, (slice(None), 0), 1.0), "item assignment"),
-    "out": (lambda y: torch.mul(y, 2, out=y), "out = a tensor"),
-    "out-exp": (lambda y: torch.exp(y, out=y), "out = a tensor"),
+    "out": (lambda y: torch.mul(y, 2, out=y), "out is a tensor"),
+    "out-exp": (lambda y: torch.exp(y, out=y), "out is a tensor"),
     "unsqueeze": (lambda y: y.unsqueeze_(1), "unsqueeze_"),
     "swapaxes": (lambda y: y.swapaxes_(1, 1), "swapaxes_"),
 }

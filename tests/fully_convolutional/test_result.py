@@ -228,7 +228,7 @@ def test_an_exported_file_names_no_file_of_this_machine():
 def test_a_network_that_is_scripted_says_what_works_instead():
     network = fully_convolutional(classifier(), WINDOW, proofs=False)
     with pytest.raises(
-        Refused, match=r"torch.jit.script: module = FullyConvolutional; .*\.network"
+        Refused, match=r"torch.jit.script: module is FullyConvolutional, .*\.network"
     ):
         torch.jit.script(network)
     scripted = torch.jit.script(network.network)

@@ -38,7 +38,7 @@ def test_smaller_than_the_smallest_input_is_refused_here_and_by_the_layer(case):
     assert layer(torch.ones(1, layer.in_channels, *smallest).double()).numel() > 0
     for dim, n in enumerate(smallest):
         size = tuple(m - (d == dim) for d, m in enumerate(smallest))
-        with pytest.raises(GeometryError, match=rf"input_size\[{dim}\] = {n - 1}; fits: ≥ {n}"):
+        with pytest.raises(GeometryError, match=rf"input_size\[{dim}\] is {n - 1}, expected ≥ {n}"):
             geometry.output_size(size)
         if n > 1:
             with pytest.raises(RuntimeError):
@@ -118,29 +118,29 @@ ONE = {"in_channels": 4, "out_channels": 6, "kernel": (3, 3)}
 ERRORS = {
     "channels": (
         {"in_channels": 0, "groups": 4},
-        "in_channels = 0; fits: a whole number ≥ 1\n"
-        "geometry: out_channels = 6; fits: a multiple of groups = 4",
+        "in_channels is 0, expected a whole number ≥ 1\n"
+        "geometry: out_channels is 6, expected a multiple of groups = 4",
     ),
-    "half-kernel": ({"kernel": (3, 2.5)}, "kernel = 2.5; fits: a whole number"),
-    "bare-kernel": ({"kernel": 3}, "kernel = 3; fits: one number per dimension, as in (3, 3)"),
-    "no-kernel": ({"kernel": (0, 3)}, "kernel = (0, 3); fits: whole numbers ≥ 1"),
-    "four-dimensions": ({"kernel": (1, 1, 1, 1)}, "kernel = (1, 1, 1, 1); fits: 1, 2 or 3 dimensions"),
-    "stride": ({"stride": (1, 0)}, "stride = (1, 0); fits: whole numbers ≥ 1"),
-    "strides": ({"stride": (1, 2, 3)}, "stride = (1, 2, 3); fits: 2 numbers, one per kernel dimension"),
-    "dilation": ({"dilation": -1}, "dilation = (-1, -1); fits: whole numbers ≥ 1"),
-    "negative-padding": ({"padding": (0, -2)}, "padding = ((0, 0), (-2, -2)); fits: whole numbers ≥ 0"),
-    "padding-word": ({"padding": "full"}, "padding = full; fits: 'same', 'valid' or numbers"),
-    "padding-triple": ({"padding": ((1, 2, 3), 0)}, "padding = (1, 2, 3); fits: one number, or (before, after)"),
-    "padding-of-three": ({"padding": (1, 2, 3)}, "padding = ((1, 1), (2, 2), (3, 3)); fits: 2 entries, one a dimension"),
-    "groups": ({"groups": 3}, "in_channels = 4; fits: a multiple of groups = 3"),
-    "mode": ({"padding_mode": "wrap"}, "padding_mode = wrap; fits: zeros, reflect, replicate, circular"),
-    "strided-same": ({"padding": "same", "stride": 2}, "stride = (2, 2); fits: 1 in every dimension (padding is 'same')"),
-    "output-padding": ({"output_padding": 1}, "output_padding = (1, 1); fits: 0 (only a transposed convolution has it)"),
+    "half-kernel": ({"kernel": (3, 2.5)}, "kernel is 2.5, expected a whole number"),
+    "bare-kernel": ({"kernel": 3}, "kernel is 3, expected one number per dimension, as in (3, 3)"),
+    "no-kernel": ({"kernel": (0, 3)}, "kernel is (0, 3), expected whole numbers ≥ 1"),
+    "four-dimensions": ({"kernel": (1, 1, 1, 1)}, "kernel is (1, 1, 1, 1), expected 1, 2 or 3 dimensions"),
+    "stride": ({"stride": (1, 0)}, "stride is (1, 0), expected whole numbers ≥ 1"),
+    "strides": ({"stride": (1, 2, 3)}, "stride is (1, 2, 3), expected 2 numbers, one per kernel dimension"),
+    "dilation": ({"dilation": -1}, "dilation is (-1, -1), expected whole numbers ≥ 1"),
+    "negative-padding": ({"padding": (0, -2)}, "padding is ((0, 0), (-2, -2)), expected whole numbers ≥ 0"),
+    "padding-word": ({"padding": "full"}, "padding is 'full', expected 'same', 'valid' or numbers"),
+    "padding-triple": ({"padding": ((1, 2, 3), 0)}, "padding is (1, 2, 3), expected one number, or (before, after)"),
+    "padding-of-three": ({"padding": (1, 2, 3)}, "padding is ((1, 1), (2, 2), (3, 3)), expected 2 entries, one a dimension"),
+    "groups": ({"groups": 3}, "in_channels is 4, expected a multiple of groups = 3"),
+    "mode": ({"padding_mode": "wrap"}, "padding_mode is 'wrap', expected zeros, reflect, replicate, circular"),
+    "strided-same": ({"padding": "same", "stride": 2}, "stride is (2, 2), expected 1 in every dimension (padding is 'same')"),
+    "output-padding": ({"output_padding": 1}, "output_padding is (1, 1), expected 0 (only a transposed convolution has it)"),
     "large-output-padding": (
         {"transposed": True, "stride": 2, "output_padding": 2},
-        "output_padding = (2, 2); fits: ≥ 0 and less than the stride or the dilation",
+        "output_padding is (2, 2), expected ≥ 0 and less than the stride or the dilation",
     ),
-    "transposed-mode": ({"transposed": True, "padding_mode": "reflect"}, "padding_mode = reflect; fits: zeros (transposed)"),
+    "transposed-mode": ({"transposed": True, "padding_mode": "reflect"}, "padding_mode is 'reflect', expected zeros (transposed)"),
 }  # fmt: skip
 
 
@@ -152,21 +152,21 @@ def test_impossible_numbers_are_named(fields, words):
 
 
 SMALL = {
-    "kernel": ({}, (2, 9), "input_size[0] = 2; fits: ≥ 3 (kernel extent 3, padding (0, 0))"),
-    "none": ({}, (5, 0), "input_size[1] = 0; fits: ≥ 3 (kernel extent 3, padding (0, 0))"),
+    "kernel": ({}, (2, 9), "input_size[0] is 2, expected ≥ 3 (kernel extent 3, padding (0, 0))"),
+    "none": ({}, (5, 0), "input_size[1] is 0, expected ≥ 3 (kernel extent 3, padding (0, 0))"),
     "reflect": (
         {"padding": 3, "padding_mode": "reflect"}, (9, 3),
-        "input_size[1] = 3; fits: ≥ 4 (reflect padding (3, 3) must be smaller than the input)",
+        "input_size[1] is 3, expected ≥ 4 (reflect padding (3, 3) must be smaller than the input)",
     ),
     "circular": (
         {"padding": ((0, 0), (1, 4)), "padding_mode": "circular"}, (9, 3),
-        "input_size[1] = 3; fits: ≥ 4 (circular padding (1, 4) may wrap around once)",
+        "input_size[1] is 3, expected ≥ 4 (circular padding (1, 4) may wrap around once)",
     ),
     "transposed": (
         {"transposed": True, "padding": 4}, (7, 4),
-        "input_size[1] = 4; fits: ≥ 7 (kernel extent 3, padding (4, 4))",
+        "input_size[1] is 4, expected ≥ 7 (kernel extent 3, padding (4, 4))",
     ),
-    "dimensions": ({}, (7, 8, 9), "input_size = (7, 8, 9); fits: 2 numbers, one per kernel dimension"),
+    "dimensions": ({}, (7, 8, 9), "input_size is (7, 8, 9), expected 2 numbers, one per kernel dimension"),
 }  # fmt: skip
 
 
@@ -190,7 +190,7 @@ def test_what_is_no_convolution_is_named(make, words):
 
 
 def test_adjoint_and_field_belong_to_their_kind():
-    with pytest.raises(GeometryError, match="transposed = False; fits: True"):
+    with pytest.raises(GeometryError, match="transposed is False, expected True"):
         ConvGeometry(1, 2, kernel=(3,)).adjoint  # noqa: B018
     with pytest.raises(GeometryError, match="a cell steps by 1/stride pixels"):
         ConvGeometry(1, 2, kernel=(3,), transposed=True).field  # noqa: B018

@@ -83,5 +83,5 @@ def test_a_smaller_image_than_the_field_has_no_cells():
 
 
 def test_dimensions_must_agree():
-    with pytest.raises(GeometryError, match="ndim = 1; fits: 2, as the layer before"):
+    with pytest.raises(GeometryError, match="ndim is 1, expected 2, as the layer before"):
         ReceptiveField.pixel(2).then(ReceptiveField.pixel(1))

@@ -40,19 +40,19 @@ def with_own_forward() -> LocallyConnected1d:
 
 
 ODD = {
-    "hook": (hooked("hook"), "LocallyConnected1d: _forward_hooks = .*; fits: none"),
-    "pre-hook": (hooked("pre_hook"), "LocallyConnected1d: _forward_pre_hooks = .*; fits: none"),
+    "hook": (hooked("hook"), "LocallyConnected1d: _forward_hooks is .*, expected none"),
+    "pre-hook": (hooked("pre_hook"), "LocallyConnected1d: _forward_pre_hooks is .*, expected none"),
     "subclass": (
         Doubled(1, 2, 2, 3),
-        "Doubled: forward = .*Doubled.forward; fits: LocallyConnected1d's",
+        "Doubled: forward is .*Doubled.forward, expected LocallyConnected1d's",
     ),
     "forward": (
         with_own_forward(),
-        "LocallyConnected1d: forward = set on this one layer; fits: LocallyConnected1d's",
+        "LocallyConnected1d: forward is set on this one layer, expected LocallyConnected1d's",
     ),
     "parametrized": (
         nn.utils.parametrizations.weight_norm(LocallyConnected1d(1, 2, 2, 3)),
-        "ParametrizedLocallyConnected1d: parametrizations = weight; fits: none",
+        "ParametrizedLocallyConnected1d: parametrizations is weight, expected none",
     ),
 }
 EVERY_ODD = pytest.mark.parametrize("layer, words", ODD.values(), ids=ODD)
@@ -92,7 +92,7 @@ def test_any_other_layer_is_refused_with_what_would_do(layer):
     with pytest.raises(Refused) as caught:
         convlin.recognize(layer, (1, 3))
     assert str(caught.value) == (
-        f"{site}: type = {site}; fits: nn.Linear, or a locally connected layer "
+        f"{site}: type is {site}, expected nn.Linear, or a locally connected layer "
         "(the matrix of a convolution is unroll(conv, input_size))"
     )
 
@@ -153,8 +153,8 @@ def test_the_other_byte_order_is_read():
 @pytest.mark.parametrize(
     "dtype, words",
     [
-        (np.longdouble, r"matrix: dtype = float\d+; fits: float64 or narrower"),
-        (np.clongdouble, r"matrix: dtype = complex\d+; fits: complex128 or narrower"),
+        (np.longdouble, r"matrix: dtype is float\d+, expected float64 or narrower"),
+        (np.clongdouble, r"matrix: dtype is complex\d+, expected complex128 or narrower"),
     ],
 )
 def test_numbers_wider_than_there_is_arithmetic_for_are_refused(dtype, words):
@@ -178,7 +178,7 @@ META = {
 
 @pytest.mark.parametrize("matrix, name", META.values(), ids=META)
 def test_tensors_without_numbers_are_refused(matrix, name):
-    words = f"{name}: device = meta; fits: a device that holds numbers"
+    words = f"{name}: device is meta, expected a device that holds numbers"
     with pytest.raises(Refused, match=words):
         convlin.recognize(matrix, (1, 4))
     with pytest.raises(Refused, match=words):
@@ -186,7 +186,7 @@ def test_tensors_without_numbers_are_refused(matrix, name):
 
 
 def test_layers_without_numbers_have_no_matrix():
-    words = "weight: device = meta; fits: a device that holds numbers"
+    words = "weight: device is meta, expected a device that holds numbers"
     with pytest.raises(Refused, match=words):
         convlin.unroll(nn.Conv1d(1, 1, 2, device="meta"), 4)
     with pytest.raises(Refused, match=words):
@@ -199,7 +199,7 @@ def test_a_sparse_tensor_of_more_dimensions_is_refused():
     matrices = torch.eye(4).expand(2, 4, 4)
     for given in (matrices.to_sparse_csr(), matrices.to_sparse()):
         with pytest.raises(
-            Refused, match=r"shape = torch.float32 of shape \(2, 4, 4\); fits: numbers in rows"
+            Refused, match=r"shape is torch.float32 of shape \(2, 4, 4\), expected numbers in rows"
         ):
             convlin.recognize(given, (1, 4))
 
@@ -253,10 +253,12 @@ def test_what_is_stored_in_parts_is_their_sum():
 
 def test_nested_and_quantized_tensors_are_refused():
     nested = torch.nested.nested_tensor([torch.ones(3), torch.ones(3)])
-    with pytest.raises(Refused, match="matrix: layout = nested; fits: a plain or sparse tensor"):
+    with pytest.raises(
+        Refused, match="matrix: layout is nested, expected a plain or sparse tensor"
+    ):
         convlin.recognize(nested, (1, 3))
     quantized = torch.quantize_per_tensor(torch.eye(3), 0.1, 0, torch.quint8)
-    with pytest.raises(Refused, match="matrix: dtype = torch.quint8; fits: .* dequantize"):
+    with pytest.raises(Refused, match="matrix: dtype is torch.quint8, expected .* dequantize"):
         convlin.recognize(quantized, (1, 3))
 
 
@@ -291,7 +293,7 @@ def test_whole_numbers_that_the_dtype_has_not_are_refused():
     with pytest.raises(Refused) as caught:
         found.to_conv()
     assert str(caught.value) == (
-        f"Conv1d: weight = whole numbers up to {large}; fits: numbers that torch.float32 holds "
+        f"Conv1d: weight is whole numbers up to {large}, expected numbers that torch.float32 holds "
         "(or a matrix of a floating-point dtype)"
     )
     assert convlin.recognize(np.diag([large - 1] * 4), (1, 4)).to_conv().weight.item() == 2**24
@@ -334,37 +336,37 @@ def test_answers_print_in_a_line_and_are_themselves():
 
 
 RESHAPE = (
-    "fits: numbers in rows and columns "
+    "expected numbers in rows and columns "
     "(reshape to (outputs, inputs) what a Jacobian has as (out, *size, in, *size))"
 )
 NO_MATRIX = {
     "jacobian": (
         np.zeros((2, 4, 3, 1, 6, 5)),
-        f"matrix: shape = float64 of shape (2, 4, 3, 1, 6, 5); {RESHAPE}",
+        f"matrix: shape is float64 of shape (2, 4, 3, 1, 6, 5), {RESHAPE}",
     ),
     "jacobian-of-torch": (
         torch.zeros(2, 4, 1, 6),
-        f"matrix: shape = float32 of shape (2, 4, 1, 6); {RESHAPE}",
+        f"matrix: shape is float32 of shape (2, 4, 1, 6), {RESHAPE}",
     ),
     "sparse-batch": (
         torch.ones(2, 3, 4).to_sparse_csr(),
-        f"matrix: shape = torch.float32 of shape (2, 3, 4); {RESHAPE}",
+        f"matrix: shape is torch.float32 of shape (2, 3, 4), {RESHAPE}",
     ),
     "vector": (
         np.ones(5),
-        "matrix: shape = float64 of shape (5,); fits: numbers in rows and columns",
+        "matrix: shape is float64 of shape (5,), expected numbers in rows and columns",
     ),
     "no-outputs": (
         np.zeros((0, 12)),
-        "matrix: shape = (0, 12); fits: at least one output and one input",
+        "matrix: shape is (0, 12), expected at least one output and one input",
     ),
     "no-inputs": (
         sp.csr_array((3, 0)),
-        "matrix: shape = (3, 0); fits: at least one output and one input",
+        "matrix: shape is (3, 0), expected at least one output and one input",
     ),
     "operator": (
         sp.linalg.aslinearoperator(np.eye(12)),
-        "matrix: type = MatrixLinearOperator; fits: a matrix that exists "
+        "matrix: type is MatrixLinearOperator, expected a matrix that exists "
         "(A.tocsr() or A @ np.eye(A.shape[1]) builds one)",
     ),
 }

@@ -130,7 +130,8 @@ def test_another_dtype_is_named_next_to_the_layers(dtype):
     with pytest.raises(Refused) as caught:
         layer(torch.zeros(2, 3, 5, 6, dtype=dtype))
     assert (
-        str(caught.value) == f"input: dtype = {dtype}; fits: torch.float32, as the layer's weight"
+        str(caught.value)
+        == f"input: dtype is {dtype}, expected torch.float32, as the layer's weight"
     )
 
 
@@ -142,7 +143,7 @@ def test_autocast_takes_what_it_casts():
         y = layer(x.float())
         assert torch.equal(layer(x.bfloat16()), y)
         assert torch.equal(compiled(x.bfloat16()), y)
-        with pytest.raises(Refused, match="input: dtype = torch.float64; fits: torch.float32"):
+        with pytest.raises(Refused, match="input: dtype is torch.float64, expected torch.float32"):
             layer(x)
 
 
@@ -216,15 +217,15 @@ def test_it_starts_out_as_a_convolution_does():
 def test_any_other_size_is_named(shape):
     with pytest.raises(GeometryError) as caught:
         local(2, 3, 4, 2, (5, 6))(torch.zeros(shape, dtype=torch.float64))
-    assert str(caught.value) == f"input: shape = {shape}; fits: (N, 3, 5, 6) or (3, 5, 6)"
+    assert str(caught.value) == f"input: shape is {shape}, expected (N, 3, 5, 6) or (3, 5, 6)"
 
 
 def test_numbers_that_fit_no_layer_are_refused():
     with pytest.raises(
-        GeometryError, match=r"2d: kernel_size = \(3, 3, 3\); fits: one number, or 2"
+        GeometryError, match=r"2d: kernel_size is \(3, 3, 3\), expected one number, or 2"
     ):
         LocallyConnected2d(1, 1, (3, 3, 3), 9)
-    with pytest.raises(GeometryError, match=r"input_size\[1\] = 2; fits: ≥ 3"):
+    with pytest.raises(GeometryError, match=r"input_size\[1\] is 2, expected ≥ 3"):
         LocallyConnected2d(1, 1, 3, (5, 2))
     with pytest.raises(GeometryError, match="groups"):
         LocallyConnected1d(3, 4, 2, 5, groups=2)

@@ -97,21 +97,23 @@ def test_the_limit_is_what_the_form_takes(layer, size):
     with pytest.raises(Refused) as caught:
         to_local(layer, size, memory_limit=taken - 1)
     assert str(caught.value) == (
-        f"{type(layer).__name__}: memory_limit = {taken - 1}; fits: ≥ {taken} bytes "
+        f"{type(layer).__name__}: memory_limit is {taken - 1}, expected ≥ {taken} bytes "
         f"(a kernel at each of {positions} positions takes that)"
     )
 
 
 def test_what_is_no_plain_convolution_is_refused():
-    with pytest.raises(Refused, match="ConvTranspose2d: type = ConvTranspose2d; fits: nn.Conv1d"):
+    with pytest.raises(
+        Refused, match="ConvTranspose2d: type is ConvTranspose2d, expected nn.Conv1d"
+    ):
         to_local(nn.ConvTranspose2d(2, 3, 2), 4)
-    with pytest.raises(Refused, match="Linear: type = Linear"):
+    with pytest.raises(Refused, match="Linear: type is Linear"):
         to_local(nn.Linear(2, 3), 4)
     hooked = nn.Conv1d(2, 3, 2)
     hooked.register_forward_hook(lambda *_: None)
     with pytest.raises(Refused, match="_forward_hooks"):
         to_local(hooked, 4)
-    with pytest.raises(GeometryError, match=r"input_size\[0\] = 1; fits: ≥ 2"):
+    with pytest.raises(GeometryError, match=r"input_size\[0\] is 1, expected ≥ 2"):
         to_local(nn.Conv1d(2, 3, 2), 1)
 
 

@@ -49,4 +49,4 @@ def test_other_shapes_are_named(shape):
     assert A.shape[0] == 18
     with pytest.raises(GeometryError) as caught:
         torch.ones(shape) @ A
-    assert str(caught.value) == f"product: shape = {shape}; fits: (18,) or (k, 18)"
+    assert str(caught.value) == f"product: shape is {shape}, expected (18,) or (k, 18)"

@@ -107,7 +107,7 @@ def test_operators_compose_as_scipys_do():
 @pytest.mark.parametrize("shape", [(6,), (6, 2), (8, 2, 1)], ids=["vector", "columns", "axes"])
 def test_tensors_of_another_shape_are_refused(shape):
     A = integer_matrix(2, 3, size=(4,), kernel=(2,))
-    words = rf"product: shape = \({', '.join(map(str, shape))},?\); fits: \(8,\) or \(8, k\)"
+    words = rf"product: shape is \({', '.join(map(str, shape))},?\), expected \(8,\) or \(8, k\)"
     with pytest.raises(GeometryError, match=words):
         A @ torch.zeros(shape, dtype=torch.float64)
 

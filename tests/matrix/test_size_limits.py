@@ -87,7 +87,7 @@ def test_what_takes_more_than_the_limit_is_refused_with_its_bytes(what):
     with pytest.raises(Refused) as refused:
         LIMITED[what](ConvMatrix(geometry, weight, (5, 6), memory_limit=needed - 1))
     assert str(refused.value) == (
-        f"Conv2d: memory_limit = {needed - 1}; fits: ≥ {needed} bytes (the 120×60 matrix as {what} "
+        f"Conv2d: memory_limit is {needed - 1}, expected ≥ {needed} bytes (the 120×60 matrix as {what} "
         "takes that; products with the ConvMatrix itself need none of it)"
     )
 
@@ -95,7 +95,7 @@ def test_what_takes_more_than_the_limit_is_refused_with_its_bytes(what):
 def test_the_limit_is_passed_on():
     A = unroll(conv(1, 2, 3, 2), 9, memory_limit=10)
     for B in (A, A.with_kernel(A.weight)):
-        with pytest.raises(Refused, match="memory_limit = 10; fits: ≥ "):
+        with pytest.raises(Refused, match="memory_limit is 10, expected ≥ "):
             B.tocsr()
 
 

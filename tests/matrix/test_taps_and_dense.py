@@ -97,5 +97,5 @@ def test_the_kernel_is_left_alone():
 
 
 def test_too_small_an_input_is_refused():
-    with pytest.raises(GeometryError, match=r"input_size\[0\] = 1; fits: ≥ 2"):
+    with pytest.raises(GeometryError, match=r"input_size\[0\] is 1, expected ≥ 2"):
         dense(ConvGeometry(1, 1, kernel=(2,)), np.ones((1, 1, 2)), (1,))

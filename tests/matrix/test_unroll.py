@@ -187,10 +187,10 @@ def hooked():
 
 
 REFUSED = {
-    "linear": (lambda: nn.Linear(4, 3), "Linear: type = Linear; fits: nn.Conv1d, nn.Conv2d, "),
-    "own-forward": (lambda: Own(2, 3, 2), r"Own: forward = .*Own.forward; fits: nn.Conv2d's"),
-    "hook": (hooked, r"Conv2d: _forward_hooks = hooked.<locals>.<lambda>; fits: none"),
-    "lazy": (lambda: nn.LazyConv2d(3, 2), "fits: nn.Conv2d .run a lazy layer once first"),
+    "linear": (lambda: nn.Linear(4, 3), "Linear: type is Linear, expected nn.Conv1d, nn.Conv2d, "),
+    "own-forward": (lambda: Own(2, 3, 2), r"Own: forward is .*Own.forward, expected nn.Conv2d's"),
+    "hook": (hooked, r"Conv2d: _forward_hooks is hooked.<locals>.<lambda>, expected none"),
+    "lazy": (lambda: nn.LazyConv2d(3, 2), "expected nn.Conv2d .run a lazy layer once first"),
 }
 
 
@@ -204,8 +204,8 @@ def test_layers_that_compute_something_else_are_refused(case):
 @pytest.mark.parametrize(
     "size, words",
     [
-        ((1, 5), r"input_size\[0\] = 1; fits: ≥ 2"),
-        ((5,), r"input_size = \(5,\); fits: 2 numbers, one per kernel dimension"),
+        ((1, 5), r"input_size\[0\] is 1, expected ≥ 2"),
+        ((5,), r"input_size is \(5,\), expected 2 numbers, one per kernel dimension"),
     ],
     ids=["too-small", "wrong-length"],
 )
@@ -216,7 +216,7 @@ def test_input_sizes_that_do_not_fit_are_refused(size, words):
 
 def test_a_weight_of_another_shape_is_refused():
     geometry = ConvGeometry(4, 6, kernel=(3, 2), groups=2)
-    words = r"^Conv2d: weight.shape = \(6, 4, 3, 2\); fits: \(6, 2, 3, 2\)$"
+    words = r"^Conv2d: weight.shape is \(6, 4, 3, 2\), expected \(6, 2, 3, 2\)$"
     with pytest.raises(GeometryError, match=words):
         ConvMatrix(geometry, integers(6, 4, 3, 2), (5, 7))
     A = ConvMatrix(geometry, integers(6, 2, 3, 2), (5, 7))

@@ -110,8 +110,10 @@ def test_an_output_that_is_not_there_is_refused(case):
     A = integer_matrix(2, 3, size=(4, 5), kernel=(2, 3))
     with pytest.raises(Refused) as refused:
         A.wires(WRONG[case])
+    value = WRONG[case]
+    shown = repr(value) if isinstance(value, str) else str(value)
     assert str(refused.value) == (
-        f"wires: output = {WRONG[case]}; fits: (channel, *position) below (3, 3, 3), or a row "
+        f"wires: output is {shown}, expected (channel, *position) below (3, 3, 3), or a row "
         "below 27"
     )
 

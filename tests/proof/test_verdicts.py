@@ -174,29 +174,29 @@ def test_numbers_that_are_none_are_refused_by_name():
     with pytest.raises(Refused) as caught:
         prove(conv, other, (3, 4, 7))
     assert str(caught.value) == (
-        "the first module: weight[2, 1, 0, 3] = nan; fits: a finite number\n"
-        "the second module: bias[4] = -inf; fits: a finite number"
+        "the first module: weight[2, 1, 0, 3] is nan, expected a finite number\n"
+        "the second module: bias[4] is -inf, expected a finite number"
     )
 
 
 REFUSALS = {
-    "batch": (lambda: prove(PLAIN(), PLAIN(), (1, 3, 4, 7)), "input_shape = (1, 3, 4, 7)"),
+    "batch": (lambda: prove(PLAIN(), PLAIN(), (1, 3, 4, 7)), "input_shape is (1, 3, 4, 7)"),
     "channels": (
         lambda: prove(PLAIN(), PLAIN(), (4, 4, 7)),
-        "input_shape = (4, 4, 7); fits: one for the modules (RuntimeError: Given groups=1",
+        "input_shape is (4, 4, 7), expected one for the modules (RuntimeError: Given groups=1",
     ),
     "empty": (
         lambda: prove(PLAIN(), PLAIN(), (3, 0, 7)),
-        "proof: input_shape = (3, 0, 7); fits: (C, *spatial) or (features,), whole numbers ≥ 1",
+        "proof: input_shape is (3, 0, 7), expected (C, *spatial) or (features,), whole numbers ≥ 1",
     ),
     "audited": (
         lambda: audit(lambda layer: layer, PLAIN(), (4, 4, 7)),
-        "input_shape = (4, 4, 7); fits: one for the layer (RuntimeError: Given groups=1",
+        "input_shape is (4, 4, 7), expected one for the layer (RuntimeError: Given groups=1",
     ),
-    "draws": (lambda: audit(lambda layer: layer, PLAIN(), (3, 4, 7), draws=0), "draws = 0; fits: a whole number ≥ 1"),
+    "draws": (lambda: audit(lambda layer: layer, PLAIN(), (3, 4, 7), draws=0), "draws is 0, expected a whole number ≥ 1"),
     "probability": (
         lambda: prove(PLAIN(), PLAIN(), (3, 4, 7), failure_probability=1.0),
-        "prove: failure_probability = 1.0; fits: between 0 and 1",
+        "prove: failure_probability is 1.0, expected between 0 and 1",
     ),
 }  # fmt: skip
 

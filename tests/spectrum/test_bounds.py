@@ -152,7 +152,7 @@ def test_weights_of_any_type_are_taken_to_double_precision(dtype):
 @pytest.mark.parametrize("odd", [np.nan, np.inf, complex(0, np.nan)])
 def test_weights_that_are_not_finite_have_no_bound(odd):
     weight = np.array([[[1, odd, 2]]])
-    with pytest.raises(Refused, match=r"Conv1d: weight\[0, 0, 1\] = .*; fits: a finite number"):
+    with pytest.raises(Refused, match=r"Conv1d: weight\[0, 0, 1\] is .*, expected a finite number"):
         norm_bound(ConvGeometry(1, 1, (3,)), weight, (7,))
 
 

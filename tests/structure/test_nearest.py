@@ -215,11 +215,11 @@ class TestLayers:
 
 def test_bad_input_is_refused_in_words():
     layer = nn.Conv2d(1, 2, 3)
-    with pytest.raises(Refused, match=r"matrix.shape = \(3, 4\); fits: \(24, 30\)"):
+    with pytest.raises(Refused, match=r"matrix.shape is \(3, 4\), expected \(24, 30\)"):
         nearest_conv(np.ones((3, 4)), layer, (5, 6))
     with pytest.raises(GeometryError, match="input_size"):
         nearest_conv(np.ones((3, 4)), layer, (2, 6))
-    with pytest.raises(Refused, match=r"matrix\[0, 1\] = nan; fits: finite numbers"):
+    with pytest.raises(Refused, match=r"matrix\[0, 1\] is nan, expected finite numbers"):
         nearest_conv(np.array([[1, np.nan]]), nn.Conv1d(1, 1, 2), 2)
 
 

@@ -152,7 +152,7 @@ def test_a_kernel_beyond_floats_is_refused(recwarn):
     with pytest.raises(Refused) as caught:
         nearest_conv(matrix * 1.5e308, geometry, 3)
     assert str(caught.value) == (
-        "nearest_conv: matrix = numbers up to 1.5e+308; fits: smaller ones "
+        "nearest_conv: matrix is numbers up to 1.5e+308, expected smaller ones "
         "(its nearest kernel is beyond float64)"
     )
     assert not recwarn.list

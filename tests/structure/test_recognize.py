@@ -279,7 +279,7 @@ class TestLinear:
         layer = distinct(conv(2, 3, 4, 3, padding=1))
         linear = to_linear(layer, (5, 6), exchange="fixed_size").linear
         linear.bias.data[37] += 1
-        with pytest.raises(Refused, match=r"bias\[37\] = \d+.*as everywhere in channel 1"):
+        with pytest.raises(Refused, match=r"bias\[37\] is \d+.*as everywhere in channel 1"):
             recognize(linear, (3, 5, 6))
 
 
@@ -333,7 +333,7 @@ def test_the_words_name_outputs_inputs_and_taps():
     with pytest.raises(Refused) as caught:
         recognize(changed, (2, 9, 8), out)
     assert str(caught.value.refusals[0]) == (
-        f"recognize: matrix[{row}, {column}] = {expected + 0.5}; fits: {expected} "
+        f"recognize: matrix[{row}, {column}] is {expected + 0.5}, expected {expected} "
         f"(weights of tap (1, 2) differ: {expected + 0.5} at output (3, 4, 2) from input (1, 4, 3),"
         f" {expected} at output (3, 0, 0) from input (1, 0, 1))"
     )
@@ -343,7 +343,7 @@ def test_the_words_name_outputs_inputs_and_taps():
     with pytest.raises(Refused) as caught:
         recognize(added, (2, 9, 8), out)
     assert str(caught.value.refusals[0]) == (
-        f"recognize: matrix[{row}, {column}] = 2.0; fits: 0 (output (3, 4, 2) reads input "
+        f"recognize: matrix[{row}, {column}] is 2.0, expected 0 (output (3, 4, 2) reads input "
         "(0, 8, 7), off any kernel that output (3, 4, 1) allows)"
     )
 
@@ -383,13 +383,13 @@ def test_candidates_are_told():
 
 
 BAD = {
-    "shape": (lambda: recognize(np.ones((4, 6)), (1, 5)), r"input_shape = \(1, 5\); fits: .* 6 .*6 columns"),
-    "rows": (lambda: recognize(np.ones((4, 6)), (1, 6), (3, 1)), r"output_shape = \(3, 1\); fits: .* 4 "),
-    "rank": (lambda: recognize(np.ones((4, 6)), (1, 6), (1, 2, 2)), r"fits: 2 numbers, as \(1, 6\) has"),
+    "shape": (lambda: recognize(np.ones((4, 6)), (1, 5)), r"input_shape is \(1, 5\), expected .* 6 .*6 columns"),
+    "rows": (lambda: recognize(np.ones((4, 6)), (1, 6), (3, 1)), r"output_shape is \(3, 1\), expected .* 4 "),
+    "rank": (lambda: recognize(np.ones((4, 6)), (1, 6), (1, 2, 2)), r"expected 2 numbers, as \(1, 6\) has"),
     "no numbers": (lambda: recognize(np.ones((4, 6)), ("a", 6)), "input_shape"),
-    "vector": (lambda: recognize(np.ones(6), (1, 6)), r"float64 of shape \(6,\); fits: numbers in rows"),
+    "vector": (lambda: recognize(np.ones(6), (1, 6)), r"float64 of shape \(6,\), expected numbers in rows"),
     "words": (lambda: recognize(np.array([["a"]]), (1, 1)), "numbers in rows and columns"),
-    "infinite": (lambda: recognize(np.array([[1, np.inf]]), (1, 2)), r"matrix\[0, 1\] = inf; fits: finite"),
+    "infinite": (lambda: recognize(np.array([[1, np.inf]]), (1, 2)), r"matrix\[0, 1\] is inf, expected finite"),
     "four": (lambda: recognize(np.ones((4, 6)), (1, 1, 1, 1, 6)), r"\(channels, L\)"),
 }  # fmt: skip
 

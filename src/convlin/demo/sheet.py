@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["Digit", "Sheet", "Style", "compose", "held_out_digits"]
 
@@ -87,7 +87,9 @@ def compose(
     style = style or Style()
     if min(size) < SPACING:
         raise Refused(
-            Refusal("sheet", "size", f"{height}x{width}", f"at least {SPACING}x{SPACING}")
+            Refusal(
+                "sheet", "size", Description(f"{height}x{width}"), f"at least {SPACING}x{SPACING}"
+            )
         )
     rng = np.random.default_rng(seed)
     wanted = max(1, height * width // AREA_PER_DIGIT) if count is None else count

@@ -53,7 +53,7 @@ def leaks(matrix: Shaped[Any, "o k"], groups: int) -> tuple[Refusal, ...]:
 
     >>> import numpy as np
     >>> print(*leaks(np.array([[1, 2, 0, 0], [5, 0, 3, 4]]), 2))
-    linear: weight[1, 0] = 5; fits: 0 (off the blocks: output group 1 would read input group 0)
+    linear: weight[1, 0] is 5, expected 0 (off the blocks: output group 1 would read input group 0)
     """
     xp = array_namespace(matrix)
     blocks = _blocks(matrix, groups)

@@ -20,7 +20,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from jaxtyping import Int, Shaped
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["AXIS_LETTERS", "axes_of", "element_order", "to_map_order", "to_vector_order"]
 
@@ -43,7 +43,7 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
     if isinstance(order, str):
         if sorted(order) != sorted(letters):
             raise Refused(
-                Refusal("to_conv", "order", repr(order), f"a permutation of {letters!r}",
+                Refusal("to_conv", "order", order, f"a permutation of {letters!r}",
                         f"feature_size = {tuple(feature_size)}")
             )  # fmt: skip
         axes = [letters.index(letter) for letter in order]
@@ -64,14 +64,14 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
     return given.ravel()
 
 
-def _shown(given: np.ndarray, size: int) -> str:
+def _shown(given: np.ndarray, size: int) -> Description:
     """Return what is wrong with an order: its kind and size, or the first numbers that repeat."""
-    text = f"{given.dtype} array of shape {given.shape}"
+    text = Description(f"{given.dtype} array of shape {given.shape}")
     if given.dtype.kind not in "iu" or given.size > size:
         return text
     numbers, counts = np.unique(given, return_counts=True)
     repeated = ", ".join(map(str, numbers[counts > 1][:3]))
-    return f"{text} that repeats {repeated}" if repeated else text
+    return Description(f"{text} that repeats {repeated}") if repeated else text
 
 
 def axes_of(

@@ -33,7 +33,7 @@ def refusals(
     """Return everything that keeps the kernel from covering the input; nothing if it does.
 
     >>> print(*refusals(ConvGeometry(3, 8, kernel=(3, 5)), (3, 6)))
-    Conv2d: input_size = (3, 6); fits: (3, 5), which the kernel covers
+    Conv2d: input_size is (3, 6), expected (3, 5), which the kernel covers
     """
     found = []
     if geometry.transposed:

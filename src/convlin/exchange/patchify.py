@@ -33,7 +33,7 @@ def refusals(
     >>> refusals(ConvGeometry(3, 8, kernel=(4, 1), stride=(4, 3)))
     ()
     >>> print(*refusals(ConvGeometry(3, 8, kernel=(2,), stride=2, dilation=2)))
-    Conv1d: dilation = (2,); fits: (1,) (windows overlap)
+    Conv1d: dilation is (2,), expected (1,) (windows overlap)
     """
     found = []
     if geometry.transposed:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.patches import Patch
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
 from convlin.figures.figure_words import spoken
 from convlin.figures.palette import ENERGIES, INK, ink_on
@@ -101,7 +101,7 @@ def _require_fit(
 ) -> None:
     lengths = {len(course) for course in shares.values()}
     if not lengths or 0 in lengths:
-        raise Refused(Refusal("energy", "energies", "none", "one Energy or more"))
+        raise Refused(Refusal("energy", "energies", Description("none"), "one Energy or more"))
     if labels is None:
         return
     if lengths != {len(labels)}:
@@ -109,7 +109,7 @@ def _require_fit(
         raise Refused(Refusal("energy", "len(labels)", len(labels), allowed, "one for each energy"))
     if max(lengths) > BARS and np.asarray(labels).dtype.kind not in "iuf":
         raise Refused(
-            Refusal("energy", "labels", f"{labels[0]!r}, …", "numbers",
+            Refusal("energy", "labels", Description(f"{labels[0]!r}, …"), "numbers",
                     f"more than {BARS} energies are drawn as a course")
         )  # fmt: skip
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
 
 from convlin.arguments import elements, flag, shown, whole
-from convlin.errors import GeometryError, Refusal
+from convlin.errors import Description, GeometryError, Refusal
 from convlin.geometry.field import ReceptiveField
 
 __all__ = ["ConvGeometry", "PaddingMode"]
@@ -107,7 +107,8 @@ class ConvGeometry:
         missing = [name for name in names if not hasattr(module, name)]
         if missing:
             raise GeometryError(
-                Refusal(site, "type", site, "nn.Conv1d/2d/3d or nn.ConvTranspose1d/2d/3d",
+                Refusal(site, "type", Description(site),
+                        "nn.Conv1d/2d/3d or nn.ConvTranspose1d/2d/3d",
                         f"it has no {', no '.join(missing)}")
             )  # fmt: skip
         if not module.in_channels:
@@ -232,7 +233,7 @@ class ConvGeometry:
         >>> ConvGeometry(1, 1, kernel=(3, 3)).output_size((2, 7))
         Traceback (most recent call last):
             ...
-        convlin.errors.GeometryError: geometry: input_size[0] = 2; fits: ≥ 3 (kernel extent 3, padding (0, 0))
+        convlin.errors.GeometryError: geometry: input_size[0] is 2, expected ≥ 3 (kernel extent 3, padding (0, 0))
         """  # noqa: E501
         sizes = self.sizes(input_size)
         refusals = [r for dim, n in enumerate(sizes) for r in self._misfit(dim, n)]

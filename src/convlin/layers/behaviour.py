@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Refusal
+from convlin.errors import Description, Refusal
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
 from convlin.layers import sliding
@@ -205,7 +205,9 @@ def _differs(
             return
         shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
         does = f"other outputs, of shape {shape} where {tuple(y.shape)} were due"
-    yield Refusal(type(layer).__name__, "forward", does, f"what its attributes say: {described}")
+    yield Refusal(
+        type(layer).__name__, "forward", Description(does), f"what its attributes say: {described}"
+    )
 
 
 def _whole(*shape: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.layers.unchanged import unchanged
 
 __all__ = ["computed", "computes_parameter"]
@@ -41,14 +41,16 @@ def computed(layer: nn.Module, name: str) -> Tensor | None:
     hooks = [hook for hook in layer._forward_pre_hooks.values() if _computed_by(hook) == name]
     if len(hooks) > 1:
         names = ", ".join(type(hook).__name__ for hook in hooks)
-        raise Refused(Refusal(site, name, f"computed by {names}", "one of them"))
+        raise Refused(Refusal(site, name, Description(f"computed by {names}"), "one of them"))
     hook = hooks[0] if hooks else None
     with unchanged(layer), torch.random.fork_rng(devices=()):
         value: Any = _value(layer, name, hook)
     if value is None:
         return None
     if type(value) not in (Tensor, nn.Parameter) or type(value.data) is not Tensor:
-        raise Refused(Refusal(site, name, f"a {type(value).__name__}", "a plain tensor"))
+        raise Refused(
+            Refusal(site, name, Description(f"a {type(value).__name__}"), "a plain tensor")
+        )
     plain: Tensor = value
     if name in layer._parameters or plain.is_meta:
         return plain
@@ -56,7 +58,9 @@ def computed(layer: nn.Module, name: str) -> Tensor | None:
         torch.rand(())  # or both would draw alike
         again = _value(layer, name, hook)
     if not plain.detach().allclose(again, rtol=0, atol=0, equal_nan=True):
-        raise Refused(Refusal(site, name, "drawn anew at each call", "the same at each call"))
+        raise Refused(
+            Refusal(site, name, Description("drawn anew at each call"), "the same at each call")
+        )
     return plain
 
 

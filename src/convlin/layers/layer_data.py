@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.local import LOCAL, LocallyConnected
 from convlin.layers.matrices import as_array, known_numbers
@@ -137,7 +137,7 @@ def _require_numbers(site: str, name: str, value: Tensor) -> None:
         raise Refused(Refusal(site, f"{name}.device", value.device, "a device that holds numbers"))
     if value.is_quantized or value.is_nested:
         kind = "quantized" if value.is_quantized else "nested"
-        raise Refused(Refusal(site, name, f"a {kind} tensor", "a plain one"))
+        raise Refused(Refusal(site, name, Description(f"a {kind} tensor"), "a plain one"))
     if value.is_complex():
         raise Refused(Refusal(site, f"{name}.dtype", value.dtype, "a real dtype"))
 

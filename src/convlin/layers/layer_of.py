@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers.parameters import holding
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv
@@ -99,7 +99,7 @@ def _inexact(site: str, weight: Any) -> Tensor:
         largest = max(map(abs, held.flatten().tolist()))
         fits = f"numbers that {floats.dtype} holds"
         raise Refused(
-            Refusal(site, "weight", f"whole numbers up to {largest}", fits,
+            Refusal(site, "weight", Description(f"whole numbers up to {largest}"), fits,
                     "or a matrix of a floating-point dtype")
         )  # fmt: skip
     return floats

@@ -17,7 +17,7 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor, nn
 
 from convlin.arguments import shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.layers.computed import computed
 from convlin.layers.stock_layer import weight_of
 from convlin.matrix import ConvMatrix
@@ -85,7 +85,7 @@ def _(matrix: ConvMatrix) -> Given:
 @read_matrix.register
 def _(matrix: LinearOperator) -> Given:
     site, hint = type(matrix).__name__, "A.tocsr() or A @ np.eye(A.shape[1]) builds one"
-    raise Refused(Refusal("matrix", "type", site, "a matrix that exists", hint))
+    raise Refused(Refusal("matrix", "type", Description(site), "a matrix that exists", hint))
 
 
 @read_matrix.register
@@ -93,7 +93,7 @@ def _(matrix: nn.Module) -> Given:
     site = type(matrix).__name__
     kinds = "nn.Linear, or a locally connected layer"
     hint = "the matrix of a convolution is unroll(conv, input_size)"
-    raise Refused(Refusal(site, "type", site, kinds, hint))
+    raise Refused(Refusal(site, "type", Description(site), kinds, hint))
 
 
 @read_matrix.register
@@ -117,7 +117,9 @@ def _require_matrix(matrix: Any) -> None:
         what, hint = f"{matrix.dtype} of shape {shape}", ""
         if len(shape) > 2:
             hint = "reshape to (outputs, inputs) what a Jacobian has as (out, *size, in, *size)"
-        raise Refused(Refusal("matrix", "shape", what, "numbers in rows and columns", hint))
+        raise Refused(
+            Refusal("matrix", "shape", Description(what), "numbers in rows and columns", hint)
+        )
     if 0 in shape:
         raise Refused(Refusal("matrix", "shape", shape, "at least one output and one input"))
 
@@ -142,7 +144,9 @@ def known_numbers(array: Any, site: str, field: str) -> Any:
 
 def _read_tensor(matrix: Tensor) -> Any:
     if matrix.is_nested:
-        raise Refused(Refusal("matrix", "layout", "nested", "a plain or sparse tensor"))
+        raise Refused(
+            Refusal("matrix", "layout", Description("nested"), "a plain or sparse tensor")
+        )
     if matrix.layout == torch.strided or matrix.is_meta:
         return to_numpy(matrix, "matrix")
     _require_matrix(matrix)

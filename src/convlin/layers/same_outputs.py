@@ -220,7 +220,7 @@ class SameOutputs(SolutionFamily):
             raise Refused(Refusal(site, "other", shown(other), repr(self.layer)))
         require_layer(other)
         if repr(other) != repr(self.layer):
-            raise Refused(Refusal(site, "other", repr(other), repr(self.layer)))
+            raise Refused(Refusal(site, "other", other, repr(self.layer)))
         for layer in (self.layer, other):
             require_layer(layer)
             for name, value in layer.named_parameters():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["TracedOnly"]
 
@@ -25,7 +25,7 @@ class TracedOnly:
 
     def __prepare_scriptable__(self) -> NoReturn:
         raise Refused(
-            Refusal("torch.jit.script", "module", type(self).__name__,
+            Refusal("torch.jit.script", "module", Description(type(self).__name__),
                     "torch.jit.trace(module, example), torch.compile or torch.export",
                     self.unscriptable)
         )  # fmt: skip

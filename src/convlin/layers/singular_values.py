@@ -56,7 +56,7 @@ def singular_values(
     >>> singular_values(zeros, (32, 32))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: Conv2d: k = None; fits: 1 to 2048, better a few (...)
+    convlin.errors.Refused: Conv2d: k is None, expected 1 to 2048, better a few (...)
     """
     if not isinstance(conv, ConvMatrix):
         conv = unroll(conv, input_size)

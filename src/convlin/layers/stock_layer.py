@@ -17,7 +17,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.arguments import shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.internals.modules import ConvBase, global_hooks
 from convlin.layers.behaviour import misdescribed
 from convlin.layers.computed import computed, computes_parameter
@@ -41,7 +41,13 @@ def require_module(site: str, field: str, model: Any) -> None:
     if not isinstance(model, nn.Module) or not hasattr(model, "_modules"):
         raise Refused(Refusal(site, field, shown(model), "a torch.nn.Module"))
     _raise(
-        Refusal(name or "model", "parameters", "not made yet", "made ones", "run the model once")
+        Refusal(
+            name or "model",
+            "parameters",
+            Description("not made yet"),
+            "made ones",
+            "run the model once",
+        )
         for name, layer in model.named_modules()
         if getattr(layer, "has_uninitialized_params", bool)()
     )
@@ -84,9 +90,13 @@ def _base(layer: Any, bases: tuple[type[nn.Module], ...]) -> type[nn.Module]:
     site = type(layer).__name__
     if base is None or "_parameters" not in vars(layer):  # or its __init__ never ran
         names = ", ".join(map(_called, bases))
-        raise Refused(Refusal(site, "type", site, names, f"from {type(layer).__module__}"))
+        raise Refused(
+            Refusal(site, "type", Description(site), names, f"from {type(layer).__module__}")
+        )
     if isinstance(layer, LazyModuleMixin):
-        raise Refused(Refusal(site, "type", site, _called(base), "run a lazy layer once first"))
+        raise Refused(
+            Refusal(site, "type", Description(site), _called(base), "run a lazy layer once first")
+        )
     return base
 
 
@@ -96,7 +106,7 @@ def _oddities(layer: nn.Module, base: type[nn.Module], reads: bool = False) -> I
     yield from _hooks(layer, reads)
     if is_parametrized(layer) and not reads:
         names = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
-        yield Refusal(type(layer).__name__, "parametrizations", names, "none",
+        yield Refusal(type(layer).__name__, "parametrizations", Description(names), "none",
                       "torch.nn.utils.parametrize.remove_parametrizations first")  # fmt: skip
 
 
@@ -105,11 +115,14 @@ def _foreign_code(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
     cls = type(layer)
     for method in ("forward", "_conv_forward", "__call__"):
         if method in vars(layer):
-            yield Refusal(cls.__name__, method, "set on this one layer", f"{_called(base)}'s")
+            yield Refusal(
+                cls.__name__, method, Description("set on this one layer"), f"{_called(base)}'s"
+            )
         elif getattr(cls, method, None) is not getattr(base, method, None):
             owner = next(c for c in cls.__mro__ if method in vars(c))
             yield Refusal(
-                cls.__name__, method, f"{owner.__module__}.{owner.__qualname__}.{method}",
+                cls.__name__, method,
+                Description(f"{owner.__module__}.{owner.__qualname__}.{method}"),
                 f"{_called(base)}'s", f"an {_called(base)} with these parameters would do",
             )  # fmt: skip
 
@@ -124,13 +137,13 @@ def _hooks(layer: nn.Module, reads: bool) -> Iterator[Refusal]:
         if name.endswith("_hooks") and "state_dict" not in name and hooks:
             odd = [hook for hook in hooks.values() if not (reads and computes_parameter(hook))]
             if odd:
-                yield Refusal(type(layer).__name__, name, ", ".join(map(_name, odd)), "none",
-                              "a hook may change what the layer computes")  # fmt: skip
+                yield Refusal(type(layer).__name__, name, Description(", ".join(map(_name, odd))),
+                              "none", "a hook may change what the layer computes")  # fmt: skip
     for name, parameter in layer._parameters.items():
         for kind in ("_backward_hooks", "_post_accumulate_grad_hooks"):
             if hooks := getattr(parameter, kind, None):
                 called = ", ".join(_name(hook) for hook in hooks.values())
-                yield Refusal(type(layer).__name__, f"{name}.{kind}", called, "none",
+                yield Refusal(type(layer).__name__, f"{name}.{kind}", Description(called), "none",
                               "the exchanged parameter would lose it")  # fmt: skip
 
 
@@ -152,7 +165,7 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
         if value is not None:
             if type(value) is not nn.Parameter or type(value.data) is not Tensor:
                 kind = f"a {type(value).__name__}"
-                yield Refusal(site, name, kind, "an nn.Parameter of plain Tensor")
+                yield Refusal(site, name, Description(kind), "an nn.Parameter of plain Tensor")
             elif value.layout != torch.strided:
                 yield Refusal(site, f"{name}.layout", value.layout, "torch.strided: to_dense()")
             elif not _calculates(value.dtype):
@@ -164,9 +177,11 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
                 yield Refusal(site, name, None, "an nn.Parameter")
         elif hasattr(layer, name):
             reason = "torch.nn.utils.remove_weight_norm, remove_spectral_norm or prune.remove first"
-            yield Refusal(site, name, "computed from other parameters", "an nn.Parameter", reason)
+            yield Refusal(
+                site, name, Description("computed from other parameters"), "an nn.Parameter", reason
+            )
         elif not is_form:
-            yield Refusal(site, name, "missing", "an nn.Parameter")
+            yield Refusal(site, name, Description("missing"), "an nn.Parameter")
 
 
 def _calculates(dtype: torch.dtype) -> bool:

@@ -9,8 +9,8 @@ from typing import Any, SupportsIndex
 import torch
 from torch import Tensor, nn
 
-from convlin.arguments import flag, whole, wholes
-from convlin.errors import Refusal, Refused
+from convlin.arguments import flag, shown, whole, wholes
+from convlin.errors import Description, Refusal, Refused
 from convlin.exchange.columns import to_kernel
 from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order, to_map_order
 from convlin.layers.forms.conv_forms import FullSizeConv, PointwiseConv
@@ -63,7 +63,7 @@ def to_conv(
     form: PointwiseConv | FullSizeConv
     if feature_size is None:
         if order is not None:
-            raise Refused(Refusal("to_conv", "order", order, "None without feature_size"))
+            raise Refused(Refusal("to_conv", "order", shown(order), "None without feature_size"))
         size = (linear.in_features, *(1,) * ndim)
         form = PointwiseConv(_conv(linear, size, tuple(range(ndim + 1)), None, copy))
     else:
@@ -72,7 +72,8 @@ def to_conv(
         axes = axes_of(elements, size)
         if axes is None and not copy:
             raise Refused(
-                Refusal("to_conv", "order", "an array that is no order of axes", "copy=True",
+                Refusal("to_conv", "order", Description("an array that is no order of axes"),
+                        "copy=True",
                         "no view of the Linear's storage holds the kernel in this order")
             )  # fmt: skip
         gathered = None if axes else torch.tensor(elements, device=linear.weight.device)

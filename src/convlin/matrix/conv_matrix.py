@@ -23,7 +23,7 @@ from scipy.sparse.linalg import LinearOperator
 from scipy.sparse.linalg import norm as sparse_norm
 
 from convlin.arguments import flag, shown, whole
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix.adjoint import Adjoint, as_array, from_left
 from convlin.matrix.correlate import adjoint, forward
@@ -327,7 +327,7 @@ def _require_numbers(site: str, weight: Any) -> tuple[int, ...]:
             allowed = "an array of numbers, NumPy or PyTorch"
             raise GeometryError(Refusal(site, "weight", shown(weight), allowed))
     elif weight.is_nested:
-        raise GeometryError(Refusal(site, "weight", "a nested tensor", "a plain one"))
+        raise GeometryError(Refusal(site, "weight", Description("a nested tensor"), "a plain one"))
     return tuple(weight.shape)
 
 

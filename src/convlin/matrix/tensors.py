@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
 from convlin.matrix.memory import require_own_memory
@@ -31,7 +31,7 @@ def to_numpy(weight: Tensor, name: str = "weight") -> Shaped[np.ndarray, "*shape
         raise Refused(Refusal(name, "dtype", weight.dtype, "numbers as they are: dequantize()"))
     if weight.layout != torch.strided or weight.is_nested:
         layout = "nested" if weight.is_nested else weight.layout
-        raise Refused(Refusal(name, "layout", layout, "plain numbers: to_dense()"))
+        raise Refused(Refusal(name, "layout", Description(layout), "plain numbers: to_dense()"))
     require_own_memory("matrix", name, weight)
     held = weight.detach().cpu()
     if held.dtype.is_floating_point and held.dtype.itemsize < 4:

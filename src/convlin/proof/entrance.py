@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin.arguments import flag, shown, whole, wholes
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.proof.twins import shadow
 
 __all__ = ["checked_copies", "checked_draws", "checked_seed", "checked_shape", "require_programs"]
@@ -26,7 +26,7 @@ def checked_shape(input_shape: Any) -> tuple[int, ...]:
     >>> checked_shape((3, 0, 5))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: proof: input_shape = (3, 0, 5); fits: (C, *spatial) or (features,), ...
+    convlin.errors.Refused: proof: input_shape is (3, 0, 5), expected (C, *spatial) or ...
     """
     allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
     shape = wholes("proof", "input_shape", input_shape, 1, allowed=allowed)
@@ -69,17 +69,21 @@ def require_programs(site: str, **modules: Any) -> None:
         except Exception as error:  # whatever its attributes raise
             kind, reason = type(module).__name__, str(error).split("\n")[0][:200]
             allowed = "a module that can be copied"
-            raise Refused(Refusal(site, field, kind, allowed, reason)) from None
+            raise Refused(Refusal(site, field, Description(kind), allowed, reason)) from None
 
 
 def _unfit(site: str, name: str, tensor: Tensor) -> list[Refusal]:
     if is_lazy(tensor):
-        return [Refusal(site, name, "not made yet", "a made one", "run a lazy layer once first")]
+        return [
+            Refusal(
+                site, name, Description("not made yet"), "a made one", "run a lazy layer once first"
+            )
+        ]
     if tensor.is_meta:
         return [Refusal(site, f"{name}.device", tensor.device, "a device that holds numbers")]
     if tensor.is_nested or tensor.is_quantized or tensor.layout != torch.strided:
         kind = "nested" if tensor.is_nested else f"{tensor.dtype}, {tensor.layout}"
-        return [Refusal(site, name, kind, "a plain tensor")]
+        return [Refusal(site, name, Description(kind), "a plain tensor")]
     if tensor.is_floating_point() and tensor.itemsize < 2:
         return [Refusal(site, f"{name}.dtype", tensor.dtype, "one that PyTorch computes in")]
     if 0 in tensor.stride() and tensor.numel() > LARGEST:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int, Num
 from scipy.sparse import csr_array, issparse
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.matrix import require_own_memory
 
 __all__ = ["canonical", "look_up", "place_of", "require_matrix", "rows_of"]
@@ -47,7 +47,7 @@ def require_matrix(matrix: Any, site: str) -> tuple[int, int]:
         require_own_memory(site, "matrix", matrix)
     if matrix.ndim != 2 or matrix.dtype.kind not in "biufc":
         what = f"{matrix.dtype} of shape {tuple(matrix.shape)}"
-        raise Refused(Refusal(site, "matrix", what, "numbers in rows and columns"))
+        raise Refused(Refusal(site, "matrix", Description(what), "numbers in rows and columns"))
     rows, columns = matrix.shape
     return int(rows), int(columns)
 

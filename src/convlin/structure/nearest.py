@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy.sparse import csr_array
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries, dense_shape
 from convlin.structure.axis_space import AxisSpace
@@ -106,8 +106,8 @@ def nearest(
     if not np.isfinite(weight).all():
         largest = np.abs(times_power(given.data, exponent)).max()
         raise Refused(
-            Refusal("nearest_conv", "matrix", f"numbers up to {largest}", "smaller ones",
-                    "its nearest kernel is beyond float64")
+            Refusal("nearest_conv", "matrix", Description(f"numbers up to {largest}"),
+                    "smaller ones", "its nearest kernel is beyond float64")
         )  # fmt: skip
     return NearestConv(
         geometry, entries.input_size, weight, _split(entries, given, scaled, exponent),

@@ -18,7 +18,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 
 from convlin.arguments import wholes
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
@@ -111,7 +111,7 @@ def recognize(
     >>> recognize(np.array([[7, 0, 0], [5, 7, 0], [0, 6, 7]]), (1, 3), (1, 3))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    convlin.errors.Refused: recognize: matrix[2, 1] = 6; fits: 5 (weights of tap (0,) differ: ...
+    convlin.errors.Refused: recognize: matrix[2, 1] is 6, expected 5 (weights of tap (0,) ...
     """
     rows, columns = require_matrix(matrix, "recognize")
     into = _shape("input_shape", input_shape, columns, "columns")
@@ -265,7 +265,13 @@ def _why_not(
     elif asked:
         reason = "every matrix that reads these pixels is such a convolution"
         refusals.append(
-            Refusal("recognize", "matrix", "one whose forms share no weight", "shared ones", reason)
+            Refusal(
+                "recognize",
+                "matrix",
+                Description("one whose forms share no weight"),
+                "shared ones",
+                reason,
+            )
         )
     shape = searches[0].layout.output_shape if asked else None
     fits = str(ones) if asked else f"the layer's own, if known; or {ones}"

@@ -110,7 +110,7 @@ def test_a_refusal_stands_beside_the_control_that_was_moved_and_the_last_scene_s
     before = page.locator("#output").inner_text()
     page.check("#transposed-0")
     error = page.locator(".transposed .error")
-    expect(error).to_contain_text("Padding mode = circular does not fit. What fits: zeros")
+    expect(error).to_contain_text("Padding mode is circular, expected zeros")
     expect(page.locator("#transposed-0")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#mode-error")).to_have_text("")
     assert page.locator("#output").inner_text() == before

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.exchange import Exchange
 from convlin.exchange.fixed_size import first_difference, repeated_bias
 from convlin.geometry import ConvGeometry
@@ -93,7 +93,7 @@ def _differences(name: str, now: Tensor | None, then: Tensor | None) -> Iterator
     """Yield a refusal that names the first entry that is not the convolution's."""
     if now is None or then is None or now.shape != then.shape:
         if now is not then:
-            yield Refusal("linear", name, _shape(now), _shape(then), CHANGED)
+            yield Refusal("linear", name, Description(_shape(now)), _shape(then), CHANGED)
         return
     now = now.detach()
     then = then.detach().to(now)

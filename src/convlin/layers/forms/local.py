@@ -21,7 +21,7 @@ from scipy import sparse
 from torch import Tensor, compiler, fx, nn
 
 from convlin.arguments import elements, flag, shown, whole
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers import sliding
 from convlin.layers.behaviour import misdescribed
@@ -104,7 +104,9 @@ class LocallyConnected(TracedOnly, nn.Module):
             what = f"{math.prod(shape)} numbers, dtype {shown(dtype)}, device {shown(device)}"
             reason = str(error).strip().splitlines()[0][:200]
             allowed = "what a device of PyTorch holds, in floating point"
-            raise Refused(Refusal(type(self).__name__, name, what, allowed, reason)) from None
+            raise Refused(
+                Refusal(type(self).__name__, name, Description(what), allowed, reason)
+            ) from None
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew: uniform up to 1/√(fan in), as nn.Conv does."""

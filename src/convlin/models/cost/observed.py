@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.internals.fakes import fake_tensors
 from convlin.internals.trees import tree_leaves
 from convlin.layers.unchanged import unchanged
@@ -79,12 +79,12 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
     inputs = _required(model)
     if len(inputs) > 1:
         allowed = "one tensor: a module that takes it and calls the model with what else it needs"
-        return Refusal(name, "inputs", f"({', '.join(inputs)})", allowed)
+        return Refusal(name, "inputs", Description(f"({', '.join(inputs)})"), allowed)
     layer = model.get_submodule(site)
     if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
         value = f"indices that {site or name} ({type(layer).__name__}) looks up"
         allowed = "numbers: the part of the model behind the embedding"
-        return Refusal(name, "input", value, allowed)
+        return Refusal(name, "input", Description(value), allowed)
     reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
     allowed = "the shape of a sample that it can take"
     first = next(filter(None, map(geometry_of, model.modules())), None)

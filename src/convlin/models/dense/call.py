@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.node import map_aggregate
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.claims import Claim
@@ -96,11 +96,13 @@ class Call:
 
     def refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
         """Return the refusal of this layer, to be raised."""
-        return Refused(Refusal(self.site, field, value, allowed, reason))
+        return Refused(Refusal(self.site, field, Description(value), allowed, reason))
 
     def breaks(self, field: str, value: Any, allowed: str, reason: str) -> None:
         """Note why the cells that this layer breaks differ from the large image's."""
-        self.walk.breaks.setdefault(self.site, Refusal(self.site, field, value, allowed, reason))
+        self.walk.breaks.setdefault(
+            self.site, Refusal(self.site, field, Description(value), allowed, reason)
+        )
 
     def exchanged(self, text: str, claim: Callable[[], Claim] | None = None) -> None:
         """Note that the layer was exchanged, and what is claimed of that."""

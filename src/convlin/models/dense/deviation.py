@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin.arguments import shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.internals.trees import tree_leaves
 from convlin.models.dense.report import Deviation
 
@@ -86,7 +86,9 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
             )
         yield batch.to(like.device, like.dtype)
     if image is None:
-        raise Refused(Refusal("images", "images", "none", "one or more, or images=None"))
+        raise Refused(
+            Refusal("images", "images", Description("none"), "one or more, or images=None")
+        )
 
 
 def _some_of(cells: tuple[int, ...]) -> list[Any]:

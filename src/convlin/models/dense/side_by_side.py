@@ -17,7 +17,7 @@ from math import inf, prod, sqrt
 import torch
 from torch import Tensor
 
-from convlin.errors import Refusal, Refused, told
+from convlin.errors import Description, Refusal, Refused, told
 from convlin.internals.trees import tree_leaves
 from convlin.models.dense.parting import (
     Pair,
@@ -194,7 +194,7 @@ class Comparison:
 
     def _refused(self, layer: str, field: str, value: str, fits: str) -> Refused:
         reason = "the first layer where the two part when run, though they were derived to be equal"
-        return Refused(Refusal(layer, field, value, fits, reason))
+        return Refused(Refusal(layer, field, Description(value), fits, reason))
 
     def _variation(self) -> tuple[int, int]:
         """Return the number of outputs, and of those that hardly vary from input to input."""

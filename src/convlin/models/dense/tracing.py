@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.internals.fakes import fake_tensors
 
 __all__ = ["BATCH", "native_shape", "site_of", "trace", "twin"]
@@ -41,7 +41,7 @@ def twin(model: nn.Module) -> nn.Module:
     except Exception as error:  # whatever its attributes raise
         kind, reason = type(model).__name__, _words(error)
         raise Refused(
-            Refusal("model", "type", kind, "a module that can be copied", reason)
+            Refusal("model", "type", Description(kind), "a module that can be copied", reason)
         ) from error
 
 
@@ -53,7 +53,7 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
         graph = tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:
         raise Refused(
-            Refusal(tracer.where or type(model).__name__, "forward", _words(error),
+            Refusal(tracer.where or type(model).__name__, "forward", Description(_words(error)),
                     "what torch.fx can trace")
         ) from error  # fmt: skip
     traced = fx.GraphModule(model, graph)
@@ -108,8 +108,8 @@ class _Shapes(fx.Interpreter):
         except Exception as error:
             shapes = [str(native_shape(source)) for source in n.all_input_nodes]
             raise Refused(
-                Refusal(site_of(n), "input", ", ".join(shapes), "a window that this layer can take",
-                        f"at batch {BATCH}: {_words(error)}")
+                Refusal(site_of(n), "input", Description(", ".join(shapes)),
+                        "a window that this layer can take", f"at batch {BATCH}: {_words(error)}")
             ) from error  # fmt: skip
         n.meta["native"] = map_aggregate(
             result, lambda value: tuple(value.shape) if isinstance(value, Tensor) else None
@@ -135,8 +135,8 @@ def _require_eval(model: nn.Module) -> None:
     if training:
         some = ", ".join(training[:3]) + (f" and {len(training) - 3} more" if training[3:] else "")
         raise Refused(
-            Refusal(type(model).__name__, "training", f"True in {some}", "model.eval()",
-                    "dropout and batch statistics make no function of one window")
+            Refusal(type(model).__name__, "training", Description(f"True in {some}"),
+                    "model.eval()", "dropout and batch statistics make no function of one window")
         )  # fmt: skip
     hooks = {**model._forward_hooks, **model._forward_pre_hooks}
     if hooks:
@@ -152,7 +152,7 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
     missing = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if missing:
         raise Refused(
-            Refusal(type(model).__name__, "forward", f"needs {', '.join(missing)} too",
+            Refusal(type(model).__name__, "forward", Description(f"needs {', '.join(missing)} too"),
                     "one argument, the images")
         )  # fmt: skip
     return {p.name: p.default for p in rest if p.default is not p.empty}

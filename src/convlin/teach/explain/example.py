@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers import unroll
 from convlin.matrix import ConvMatrix
@@ -62,14 +62,14 @@ class Example:
             spread = f" with dilation {_times(self.dilation)}" * (max(self.dilation) > 1)
             covers = f"it covers {_times(geometry.extent)}{spread}"
             raise Refused(
-                Refusal("--kernel", "size", _times(self.kernel.shape),
+                Refusal("--kernel", "size", Description(_times(self.kernel.shape)),
                         f"what covers at most {_times(padded)}, the image with its padding", covers)
             )  # fmt: skip
         outputs = geometry.output_size(image)
         if max(outputs) > LONGEST:
             raise Refused(
-                Refusal("--padding", "outputs", _times(outputs), f"at most {LONGEST}×{LONGEST}",
-                        "the lessons count every wire")
+                Refusal("--padding", "outputs", Description(_times(outputs)),
+                        f"at most {LONGEST}×{LONGEST}", "the lessons count every wire")
             )  # fmt: skip
 
     @cached_property
@@ -146,7 +146,7 @@ def article_example() -> Example:
 def _require_moderate(name: str, values: np.ndarray) -> None:
     if not values.size or max(values.shape) > LONGEST:
         raise Refused(
-            Refusal(name, "size", _times(values.shape), f"1×1 to {LONGEST}×{LONGEST}",
+            Refusal(name, "size", Description(_times(values.shape)), f"1×1 to {LONGEST}×{LONGEST}",
                     "the lessons count every wire")
         )  # fmt: skip
     if not (np.abs(values) <= LARGEST).all():

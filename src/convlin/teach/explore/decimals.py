@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["LARGEST", "SCALE", "plain", "read", "shortened", "written"]
 
@@ -53,6 +53,6 @@ def plain(numbers: Iterable[int], scale: int) -> list[int | float]:
     return [n / scale if n % scale else n // scale for n in numbers]
 
 
-def shortened(text: str) -> str:
+def shortened(text: str) -> Description:
     """Return a text that may be anything as one that can be shown, in quotes."""
-    return repr(text if len(text) <= 60 else f"{text[:60]}…")
+    return Description(repr(text if len(text) <= 60 else f"{text[:60]}…"))

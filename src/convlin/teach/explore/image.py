@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.figures.palette import SEVERAL, tap_colors
 from convlin.matrix import ConvMatrix
 from convlin.teach.explore.page_state import State
@@ -26,7 +26,7 @@ def matrix_png(state: State) -> bytes:
     rows, columns = matrix.shape
     if max(rows, columns) > LARGEST:
         raise Refused(
-            Refusal("explore", "size", f"a matrix of {rows:,} × {columns:,}",
+            Refusal("explore", "size", Description(f"a matrix of {rows:,} × {columns:,}"),
                     f"at most {LARGEST:,} × {LARGEST:,}")
         )  # fmt: skip
     colors = [*tap_colors(state.geometry.taps), SEVERAL, "#000000"]

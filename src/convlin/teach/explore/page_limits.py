@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry
 
 __all__ = ["ALONG", "BOUNDS", "PAIRS", "bounded", "divisors", "limits"]
@@ -57,7 +57,7 @@ def bounded(fields: Mapping[str, Any]) -> tuple[ConvGeometry, tuple[int, int]]:
     ):
         if count > most:
             raise Refused(
-                Refusal("explore", "size", "x".join(map(str, size)), "a smaller layer",
+                Refusal("explore", "size", Description("x".join(map(str, size))), "a smaller layer",
                         f"{what}: {count:,}, at most {most:,}")
             )  # fmt: skip
     return geometry, size

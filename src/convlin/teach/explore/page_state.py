@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote
 import numpy as np
 from jaxtyping import Int
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.teach.explore import decimals
 from convlin.teach.explore.decimals import SCALE, shortened, written
@@ -68,7 +68,7 @@ class State:
         along = decimals.read("along", given.get("along", "0"))
         if not ALONG[0] * SCALE <= along <= ALONG[1] * SCALE:
             allowed = f"from {ALONG[0]} to {ALONG[1]}"
-            raise Refused(Refusal("explore", "along", written(along), allowed))
+            raise Refused(Refusal("explore", "along", Description(written(along)), allowed))
         alike = [name for name, own in PRESETS.items() if _numbers(DEFAULTS | own) == fields]
         pinned = given.get("at", base.get("at") if asked in alike else None)
         return cls(
@@ -124,7 +124,9 @@ def _fields(link: str) -> dict[str, str]:
         return {}
     if len(query) > LONGEST:
         raise Refused(
-            Refusal("explore", "link", f"{len(query):,} characters", f"at most {LONGEST:,}")
+            Refusal(
+                "explore", "link", Description(f"{len(query):,} characters"), f"at most {LONGEST:,}"
+            )
         )
     try:
         pairs = parse_qsl(

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.teach.explore.files import TYPES, page_file
 from convlin.teach.explore.hosts import allowed
 from convlin.teach.explore.image import matrix_png
@@ -94,7 +94,9 @@ class _Guard:
         if len(names) != 1 or not allowed(names[0], self.host):
             wanted = f"localhost, 127.0.0.1, [::1] or {self.host}"
             reason = "the request was sent under a name that is not this server's"
-            return _error(Refusal("explore", "host", ", ".join(names)[:80], wanted, reason), 421)
+            return _error(
+                Refusal("explore", "host", Description(", ".join(names)[:80]), wanted, reason), 421
+            )
         length = len(scope["query_string"])
         if length > LONGEST:
             value, wanted = f"{length:,} bytes", f"at most {LONGEST:,}"
@@ -126,7 +128,9 @@ def _state(request: Request) -> State:
     try:
         return State.of("?" + request.scope["query_string"].decode("ascii"))
     except UnicodeDecodeError:
-        raise Refused(Refusal("explore", "link", "other bytes", "ASCII, else %-encoded")) from None
+        raise Refused(
+            Refusal("explore", "link", Description("other bytes"), "ASCII, else %-encoded")
+        ) from None
 
 
 def _sent(name: str) -> Response:

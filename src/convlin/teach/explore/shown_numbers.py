@@ -11,7 +11,7 @@ import math
 import numpy as np
 from jaxtyping import Int
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.teach.explore.decimals import SCALE, read, shortened, written
 
 __all__ = ["link_of", "own_image", "own_weights", "values_of"]
@@ -60,7 +60,11 @@ def values_of(field: str, text: str, own: Int[np.ndarray, "*shape"]) -> Int[np.n
     if ":" not in text:
         if len(parts) != own.size:
             reason = f"one for each of {own.shape}"
-            raise Refused(Refusal("explore", field, f"{len(parts)} values", str(own.size), reason))
+            raise Refused(
+                Refusal(
+                    "explore", field, Description(f"{len(parts)} values"), str(own.size), reason
+                )
+            )
         return np.array([read(field, part) for part in parts]).reshape(own.shape)
     values = own.flatten()
     for part in parts:

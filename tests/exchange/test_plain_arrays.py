@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlin import Refused
-from convlin.exchange import block_diagonal, columns, flatten_order
-from convlin.exchange.fixed_size import first_difference, repeated_bias
+from convlin import ConvGeometry, Refused
+from convlin.exchange import block_diagonal, flatten_order
+from convlin.exchange import kernel_matrix as matrices
+from convlin.exchange.dense_at_size import DenseAtSize, first_difference
 from geometry_strategies import integers
 
 SHAPE = (7, 3, 2, 5)
@@ -32,13 +33,13 @@ def stored(memory, kind):
 @pytest.mark.parametrize("memory, order", STORED.values(), ids=STORED)
 def test_rows_are_a_view_in_the_order_of_memory_and_come_back(memory, order, kind):
     weight = stored(memory, kind)
-    assert columns.column_order(weight) == order
-    rows = columns.kernel_matrix(weight, order)
+    assert matrices.column_order(weight) == order
+    rows = matrices.kernel_matrix(weight, order)
     assert rows.shape == (7, 30)
     for o, *index in itertools.product(*map(range, SHAPE)):
         sizes, at = [SHAPE[1:][axis] for axis in order], [index[axis] for axis in order]
         assert rows[o, int(np.ravel_multi_index(at, sizes))] == weight[o, *index]
-    kernel = columns.to_kernel(rows, SHAPE, order)
+    kernel = matrices.to_kernel(rows, SHAPE, order)
     assert np.array_equal(kernel, weight)
     rows[6, 4] = -1
     assert -1 in weight
@@ -48,22 +49,22 @@ def test_rows_are_a_view_in_the_order_of_memory_and_come_back(memory, order, kin
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_no_order_where_memory_has_gaps(kind):
     big = stored((0, 1, 2, 3), kind)
-    assert columns.column_order(big[:, :, :, ::2]) is None
-    assert columns.column_order(big[:, :, 1:]) is None
-    assert columns.column_order(big[::2, 1:]) == (0, 1, 2)
+    assert matrices.column_order(big[:, :, :, ::2]) is None
+    assert matrices.column_order(big[:, :, 1:]) is None
+    assert matrices.column_order(big[::2, 1:]) == (0, 1, 2)
 
 
 def test_axes_of_size_one_are_nobodys_business():
     one = np.zeros((5, 1, 1, 4)).transpose(0, 3, 1, 2)  # a channels_last 1x1 kernel
-    assert columns.column_order(one) == (0, 1, 2)
-    assert columns.column_order(torch.zeros(6, 4, 1, 3).transpose(1, 3)) == (1, 2, 0)
-    assert columns.column_order(torch.zeros(6, 4, 1).expand(6, 4, 3)) is None
+    assert matrices.column_order(one) == (0, 1, 2)
+    assert matrices.column_order(torch.zeros(6, 4, 1, 3).transpose(1, 3)) == (1, 2, 0)
+    assert matrices.column_order(torch.zeros(6, 4, 1).expand(6, 4, 3)) is None
 
 
 def test_groups_are_rows_of_their_own():
     weight = stored((0, 1, 2, 3), "numpy")[:6]
-    assert np.array_equal(columns.kernel_matrix(weight, (0, 1, 2), 3), weight.reshape(3, 2, 30))
-    back = columns.to_kernel(columns.kernel_matrix(weight, (1, 2, 0), 3), weight.shape, (1, 2, 0))
+    assert np.array_equal(matrices.kernel_matrix(weight, (0, 1, 2), 3), weight.reshape(3, 2, 30))
+    back = matrices.to_kernel(matrices.kernel_matrix(weight, (1, 2, 0), 3), weight.shape, (1, 2, 0))
     assert np.array_equal(back, weight)
 
 
@@ -91,7 +92,8 @@ def test_leaks_name_each_block_its_first_weight_and_value():
 
 
 def test_bias_is_repeated_at_every_position_of_its_channel():
-    assert repeated_bias(np.array([3, 5]), 6).tolist() == [3, 3, 3, 5, 5, 5]
+    exchange = DenseAtSize(ConvGeometry(1, 2, kernel=(2,)), (4,))
+    assert exchange.bias(np.array([3, 5])).tolist() == [3, 3, 3, 5, 5, 5]
 
 
 def test_first_difference_in_c_order_where_nan_is_nan():

@@ -98,5 +98,5 @@ def test_fx_records_each_step_as_one_node():
         "batched require_map pad cut_windows as_columns as_image",
         "fixed _flat",
         "rows _as_line _as_rows",
-        "map _as_maps _as_given",
+        "map _as_maps _as_vectors",
     ]

@@ -2,17 +2,20 @@
 
 | file | idea |
 |---|---|
-| `pointwise.py` | kernel 1: a Linear on every pixel |
+| `exchange.py` | what an exchange is, in both directions |
+| `table.py` | the order in which exchanges are tried, from either side |
+| `pointwise.py` | kernel 1: a Linear on every pixel; any Linear on every row |
 | `patchify.py` | windows that do not overlap: a Linear on every patch |
-| `full_size.py` | a kernel that covers the input: a Linear on the flattened input |
-| `fixed_size.py` | any convolution at one input size: a dense Linear |
+| `covering_kernel.py` | a kernel that covers the input: a Linear on the flattened input |
+| `dense_at_size.py` | any convolution at one input size: a dense Linear |
 | `windows.py` | any convolution: a Linear on overlapping windows |
-| `columns.py` | the kernel as rows of a matrix: the weight map of all that slide |
+| `kernel_matrix.py` | the kernel as a matrix: the weight map of all that slide |
 | `block_diagonal.py` | groups as blocks of one matrix |
 | `flatten_order.py` | in which order a map was flattened |
-| `table.py` | the order in which exchanges are tried |
+| `folded_pool.py` | a pool folded into the kernel behind it |
 """
 
-from convlin.exchange.table import TABLE, Exchange, choose
+from convlin.exchange.exchange import Exchange
+from convlin.exchange.table import TABLE, choose, choose_conv
 
-__all__ = ["TABLE", "Exchange", "choose"]
+__all__ = ["TABLE", "Exchange", "choose", "choose_conv"]

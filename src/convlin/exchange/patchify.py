@@ -18,39 +18,51 @@ Pixels left over at the end are dropped, as the convolution drops them; padding 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from convlin.errors import Refusal
+from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.geometry import ConvGeometry
 
-__all__ = ["refusals"]
+__all__ = ["Patchify"]
 
 
-def refusals(
-    geometry: ConvGeometry, input_size: tuple[int, ...] | None = None
-) -> tuple[Refusal, ...]:
-    """Return everything that makes this convolution's windows overlap; nothing if none do.
+class Patchify(KernelMatrix):
+    """Disjoint windows: the kernel matrix applied to every patch."""
 
-    >>> refusals(ConvGeometry(3, 8, kernel=(4, 1), stride=(4, 3)))
-    ()
-    >>> print(*refusals(ConvGeometry(3, 8, kernel=(2,), stride=2, dilation=2)))
-    Conv1d: dilation is (2,), expected (1,) (windows overlap)
-    """
-    found = []
-    if geometry.transposed:
-        found.append(Refusal(geometry.kind, "transposed", True, "False"))
-    dims = list(zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
-    strides = tuple(s if _disjoint(k, s, d) else max(k, s) for k, s, d in dims)
-    if strides != geometry.stride:
-        allowed = f"{strides}, at least the kernel {geometry.kernel}"
-        found.append(Refusal(geometry.kind, "stride", geometry.stride, allowed, "windows overlap"))
-    # Would the stride that fits the kernel do, or does the dilation bring windows together again?
-    dilations = tuple(
-        d if _disjoint(k, s, d) else 1 for (k, _, d), s in zip(dims, strides, strict=True)
-    )
-    if dilations != geometry.dilation:
-        reason = "windows overlap" if strides == geometry.stride else f"at stride {strides}"
-        found.append(Refusal(geometry.kind, "dilation", geometry.dilation, str(dilations), reason))
-    return tuple(found)
+    name: ClassVar[str] = "patchify"
+
+    @staticmethod
+    def refusals(
+        geometry: ConvGeometry, input_size: tuple[int, ...] | None = None
+    ) -> tuple[Refusal, ...]:
+        """Return everything that makes this convolution's windows overlap; nothing if none do.
+
+        >>> Patchify.refusals(ConvGeometry(3, 8, kernel=(4, 1), stride=(4, 3)))
+        ()
+        >>> print(*Patchify.refusals(ConvGeometry(3, 8, kernel=(2,), stride=2, dilation=2)))
+        Conv1d: dilation is (2,), expected (1,) (windows overlap)
+        """
+        found = []
+        if geometry.transposed:
+            found.append(Refusal(geometry.kind, "transposed", True, "False"))
+        dims = list(zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
+        strides = tuple(s if _disjoint(k, s, d) else max(k, s) for k, s, d in dims)
+        if strides != geometry.stride:
+            allowed = f"{strides}, at least the kernel {geometry.kernel}"
+            found.append(
+                Refusal(geometry.kind, "stride", geometry.stride, allowed, "windows overlap")
+            )
+        # With the stride that fits the kernel, does dilation bring windows together again?
+        dilations = tuple(
+            d if _disjoint(k, s, d) else 1 for (k, _, d), s in zip(dims, strides, strict=True)
+        )
+        if dilations != geometry.dilation:
+            reason = "windows overlap" if strides == geometry.stride else f"at stride {strides}"
+            found.append(
+                Refusal(geometry.kind, "dilation", geometry.dilation, str(dilations), reason)
+            )
+        return tuple(found)
 
 
 def _disjoint(kernel: int, stride: int, dilation: int) -> bool:

@@ -1,42 +1,34 @@
 """The exchanges of one convolution, in the order in which they are tried.
 
-Each row is a name and a precondition; the first that refuses nothing is taken. The rows go from
-the cheapest form to the dearest, so a layer that is pointwise stays so at a fixed size too.
+The first that refuses nothing is taken. The rows go from the cheapest form to the dearest, so a
+layer that is pointwise stays so at a fixed size too.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import SupportsIndex
+from collections.abc import Sequence
+from typing import Any, SupportsIndex
 
 from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
-from convlin.exchange import fixed_size, full_size, patchify, pointwise, windows
+from convlin.exchange.covering_kernel import CoveringKernel, covered_size
+from convlin.exchange.dense_at_size import DenseAtSize
+from convlin.exchange.exchange import Exchange
+from convlin.exchange.kernel_matrix import KernelMatrix
+from convlin.exchange.patchify import Patchify
+from convlin.exchange.pointwise import Pointwise
+from convlin.exchange.windows import Windows
 from convlin.geometry import ConvGeometry
 
-__all__ = ["TABLE", "Exchange", "choose"]
+__all__ = ["TABLE", "choose", "choose_conv"]
 
-
-@dataclass(frozen=True)
-class Exchange:
-    """A name, its precondition, and whether it is tried without being asked for."""
-
-    name: str
-    refusals: Callable[[ConvGeometry, tuple[int, ...] | None], tuple[Refusal, ...]]
-    by_default: bool = True
-
-    def __str__(self) -> str:
-        return self.name
-
-
-TABLE: tuple[Exchange, ...] = (
-    Exchange("pointwise", pointwise.refusals),    # conv, one tap           -> linear on every pixel
-    Exchange("patchify", patchify.refusals),      # conv, disjoint windows  -> linear on every patch
-    Exchange("full_size", full_size.refusals),    # conv, kernel = input    -> linear on the input
-    Exchange("fixed_size", fixed_size.refusals),  # any conv, at one size   -> linear, dense A(w)
-    Exchange("windows", windows.refusals, by_default=False),  # conv -> linear on all windows
+TABLE: tuple[type[Exchange], ...] = (
+    Pointwise,       # conv, one tap             <-> linear on every pixel, or on every row
+    Patchify,        # conv, disjoint windows    <-> linear on every patch
+    CoveringKernel,  # conv, kernel = input      <-> linear on the flattened input
+    DenseAtSize,     # any conv, at one size     <-> linear on the flattened input, dense A(w)
+    Windows,         # any conv                  <-> linear on all windows
 )  # fmt: skip
 
 
@@ -45,13 +37,13 @@ def choose(
     input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     name: str | None = None,
 ) -> Exchange:
-    """Return the exchange to make: the one that `name` asks for, or the first that fits.
+    """Return the exchange of a convolution: the one that `name` asks for, or the first that fits.
 
     Raises `Refused` with everything that does not fit, and `GeometryError` where the input is too
     small for the convolution.
 
-    >>> print(choose(ConvGeometry(3, 8, kernel=(4, 4), stride=4)))
-    patchify
+    >>> choose(ConvGeometry(3, 8, kernel=(4, 4), stride=4))
+    <Patchify: Conv2d 3→8 k4 s4>
     """
     names = [row.name for row in TABLE]
     if name is not None and not (isinstance(name, str) and name in names):
@@ -64,20 +56,39 @@ def choose(
     answers = [(row, row.refusals(geometry, size)) for row in rows]
     for row, refusals in answers:
         if not refusals:
-            return row
+            return row(geometry, size)
     raise Refused(answers[0][1] if name else _nothing_fits(geometry))
+
+
+def choose_conv(
+    features: int,
+    outputs: int,
+    feature_size: Sequence[int] | None = None,
+    order: Any = None,
+    ndim: int = 2,
+) -> KernelMatrix:
+    """Return the exchange of a fully connected layer, on its rows or on the map that it reads.
+
+    >>> choose_conv(60, 7, feature_size=(3, 4, 5))
+    <CoveringKernel: Conv2d 3→7 k4×5 on (4, 5)>
+    >>> choose_conv(60, 7, ndim=1)
+    <Pointwise: Conv1d 60→7 k1>
+    """
+    if feature_size is None:
+        return Pointwise(ConvGeometry(features, outputs, (1,) * ndim))
+    return CoveringKernel.of_map(feature_size, outputs, order)
 
 
 def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:
     """Return what a convolution of any input size lacks, and what would fit instead."""
     ways = ["any size, for one dense Linear"]
-    covered = full_size.covered_size(geometry)
+    covered = covered_size(geometry)
     fits = all(map(operator.ge, covered, geometry.smallest_input))
-    if fits and not full_size.refusals(geometry, covered):
+    if fits and not CoveringKernel.refusals(geometry, covered):
         ways.insert(0, f"{covered}, which the kernel covers")
-    if not windows.refusals(geometry):
+    if not Windows.refusals(geometry):
         ways.append("None with exchange='windows'")
     return (
-        *patchify.refusals(geometry),
+        *Patchify.refusals(geometry),
         Refusal(geometry.kind, "input_size", None, "; ".join(ways)),
     )

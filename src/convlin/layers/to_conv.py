@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
-import torch
 from torch import Tensor, nn
 
 from convlin.arguments import flag, shown, whole, wholes
 from convlin.errors import Description, Refusal, Refused
-from convlin.exchange.columns import to_kernel
-from convlin.exchange.flatten_order import AXIS_LETTERS, axes_of, element_order, to_map_order
+from convlin.exchange import choose_conv
+from convlin.exchange.covering_kernel import CoveringKernel
+from convlin.exchange.flatten_order import AXIS_LETTERS
+from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.layers.forms.conv_forms import FullSizeConv, PointwiseConv
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -60,26 +61,23 @@ def to_conv(
     ndim = whole("to_conv", "ndim", ndim, allowed=allowed)
     if ndim not in AXIS_LETTERS:
         raise Refused(Refusal("to_conv", "ndim", ndim, allowed))
-    form: PointwiseConv | FullSizeConv
     if feature_size is None:
         if order is not None:
             raise Refused(Refusal("to_conv", "order", shown(order), "None without feature_size"))
-        size = (linear.in_features, *(1,) * ndim)
-        form = PointwiseConv(_conv(linear, size, tuple(range(ndim + 1)), None, copy))
+        exchange = choose_conv(linear.in_features, linear.out_features, ndim=ndim)
     else:
         size = _feature_size(feature_size, linear.in_features)
-        elements = element_order(_held(order), size)
-        axes = axes_of(elements, size)
-        if axes is None and not copy:
-            raise Refused(
-                Refusal("to_conv", "order", Description("an array that is no order of axes"),
-                        "copy=True",
-                        "no view of the Linear's storage holds the kernel in this order")
-            )  # fmt: skip
-        gathered = None if axes else torch.tensor(elements, device=linear.weight.device)
-        axes = axes or tuple(range(len(size)))
-        form = FullSizeConv(_conv(linear, size, axes, gathered, copy), axes, gathered)
-    return form.train(linear.training)
+        read = to_numpy(order, "order") if isinstance(order, Tensor) else order
+        exchange = choose_conv(linear.in_features, linear.out_features, size, read)
+    if not isinstance(exchange, CoveringKernel):
+        return PointwiseConv(_conv(linear, exchange, copy), exchange).train(linear.training)
+    if exchange.elements is not None and not copy:
+        raise Refused(
+            Refusal("to_conv", "order", Description("an array that is no order of axes"),
+                    "copy=True",
+                    "no view of the Linear's storage holds the kernel in this order")
+        )  # fmt: skip
+    return FullSizeConv(_conv(linear, exchange, copy), exchange).train(linear.training)
 
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
@@ -96,28 +94,11 @@ def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple
     return size
 
 
-def _held(order: Any) -> Any:
-    """Return an order that is a tensor as a NumPy array, anything else as it is."""
-    return to_numpy(order, "order") if isinstance(order, Tensor) else order
-
-
-def _conv(
-    linear: nn.Linear,
-    size: tuple[int, ...],
-    axes: tuple[int, ...],
-    elements: Tensor | None,
-    copy: bool,
-) -> Conv:
-    """Return the convolution with kernel `size`; columns run over the map by axes or elements."""
-    shape = (linear.out_features, *size)
-
-    def kernel(rows: Tensor) -> Tensor:
-        if elements is not None:
-            rows = to_map_order(rows, elements)
-        view: Tensor = to_kernel(rows, shape, axes)
-        return view
-
-    weight, bias = alias(linear.weight, kernel, copy), same_bias(linear.bias, copy)
-    cls = CONVOLUTIONS[len(size) - 1, False]
-    conv = holding(cls, size[0], linear.out_features, size[1:], weight=weight, bias=bias)
-    return conv.train(linear.training)
+def _conv(linear: nn.Linear, exchange: KernelMatrix, copy: bool) -> Conv:
+    """Return the convolution whose kernel the Linear's weight is."""
+    geometry = exchange.geometry
+    return holding(
+        CONVOLUTIONS[geometry.ndim, False], geometry.in_channels, geometry.out_channels,
+        geometry.kernel, weight=alias(linear.weight, exchange.kernel, copy),
+        bias=same_bias(linear.bias, copy),
+    ).train(linear.training)  # fmt: skip

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, SupportsIndex
-
-from torch import nn
 
 from convlin.arguments import choice, flag, whole
 from convlin.errors import Refusal, Refused
-from convlin.exchange import Exchange, block_diagonal, choose, columns
-from convlin.exchange.fixed_size import needed_bytes
+from convlin.exchange import Exchange, choose
+from convlin.exchange.dense_at_size import DenseAtSize
+from convlin.exchange.kernel_matrix import KernelMatrix, column_order
 from convlin.geometry import ConvGeometry
-from convlin.layers.forms.dense_at_size import FixedSizeLinear
-from convlin.layers.forms.linear_forms import (
-    BatchedLinear,
-    BlockDiagonalLinear,
-    LinearForm,
-    SlidingLinear,
-)
-from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.forms.dense_linear import FixedSizeLinear
+from convlin.layers.forms.linear_forms import BatchedLinear, LinearForm, SlidingLinear
+from convlin.layers.parameters import alias, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["to_linear"]
@@ -77,51 +72,24 @@ def to_linear(
     choice("to_linear", "groups", groups, ("batched", "block_diagonal"))
     copy = flag("to_linear", "copy", copy)
     memory_limit = whole("to_linear", "memory_limit", memory_limit)
-    made_by = choose(geometry, input_size, exchange)
-    if made_by.name == "fixed_size" and input_size is not None:
-        size = geometry.sizes(input_size)
-        needed = needed_bytes(geometry, size, conv.bias is not None, conv.weight.element_size())
-        _require_memory(geometry, f"a dense Linear at {size}", needed, memory_limit)
-        return FixedSizeLinear(conv, geometry, made_by, size).train(conv.training)
-    if geometry.groups > 1 and groups == "batched":
-        return _batched(conv, geometry, made_by, copy).train(conv.training)
-    return _sliding(conv, geometry, made_by, copy, memory_limit).train(conv.training)
-
-
-def _batched(conv: Conv, geometry: ConvGeometry, exchange: Exchange, copy: bool) -> BatchedLinear:
-    order = _order(conv, copy)
-    weight = alias(conv.weight, lambda w: columns.kernel_matrix(w, order, geometry.groups), copy)
-    bias = same_bias(conv.bias, copy)
-    return BatchedLinear(
-        weight, bias, geometry, exchange, order, conv.weight.stride(), conv.padding
-    )
-
-
-def _sliding(
-    conv: Conv, geometry: ConvGeometry, exchange: Exchange, copy: bool, memory_limit: int
-) -> SlidingLinear:
-    """Return the form with one Linear: its weight is the kernel, or the groups' as blocks."""
-    g = geometry.groups
-    needed = conv.weight.numel() * g * conv.weight.element_size()
-    if g > 1:
-        _require_memory(geometry, f"{g} groups as blocks of one Linear", needed, memory_limit)
-    order = _order(conv, copy or g > 1)
-    if g == 1:
-        weight = alias(conv.weight, lambda w: columns.kernel_matrix(w, order), copy)
+    chosen = choose(geometry, input_size, exchange)
+    blocks = groups == "block_diagonal" and geometry.groups > 1
+    _require_memory(conv, chosen, blocks, memory_limit)
+    form: LinearForm
+    if isinstance(chosen, DenseAtSize):
+        form = FixedSizeLinear(conv, chosen)
     else:
-        weight = alias(
-            conv.weight, lambda w: block_diagonal.to_blocks(columns.kernel_matrix(w, order, g))
-        )
-    linear = holding(
-        nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias, copy)
-    )
-    form = SlidingLinear if g == 1 else BlockDiagonalLinear
-    return form(linear, geometry, exchange, order, conv.weight.stride(), conv.padding)
+        assert isinstance(chosen, KernelMatrix)
+        chosen = replace(chosen, order=_order(conv, copy or blocks), blocks=blocks)
+        weight = alias(conv.weight, chosen.weight, copy and not blocks)  # blocks are a copy
+        layer = BatchedLinear if weight.ndim == 3 else SlidingLinear
+        form = layer(weight, same_bias(conv.bias, copy), chosen, conv.weight.stride(), conv.padding)
+    return form.train(conv.training)
 
 
 def _order(conv: Conv, copies: bool) -> tuple[int, ...]:
     """Return the columns' order: one that the weight's storage has, else C order for a copy."""
-    order = columns.column_order(conv.weight)
+    order = column_order(conv.weight)
     if order is not None:
         return order
     if not copies:
@@ -133,8 +101,17 @@ def _order(conv: Conv, copies: bool) -> tuple[int, ...]:
     return tuple(range(conv.weight.ndim - 1))
 
 
-def _require_memory(geometry: ConvGeometry, what: str, needed: int, limit: int) -> None:
-    """Raise unless `needed` bytes are within the limit."""
+def _require_memory(conv: Conv, exchange: Exchange, blocks: bool, limit: int) -> None:
+    """Raise unless what the exchange copies is within the limit."""
+    geometry, item = exchange.geometry, conv.weight.element_size()
+    if isinstance(exchange, DenseAtSize):
+        needed = exchange.needed_bytes(conv.bias is not None, item)
+        what = f"a dense Linear at {exchange.size}"
+    elif blocks:
+        needed = conv.weight.numel() * geometry.groups * item
+        what = f"{geometry.groups} groups as blocks of one Linear"
+    else:
+        return
     if needed > limit:
         raise Refused(
             Refusal(geometry.kind, "memory_limit", limit, f"≥ {needed} bytes", f"{what} takes that")

@@ -9,8 +9,8 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.errors import GeometryError, Refusal
-from convlin.exchange.columns import kernel_matrix
-from convlin.exchange.flatten_order import to_vector_order
+from convlin.exchange.covering_kernel import CoveringKernel
+from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -18,7 +18,36 @@ from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 __all__ = ["FullSizeConv", "PointwiseConv"]
 
 
-class PointwiseConv(TracedOnly, nn.Module):
+class ConvForm(TracedOnly, nn.Module):
+    """A fully connected layer written as the convolution `conv`: drop-in, with its way back.
+
+    `exchange` is what it was made by, and knows the weights' way back.
+    """
+
+    def __init__(self, conv: Conv, exchange: KernelMatrix) -> None:
+        super().__init__()
+        self.conv = conv
+        self.exchange = exchange
+
+    def extra_repr(self) -> str:
+        """Return what no child shows: the exchange."""
+        return str(self.exchange)
+
+    def to_linear(self) -> nn.Linear:
+        """Return the Linear again, its columns in the order of the vector.
+
+        It shares the convolution's current weights where a view of them has that order (it has,
+        unless the order is not one of axes or the memory format was changed); else it copies.
+        """
+        require_stock_layer(self, type(self))
+        require_stock_layer(self.conv, CONVOLUTIONS[len(self.conv.kernel_size), False])
+        weight = alias(self.conv.weight, self.exchange.weight)
+        bias = same_bias(self.conv.bias)
+        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+        return linear.train(self.training)
+
+
+class PointwiseConv(ConvForm):
     """A Linear as the 1×1 convolution `conv`: (..., in) → (..., out), any rank, also no rows.
 
     >>> import torch
@@ -30,21 +59,13 @@ class PointwiseConv(TracedOnly, nn.Module):
     torch.Size([7, 2, 5])
     """
 
-    def __init__(self, conv: Conv) -> None:
-        super().__init__()
-        self.conv = conv
-
     def forward(self, x: Shaped[Tensor, "*rows features"]) -> Shaped[Tensor, "*rows outputs"]:
         """Apply the convolution to every row."""
         ndim, channels = len(self.conv.kernel_size), self.conv.in_channels
         return _as_rows(self.conv(_as_line(x, channels, ndim)), x)
 
-    def to_linear(self) -> nn.Linear:
-        """Return the Linear again, sharing the convolution's current weights."""
-        return _linear(self, self.conv, tuple(range(len(self.conv.kernel_size) + 1)))
 
-
-class FullSizeConv(TracedOnly, nn.Module):
+class FullSizeConv(ConvForm):
     """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
 
     Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as
@@ -58,14 +79,16 @@ class FullSizeConv(TracedOnly, nn.Module):
     (torch.Size([2, 7]), torch.Size([2, 7, 3, 5]))
     """
 
-    places: Tensor | None
+    exchange: CoveringKernel
+    gather: Tensor | None
 
-    def __init__(self, conv: Conv, axes: tuple[int, ...], elements: Tensor | None = None) -> None:
-        super().__init__()
-        self.conv = conv
-        self.axes = axes
-        places = None if elements is None else torch.argsort(elements)
-        self.register_buffer("places", places, persistent=False)  # of map elements, in the vector
+    def __init__(self, conv: Conv, exchange: CoveringKernel) -> None:
+        super().__init__(conv, exchange)
+        elements, gather = exchange.elements, None
+        if elements is not None:
+            gather = torch.argsort(torch.tensor(elements, device=conv.weight.device))
+        # Where in the vector each map element is; moves along with the weights.
+        self.register_buffer("gather", gather, persistent=False)
 
     @property
     def feature_size(self) -> tuple[int, ...]:
@@ -74,32 +97,9 @@ class FullSizeConv(TracedOnly, nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the convolution to vectors, each seen as a map, or to maps."""
-        return _as_given(self.conv(_as_maps(x, self.feature_size, self.axes, self.places)), x,
-                         math.prod(self.feature_size))  # fmt: skip
-
-    def to_linear(self) -> nn.Linear:
-        """Return the Linear again, its columns in the order of the vector.
-
-        It shares the convolution's current weights where a view of them has that order (it has,
-        unless the order is not one of axes or the memory format was changed); else it copies.
-        """
-        if self.places is None:
-            return _linear(self, self.conv, self.axes)
-        linear = _linear(self, self.conv, tuple(range(len(self.feature_size))))
-        elements = torch.argsort(self.places)
-        linear.weight = alias(linear.weight, lambda rows: to_vector_order(rows, elements))
-        return linear
-
-
-def _linear(form: nn.Module, conv: Conv, order: tuple[int, ...]) -> nn.Linear:
-    """Return the Linear whose rows are the kernel with its axes flattened in this order."""
-    require_stock_layer(form, type(form))
-    require_stock_layer(conv, CONVOLUTIONS[len(conv.kernel_size), False])
-    weight = alias(conv.weight, lambda kernel: kernel_matrix(kernel, order))
-    linear = holding(
-        nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=same_bias(conv.bias)
-    )
-    return linear.train(form.training)
+        size = self.feature_size
+        maps = _as_maps(x, size, self.exchange.axes, self.gather)
+        return _as_vectors(self.conv(maps), x, math.prod(size))
 
 
 @fx.wrap
@@ -124,7 +124,7 @@ def _as_rows(y: Tensor, x: Tensor) -> Tensor:
 
 @fx.wrap
 def _as_maps(
-    x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...], places: Tensor | None
+    x: Tensor, feature_size: tuple[int, ...], axes: tuple[int, ...], gather: Tensor | None
 ) -> Tensor:
     """Return vectors as a batch of maps; maps as they are."""
     rank = len(feature_size)
@@ -145,14 +145,14 @@ def _as_maps(
         )  # fmt: skip
     if vectors:
         rows = x.reshape(-1, x.shape[-1])
-        if places is not None:
-            return rows[:, places].reshape(-1, *feature_size)
+        if gather is not None:
+            return rows[:, gather].reshape(-1, *feature_size)
         stacked = rows.reshape(-1, *(feature_size[axis] for axis in axes))
         return stacked.permute(0, *(axes.index(axis) + 1 for axis in range(len(axes))))
     return x
 
 
 @fx.wrap
-def _as_given(y: Tensor, x: Tensor, features: int) -> Tensor:
+def _as_vectors(y: Tensor, x: Tensor, features: int) -> Tensor:
     """Return the outputs of vectors as vectors; of maps as maps."""
     return y.reshape(*x.shape[:-1], y.shape[1]) if x.shape[-1] == features else y

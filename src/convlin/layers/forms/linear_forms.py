@@ -9,26 +9,27 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.errors import Refused
-from convlin.exchange import Exchange, block_diagonal, columns
-from convlin.geometry import ConvGeometry, short
+from convlin.exchange import Exchange
+from convlin.exchange.kernel_matrix import KernelMatrix
+from convlin.geometry import short
 from convlin.layers import sliding
 from convlin.layers.parameters import alias, holding, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
-__all__ = ["BatchedLinear", "BlockDiagonalLinear", "LinearForm", "SlidingLinear"]
+__all__ = ["BatchedLinear", "LinearForm", "SlidingLinear"]
 
 
 class LinearForm(TracedOnly, nn.Module):
     """A convolution written as a fully connected layer: drop-in, with its geometry and way back.
 
-    `exchange` is the row of the table that it was made by.
+    `exchange` is what it was made by, and knows the weights' way back.
     """
 
-    def __init__(self, geometry: ConvGeometry, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         super().__init__()
-        self.geometry = geometry
         self.exchange = exchange
+        self.geometry = exchange.geometry
 
     def extra_repr(self) -> str:
         """Return what no child shows: the exchange, and the convolution that it was made for."""
@@ -42,21 +43,14 @@ class LinearForm(TracedOnly, nn.Module):
 class SlidingForm(LinearForm):
     """Windows of the padded image, each sent through fully connected layers, one a group.
 
-    `order` is the order of the columns: of (in/groups, *kernel) in memory. `spelling` is the
-    padding in the convolution's own words ("same"), and `strides` its weight's steps in memory:
-    what the way back needs to give the same layer bit for bit.
+    `strides` are the convolution's weight's steps in memory and `spelling` its padding in its own
+    words ("same"): what the way back needs to give the same layer bit for bit.
     """
 
-    def __init__(
-        self,
-        geometry: ConvGeometry,
-        exchange: Exchange,
-        order: tuple[int, ...],
-        strides: tuple[int, ...],
-        spelling: Any,
-    ) -> None:
-        super().__init__(geometry, exchange)
-        self.order = order
+    exchange: KernelMatrix
+
+    def __init__(self, exchange: KernelMatrix, strides: tuple[int, ...], spelling: Any) -> None:
+        super().__init__(exchange)
         self.strides = strides
         self.spelling = spelling
 
@@ -68,7 +62,8 @@ class SlidingForm(LinearForm):
         g = self.geometry
         image = sliding.require_map(x, g.in_channels, g.smallest_input)
         image = sliding.pad(image, g.padding, g.padding_mode)
-        windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, self.order)
+        columns = self.exchange.axes
+        windows = sliding.cut_windows(image, g.kernel, g.stride, g.dilation, g.groups, columns)
         return sliding.as_image(self._layers(windows), x, windows, g.ndim)
 
     def _layers(
@@ -76,12 +71,14 @@ class SlidingForm(LinearForm):
     ) -> Shaped[Tensor, "*n o positions"]:
         raise NotImplementedError
 
-    def _conv(self, rows: Tensor, bias: nn.Parameter | None) -> Conv:
-        """Return the convolution of this geometry whose kernel is a view of these rows."""
+    def _conv(self, weight: Tensor, bias: Tensor | None) -> Conv:
+        """Return the convolution of this geometry whose kernel this weight is."""
         g = self.geometry
+        if unfit := self.exchange.unfit(weight.detach()):
+            raise Refused(unfit)
 
-        def kernel(rows: Tensor) -> Tensor:
-            view: Tensor = columns.to_kernel(rows, g.weight_shape, self.order)
+        def kernel(weight: Tensor) -> Tensor:
+            view: Tensor = self.exchange.kernel(weight)
             # The step of an axis of size 1 addresses nothing, yet tells memory formats apart.
             steps = zip(view.shape, view.stride(), self.strides, strict=True)
             return view.as_strided(view.shape, [old if n == 1 else new for n, new, old in steps])
@@ -89,17 +86,21 @@ class SlidingForm(LinearForm):
         conv = holding(
             CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel,
             stride=g.stride, padding=self.spelling, dilation=g.dilation, groups=g.groups,
-            padding_mode=g.padding_mode, weight=alias(rows, kernel), bias=bias,
+            padding_mode=g.padding_mode, weight=alias(weight, kernel), bias=same_bias(bias),
         )  # fmt: skip
         return conv.train(self.training)
 
 
 class SlidingLinear(SlidingForm):
-    """One `linear` on every window; its weight is the convolution's, seen as a matrix."""
+    """One `linear` on every window; its weight is the convolution's, seen as a matrix.
 
-    def __init__(self, linear: nn.Linear, *form: Any) -> None:
+    Groups are blocks of that matrix, zeros elsewhere. Such a weight is a copy, and so is the kernel
+    on the way back, which is refused where a weight off the blocks is not 0.
+    """
+
+    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, *form: Any) -> None:
         super().__init__(*form)
-        self.linear = linear
+        self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
 
     def _layers(self, windows: Tensor) -> Tensor:
         ndim = self.geometry.ndim
@@ -110,24 +111,7 @@ class SlidingLinear(SlidingForm):
         """Return the convolution again, sharing the Linear's current weights."""
         require_stock_layer(self, type(self))
         require_stock_layer(self.linear, nn.Linear)
-        return self._conv(self._rows(), same_bias(self.linear.bias))
-
-    def _rows(self) -> Tensor:
-        return self.linear.weight
-
-
-class BlockDiagonalLinear(SlidingLinear):
-    """One `linear` for all groups at once: the groups are blocks of its weight, zeros elsewhere.
-
-    Its weight is a copy, and so is the kernel on the way back, which is refused where a weight
-    off the blocks is not 0.
-    """
-
-    def _rows(self) -> Tensor:
-        groups = self.geometry.groups
-        if leaks := block_diagonal.leaks(self.linear.weight.detach(), groups):
-            raise Refused(leaks)
-        return alias(self.linear.weight, lambda matrix: block_diagonal.to_rows(matrix, groups))
+        return self._conv(self.linear.weight, self.linear.bias)
 
 
 class BatchedLinear(SlidingForm):
@@ -150,4 +134,4 @@ class BatchedLinear(SlidingForm):
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""
         require_stock_layer(self, type(self))
-        return self._conv(self.weight, same_bias(self.bias))
+        return self._conv(self.weight, self.bias)

@@ -1,4 +1,4 @@
-"""The kernel as the rows of a matrix: the weight map of every form that slides.
+"""The kernel as a matrix: the weight map, and its inverse, of every exchange that slides.
 
 A convolution's output at position p is a fully connected layer applied to the window of p::
 
@@ -10,7 +10,8 @@ as a matrix. In which *order* the axes (c, t₁, t₂, …) are flattened is fre
 are flattened alike. A kernel in C order takes (c, t₁, t₂); a channels_last kernel has no such
 view, but has one in the order (t₁, t₂, c): the axes sorted by stride. So weights stay shared.
 
-The same map, read backwards, turns the matrix of a fully connected layer into a kernel.
+The same map, read backwards, turns the matrix of a fully connected layer into a kernel. With
+groups there is one matrix a group, or all are blocks of one (`block_diagonal.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,49 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
-__all__ = ["column_order", "kernel_matrix", "to_kernel"]
+from convlin.errors import Refusal
+from convlin.exchange import block_diagonal
+from convlin.exchange.exchange import Exchange
+
+__all__ = ["KernelMatrix", "column_order", "kernel_matrix", "to_kernel"]
+
+
+@dataclass(frozen=True, repr=False)
+class KernelMatrix(Exchange):
+    """An exchange whose weight is the kernel seen as a matrix: (out, columns), a view.
+
+    `order` is that of the columns, the axes (c, *kernel) counted from 0 = c; None is C order. With
+    groups the weight is (G, out/G, columns), or with `blocks` (out, G·columns), which copies.
+    """
+
+    order: tuple[int, ...] | None = None
+    blocks: bool = False
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The order of the columns, also where it is not said."""
+        return tuple(range(1 + self.geometry.ndim)) if self.order is None else self.order
+
+    def weight(self, kernel: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "*rows columns"]:
+        """Return M[o, k] = w[o, c, t], k = (c, t) flattened in `order`."""
+        groups = self.geometry.groups
+        rows = kernel_matrix(kernel, self.axes, groups if groups > 1 or self.blocks else None)
+        return block_diagonal.to_blocks(rows) if self.blocks else rows
+
+    def kernel(self, weight: Shaped[Any, "*rows columns"]) -> Shaped[Any, "o c *kernel"]:
+        """Return w[o, c, t] = M[o, k], a view but of blocks."""
+        rows = block_diagonal.to_rows(weight, self.geometry.groups) if self.blocks else weight
+        return to_kernel(rows, self.geometry.weight_shape, self.axes)
+
+    def unfit(self, weight: Shaped[Any, "*rows columns"]) -> tuple[Refusal, ...]:
+        """Return a refusal for every weight off the blocks that is not 0."""
+        return block_diagonal.leaks(weight, self.geometry.groups) if self.blocks else ()
 
 
 def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:

@@ -10,13 +10,11 @@ from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
 from convlin.errors import Description, GeometryError, Refusal, Refused
-from convlin.exchange import Exchange
-from convlin.exchange.fixed_size import first_difference, repeated_bias
-from convlin.geometry import ConvGeometry
+from convlin.exchange.dense_at_size import DenseAtSize, first_difference
+from convlin.geometry import ConvGeometry, short
 from convlin.layers.forms.linear_forms import LinearForm
 from convlin.layers.parameters import alias, holding
 from convlin.layers.stock_layer import Conv, require_stock_layer
-from convlin.matrix import dense
 
 __all__ = ["FixedSizeLinear"]
 
@@ -30,14 +28,14 @@ class FixedSizeLinear(LinearForm):
     parameters are the Linear's alone.
     """
 
-    def __init__(
-        self, conv: Conv, geometry: ConvGeometry, exchange: Exchange, input_size: tuple[int, ...]
-    ) -> None:
-        super().__init__(geometry, exchange)
-        self.input_size = input_size
-        self.output_size = geometry.output_size(input_size)
+    exchange: DenseAtSize
+
+    def __init__(self, conv: Conv, exchange: DenseAtSize) -> None:
+        super().__init__(exchange)
+        self.input_size = exchange.size
+        self.output_size = self.geometry.output_size(self.input_size)
         self._origin = (conv,)  # in a tuple, or nn.Module would take it for a child
-        weight, bias = _matrix(conv, geometry, input_size)
+        weight, bias = self._of(conv)
         self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
 
     def extra_repr(self) -> str:
@@ -63,13 +61,14 @@ class FixedSizeLinear(LinearForm):
         require_stock_layer(self.linear, nn.Linear)
         (conv,) = self._origin
         require_stock_layer(conv, type(conv))
-        weight, bias = _matrix(conv, self.geometry, self.input_size)
+        weight, bias = self._of(conv)
         refusals = [
             *_differences("weight", self.linear.weight, weight),
             *_differences("bias", self.linear.bias, bias),
         ]
         if (now := ConvGeometry.of(conv)) != self.geometry:
-            refusals.append(Refusal(now.kind, "geometry", now, str(self.geometry), CHANGED))
+            value = Description(short(now))
+            refusals.append(Refusal(now.kind, "geometry", value, short(self.geometry), CHANGED))
         if refusals:
             raise Refused(refusals)
         held = self.linear.weight
@@ -77,16 +76,11 @@ class FixedSizeLinear(LinearForm):
             return conv
         return copy.deepcopy(conv).to(held)
 
-
-def _matrix(
-    conv: Conv, geometry: ConvGeometry, input_size: tuple[int, ...]
-) -> tuple[nn.Parameter, nn.Parameter | None]:
-    """Return the dense weight and the repeated bias, as new parameters."""
-    weight = alias(conv.weight, lambda kernel: dense(geometry, kernel, input_size))
-    if conv.bias is None:
-        return weight, None
-    rows = weight.shape[0]
-    return weight, alias(conv.bias, lambda bias: repeated_bias(bias, rows), copy=True)
+    def _of(self, conv: Conv) -> tuple[nn.Parameter, nn.Parameter | None]:
+        """Return the dense weight and the repeated bias of a convolution, as new parameters."""
+        weight = alias(conv.weight, self.exchange.weight)
+        bias = None if conv.bias is None else alias(conv.bias, self.exchange.bias, copy=True)
+        return weight, bias
 
 
 def _differences(name: str, now: Tensor | None, then: Tensor | None) -> Iterator[Refusal]:

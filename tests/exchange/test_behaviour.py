@@ -11,6 +11,7 @@ from torch.nn.modules import module as torch_module
 
 import convlin
 from convlin import ConvlinError, Refused, to_conv, to_linear, unroll
+from convlin.layers.behaviour import misdescribed
 from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer
 from geometry_strategies import fill, integers
 
@@ -235,3 +236,35 @@ def test_it_is_asked_with_attributes_alone_where_nothing_small_would_tell():
     layer.in_channels = 3
     with pytest.raises(Refused, match="in_channels is 3, expected 2"):
         require_stock_layer(layer, nn.Conv2d)
+
+
+class Recorded(nn.Conv1d):
+    """A convolution whose class notes what it was run on."""
+
+    seen = None
+
+    def _conv_forward(self, x, weight, bias):
+        type(self).seen = (tuple(x.shape), tuple(weight.shape))
+        return nn.Conv1d._conv_forward(self, x, weight, bias)
+
+
+def stand_in(*sizes, **fields):
+    """Return the shapes of image and weight that stand in for a layer; None where none does."""
+    layer = Recorded(*sizes, **fields, device="meta")
+    Recorded.seen = None
+    assert list(misdescribed(layer, Recorded, layer.weight, layer.bias)) == []
+    return Recorded.seen
+
+
+def test_a_stand_in_has_two_groups_of_two_channels_and_three_outputs():
+    """What tells groups and channels apart, and no more."""
+    assert stand_in(1, 1, 2) == ((1, 2, 3), (3, 2, 2))
+    assert stand_in(12, 18, 2, groups=6) == ((1, 4, 3), (6, 2, 2))
+    assert stand_in(12, 18, 2) == ((1, 2, 3), (3, 2, 2))
+
+
+def test_a_stand_in_has_at_most_2_22_numbers():
+    """Three outputs of d + 2 pixels each, as two taps at distance d read."""
+    most = 2**22 // 3 - 2
+    assert stand_in(1, 1, 2, dilation=most) == ((1, 2, most + 2), (3, 2, 2))
+    assert stand_in(1, 1, 2, dilation=most + 1) is None

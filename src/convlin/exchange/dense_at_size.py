@@ -73,12 +73,12 @@ class DenseAtSize(Exchange):
         >>> exchange.kernel(np.array([[7, 0], [5, 7], [0, 5]]))
         array([[[5, 7]]])
         """
-        xp, place = array_namespace(weight), device(weight)
+        xp, on = array_namespace(weight), device(weight)
         taps, entries = self._alone()
         shape = self.geometry.weight_shape
-        values = xp.zeros(int(np.prod(shape)), dtype=weight.dtype, device=place)
-        read = xp.take(xp.reshape(weight, (-1,)), xp.asarray(entries, device=place))
-        values[xp.asarray(taps, device=place)] = read
+        values = xp.zeros(int(np.prod(shape)), dtype=weight.dtype, device=on)
+        read = xp.take(xp.reshape(weight, (-1,)), xp.asarray(entries, device=on))
+        values[xp.asarray(taps, device=on)] = read
         return xp.reshape(values, shape)
 
     def unfit(self, weight: Shaped[Any, "rows columns"]) -> tuple[Refusal, ...]:
@@ -118,10 +118,10 @@ class DenseAtSize(Exchange):
 
 
 def first_difference(
-    given: Shaped[Any, "*size"], expected: Shaped[Any, "*size"]
+    array: Shaped[Any, "*size"], expected: Shaped[Any, "*size"]
 ) -> tuple[int, ...] | None:
     """Return the first index at which two arrays differ (NaN equals NaN); None if they do not."""
-    xp = array_namespace(given, expected)
-    differs = (given != expected) & ((given == given) | (expected == expected))
-    found = xp.nonzero(differs)
-    return tuple(int(axis[0]) for axis in found) if found[0].shape[0] else None
+    xp = array_namespace(array, expected)
+    differs = (array != expected) & ((array == array) | (expected == expected))
+    indices = xp.nonzero(differs)
+    return tuple(int(axis[0]) for axis in indices) if indices[0].shape[0] else None

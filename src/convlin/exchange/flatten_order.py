@@ -4,7 +4,7 @@ A vector element j is map element order[j], the map counted in C order. So `orde
 out when arange(C·H·W).reshape(C, H, W) is sent through the reshapes between map and Linear.
 
 An order that is a permutation of the map's axes ("HWC") leaves the weight a view of the Linear's:
-W[o, j] with j unflattened by axes. Any other order takes each column to its own place::
+W[o, j] with j unflattened by axes. Any other order takes each column to a position of its own::
 
     w[o, order[j]] = W[o, j]      and back      W[o, j] = w[o, order[j]]
 """
@@ -49,28 +49,28 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
         axes = [letters.index(letter) for letter in order]
         return elements.reshape(feature_size).transpose(axes).ravel()
     try:
-        given = np.asarray(order)
+        numbers = np.asarray(order)
     except Exception:  # whatever an object of others raises, it is no array
-        given = np.asarray(None)
+        numbers = np.asarray(None)
     if (
-        given.dtype.kind not in "iu"
-        or given.size != elements.size
-        or not np.array_equal(np.sort(given, axis=None), elements)
+        numbers.dtype.kind not in "iu"
+        or numbers.size != elements.size
+        or not np.array_equal(np.sort(numbers, axis=None), elements)
     ):
         raise Refused(
-            Refusal("to_conv", "order", _shown(given, elements.size),
+            Refusal("to_conv", "order", _shown(numbers, elements.size),
                     f"{letters!r} permuted, or whole numbers 0 … {elements.size - 1}, each once")
         )  # fmt: skip
-    return given.ravel()
+    return numbers.ravel()
 
 
-def _shown(given: np.ndarray, size: int) -> Description:
+def _shown(numbers: np.ndarray, size: int) -> Description:
     """Return what is wrong with an order: its kind and size, or the first numbers that repeat."""
-    text = Description(f"{given.dtype} array of shape {given.shape}")
-    if given.dtype.kind not in "iu" or given.size > size:
+    text = Description(f"{numbers.dtype} array of shape {numbers.shape}")
+    if numbers.dtype.kind not in "iu" or numbers.size > size:
         return text
-    numbers, counts = np.unique(given, return_counts=True)
-    repeated = ", ".join(map(str, numbers[counts > 1][:3]))
+    values, counts = np.unique(numbers, return_counts=True)
+    repeated = ", ".join(map(str, values[counts > 1][:3]))
     return Description(f"{text} that repeats {repeated}") if repeated else text
 
 

@@ -26,14 +26,18 @@ import torch
 from torch import Tensor, nn
 
 from convlin.errors import Description, Refusal
-from convlin.geometry import ConvGeometry
+from convlin.geometry import ConvGeometry, short
 from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
 from convlin.layers import sliding
 
 __all__ = ["misdescribed"]
 
-LARGEST = 2**22  # numbers of an input or output that the stand-in is run on
-GROUPS, IN, OUT = 2, 2, 3  # of the stand-in: at most so many groups, and channels a group
+# Numbers of an input or output of the stand-in, 32 MiB in float64: with more, every exchange of a
+# layer of large dilation waits for it; with fewer, such a layer is asked about its sizes alone.
+LARGEST = 2**22
+# Of the stand-in: at most so many groups, and channels a group. One alone would not show in which
+# order they lie; more cost time at every exchange and show nothing else.
+GROUPS, IN, OUT = 2, 2, 3
 CONV: dict[tuple[int, bool], Any] = {
     (1, False): torch.conv1d, (2, False): torch.conv2d, (3, False): torch.conv3d,
     (1, True): torch.conv_transpose1d, (2, True): torch.conv_transpose2d,
@@ -53,8 +57,8 @@ def misdescribed(
 
     >>> conv = nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular")
     >>> conv.padding = (0, 0)
-    >>> [found] = misdescribed(conv, nn.Conv2d, conv.weight, conv.bias)
-    >>> found.field, found.value, found.allowed
+    >>> [refusal] = misdescribed(conv, nn.Conv2d, conv.weight, conv.bias)
+    >>> refusal.field, refusal.value, refusal.allowed
     ('padding', (0, 0), '((1, 1), (1, 1))')
     """
     return ()
@@ -138,7 +142,7 @@ def _conv_differs(
 ) -> Iterator[Refusal]:
     g = geometry
     groups = min(GROUPS, g.groups)
-    size = _telling_size(g)
+    size = _distinguishing_size(g)
     area = max(math.prod(size), math.prod(g.output_size(size)), g.taps)
     if area * max(IN, OUT) * groups > LARGEST:
         return
@@ -155,15 +159,15 @@ def _conv_differs(
         layer, base, weight, bias,
         in_channels=IN * groups, out_channels=OUT * groups, groups=groups,
     )  # fmt: skip
-    found = list(_differs(layer, base, twin, x, y, str(g)))
+    refusals = list(_differs(layer, base, twin, x, y, f"{g.kind} {short(g)}"))
     noted = noted_padding(layer)
-    if found and g.padding_mode != "zeros" and noted not in (None, g.padding):
+    if refusals and g.padding_mode != "zeros" and noted not in (None, g.padding):
         reason = f"what the layer pads {g.padding_mode}: it was set when the layer was made"
-        found = [Refusal(type(layer).__name__, "padding", layer.padding, str(noted), reason)]
-    yield from found
+        refusals = [Refusal(type(layer).__name__, "padding", layer.padding, str(noted), reason)]
+    yield from refusals
 
 
-def _telling_size(g: ConvGeometry) -> tuple[int, ...]:
+def _distinguishing_size(g: ConvGeometry) -> tuple[int, ...]:
     """Return a small input size at which every attribute shows.
 
     Two outputs show the stride, and two pixels more than the padding tell the padding modes apart;
@@ -186,8 +190,8 @@ def _stand_in(
     twin = base.__new__(base)
     own = {"_parameters": {"weight": weight, "bias": bias}, "_buffers": {}, "_modules": {}}
     computed = ("weight", "bias")  # by hooks, which set them as plain attributes
-    kept = {name: value for name, value in vars(layer).items() if name not in computed}
-    vars(twin).update(kept, **own, **sizes)
+    attributes = {name: value for name, value in vars(layer).items() if name not in computed}
+    vars(twin).update(attributes, **own, **sizes)
     return twin
 
 
@@ -197,13 +201,14 @@ def _differs(
     """Yield a refusal if the class's code does not compute `y` of `x`."""
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            given = base.forward(twin, x)
+            outputs = base.forward(twin, x)
     except Exception as error:
         does = f"{type(error).__name__}: {(str(error).strip() or '…').splitlines()[0]}"
     else:
-        if isinstance(given, Tensor) and torch.equal(given, y):
+        if isinstance(outputs, Tensor) and torch.equal(outputs, y):
             return
-        shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        tensor = isinstance(outputs, Tensor)
+        shape = tuple(outputs.shape) if tensor else type(outputs).__name__
         does = f"other outputs, of shape {shape} where {tuple(y.shape)} were due"
     yield Refusal(
         type(layer).__name__, "forward", Description(does), f"what its attributes say: {described}"

@@ -66,15 +66,15 @@ class FixedSizeLinear(LinearForm):
             *_differences("weight", self.linear.weight, weight),
             *_differences("bias", self.linear.bias, bias),
         ]
-        if (now := ConvGeometry.of(conv)) != self.geometry:
-            value = Description(short(now))
-            refusals.append(Refusal(now.kind, "geometry", value, short(self.geometry), CHANGED))
+        if (geometry := ConvGeometry.of(conv)) != self.geometry:
+            was, is_ = short(self.geometry), Description(short(geometry))
+            refusals.append(Refusal(geometry.kind, "geometry", is_, was, CHANGED))
         if refusals:
             raise Refused(refusals)
-        held = self.linear.weight
-        if (conv.weight.dtype, conv.weight.device) == (held.dtype, held.device):
+        now = self.linear.weight
+        if (conv.weight.dtype, conv.weight.device) == (now.dtype, now.device):
             return conv
-        return copy.deepcopy(conv).to(held)
+        return copy.deepcopy(conv).to(now)
 
     def _of(self, conv: Conv) -> tuple[nn.Parameter, nn.Parameter | None]:
         """Return the dense weight and the repeated bias of a convolution, as new parameters."""
@@ -91,10 +91,10 @@ def _differences(name: str, now: Tensor | None, then: Tensor | None) -> Iterator
         return
     now = now.detach()
     then = then.detach().to(now)
-    place = first_difference(now, then)
-    if place is not None:
-        field = f"{name}[{', '.join(map(str, place))}]"
-        yield Refusal("linear", field, now[place].item(), str(then[place].item()), CHANGED)
+    entry = first_difference(now, then)
+    if entry is not None:
+        field = f"{name}[{', '.join(map(str, entry))}]"
+        yield Refusal("linear", field, now[entry].item(), str(then[entry].item()), CHANGED)
 
 
 def _shape(array: Tensor | None) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor, compiler, fx, nn
 
 from convlin.arguments import elements, flag, shown, whole
 from convlin.errors import Description, GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry
+from convlin.geometry import ConvGeometry, short_at
 from convlin.layers import sliding
 from convlin.layers.behaviour import misdescribed
 from convlin.layers.forms.local_matrix import local_matrix
@@ -74,8 +74,9 @@ class LocallyConnected(TracedOnly, nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        given = elements(kernel_size)
-        kernel = (kernel_size,) * self.ndim if given is None else given
+        kernel = elements(kernel_size)
+        if kernel is None:
+            kernel = (kernel_size,) * self.ndim
         if len(kernel) != self.ndim:
             numbers = f"one number, or {self.ndim}"
             raise GeometryError(Refusal(type(self).__name__, "kernel_size", kernel, numbers))
@@ -215,10 +216,10 @@ def _(
     shapes = {"weight": (weight, (*size, *layer.geometry.weight_shape))}
     if bias is not None:
         shapes["bias"] = (bias, (layer.geometry.out_channels, *size))
-    for name, (held, shape) in shapes.items():
-        if held.shape != shape:
-            yield Refusal(type(layer).__name__, f"{name}.shape", tuple(held.shape), str(shape),
-                          f"{layer.geometry} on {layer.input_size}")  # fmt: skip
+    for name, (value, shape) in shapes.items():
+        if value.shape != shape:
+            yield Refusal(type(layer).__name__, f"{name}.shape", tuple(value.shape), str(shape),
+                          short_at(layer.geometry, layer.input_size))  # fmt: skip
 
 
 @read_matrix.register

@@ -48,5 +48,5 @@ def local_matrix(
         first, second = (ends.astype(index)[:, None, None, None] for ends in (reading, read))
         wire = np.broadcast_arrays(values, first + row, second + column)
         wires.append([array.ravel() for array in wire])
-    values, *places = (np.concatenate(parts) for parts in zip(*wires, strict=True))
-    return sparse.coo_array((values, tuple(places)), shape=(rows, columns)).tocsr()
+    values, *ends = (np.concatenate(parts) for parts in zip(*wires, strict=True))
+    return sparse.coo_array((values, tuple(ends)), shape=(rows, columns)).tocsr()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import fx, nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin import GeometryError, Refused
 from convlin.layers.forms.local import (
@@ -229,3 +230,25 @@ def test_numbers_that_fit_no_layer_are_refused():
         LocallyConnected2d(1, 1, 3, (5, 2))
     with pytest.raises(GeometryError, match="groups"):
         LocallyConnected1d(3, 4, 2, 5, groups=2)
+
+
+class Products(TorchDispatchMode):
+    """Notes how many numbers lie in a row of each product."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket is torch.ops.aten.bmm:
+            self.inner.append(out.shape[-1])
+        return out
+
+
+def test_the_inner_axis_of_the_products_is_the_batch_from_16_images_on():
+    layer = local(1, 2, 5, 3, 7, bias=False)
+    with torch.no_grad(), Products() as products:
+        for n in (15, 16):
+            layer(integers(n, 2, 7))
+    assert products.inner == [5, 16]

@@ -57,8 +57,11 @@ def cut_windows(
 ) -> Shaped[Tensor, "*n groups *columns_out"]:
     """Return a view (…, groups, *columns, *out): the axes (c/groups, *kernel) in `order`."""
     ndim = len(kernel)
-    for axis, (taps, step, spacing) in enumerate(zip(kernel, stride, dilation, strict=True)):
-        x = x.unfold(axis - ndim - axis, spacing * (taps - 1) + 1, step)[..., ::spacing]
+    # unfold() puts the positions p where the pixels were and the pixels p·stride + 0 … extent - 1
+    # last; every spacing-th of these is a tap. So each step leaves its dimension one further from
+    # the end, and the next one stands where the first stood, at -ndim.
+    for taps, step, spacing in zip(kernel, stride, dilation, strict=True):
+        x = x.unfold(-ndim, spacing * (taps - 1) + 1, step)[..., ::spacing]
     x = torch.unflatten(x, -2 * ndim - 1, (groups, -1))
     # Axes are now (…, groups, c/groups, *out, *kernel), counted from the end.
     channel = -2 * ndim - 1
@@ -86,6 +89,8 @@ def as_rows(
     windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
 ) -> Shaped[Tensor, "*n_out columns"]:
     """Return each output's window as one row, group after group."""
+    # (…, groups, c/groups, *kernel, *out) to (…, *out, groups, c/groups, *kernel): the last
+    # ndim + 2 axes are then one row.
     outputs = range(-ndim, 0)
     front = range(windows.ndim - 2 * ndim - 2)
     columns = range(-2 * ndim - 2, -ndim)

@@ -43,6 +43,10 @@ __all__ = [
     "to_local",
 ]
 
+# Numbers of a vector register. The products run fastest, up to seven times, if their inner axis
+# fills one: the batch from this size on, below it the outputs.
+VECTOR = 16
+
 
 class LocallyConnected(TracedOnly, nn.Module):
     """What the layers of one, two and three dimensions have in common: everything.
@@ -337,12 +341,13 @@ def _products(
     columns = windows.shape[2:-ndim].numel()
     positions = windows.shape[-ndim:].numel()
     own = weight.reshape(positions * groups, -1, columns)
+    # (n, groups, c/groups, *kernel, *out) to (*out, groups, c/groups, *kernel, n): one matrix
+    # (columns × n) for each position and group, as `own` has one (out/groups × columns).
     laid = windows.permute(*range(-ndim, 0), *range(1, 3 + ndim), 0)
     laid = laid.reshape(positions * groups, columns, n)
     added = None if bias is None else bias.flatten(1).T.reshape(positions * groups, -1, 1)
-    # The products run fastest, up to seven times, if their inner axis fills a vector register:
-    # the batch, or for a small one the outputs. A traced batch may turn out to be any.
-    if compiler.is_compiling() or n >= 16:
+    # A traced batch may turn out to be any.
+    if compiler.is_compiling() or n >= VECTOR:
         y = _product(own, laid, added).mT
     else:
         y = _product(laid.mT, own.mT, None if added is None else added.mT)

@@ -38,6 +38,8 @@ def local_matrix(
     outputs, inputs = geometry.out_channels // groups, geometry.in_channels // groups
     cells = rows // geometry.out_channels
     own = weight.reshape(cells, groups, outputs, inputs, geometry.taps)
+    # In C order output (o, p) is row o·cells + p, and input (c, q) is column c·pixels + q. Within
+    # group g, o = g·outputs + i and c = g·inputs + j: `row` and `column` count whole maps.
     # Axes of the wires of one tap: (pairs, groups, outputs, inputs).
     index = np.dtype(np.int32 if max(rows, columns) <= np.iinfo(np.int32).max else np.int64)
     row = np.arange(0, rows, cells, dtype=index).reshape(groups, outputs, 1)

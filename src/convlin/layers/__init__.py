@@ -8,6 +8,7 @@
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
 | `forms/`, `sliding.py` | the modules that the verbs return, and how every form that slides runs |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
+| `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |
 | `matrices.py`, `layer_of.py`, `parameters.py` | matrices in, layers out, storage shared |
 """
 

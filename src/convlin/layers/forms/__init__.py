@@ -2,7 +2,7 @@
 
 | file | idea |
 |---|---|
-| `linear_forms.py`, `dense_at_size.py` | convolutions written as fully connected layers |
+| `linear_forms.py`, `dense_linear.py` | convolutions written as fully connected layers |
 | `conv_forms.py` | fully connected layers written as convolutions |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

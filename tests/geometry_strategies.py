@@ -13,6 +13,11 @@ from convlin import ConvGeometry
 MODES = ("zeros", "reflect", "replicate", "circular")
 
 
+def named(mode: str) -> dict[str, str]:
+    """Return how `recognize` is told of a padding mode that it does not search by itself."""
+    return {"padding_mode": mode} if mode in ("reflect", "replicate") else {}
+
+
 def integers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """Return whole numbers from -9 to 9: sums of products of them are exact in float64."""
     generator = torch.Generator().manual_seed(seed)

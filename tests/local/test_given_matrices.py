@@ -14,7 +14,7 @@ from torch import nn
 import convlin
 from convlin import ConvGeometry, ConvMatrix, Refused
 from convlin.layers.forms.local import LocallyConnected1d
-from geometry_strategies import conv, fill
+from geometry_strategies import conv, fill, named
 from rounding import agree, approx, gamma, unit
 
 
@@ -116,7 +116,7 @@ def test_sums_of_taps_in_16_bits_are_off_by_16_bit_rounding(mode, dtype):
     matrix = linear.weight.detach()
     u = torch.finfo(dtype).eps / 2
     for given in (linear, matrix, matrix.to_sparse_coo(), matrix.to_sparse_csr()):
-        found = convlin.recognize(given, (2, *size))
+        found = convlin.recognize(given, (2, *size), **named(mode))
         assert found.geometry.padding_mode == mode
         assert found.weight.dtype == dtype
         error = (found.weight.double() - layer.weight.double()).abs().max()
@@ -126,14 +126,14 @@ def test_sums_of_taps_in_16_bits_are_off_by_16_bit_rounding(mode, dtype):
     row, column = off.nonzero()[0].tolist()
     off[row, column] += 64 * u * off.abs().max()
     with pytest.raises(Refused):
-        convlin.recognize(off, (2, *size), (3, *found.output_size))
+        convlin.recognize(off, (2, *size), (3, *found.output_size), **named(mode))
 
 
 def test_numpys_16_bits_come_back_as_such():
     size = (4, 5)
     layer = nn.Conv2d(2, 3, 3, padding=2, padding_mode="reflect", bias=False)
     matrix = convlin.unroll(layer, size).toarray().astype(np.float16)
-    found = convlin.recognize(matrix, (2, *size))
+    found = convlin.recognize(matrix, (2, *size), padding_mode="reflect")
     assert found.geometry == ConvGeometry.of(layer)
     assert found.weight.dtype == np.float16
     assert agree(found.weight, layer.weight, 8, float(layer.weight.detach().abs().max()))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from convlin import ConvGeometry, recognize
+from convlin import ConvGeometry
 from convlin.matrix.entries import Axis, Entries
 from convlin.matrix.taps import sources
-from convlin.structure import fibres
-from matrix.torch_oracle import EVERY_ID, EVERY_KIND, integer_matrix
+from convlin.structure.fibres import Layout
+from matrix.torch_oracle import EVERY_ID, EVERY_KIND
 
 
 def read_by_runs(axis):
@@ -68,26 +68,19 @@ def test_coordinates_are_the_callers_to_write_to(op):
     assert not entries.column_indices.flags.writeable and not entries.row_pointers.flags.writeable
 
 
-@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 10**6])
 @pytest.mark.parametrize("op", EVERY_KIND, ids=EVERY_ID)
-def test_entries_in_chunks_are_all_entries(op, chunk, monkeypatch):
-    """Chunks end within rows, on their ends, and past rows without entries."""
-    monkeypatch.setattr(fibres, "CHUNK", chunk)
+def test_what_is_read_along_each_dimension(op):
+    """By a table of all pairs, or a sorted list where that is shorter."""
     matrix = op.tocsr()
-    layout = fibres.Layout(matrix, op.input_shape, op.output_shape)
-    pieces = list(layout._chunks())
-    assert all(len(rows) == len(columns) <= chunk for rows, columns in pieces)
-    rows, columns = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    channels, supports = Layout(matrix, op.input_shape, op.output_shape).support()
     coo = matrix.tocoo()
-    assert np.array_equal(rows, coo.row) and np.array_equal(columns, coo.col)
-
-
-@pytest.mark.parametrize("table", [0, 1 << 26], ids=["sorted-keys", "table"])
-def test_recognize_finds_the_same_in_chunks(table, monkeypatch):
-    op = integer_matrix(2, 3, size=(9, 7), kernel=(3, 2), stride=(2, 1), padding=((1, 1), (0, 1)))
-    found = recognize(op.tocsr(), (2, 9, 7), op.output_shape)
-    monkeypatch.setattr(fibres, "CHUNK", 5)
-    monkeypatch.setattr(fibres, "TABLE", table)
-    again = recognize(op.tocsr(), (2, 9, 7), op.output_shape)
-    assert str(again) == str(found)
-    assert np.array_equal(np.asarray(again.weight), np.asarray(op.weight))
+    outputs = np.unravel_index(coo.row, op.output_shape)
+    pixels = np.unravel_index(coo.col, op.input_shape)
+    expected = [
+        set(zip(o.tolist(), p.tolist(), strict=True)) for o, p in zip(outputs, pixels, strict=True)
+    ]
+    assert set(zip(*map(np.ndarray.tolist, np.nonzero(channels)), strict=True)) == expected[0]
+    for support, pairs in zip(supports, expected[1:], strict=True):
+        assert list(zip(support.output.tolist(), support.pixel.tolist(), strict=True)) == sorted(
+            pairs
+        )

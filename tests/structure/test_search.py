@@ -10,7 +10,7 @@ from scipy.linalg import circulant
 
 from convlin import ConvGeometry, ConvMatrix, Refused, recognize, unroll
 from convlin.structure.axis_space import AxisSpace
-from geometry_strategies import MODES
+from geometry_strategies import MODES, named
 from rounding import STABLE, agree
 
 
@@ -54,7 +54,8 @@ def test_memory_grows_with_what_is_stored_and_not_with_its_square(mode):
     peaks = []
     for n in (2_000, 16_000):
         matrix, into, out = unrolled(2, 3, (5,), size=(n,), stride=2, padding=2, padding_mode=mode)
-        peaks.append(peak(lambda matrix=matrix, into=into, out=out: recognize(matrix, into, out)))
+        shapes = into, out
+        peaks.append(peak(lambda m=matrix, s=shapes: recognize(m, *s, **named(mode))))
         assert peaks[-1] < 150 * matrix.nnz + 8e6
     assert peaks[1] < 10 * peaks[0]
 
@@ -64,7 +65,7 @@ def test_a_refusal_looks_at_few_forms(mode, spans_asked):
     matrix, into, _ = unrolled(1, 1, (3,), size=(200,), padding=1, padding_mode=mode)
     matrix.data[317] *= 2
     with pytest.raises(Refused, match="differ: | sum to "):
-        recognize(matrix, into)
+        recognize(matrix, into, **named(mode))
     assert sum(spans_asked) < 2_000 * matrix.nnz
 
 
@@ -104,7 +105,7 @@ def test_one_ulp_off_is_no_folded_form(mode, size, kernel):
         matrix = model.tocsr().copy()
         matrix.data[entry] = np.nextafter(matrix.data[entry], np.float32(9))
         with pytest.raises(Refused):
-            recognize(matrix, (1, *size), (1, *model.output_size))
+            recognize(matrix, (1, *size), (1, *model.output_size), **named(mode))
 
 
 @pytest.mark.parametrize("size, kernel", [((8, 8), (2, 2)), ((5, 6), (3, 2)), ((5, 9), (2, 2))])
@@ -136,7 +137,7 @@ def test_the_entry_that_differs_is_blamed_wherever_it_is(mode):
         wrong.data[entry] += 100
         row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1
         with pytest.raises(Refused) as caught:
-            recognize(wrong, into, out)
+            recognize(wrong, into, out, **named(mode))
         first = caught.value.refusals[0]
         assert first.field == f"matrix[{row}, {matrix.indices[entry]}]"
         assert float(first.value) == wrong.data[entry]
@@ -159,7 +160,7 @@ def test_whole_weights_come_back_whole_where_only_sums_tell_them(dtype):
     matrix, into, out = unrolled(
         1, 1, (4,), size=(4,), padding=1, padding_mode="reflect", dtype=dtype, seed=8
     )
-    found = recognize(matrix, into, out)
+    found = recognize(matrix, into, out, padding_mode="reflect")
     assert found.weight.dtype == dtype
     assert np.array_equal(found.weight, np.round(found.weight))
     assert np.array_equal(
@@ -206,7 +207,7 @@ def test_derivatives_are_found_though_their_sums_cancel(
     model = ConvMatrix(layer, weight, size)
     matrix = model.toarray()
     shape = (out, *model.output_size) if told else None
-    found = recognize(matrix, (into, *size), shape)
+    found = recognize(matrix, (into, *size), shape, padding_mode=mode)
     assert found.weight.size <= weight.size
     assert np.array_equal(unroll(found).toarray(), matrix)
 
@@ -240,10 +241,10 @@ def test_any_scale(scale, mode):
     geometry = ConvGeometry(2, 3, (3, 2), padding=[(1, 1), (1, 0)], padding_mode=mode)
     weight = np.arange(1, 37).reshape(3, 2, 3, 2) * 7 % 41 * scale
     model = ConvMatrix(geometry, weight, (7, 6))
-    found = recognize(model.tocsr(), (2, 7, 6))
+    found = recognize(model.tocsr(), (2, 7, 6), **named(mode))
     assert found.geometry == geometry
     assert agree(found.weight / scale, weight / scale, STABLE * 6, 41)  # six taps, solved for
     broken = model.tocsr().copy()
     broken.data[40] *= 2
     with pytest.raises(Refused):
-        recognize(broken, (2, 7, 6))
+        recognize(broken, (2, 7, 6), **named(mode))

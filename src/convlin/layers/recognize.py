@@ -11,6 +11,7 @@ from torch import nn
 
 from convlin import structure
 from convlin.errors import Refusal, Refused
+from convlin.geometry import PaddingMode
 from convlin.layers.layer_of import layer_of
 from convlin.layers.matrices import read_matrix
 
@@ -36,20 +37,25 @@ def recognize(
     matrix: Any,
     input_shape: Sequence[SupportsIndex],
     output_shape: Sequence[SupportsIndex] | None = None,
+    *,
+    padding_mode: PaddingMode | None = None,
 ) -> RecognizedConv:
     """Return the smallest convolution whose matrix this is, or raise `Refused` saying where not.
 
     matrix: (outputs, inputs), dense or sparse, NumPy, SciPy or PyTorch; an nn.Linear; a
     `ConvMatrix`. Only values count: stored zeros are zeros. input_shape and output_shape are
     (channels, *spatial); without an output shape, the likeliest ones are searched.
+    padding_mode: the only one to look at. None searches zeros and circular; "reflect" and
+    "replicate" are checked where they are named, by the windows that lie inside the input: a form
+    that has none along some dimension is not looked for.
 
-    Geometry and kernel are found from the entries: groups, kernel, stride, padding and its mode,
-    dilation. Smallest is fewest weights, then smallest padding, dilation, stride, then zeros before
-    reflect, replicate, circular. `free` says what else would do, `unidentified` which taps no entry
-    tells apart, `candidates` which output shapes were looked at. A transposed convolution is
-    answered where no convolution is as small. Kernel weights are the matrix's own, bit for bit;
-    floating-point entries that sum several taps may be off by the rounding of those sums, in
-    the dtype that the matrix has.
+    Geometry and kernel are found from the entries: groups, kernel, stride, padding, dilation.
+    Smallest is fewest weights, then smallest padding, dilation, stride, then zeros before circular.
+    `free` says what else would do, `unidentified` which taps no entry depends on, `candidates`
+    which output shapes were looked at. A transposed convolution (zero padding) is answered where no
+    convolution is as small. Kernel weights are the matrix's own, bit for bit; floating-point
+    entries that sum several taps may be off by the rounding of those sums, in the dtype that the
+    matrix has.
 
     Forms that share no weight along a dimension say nothing, and do not count: a kernel as large
     as the input does for every matrix (unless output_shape is all ones), and so does a stride
@@ -73,8 +79,9 @@ def recognize(
     """
     given = read_matrix(matrix)
     found = structure.recognize(
-        given.matrix, input_shape, output_shape, unit_roundoff=given.unit_roundoff
-    )
+        given.matrix, input_shape, output_shape, padding_mode=padding_mode,
+        unit_roundoff=given.unit_roundoff,
+    )  # fmt: skip
     bias = None if given.bias is None else given.back(_per_channel(given.bias, found))
     return RecognizedConv(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)
 

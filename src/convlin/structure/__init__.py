@@ -8,9 +8,10 @@
 | `energy.py` | a matrix's squared norm in three parts, at any scale |
 | `axis_support.py` | which output reads which pixel along one dimension |
 | `output_shapes.py` | which output shapes the rows could have |
-| `fibres.py` | support and samples of a matrix along one dimension |
-| `axis_forms.py` | a form along one dimension, and when it says anything |
-| `zero_forms.py`, `folded_forms.py` | the forms that could have read just these pixels |
+| `fibres.py` | support and fibres of a matrix along one dimension |
+| `axis_forms.py` | a form along one dimension |
+| `zero_forms.py`, `circular_forms.py` | the forms that could have read just these pixels |
+| `inside_windows.py` | the forms of reflect and replicate padding, where these are named |
 | `kernel_entries.py` | the kernel read off the matrix |
 | `difference.py` | the first entry that differs, in words |
 | `search.py` | the search at one output shape |

@@ -3,11 +3,8 @@
 Seen along one dimension, a matrix is a set of *fibres*: for every pair of channels and every other
 output and pixel position, an array (outputs × pixels). A convolution's matrix lies in a product of
 spaces, one per dimension, and such a product holds a matrix iff each factor holds its fibres. So
-the dimensions are searched one by one: `zero_forms.py` and `folded_forms.py` list the forms that
-could have read just these pixels, smallest first.
-
-A form in which no two outputs share a weight says nothing: every matrix with the same zeros has
-it (with a stride so large that windows never meet). `shares` tells such forms from the others.
+the dimensions are searched one by one: `zero_forms.py`, `circular_forms.py` and
+`inside_windows.py` list the forms that could have read just these pixels.
 """
 
 from __future__ import annotations
@@ -23,10 +20,9 @@ from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.axis_support import AxisSupport
 
-__all__ = ["AxisForm", "by_size", "covering", "shares"]
+__all__ = ["AxisForm", "by_size", "covering"]
 
-TABLE = 1 << 20  # outputs·taps of a form that is looked at whatever it reads
-IDLE = 8  # outputs·taps for every pair that is read, beyond which larger forms are not looked at
+IDLE = 8  # outputs·taps for every pair that is read, beyond which forms are not looked at
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,17 @@ class AxisForm:
     def key(self) -> tuple[int, int, int, int, int]:
         """What makes a form small: taps, then padding (in all, and by side), dilation, stride."""
         return self.kernel, sum(self.padding), max(self.padding), self.dilation, self.stride
+
+    @property
+    def span(self) -> object:
+        """Equal for forms that hold the same matrices, if both read the same pixels.
+
+        Every weight stands on one diagonal, on a ring up to whole turns; reflect and replicate
+        padding add up what stands on several, which padding and dilation change too.
+        """
+        if self.mode in ("zeros", "circular"):
+            return self.stride % self.n if self.mode == "circular" else self.stride
+        return self
 
     @property
     def extent(self) -> int:
@@ -88,7 +95,7 @@ def covering(
     n, outputs = support.pixels, support.outputs
     first, last = (int(offsets[0]), int(offsets[-1])) if len(offsets) else (0, 0)
     limit = {"reflect": n - 1, "circular": n}.get(mode, math.inf)
-    taps = max(TABLE, IDLE * len(support)) // outputs
+    taps = IDLE * max(len(support), outputs) // outputs
     for apart in [dilation] if dilation else _dilations(offsets - first, n):
         before = -first if first <= 0 else -first % apart
         kernel = (last + before) // apart + 1
@@ -111,17 +118,6 @@ def covering(
 def _dilations(steps: Int[np.ndarray, " offsets"], n: int) -> Iterator[int]:
     common = math.gcd(*steps.tolist())
     yield from _divisors(common) if common else range(1, n + 1)
-
-
-def shares(space: AxisSpace, support: AxisSupport) -> bool:
-    """Return whether a form says more than which pixels are read: its weights are fewer than they.
-
-    Weights that are 0 somewhere are 0, and shared for nothing. Where just one output or one pixel
-    is in use there is nothing to share.
-    """
-    if not support.shareable:
-        return True
-    return space.restricted(space.used(support)).rank < len(support)
 
 
 def _divisors(number: int) -> list[int]:

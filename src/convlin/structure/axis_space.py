@@ -13,7 +13,6 @@ of them mean anything: the null space of G is what no matrix tells.
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 
 import numpy as np
@@ -26,9 +25,6 @@ from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisSpace"]
 
-DENSE = 16  # bytes of a table for every pair, up to which it is faster than sorting them
-HELD = 1 << 22  # numbers of the fibres that are looked at at once
-
 
 class AxisSpace:
     """The span of one dimension's tap matrices, at one input size.
@@ -36,22 +32,11 @@ class AxisSpace:
     >>> space = AxisSpace(ConvGeometry(1, 1, (3,), padding=1, padding_mode="reflect"), 0, 4)
     >>> space.gram.tolist()
     [[4, 0, 2], [0, 4, 0], [2, 0, 4]]
-    >>> space.rank
-    3
     """
 
     def __init__(self, geometry: ConvGeometry, dim: int, n: int) -> None:
-        self._set(sources(geometry, dim, n), n)
-
-    def _set(self, table: Int[np.ndarray, "outputs taps"], pixels: int) -> None:
-        self.table = table
-        self.pixels = pixels
-
-    def restricted(self, taps: Bool[np.ndarray, " taps"]) -> AxisSpace:
-        """Return the span of some of the taps."""
-        part = AxisSpace.__new__(AxisSpace)
-        part._set(self.table[:, taps], self.pixels)
-        return part
+        self.table: Int[np.ndarray, "outputs taps"] = sources(geometry, dim, n)
+        self.pixels = n
 
     @cached_property
     def counts(self) -> Int[np.ndarray, " taps"]:
@@ -71,7 +56,7 @@ class AxisSpace:
         return gram
 
     @cached_property
-    def _alone(self) -> Bool[np.ndarray, "outputs taps"]:
+    def alone(self) -> Bool[np.ndarray, "outputs taps"]:
         """Whether each (output, tap) reads a pixel that no other tap of it reads."""
         order = np.argsort(self.table, axis=1, kind="stable")
         ranked = np.take_along_axis(self.table, order, axis=1)
@@ -79,9 +64,9 @@ class AxisSpace:
         alone = ranked >= 0
         alone[:, 1:] &= ~same
         alone[:, :-1] &= ~same
-        placed = np.empty_like(alone)
-        np.put_along_axis(placed, order, alone, axis=1)
-        return placed
+        by_tap = np.empty_like(alone)
+        np.put_along_axis(by_tap, order, alone, axis=1)
+        return by_tap
 
     @cached_property
     def _eigen(self) -> tuple[Float[np.ndarray, " taps"], Float[np.ndarray, "taps taps"]]:
@@ -91,15 +76,10 @@ class AxisSpace:
         values[values < small] = 0
         return values, vectors
 
-    @property
-    def rank(self) -> int:
-        """How many combinations of the taps a matrix can tell."""
-        return int(np.count_nonzero(self._eigen[0] if self.overlap else self.counts))
-
     @cached_property
     def overlap(self) -> bool:
         """Whether some output reads one pixel through several taps."""
-        return bool((self._alone != (self.table >= 0)).any())
+        return bool((self.alone != (self.table >= 0)).any())
 
     @cached_property
     def inverse(self) -> Float[np.ndarray, "taps taps"]:
@@ -123,87 +103,45 @@ class AxisSpace:
         values, vectors = self._eigen
         return vectors[:, values == 0].T
 
-    def alone(self) -> Bool[np.ndarray, "outputs taps"]:
-        """Return whether each (output, tap) reads a pixel that no other tap of it reads."""
-        return self._alone
-
     @cached_property
     def reached(self) -> AxisSupport:
         """Which output reads which pixel."""
-        outputs, taps = np.nonzero(self.table >= 0)
-        pixels = self.table[outputs, taps]
-        shape = len(self.table), self.pixels
-        if math.prod(shape) <= DENSE * len(pixels):
-            read = np.zeros(shape, dtype=bool)
-            read[outputs, pixels] = True
-            return AxisSupport.of(read)
-        return AxisSupport.of_keys(*shape, np.unique(outputs * self.pixels + pixels))
+        keys = np.arange(len(self.table))[:, None] * self.pixels + self.table
+        return AxisSupport.of_keys(len(self.table), self.pixels, np.unique(keys[self.table >= 0]))
 
-    def used(self, support: AxisSupport) -> Bool[np.ndarray, " taps"]:
-        """Return which taps can have a weight: none that reads what is not read, all by itself.
+    def shares(self, support: AxisSupport) -> bool:
+        """Return whether fewer weights are used than pairs are read: else any would do.
 
-        Where several taps meet, their weights may cancel, and nothing is seen of them.
+        By a stride so large that windows never meet, every matrix with the same zeros would be a
+        convolution. A tap that reads, all by itself, what is not read, has no weight. Where just
+        one output or one pixel is in use there is nothing to share.
         """
-        place = support.place(np.arange(len(self.table))[:, None], self.table)
-        unread = (place < 0) & (self.table >= 0)
-        used = np.ones(self.table.shape[1], dtype=bool)
-        while (wrong := (unread[:, used] & self.restricted(used).alone()).any(axis=0)).any():
-            used[np.flatnonzero(used)[wrong]] = False
-        return used
+        lone = self.alone.any(axis=0)
+        first = self.alone.argmax(axis=0)[lone], np.flatnonzero(lone)
+        used = np.count_nonzero(support.number(first[0], self.table[first]) >= 0)
+        return not support.shareable or bool(used < len(support))
 
     def explains(
         self, support: AxisSupport, fibres: Num[np.ndarray, "fibres pairs"], tolerance: float
     ) -> bool:
-        """Return whether arrays with this support lie in the span.
+        """Return whether arrays with this support are sums of taps, each read where it is alone.
 
-        What an output reads through one tap alone must be equal exactly; sums of taps, up to
-        `tolerance` of an array's largest value.
+        What an output reads through one tap must be equal exactly, sums of taps up to `tolerance`.
         """
-        reached = self.reached
-        if (reached.place(support.output, support.pixel) < 0).any():
+        reached, alone = self.reached, self.alone
+        if (reached.number(support.output, support.pixel) < 0).any():
             return False
         # On the pixels that are reached; those that are not read hold 0.
-        place = support.place(reached.output, reached.pixel)
-        position = reached.place(np.arange(len(self.table))[:, None], self.table)
-        # Most spans that are asked fail on the first array, at a fraction of the cost.
-        step = max(1, HELD // max(1, self.table.size))
-        parts = [fibres[:1], *(fibres[i : i + step] for i in range(1, len(fibres), step))]
-        held = (np.where(place >= 0, part[:, place], 0) for part in parts if len(support))
-        return all(self._explain(part, position, tolerance) for part in held)
-
-    def _explain(
-        self,
-        fibres: Num[np.ndarray, "fibres reached"],
-        position: Int[np.ndarray, "outputs taps"],
-        tolerance: float,
-    ) -> bool:
-        alone, read = self._alone, position >= 0
-        held = fibres[:, position]
-        first = held[:, alone.argmax(axis=0), np.arange(position.shape[1])]
-        if ((held != first[:, None, :]) & alone).any():
+        rest = np.zeros((len(fibres), len(reached)), dtype=fibres.dtype)
+        rest[:, reached.number(support.output, support.pixel)] = fibres
+        number = reached.number(np.arange(len(self.table))[:, None], self.table)
+        first = number[alone.argmax(axis=0), np.arange(number.shape[1])]
+        weights = rest[:, first]
+        if ((rest[:, number] != weights[:, None, :]) & alone).any():
             return False
         if not self.overlap:
             return True
-        # What stands alone is known exactly; only the other taps are averaged.
-        lone = alone.any(axis=0)
-        left = fibres.astype(np.result_type(fibres.dtype, np.float64))
-        self._subtract(left, np.where(lone, first, 0), position)
-        if not lone.all():
-            among = np.ix_(~lone, ~lone)
-            sums = np.where(read, left[:, position], 0).sum(axis=1)[:, ~lone]
-            others = np.zeros_like(first, dtype=left.dtype)
-            others[:, ~lone] = sums @ np.linalg.pinv(self.gram[among], hermitian=True)
-            self._subtract(left, others, position)
-        largest = np.abs(fibres).max(axis=1, initial=0)
-        return bool((np.abs(left).max(axis=1, initial=0) <= tolerance * largest).all())
-
-    @staticmethod
-    def _subtract(
-        left: Num[np.ndarray, "fibres reached"],
-        weights: Num[np.ndarray, "fibres taps"],
-        position: Int[np.ndarray, "outputs taps"],
-    ) -> None:
-        """Take what each tap gives off the arrays, in place."""
-        for tap in range(position.shape[1]):
-            at = position[position[:, tap] >= 0, tap]
-            left[:, at] -= weights[:, tap, None]
+        for tap in np.flatnonzero(alone.any(axis=0)):
+            at = number[number[:, tap] >= 0, tap]
+            rest[:, at] -= weights[:, tap, None]
+        return bool((np.abs(rest) <= tolerance).all())

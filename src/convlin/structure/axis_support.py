@@ -59,21 +59,15 @@ class AxisSupport:
         """Return the pixels that one output reads, rising."""
         return self.pixel[self.starts[output] : self.starts[output + 1]]
 
-    def place(
-        self, output: Int[np.ndarray, "*places"], pixel: Int[np.ndarray, "*places"]
-    ) -> Int[np.ndarray, "*places"]:
+    def number(
+        self, output: Int[np.ndarray, "*pairs"], pixel: Int[np.ndarray, "*pairs"]
+    ) -> Int[np.ndarray, "*pairs"]:
         """Return the number of each pair; -1 for pairs that are not read, and for pixel -1."""
         if not len(self):
             return np.full(np.broadcast_shapes(output.shape, pixel.shape), -1)
         wanted = output * self.pixels + pixel
-        place = np.minimum(np.searchsorted(self.keys, wanted), len(self) - 1)
-        return np.where((self.keys[place] == wanted) & (pixel >= 0), place, -1)
-
-    def table(self) -> Bool[np.ndarray, "outputs pixels"]:
-        """Return what is read as a table, which takes outputs·pixels bytes."""
-        read = np.zeros((self.outputs, self.pixels), dtype=bool)
-        read[self.output, self.pixel] = True
-        return read
+        number = np.minimum(np.searchsorted(self.keys, wanted), len(self) - 1)
+        return np.where((self.keys[number] == wanted) & (pixel >= 0), number, -1)
 
     def dense(self, values: Num[np.ndarray, " pairs"], output: int) -> Num[np.ndarray, " pixels"]:
         """Return one output's values on all pixels, 0 where nothing is read."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -46,10 +45,9 @@ def differences(
 ) -> Difference | None:
     """Return where the given matrix is not the model's; None if they are equal.
 
-    Equal is exact, but for floating-point entries that sum several taps whose weights are not 0, or
-    a weight that was itself solved for from such sums: those may be off by the rounding of the two
-    sums, j·u·Σ|w| each for j taps and unit roundoff u (Higham, "Accuracy and Stability of Numerical
-    Algorithms", section 4.2), and of the weights solved for.
+    Equal is exact, but for floating-point entries that sum several taps whose weights are not 0:
+    those may be off by the rounding of the two sums, j·u·Σ|w| each for j taps and unit roundoff u
+    (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
     """
     held = model.tocsr()
     left = csr_array(given - held)
@@ -58,13 +56,11 @@ def differences(
     summed = any(space.overlap for space in spaces)
     if left.nnz and summed and given.dtype.kind in "fc":
         sizes = abs(model.weight).astype(given.real.dtype)
-        lone = reduce(np.multiply.outer, [space.alone().any(axis=0) for space in spaces])
-        terms = model.with_kernel(np.where(lone, 1, 2) * (sizes > 0)).tocsr()
+        terms = model.with_kernel((sizes > 0).astype(np.int64)).tocsr()
         largest = model.with_kernel(sizes).tocsr()
         rows = rows_of(left)
         j = look_up(terms, rows, left.indices)
-        taps = math.prod(space.table.shape[1] for space in spaces)
-        allowed = 4 * (j + taps) * unit_roundoff * look_up(largest, rows, left.indices)
+        allowed = 2 * j * unit_roundoff * look_up(largest, rows, left.indices)
         left.data[(j > 1) & (np.abs(left.data) <= allowed)] = 0
         left.eliminate_zeros()
     return Difference(given, model, spaces, held, left) if left.nnz else None
@@ -110,7 +106,7 @@ def _off_support(
     into, *pixels = np.unravel_index(columns, model.input_shape)
     off: np.ndarray = out // (g.out_channels // g.groups) != into // (g.in_channels // g.groups)
     for space, cell, pixel in zip(spaces, cells, pixels, strict=True):
-        off |= space.reached.place(cell, pixel) < 0
+        off |= space.reached.number(cell, pixel) < 0
     return off
 
 
@@ -139,7 +135,7 @@ def _sharing(
     tap: tuple[int, ...],
 ) -> Iterator[tuple[int, int]]:
     """Yield row and column of the positions where this tap's weight stands alone."""
-    on = [np.flatnonzero(space.alone()[:, t]) for space, t in zip(spaces, tap, strict=True)]
+    on = [np.flatnonzero(space.alone[:, t]) for space, t in zip(spaces, tap, strict=True)]
     for place in np.ndindex(*(len(outputs) for outputs in on)):
         cell = [int(outputs[i]) for outputs, i in zip(on, place, strict=True)]
         pixel = [int(s.table[q, t]) for s, q, t in zip(spaces, cell, tap, strict=True)]

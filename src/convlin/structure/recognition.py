@@ -11,22 +11,22 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, get_args
 
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.sparse import csr_array
 
-from convlin.arguments import wholes
+from convlin.arguments import choice, wholes
 from convlin.errors import Description, GeometryError, Refusal, Refused
-from convlin.geometry import ConvGeometry, short_at
+from convlin.geometry import ConvGeometry, PaddingMode, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
 from convlin.structure.canonical import canonical, require_matrix
 from convlin.structure.difference import told
 from convlin.structure.fibres import Layout
 from convlin.structure.output_shapes import output_shapes
-from convlin.structure.search import Form, Search
+from convlin.structure.search import SEARCHED, Form, Search
 
 __all__ = ["Candidate", "Recognized", "recognize"]
 
@@ -88,6 +88,7 @@ def recognize(
     input_shape: Sequence[SupportsIndex],
     output_shape: Sequence[SupportsIndex] | None = None,
     *,
+    padding_mode: PaddingMode | None = None,
     unit_roundoff: float | None = None,
 ) -> Recognized:
     """Return the smallest convolution whose matrix this is, found from its entries alone.
@@ -95,7 +96,10 @@ def recognize(
     matrix: (outputs, inputs), NumPy or SciPy sparse; only its values count, stored zeros do not.
     input_shape, output_shape: (channels, *spatial); without an output shape, the likeliest ones
     are searched. Smallest is fewest weights, then smallest padding, dilation, stride, then zeros
-    before reflect, replicate, circular; a transposed convolution is looked for last.
+    before circular; a transposed convolution is looked for last.
+    padding_mode: the only one to look at. None searches zeros and circular. Reflect and replicate
+    padding must be named, and are read off windows that lie inside the input: forms that have none
+    along some dimension are not looked for.
 
     Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
     matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum
@@ -114,6 +118,9 @@ def recognize(
     convlin.errors.Refused: recognize: matrix[2, 1] is 6, expected 5 (weights of tap (0,) ...
     """
     rows, columns = require_matrix(matrix, "recognize")
+    if padding_mode is not None:
+        choice("recognize", "padding_mode", padding_mode, get_args(PaddingMode))
+    modes = SEARCHED if padding_mode is None else (padding_mode,)
     into = _shape("input_shape", input_shape, columns, "columns")
     out = None if output_shape is None else _shape("output_shape", output_shape, rows, "rows")
     if out is not None and len(out) != len(into):
@@ -124,29 +131,33 @@ def recognize(
     if unit_roundoff is None:
         unit_roundoff = unit(given.dtype) if given.dtype.kind in "fc" else 0.0
     tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, given.nnz)))]
-    searches = _search_all(given, into, tried, unit_roundoff)
+    searches = _search_all(given, into, tried, unit_roundoff, modes)
     candidates = [_candidate(search) for search in searches]
     if len(shapes) > len(tried):
         more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
         candidates.append(Candidate(shapes[len(tried)], more))
     found = min((s for s in searches if s.found), key=_key, default=None)
-    if found is None or not found.least:
+    if "zeros" in modes and (found is None or not found.least):
         turned = min(_transposed(given, into, tried, unit_roundoff), key=_key, default=None)
         if turned is not None and (found is None or _key(turned)[0] < _key(found)[0]):
             return _answer(turned, candidates, transposed=True)
     if found is not None:
         return _answer(found, candidates)
-    raise Refused(_why_not(searches, given, into, output_shape is not None))
+    raise Refused(_why_not(searches, given, into, output_shape is not None, padding_mode))
 
 
 def _search_all(
-    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+    given: csr_array,
+    into: tuple[int, ...],
+    shapes: Sequence[tuple[int, ...]],
+    unit: float,
+    modes: Sequence[PaddingMode],
 ) -> list[Search]:
     """Search every output shape that could still have a form as small as the smallest found."""
     searches: list[Search] = []
     smallest: float = math.inf
     for shape in shapes:
-        search = Search(Layout(given, into, shape), unit)
+        search = Search(Layout(given, into, shape), unit, modes)
         if search.least_weights <= smallest:
             search.run()
         if search.found:
@@ -199,7 +210,7 @@ def _transposed(
     turned = csr_array(given.T)
     turned.sort_indices()
     for shape in shapes:
-        search = Search(Layout(turned, shape, into), unit, modes=("zeros",))
+        search = Search(Layout(turned, shape, into), unit, ("zeros",))
         search.run()
         if search.found is None:
             continue
@@ -248,11 +259,15 @@ def _free(form: Form, output_size: tuple[int, ...]) -> list[str]:
 
 
 def _why_not(
-    searches: Sequence[Search], given: csr_array, into: tuple[int, ...], asked: bool
+    searches: Sequence[Search],
+    given: csr_array,
+    into: tuple[int, ...],
+    asked: bool,
+    padding_mode: PaddingMode | None,
 ) -> list[Refusal]:
     """Return the first difference from the nearest form, and what is always possible."""
     # The likeliest shapes come first; further ones are looked at only if they came near.
-    near = [search for place, search in enumerate(searches) if search.miss or place < 3]
+    near = [search for number, search in enumerate(searches) if search.miss or number < 3]
     missed = [found for search in near if (found := search.why_not()) is not None]
     ones = (given.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
@@ -262,7 +277,7 @@ def _why_not(
         refusals.append(told(found))
         nearest = short_at(found.model.geometry, found.model.input_size)
         trivial += f"; the matrix differs least from {nearest}"
-    elif asked:
+    elif all(search.says_nothing for search in searches):
         reason = "every matrix that reads these pixels is such a convolution"
         refusals.append(
             Refusal(
@@ -273,6 +288,11 @@ def _why_not(
                 reason,
             )
         )
+    if padding_mode is None:
+        trivial += "; to check reflect or replicate padding, name it as padding_mode"
+    elif padding_mode not in SEARCHED:
+        trivial += f"; with {padding_mode} padding, only forms are checked that have, along every "
+        trivial += "dimension, a window inside the input"
     shape = searches[0].layout.output_shape if asked else None
     fits = str(ones) if asked else f"the layer's own, if known; or {ones}"
     refusals.append(Refusal("recognize", "output_shape", shape, fits, trivial))

@@ -12,13 +12,11 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Int, Num
 
+from convlin.geometry import PaddingMode
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["likely_form", "zero_forms"]
-
-WIDE = 64  # pixels from which on few strides are tried where nothing is shared
-LIKELY = 32  # strides that are tried where no stride fits
 
 
 def zero_forms(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> list[AxisForm]:
@@ -46,26 +44,18 @@ def _shared(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[
     nonzero = np.bincount(support.output[fibre != 0], minlength=support.outputs)
     fullest = int(np.argmax(nonzero[:-1] + nonzero[1:]))
     before, after = (support.dense(fibre, output) for output in (fullest, fullest + 1))
-    for stride in _steps(support)[0].tolist():
-        if np.array_equal(before[: len(before) - stride], after[stride:]):
-            yield stride
-
-
-def _steps(support: AxisSupport) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " steps"]]:
-    """Return how far outputs read beyond the first pixel of the output before, and how often."""
     used = np.flatnonzero(support.widths)
     first = np.full(support.outputs + 1, support.pixels)
     first[used + 1] = support.pixel[support.starts[used]]
-    steps = support.pixel - first[support.output]
-    found, counts = np.unique(steps[steps > 0], return_counts=True)
-    return found, counts
+    steps = np.unique(support.pixel - first[support.output])
+    for stride in steps[steps > 0].tolist():
+        if np.array_equal(before[: len(before) - stride], after[stride:]):
+            yield stride
 
 
 def _unshared(support: AxisSupport) -> list[int]:
     """Return strides for one output or one pixel in use: the others read past all pixels."""
     outputs, n = support.outputs, support.pixels
-    if not len(support):
-        return [-(-n // outputs)]
     least = 1
     if support.output[0] > 0:
         least = int(support.pixel.max()) + 1
@@ -73,31 +63,29 @@ def _unshared(support: AxisSupport) -> list[int]:
         least = max(least, n - int(support.pixel.min()))
     if outputs == 1:
         return [1]
-    if n < WIDE:
-        return list(range(least, 2 * n + 1))
     ample = -(-n // (outputs - int(support.output[-1])))
     return sorted({least, max(least, ample)})
 
 
-def likely_form(support: AxisSupport) -> AxisForm:
-    """Return the zero-padded form that most of what is read agrees with.
+def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
+    """Return the form that most of what is read agrees with, by its windows inside the input.
 
-    The stride is that with the fewest exceptions: pixels on diagonals that are mostly unread, or
-    unread ones on those that are mostly read.
+    The stride is that by which most first and last pixels move on; the taps stand on the diagonals
+    that are mostly read.
+
+    >>> read = np.eye(5, 6, 0, dtype=bool) | np.eye(5, 6, 1, dtype=bool)
+    >>> read[0, 3] = True
+    >>> likely_form(AxisSupport.of(read), "zeros")
+    AxisForm(n=6, kernel=2, stride=1, padding=(0, 0), dilation=1, mode='zeros')
     """
-    steps, counts = _steps(support)
-    ranked = []
-    for stride in steps[np.argsort(-counts, kind="stable")][:LIKELY].tolist() or [1]:
-        offsets, counts = _diagonals(support, stride)
-        whole = _lengths(offsets, stride, support)
-        usual = 2 * counts > whole
-        exceptions = int(counts[~usual].sum() + (whole - counts)[usual].sum())
-        ranked.append((exceptions, stride, offsets[usual]))
-    for _, stride, offsets in sorted(ranked, key=lambda found: found[:2]):
-        if forms := list(covering(offsets, stride, support)):
-            return min(forms, key=by_size)
-    n, outputs = support.pixels, support.outputs
-    return next(covering(offsets[:0], -(-n // outputs), support))  # one tap, windows apart
+    used = np.flatnonzero(support.widths)
+    ends = support.pixel[support.starts[used]], support.pixel[support.starts[used + 1] - 1]
+    steps = np.diff(ends).ravel()
+    moves, votes = np.unique(steps[steps > 0], return_counts=True)
+    stride = int(moves[votes.argmax()]) if len(moves) else 1
+    offsets, counts = _diagonals(support, stride)
+    usual = offsets[2 * counts > _lengths(offsets, stride, support)]
+    return min(covering(usual, stride, support, mode), key=by_size, default=None)
 
 
 def _diagonals(

@@ -62,7 +62,8 @@ CALLS = {
     ),
     "recognize": lambda: (
         convlin.recognize,
-        {"matrix": matrix().toarray(), "input_shape": (2, 4, 5), "output_shape": (3, 3, 4)},
+        {"matrix": matrix().toarray(), "input_shape": (2, 4, 5), "output_shape": (3, 3, 4),
+         "padding_mode": "zeros"},
     ),
     "same_outputs": lambda: (
         convlin.same_outputs,

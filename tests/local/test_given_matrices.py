@@ -4,6 +4,7 @@ What computes more than its class says, or holds no numbers, is refused in words
 """
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -388,3 +389,25 @@ def test_the_operator_of_a_convolution_is_a_matrix():
     A = convlin.unroll(layer, (5, 6))
     assert torch.equal(convlin.recognize(A, (2, 5, 6)).weight, layer.weight)
     assert convlin.nearest_conv(A, layer, (5, 6)).distance == 0
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda a: pickle.loads(pickle.dumps(a))]
+)
+def test_answers_are_copied_and_pickled(again):
+    layer = fill(nn.Conv2d(2, 3, (3, 2), dtype=torch.float64))
+    linear = convlin.to_linear(layer, (4, 5), exchange="fixed_size").linear
+    x = torch.ones(1, 2, 4, 5, dtype=torch.float64)
+    found, near = convlin.recognize(linear, (2, 4, 5)), convlin.nearest_conv(linear, layer, (4, 5))
+    for answer, names in (
+        (found, ("free", "identified", "output_size", "candidates")),
+        (near, ("distance", "energy", "unique")),
+    ):
+        other = again(answer)
+        assert type(other) is type(answer) and str(other) == str(answer)
+        assert torch.equal(other.to_conv()(x), answer.to_conv()(x))
+        assert torch.equal(other.bias, layer.bias)
+        for name in ("geometry", "input_size", *names):
+            assert getattr(other, name) == getattr(answer, name), name
+    assert [len(free) for free in (*found.unidentified, *near.free)] == [0, 0, 0, 0]
+    assert near._repr_html_() == near.on_arrays._repr_html_()

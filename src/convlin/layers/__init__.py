@@ -10,6 +10,7 @@
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
 | `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |
 | `matrices.py`, `layer_of.py`, `parameters.py` | matrices in, layers out, storage shared |
+| `conv_result.py` | a convolution found in arrays, with the layer that computes it |
 """
 
 from convlin.layers.forms.local import (

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
-from torch import nn
+import numpy as np
+from jaxtyping import Float
 
 from convlin import structure
 from convlin.geometry import ConvGeometry
-from convlin.layers.layer_of import layer_of
+from convlin.layers.conv_result import ConvResult
 from convlin.layers.matrices import read_matrix
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, weight_of
 
@@ -18,14 +19,33 @@ __all__ = ["NearestLayer", "nearest_conv"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NearestLayer(structure.NearestConv):
+class NearestLayer(ConvResult):
     """The convolution nearest to a matrix or layer; `bias` is the mean over each channel's."""
 
-    bias: Any = None
+    on_arrays: structure.NearestConv
 
-    def to_conv(self) -> nn.Module:
-        """Return the convolution as a layer, for inputs of `input_size`."""
-        return layer_of(self.geometry, self.weight, self.bias, self.input_size)
+    @property
+    def energy(self) -> structure.Energy:
+        """The matrix's squared norm in three parts."""
+        return self.on_arrays.energy
+
+    @property
+    def distance(self) -> float:
+        """Frobenius norm of the matrix minus the convolution's."""
+        return self.on_arrays.distance
+
+    @property
+    def free(self) -> tuple[Float[np.ndarray, "directions taps"], ...]:
+        """Combinations of taps, along each dimension, that may be added."""
+        return self.on_arrays.free
+
+    @property
+    def unique(self) -> bool:
+        """Whether no other kernel is as near."""
+        return self.on_arrays.unique
+
+    def _repr_html_(self) -> str:
+        return self.on_arrays._repr_html_()
 
 
 def nearest_conv(
@@ -50,6 +70,7 @@ def nearest_conv(
     each tap's entries only where no padding mode repeats pixels.
 
     >>> import torch
+    >>> from torch import nn
     >>> linear = nn.Linear(12, 12, bias=False)
     >>> linear.weight.data = torch.diag(torch.arange(1.0, 13))
     >>> found = nearest_conv(linear, nn.Conv2d(1, 1, 3, padding=1), (3, 4))
@@ -61,9 +82,9 @@ def nearest_conv(
     if not isinstance(geometry, ConvGeometry):
         weight_of(geometry, *CONVOLUTIONS.values())
         geometry = ConvGeometry.of(geometry)
-    given = read_matrix(matrix)
-    found = structure.nearest(given.matrix, geometry, input_size)
-    bias = given.bias
+    source = read_matrix(matrix)
+    near = structure.nearest(source.matrix, geometry, input_size)
+    bias = source.bias
     if bias is not None:
-        bias = given.back(bias.reshape(geometry.out_channels, -1).mean(axis=1))
-    return NearestLayer(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)
+        bias = source.back(bias.reshape(geometry.out_channels, -1).mean(axis=1))
+    return NearestLayer(near, source.back(near.weight), bias)

@@ -7,30 +7,47 @@ from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
-from torch import nn
+from jaxtyping import Float
 
 from convlin import structure
 from convlin.errors import Refusal, Refused
 from convlin.geometry import PaddingMode
-from convlin.layers.layer_of import layer_of
+from convlin.layers.conv_result import ConvResult
 from convlin.layers.matrices import read_matrix
 
 __all__ = ["RecognizedConv", "recognize"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RecognizedConv(structure.Recognized):
+class RecognizedConv(ConvResult):
     """The smallest convolution that a matrix is, and the layer that computes it."""
 
-    bias: Any = None
+    on_arrays: structure.Recognized
 
-    def to_conv(self) -> nn.Module:
-        """Return the convolution as a layer, for inputs of `input_size`.
+    @property
+    def output_size(self) -> tuple[int, ...]:
+        """Spatial size of the output."""
+        return self.on_arrays.output_size
 
-        An nn.Conv, behind a padding layer where the sides must differ; or an nn.ConvTranspose,
-        before one that crops.
-        """
-        return layer_of(self.geometry, self.weight, self.bias, self.input_size)
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Which of its numbers could be others with the same matrix, in words."""
+        return self.on_arrays.free
+
+    @property
+    def unidentified(self) -> tuple[Float[np.ndarray, "directions taps"], ...]:
+        """Combinations of taps, along each dimension, that no entry depends on."""
+        return self.on_arrays.unidentified
+
+    @property
+    def identified(self) -> bool:
+        """Whether the matrix leaves no weight open."""
+        return self.on_arrays.identified
+
+    @property
+    def candidates(self) -> tuple[structure.Candidate, ...]:
+        """The output shapes that were looked at, and what became of each."""
+        return self.on_arrays.candidates
 
 
 def recognize(
@@ -68,6 +85,7 @@ def recognize(
     along each dimension its fibres are in the span of that dimension's taps.
 
     >>> import torch, convlin
+    >>> from torch import nn
     >>> conv = nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False)
     >>> found = recognize(convlin.to_linear(conv, (8, 9), exchange="fixed_size").linear, (3, 8, 9))
     >>> print(found)
@@ -77,25 +95,25 @@ def recognize(
     >>> torch.equal(found.weight, conv.weight)
     True
     """
-    given = read_matrix(matrix)
-    found = structure.recognize(
-        given.matrix, input_shape, output_shape, padding_mode=padding_mode,
-        unit_roundoff=given.unit_roundoff,
+    source = read_matrix(matrix)
+    recognized = structure.recognize(
+        source.matrix, input_shape, output_shape, padding_mode=padding_mode,
+        unit_roundoff=source.unit_roundoff,
     )  # fmt: skip
-    bias = None if given.bias is None else given.back(_per_channel(given.bias, found))
-    return RecognizedConv(**{**vars(found), "weight": given.back(found.weight)}, bias=bias)
+    bias = None if source.bias is None else source.back(_per_channel(source.bias, recognized))
+    return RecognizedConv(recognized, source.back(recognized.weight), bias)
 
 
-def _per_channel(bias: np.ndarray, found: structure.Recognized) -> np.ndarray:
+def _per_channel(bias: np.ndarray, recognized: structure.Recognized) -> np.ndarray:
     """Return one bias a channel, or refuse what differs between positions."""
-    channels = bias.reshape(found.geometry.out_channels, -1)
+    channels = bias.reshape(recognized.geometry.out_channels, -1)
     differs = np.argwhere(channels != channels[:, :1])
     if len(differs):
-        channel, place = differs[0].tolist()
-        row = channel * channels.shape[1] + place
+        channel, position = differs[0].tolist()
+        row = channel * channels.shape[1] + position
         raise Refused(
-            Refusal("recognize", f"bias[{row}]", channels[channel, place].item(),
+            Refusal("recognize", f"bias[{row}]", channels[channel, position].item(),
                     repr(channels[channel, 0].item()),
-                    f"as everywhere in channel {channel}; the weight is {found}")
+                    f"as everywhere in channel {channel}; the weight is {recognized}")
         )  # fmt: skip
     return channels[:, 0]

@@ -7,6 +7,7 @@ from typing import Any, SupportsIndex
 
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
+from convlin.layers.conv_result import ConvResult
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, weight_of
 from convlin.matrix import MEMORY_LIMIT, ConvMatrix
 from convlin.structure import NearestConv, Recognized
@@ -15,7 +16,7 @@ __all__ = ["unroll"]
 
 
 def unroll(
-    conv: Conv | Recognized | NearestConv,
+    conv: Conv | ConvResult | Recognized | NearestConv,
     input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     *,
     memory_limit: int = MEMORY_LIMIT,
@@ -44,7 +45,7 @@ def unroll(
     >>> [1 + 6 * y + x for (_, y, x), _, _ in A.wires((0, 0, 0))]
     [1, 2, 3, 7, 8, 9, 13, 14, 15]
     """
-    if isinstance(conv, Recognized | NearestConv):
+    if isinstance(conv, ConvResult | Recognized | NearestConv):
         size: Any = conv.input_size if input_size is None else input_size
         return ConvMatrix(conv.geometry, conv.weight, size, memory_limit=memory_limit)
     weight = weight_of(conv, *CONVOLUTIONS.values())

@@ -4,24 +4,22 @@ import numpy as np
 import pytest
 
 from convlin import ConvGeometry
-from convlin.matrix.entries import Axis, Entries
+from convlin.matrix.entries import Entries
+from convlin.matrix.runs import Axis
 from convlin.matrix.taps import sources
 from convlin.structure.fibres import Layout
 from matrix.torch_oracle import EVERY_ID, EVERY_KIND
 
 
 def read_by_runs(axis):
-    """Return {where an output's taps start: [(tap, pixel), …]}, slowly, from the runs."""
+    """Return {where an output's entries start: [(taps, pixel), …]}, slowly, from the runs."""
     found = {}
     for run in axis.runs:
-        for place, pixels in enumerate(run.pixels.tolist()):
-            merged = run.before_merged + place * run.step_merged
-            pairs = list(zip(run.taps.tolist(), pixels, strict=True))
-            heads = [i for i, pixel in enumerate(pixels) if i == 0 or pixel != pixels[i - 1]]
-            assert run.heads.tolist() == heads
-            start = run.before + place * run.step
+        taps = np.split(run.taps, run.heads[1:])
+        for number, pixels in enumerate(run.pixels.tolist()):
+            start = run.before + number * run.step
             assert start not in found
-            found[start] = (merged, pairs)
+            found[start] = [(t.tolist(), p) for t, p in zip(taps, pixels, strict=True)]
     return found
 
 
@@ -39,33 +37,41 @@ LINES = {
 def test_runs_hold_what_each_output_reads(case):
     """Each output's taps once, in the order of pixels, then taps, where its rows are stored."""
     table = sources(ConvGeometry(1, 1, **LINES[case]), 0, 40 if case == "many-taps" else 9)
-    expected, start, merged = {}, 0, 0
+    by_tap, by_position = {}, {}
+    start, merged = 0, 0
     for row in table.tolist():
         pairs = sorted(((t, p) for t, p in enumerate(row) if p >= 0), key=lambda pair: pair[::-1])
+        pixels = sorted({p for _, p in pairs})
         if pairs:
-            expected[start] = (merged, pairs)
-        start, merged = start + len(pairs), merged + len({p for _, p in pairs})
-    assert read_by_runs(Axis(table)) == expected
+            by_tap[start] = [([t], p) for t, p in pairs]
+            by_position[merged] = [([t for t, q in pairs if q == p], p) for p in pixels]
+        start, merged = start + len(pairs), merged + len(pixels)
+    assert read_by_runs(Axis.by_tap(table)) == by_tap
+    assert read_by_runs(Axis.by_position(table)) == by_position
 
 
 def test_outputs_of_one_signature_are_one_run():
     """However many: speed, and the blocks that are filled by one copy each, depend on it."""
-    assert len(Axis(sources(ConvGeometry(1, 1, kernel=(35,)), 0, 4096)).runs) == 1
+    assert len(Axis.by_tap(sources(ConvGeometry(1, 1, kernel=(35,)), 0, 4096)).runs) == 1
     strided = ConvGeometry(1, 1, kernel=(4,), transposed=True, stride=2)
-    apart = Axis(sources(strided, 0, 500)).runs  # two kinds by turns inside, two at each end
+    apart = Axis.by_tap(sources(strided, 0, 500)).runs  # two kinds by turns inside, two at each end
     assert sorted(len(run.pixels) for run in apart) == [1, 1, 1, 1, 499, 499]
 
 
 @pytest.mark.parametrize("op", EVERY_KIND, ids=EVERY_ID)
 def test_coordinates_are_the_callers_to_write_to(op):
     entries = Entries(op.geometry, op.input_size)
-    shared, again = entries.column_indices.copy(), entries.coordinates()
+    layouts = entries.by_position, entries.by_tap
+    shared = [layout.column_indices.copy() for layout in layouts]
+    again = entries.coordinates()
     for array, other in zip(entries.coordinates(), again, strict=True):
         was = other.copy()
         array[...] = -1
         assert np.array_equal(other, was)
-    assert np.array_equal(entries.column_indices, shared)
-    assert not entries.column_indices.flags.writeable and not entries.row_pointers.flags.writeable
+    for layout, columns in zip(layouts, shared, strict=True):
+        assert np.array_equal(layout.column_indices, columns)
+        assert not layout.column_indices.flags.writeable
+        assert not layout.row_pointers.flags.writeable
 
 
 @pytest.mark.parametrize("op", EVERY_KIND, ids=EVERY_ID)

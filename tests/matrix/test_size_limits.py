@@ -8,6 +8,7 @@ import torch
 
 from convlin import ConvGeometry, ConvMatrix, Refused, unroll
 from convlin.matrix import Entries
+from convlin.matrix.entry_layout import EntryLayout
 from geometry_strategies import conv, integers
 from matrix.torch_oracle import EVERY_ID, EVERY_KIND, probed
 
@@ -26,15 +27,15 @@ every_kind = pytest.mark.parametrize("op", EVERY_KIND, ids=EVERY_ID)
 )
 def test_indices_are_int32_while_they_fit(channels, size, count, dtype):
     entries = Entries(ConvGeometry(*channels, kernel=(3, 3), padding=1), size)
-    assert entries.count(merged=True) == entries.count(merged=False) == count
+    assert entries.by_position.count == entries.by_tap.count == count
     assert (count < 2**31) == (dtype == np.int32)
-    assert entries.index_dtype(True) == entries.index_dtype(False) == dtype
+    assert entries.by_position.index_dtype == entries.by_tap.index_dtype == dtype
 
 
 def test_columns_alone_can_ask_for_int64():
     entries = Entries(ConvGeometry(1, 1, kernel=(1, 1), stride=(9, 9)), (50_000, 50_000))
-    assert entries.count(True) < 2**31 - 1 < entries.columns
-    assert entries.index_dtype(True) == np.int64
+    assert entries.by_position.count < 2**31 - 1 < entries.columns
+    assert entries.by_position.index_dtype == np.int64
 
 
 def test_entries_before_merging_are_counted_by_themselves():
@@ -43,17 +44,19 @@ def test_entries_before_merging_are_counted_by_themselves():
         14, 13, kernel=(64, 64), padding=((31, 32),) * 2, padding_mode="circular"
     )
     entries = Entries(geometry, (32, 97))
-    assert entries.count(False) == 2 * entries.count(True)
-    assert entries.count(True) < 2**31 - 1 < entries.count(False)
-    assert (entries.index_dtype(True), entries.index_dtype(False)) == (np.int32, np.int64)
+    one, each = entries.by_position, entries.by_tap
+    assert each.count == 2 * one.count
+    assert one.count < 2**31 - 1 < each.count
+    assert (one.index_dtype, each.index_dtype) == (np.int32, np.int64)
 
 
 def test_int64_indices_say_the_same(monkeypatch):
-    monkeypatch.setattr(Entries, "index_dtype", lambda self, merged: np.dtype(np.int64))
+    monkeypatch.setattr(EntryLayout, "index_dtype", np.dtype(np.int64))
     for A in EVERY_KIND:
         B = ConvMatrix(A.geometry, A.weight, A.input_size)
         expected = probed(A.geometry, A.weight, A.input_size)
-        assert B._entries.column_indices.dtype == B._entries.row_pointers.dtype == np.int64
+        layout = B._entries.by_position
+        assert layout.column_indices.dtype == layout.row_pointers.dtype == np.int64
         assert np.array_equal(B.tocsr().toarray(), expected)
         assert np.array_equal(B.tocoo().toarray(), expected)
 
@@ -127,8 +130,8 @@ def test_building_takes_as_many_steps_on_a_large_map_as_on_a_small_one(op):
     def steps(extra):
         entries = Entries(op.geometry, [n + extra for n in op.input_size])
         return [
-            sum(1 for _ in entries._blocks(np.empty(entries.count(merged)), merged))
-            for merged in (True, False)
+            sum(1 for _ in layout.blocks(np.empty(layout.count)))
+            for layout in (entries.by_position, entries.by_tap)
         ]
 
     # Far from the edges the pattern of strides repeats after lcm(1, 2, 3) pixels.

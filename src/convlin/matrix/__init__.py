@@ -5,7 +5,9 @@
 | `taps.py` | which input each tap of each output reads, as arrays |
 | `kernel_taps.py` | the kernel by group and by tap, in the matrix's order |
 | `correlate.py` | products with the matrix and its adjoint, run as convolutions |
-| `entries.py` | where stored entries stand, and which tap each one holds |
+| `runs.py` | one dimension's outputs, those that read alike together |
+| `entry_layout.py` | where stored entries stand, and which taps each one holds |
+| `entries.py` | the two layouts: an entry per tap, or per position |
 | `entry_weights.py` | which weights each stored entry holds |
 | `wires.py` | what one output reads |
 | `dense.py` | the dense matrix A(w) at one input size |

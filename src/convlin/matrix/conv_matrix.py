@@ -134,12 +134,12 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
     @property
     def nnz(self) -> int:
         """Number of stored entries of `tocsr()`: structural non-zeros, whatever the weights."""
-        return self._entries.count(merged=True)
+        return self._entries.by_position.count
 
     @property
     def needed_bytes(self) -> int:
         """Bytes of `tocsr()`: values, column indices and row pointers."""
-        index = self._entries.index_dtype(merged=True).itemsize
+        index = self._entries.by_position.index_dtype.itemsize
         return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
 
     def __repr__(self) -> str:
@@ -164,9 +164,9 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         """
         copy = flag("tocsr", "copy", copy)
         self._require(self.needed_bytes, "CSR")
-        entries = self._entries
-        values = entries.values(_numpy(self.weight), merged=True)
-        index = [entries.column_indices, entries.row_pointers]
+        layout = self._entries.by_position
+        values = layout.values(_numpy(self.weight))
+        index = [layout.column_indices, layout.row_pointers]
         parts = (values, *(array.copy() if copy else array for array in index))
         matrix = csr_array(parts, shape=self.shape)
         matrix.has_canonical_format = True
@@ -178,11 +178,11 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         Where a padding mode repeats pixels, entries of one position stand side by side or apart,
         and add up.
         """
-        entries = self._entries
-        index = entries.index_dtype(merged=False).itemsize
-        self._require(entries.count(merged=False) * (self.dtype.itemsize + 2 * index), "COO")
-        values = entries.values(_numpy(self.weight), merged=False)
-        return coo_array((values, entries.coordinates()), shape=self.shape)
+        layout = self._entries.by_tap
+        index = layout.index_dtype.itemsize
+        self._require(layout.count * (self.dtype.itemsize + 2 * index), "COO")
+        values = layout.values(_numpy(self.weight))
+        return coo_array((values, self._entries.coordinates()), shape=self.shape)
 
     def toarray(self) -> Shaped[np.ndarray, "rows columns"]:
         """Return the matrix as a dense NumPy array."""
@@ -207,7 +207,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         (True, 7.0, 7.0)
         """
         if ord is None or (isinstance(ord, str) and ord == "fro"):
-            return self._entries.frobenius(_numpy(self.weight))
+            return self._entries.by_position.frobenius(_numpy(self.weight))
         if isinstance(ord, int | float) and not isinstance(ord, bool) and ord in (1, math.inf):
             return float(sparse_norm(self.tocsr(), ord))
         hint = "the largest singular value is singular_values(A, k=1)[0]"
@@ -229,8 +229,8 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
             raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
         item, entries = self.dtype.itemsize, self._entries
         needed = {
-            "sparse_csr": entries.count(merged=True) * (item + 8),
-            "sparse_coo": entries.count(merged=False) * (item + 16),
+            "sparse_csr": entries.by_position.count * (item + 8),
+            "sparse_coo": entries.by_tap.count * (item + 16),
             "strided": self.shape[0] * self.shape[1] * item,
         }
         self._require(needed[name], f"{name} tensor")
@@ -244,8 +244,8 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         [1, 0, 1, 0]
         """
         entries = self._entries
-        each = entries.index_dtype(merged=False).itemsize
-        self._require(3 * each * entries.count(merged=False), "the list of weights")
+        each = entries.by_tap.index_dtype.itemsize
+        self._require(3 * each * entries.by_tap.count, "the list of weights")
         starts, order = entries.members()
         index = entries.weight_index()
         index = index if order is None else index[order]

@@ -48,7 +48,7 @@ def beside(weight: Shaped[np.ndarray, "*shape"], x: Tensor) -> Tensor:
 
 
 def sparse_csr(entries: Entries, weight: Any) -> Tensor:
-    """Return the merged entries as a sparse CSR tensor."""
+    """Return the entries by position as a sparse CSR tensor."""
     kernel = torch.as_tensor(weight)
     values = _gathered(entries, kernel)
     starts, order = entries.members()
@@ -59,7 +59,7 @@ def sparse_csr(entries: Entries, weight: Any) -> Tensor:
         values = summed.index_add(0, group, values[torch.from_numpy(order).to(kernel.device)])
     pointers, columns = (
         torch.from_numpy(array.astype(np.int64)).to(kernel.device)
-        for array in (entries.row_pointers, entries.column_indices)
+        for array in (entries.by_position.row_pointers, entries.by_position.column_indices)
     )
     return torch.sparse_csr_tensor(
         pointers, columns, values, (entries.rows, entries.columns), check_invariants=False
@@ -69,9 +69,9 @@ def sparse_csr(entries: Entries, weight: Any) -> Tensor:
 def sparse_coo(entries: Entries, weight: Any) -> Tensor:
     """Return one entry per (output, input, tap) as a sparse COO tensor; it may not be coalesced."""
     kernel = torch.as_tensor(weight)
-    places = torch.from_numpy(np.stack(entries.coordinates()).astype(np.int64, copy=False))
+    indices = torch.from_numpy(np.stack(entries.coordinates()).astype(np.int64, copy=False))
     return torch.sparse_coo_tensor(
-        places.to(kernel.device),
+        indices.to(kernel.device),
         _gathered(entries, kernel),
         (entries.rows, entries.columns),
         check_invariants=False,

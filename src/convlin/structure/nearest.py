@@ -130,8 +130,8 @@ def _project(
 
 def _split(entries: Entries, given: csr_array, weight: np.ndarray, exponent: int) -> Energy:
     """Return the energy of what is given, times 2^`exponent`."""
-    shared = entries.values(weight, merged=True)
-    parts = shared, entries.column_indices, entries.row_pointers
+    shared = entries.by_position.values(weight)
+    parts = shared, entries.by_position.column_indices, entries.by_position.row_pointers
     model = csr_array(parts, shape=given.shape)
     on_support = look_up(given, rows_of(model), model.indices)
     supported = csr_array((on_support, *parts[1:]), shape=given.shape)

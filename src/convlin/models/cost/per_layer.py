@@ -32,7 +32,7 @@ from convlin.layers.behaviour import misdescribed
 from convlin.layers.forms.linear_forms import BatchedLinear
 from convlin.layers.forms.local import LocallyConnected
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv
-from convlin.models.cost.observed import Seen
+from convlin.models.cost.observed import Tally
 from convlin.models.cost.sample import geometry_of
 
 __all__ = ["rows"]
@@ -66,15 +66,15 @@ HIDDEN = "keeps weights that are no parameters: neither they nor multiply-adds c
 COMPUTED = "its weight is computed from other parameters, which are those counted"
 
 
-def rows(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[LayerCost]:
+def rows(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[LayerCost]:
     """Yield the costs of every layer that ran or holds something."""
     held: set[tuple[int, ...]] = set()
-    for name, layer in _layers(model, seen):
-        if seen[layer].calls or _held_by(layer):
-            yield _row(name.replace("._orig_mod", ""), layer, seen, held)
+    for name, layer in _layers(model, tallies):
+        if tallies[layer].calls or _held_by(layer):
+            yield _row(name.replace("._orig_mod", ""), layer, tallies, held)
 
 
-def _layers(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[tuple[str, nn.Module]]:
+def _layers(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[tuple[str, nn.Module]]:
     """Yield every layer once: modules without children, and those that hold something of their own.
 
     The parametrizations of a weight belong to their layer, as do packed weights.
@@ -89,7 +89,7 @@ def _layers(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[tuple[str
         if layer in inside:
             continue
         parts = all(child in inside for child in layer.children())
-        if _held_by(layer) or parts or _hides(layer, seen):
+        if _held_by(layer) or parts or _hides(layer, tallies):
             yield name, layer
 
 
@@ -110,14 +110,14 @@ def _held_by(layer: nn.Module) -> dict[tuple[int, ...], Tensor]:
     return found
 
 
-def _hides(layer: nn.Module, seen: dict[nn.Module, Seen]) -> bool:
+def _hides(layer: nn.Module, tallies: dict[nn.Module, Tally]) -> bool:
     """Return whether a layer that ran has weights that are no parameters, or may have.
 
     Those are packed ones, as quantized layers hold, and tensors in attributes, or matrices in
     buffers, of layers that PyTorch does not know. Parts that never ran are its own.
     """
     parts = list(layer.modules())
-    if not seen[layer].calls or any(seen[part].calls for part in parts[1:]):
+    if not tallies[layer].calls or any(tallies[part].calls for part in parts[1:]):
         return False
     for part in parts:
         kept = {name: value for name, value in vars(part).items() if name not in REGISTERED}
@@ -139,14 +139,14 @@ def _weighty(value: Any) -> bool:
 
 
 def _row(
-    name: str, layer: nn.Module, seen: dict[nn.Module, Seen], held: set[tuple[int, ...]]
+    name: str, layer: nn.Module, tallies: dict[nn.Module, Tally], held: set[tuple[int, ...]]
 ) -> LayerCost:
     """Return the costs of one layer; what it holds joins what earlier layers `held`."""
     own = _held_by(layer)
     parameters, stored = _amount(own.values())
     tied = _amount(tensor for place, tensor in own.items() if place in held)
     held.update(own)
-    form, costs, note = _costs(layer, seen, parameters, stored)
+    form, costs, note = _costs(layer, tallies, parameters, stored)
     if form is not None:
         computed = getattr(layer, "weight", None) is not layer._parameters.get("weight")
         note = note or (COMPUTED if computed else "")
@@ -155,7 +155,7 @@ def _row(
             replace(each, parameters=parameters, stored_bytes=stored) if each.form in kept else each
             for each in costs
         )
-    return LayerCost(name, _operation(layer), form, costs, seen[layer].calls, *tied, note)
+    return LayerCost(name, _operation(layer), form, costs, tallies[layer].calls, *tied, note)
 
 
 def _amount(tensors: Iterable[Tensor]) -> tuple[int, int]:
@@ -166,10 +166,10 @@ def _amount(tensors: Iterable[Tensor]) -> tuple[int, int]:
 
 
 def _costs(
-    layer: nn.Module, seen: dict[nn.Module, Seen], parameters: int, stored: int
+    layer: nn.Module, tallies: dict[nn.Module, Tally], parameters: int, stored: int
 ) -> tuple[Form | None, tuple[FormCost, ...], str]:
     """Return the form of a layer (None: the same in all of them), its costs, and what to know."""
-    did = seen[layer]
+    did = tallies[layer]
     form = next((form for kind, form in FORM_OF.items() if isinstance(layer, kind)), None)
     if form is not None and did.uses:
         uses, notes = zip(*(_use(layer, *use) for use in _uses(layer, did)), strict=True)
@@ -178,10 +178,10 @@ def _costs(
         padded = _padded(layer, did) if isinstance(layer, Conv) else None
         costs = unchanged(parameters, stored, None, padded, did.output_bytes)
         return None, costs, next(filter(None, notes), OTHER_OUTPUT)
-    hidden = not parameters and _hides(layer, seen)
+    hidden = not parameters and _hides(layer, tallies)
     counted = isinstance(layer, WITHOUT_PRODUCTS) or not (parameters or hidden)
     adds = 0 if counted else None
-    inner = any(seen[part].calls for part in layer.modules() if part is not layer)
+    inner = any(tallies[part].calls for part in layer.modules() if part is not layer)
     costs = unchanged(parameters, stored, adds, adds, 0 if inner else did.output_bytes)
     if hidden:
         return None, costs, f"{_operation(layer)} {HIDDEN}"
@@ -191,7 +191,7 @@ def _costs(
 Use: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], int]"
 
 
-def _uses(layer: nn.Module, did: Seen) -> list[Use]:
+def _uses(layer: nn.Module, did: Tally) -> list[Use]:
     """Return (input size, output size, times) of each size at which the layer ran.
 
     For Linear layers, the sizes are the number of vectors.
@@ -296,7 +296,7 @@ def _reads(layer: Conv, size: tuple[int, ...]) -> int | None:
         return None
 
 
-def _padded(layer: Conv, did: Seen) -> int:
+def _padded(layer: Conv, did: Tally) -> int:
     """Return the multiply-adds as others count them: weights times output (or input) positions."""
     places = sum(
         prod(size if layer.transposed else output) * times

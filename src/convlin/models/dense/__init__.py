@@ -3,7 +3,7 @@
 | file | idea |
 |---|---|
 | `fully_convolutional.py` | `fully_convolutional`: the steps in order |
-| `tracing.py` | from a model to its graph and shapes; nothing run, nothing copied |
+| `fx_graph.py` | from a model to its graph and shapes; nothing is copied |
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
 | `place.py` | what is known of a value |

@@ -15,9 +15,9 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.claims import Claim
+from convlin.models.dense.fx_graph import BATCH, native_shape, site_of
 from convlin.models.dense.layer_met import Layer
 from convlin.models.dense.place import Constant, Known, Place
-from convlin.models.dense.tracing import BATCH, native_shape, site_of
 from convlin.models.dense.writer import Writer
 
 __all__ = ["Call"]

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
-from convlin.internals.trees import tree_leaves
 from convlin.models.dense.report import Deviation
+from convlin.models.trace import tensors_in
 
 if TYPE_CHECKING:
     from convlin.models.dense.network import FullyConvolutional
@@ -36,12 +36,12 @@ def measure(
     other_argmax = compared = 0
     batches = list(_batches(images, network))
     for done, batch in enumerate(batches, 1):
-        dense = _leaves(network(batch.clone()))  # a first layer may work in place
+        dense = tensors_in(network(batch.clone()))  # a first layer may work in place
         largest = [leaf.abs().max() for leaf in dense]
         cells = _some_of(network.cells(tuple(batch.shape[2:])))
         for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):
             other = torch.zeros(len(some) * len(batch), dtype=torch.bool, device=batch.device)
-            slid = _leaves(model(torch.cat([batch[network.crop(cell)] for cell in some])))
+            slid = tensors_in(model(torch.cat([batch[network.crop(cell)] for cell in some])))
             for own, leaf, top in zip(slid, dense, largest, strict=True):
                 there = torch.cat([leaf[(..., *cell)] for cell in some])
                 own = own.reshape(there.shape)
@@ -55,10 +55,6 @@ def measure(
         if progress is not None:
             progress("images compared", done, len(batches))
     return Deviation(float(absolute), float(relative), other_argmax / compared, compared)
-
-
-def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:

@@ -14,6 +14,7 @@ from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
 from convlin.models.dense.claims import verdicts
 from convlin.models.dense.deviation import Images, measure
+from convlin.models.dense.fx_graph import trace, twin
 from convlin.models.dense.layer_met import Layer
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.report import Report, Row
@@ -29,7 +30,6 @@ from convlin.models.dense.rules import (  # noqa: F401 - fill the registry
     reshapes,
 )
 from convlin.models.dense.seen import see
-from convlin.models.dense.tracing import trace, twin
 from convlin.models.dense.walk import Walk
 
 __all__ = ["fully_convolutional"]

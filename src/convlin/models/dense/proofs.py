@@ -15,8 +15,8 @@ from torch import Tensor, fx, nn
 
 from convlin.models.dense import registry
 from convlin.models.dense.claims import Claim
+from convlin.models.dense.fx_graph import BATCH
 from convlin.models.dense.place import Known, Place
-from convlin.models.dense.tracing import BATCH
 
 if TYPE_CHECKING:
     from convlin.models.dense.call import Call

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from convlin.errors import Description, Refusal, Refused, told
-from convlin.internals.trees import tree_leaves
 from convlin.models.dense.parting import (
     Pair,
     Parting,
@@ -28,6 +27,7 @@ from convlin.models.dense.parting import (
     relative,
 )
 from convlin.models.dense.report import Seen
+from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 
 __all__ = ["Comparison"]
@@ -115,7 +115,7 @@ class Comparison:
     def _model(self, images: Tensor) -> list[Tensor] | None:
         """Return the model's outputs; None where it takes no such batch, which decides nothing."""
         try:
-            leaves = _leaves(self._pair.model(images.clone()))  # it may write into its input
+            leaves = tensors_in(self._pair.model(images.clone()))  # it may write into its input
         except Exception:
             if self._pair.copied:
                 raise
@@ -125,7 +125,7 @@ class Comparison:
 
     def _network(self, images: Tensor) -> list[Tensor]:
         try:
-            return _leaves(self._pair.network(images.clone()))
+            return tensors_in(self._pair.network(images.clone()))
         except Exception as error:
             if self._pair.copied:
                 raise
@@ -214,7 +214,3 @@ class Comparison:
         if kind == "heavy-tailed":
             noise = (noise / other).clamp(-1e3, 1e3)
         return noise.to(self._pair.like.device, self._pair.like.dtype)
-
-
-def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]

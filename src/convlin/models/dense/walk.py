@@ -15,8 +15,8 @@ from convlin.errors import Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
+from convlin.models.dense.fx_graph import native_shape
 from convlin.models.dense.place import Constant, Known, Lost, Place
-from convlin.models.dense.tracing import native_shape
 from convlin.models.dense.writer import Writer
 
 __all__ = ["Walk"]

@@ -22,9 +22,9 @@ from torch import fx, nn
 from convlin.models.dense import grid, layout
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
+from convlin.models.dense.fx_graph import native_shape
 from convlin.models.dense.place import Place
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.tracing import native_shape
 
 
 @layer(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)

@@ -20,9 +20,9 @@ from torch.fx.node import map_aggregate
 
 from convlin.models.dense import grid, layout
 from convlin.models.dense.call import Call
+from convlin.models.dense.fx_graph import BATCH
 from convlin.models.dense.place import Constant, Known, Place
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.tracing import BATCH
 
 
 @layer(nn.Flatten, nn.Unflatten, nn.ChannelShuffle, nn.PixelUnshuffle, kind="reshape")

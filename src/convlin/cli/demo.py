@@ -17,8 +17,8 @@ from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
-    from convlin.demo.crops import Difference, Race
     from convlin.demo.one_pass import Reading
+    from convlin.demo.race import Difference, Race
     from convlin.demo.sheet import Sheet
 
 __all__ = ["demo"]
@@ -57,9 +57,9 @@ def demo(
 
     from convlin import fully_convolutional
     from convlin.demo.classifier import WINDOW, digit_classifier, training_record
-    from convlin.demo.crops import largest_difference, race
     from convlin.demo.one_pass import read
     from convlin.demo.picture import check, draw, write
+    from convlin.demo.race import largest_difference, race
     from convlin.demo.sheet import Sheet, compose, held_out_digits
 
     check(out)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
+from convlin.models.dense.network import FullyConvolutional, at_cells, crops
 from convlin.models.dense.report import Deviation
 from convlin.models.trace import tensors_in
-
-if TYPE_CHECKING:
-    from convlin.models.dense.network import FullyConvolutional
 
 __all__ = ["Images", "measure"]
 
@@ -41,9 +39,9 @@ def measure(
         cells = _some_of(network.cells(tuple(batch.shape[2:])))
         for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):
             other = torch.zeros(len(some) * len(batch), dtype=torch.bool, device=batch.device)
-            slid = tensors_in(model(torch.cat([batch[network.crop(cell)] for cell in some])))
+            slid = tensors_in(model(crops(batch, network.field, some)))
             for own, leaf, top in zip(slid, dense, largest, strict=True):
-                there = torch.cat([leaf[(..., *cell)] for cell in some])
+                there = at_cells(leaf, some)
                 own = own.reshape(there.shape)
                 difference = (own - there).abs().max().cpu()
                 scale = torch.maximum(top, own.abs().max()).cpu()

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from convlin.errors import Description, Refusal, Refused, told
+from convlin.models.dense.network import at_cells, crops
 from convlin.models.dense.parting import (
     Pair,
     Parting,
@@ -98,15 +99,14 @@ class Comparison:
         # evenly, the last one among them; two tell how far off an inexact network may be
         some = every[:: len(every) // -(CROPS if exact else AT_ONCE)]
         for batch in (some[i : i + AT_ONCE] for i in range(0, len(some), AT_ONCE)):
-            own = self._model(torch.cat([images[network.crop(cell)] for cell in batch]))
+            own = self._model(crops(images, network.field, batch))
             if own is None:
                 continue
             self._require_cells(dense, own, images, cells)
             for row, cell in enumerate(batch):
-                index = every.index(cell)
                 mine = [leaf[row] for leaf in own]
                 there = [
-                    leaf[0].flatten(-len(cells))[..., index].reshape(a.shape)
+                    at_cells(leaf, [cell]).reshape(a.shape)
                     for leaf, a in zip(dense, mine, strict=True)
                 ]
                 off = max(off, self._apart(mine, there, images, cell, binding=exact))

@@ -96,12 +96,12 @@ def _print_reading(console: Console, reading: Reading, sheet: Sheet) -> None:
     height, width = sheet.image.shape
     console.print()
     console.rule(f"[bold]a sheet of {width}×{height} pixels, read in one pass[/]", align="left")
-    found, result = len(reading.detections), reading.result
+    count, result = len(reading.detections), reading.result
     if result is None:
-        console.print(f"{found} digits found")
+        console.print(f"{count} digits found")
         return
     console.print(
-        f"{found} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
+        f"{count} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
         f"{len(result.false)} wrong, {len(result.missed)} missed"
     )
     console.print(
@@ -165,7 +165,7 @@ def _as_json(
     score = reading.result
     return {
         "report": network.report.as_dict(),
-        "digits": [vars(found) for found in reading.detections],
+        "digits": [vars(detection) for detection in reading.detections],
         "precision": score and score.precision,
         "recall": score and score.recall,
         "difference": [vars(row) for row in difference.rows],

@@ -6,7 +6,7 @@
 | `fx_graph.py` | from a model to its graph and shapes; nothing is copied |
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
-| `place.py` | what is known of a value |
+| `value.py` | what is known of a value of the model |
 | `walk.py`, `call.py` | one pass through the graph; one operation of it |
 | `registry.py`, `rules/` | the table of rules; the rules |
 | `grid.py` | what the new graph does to the dense grid |

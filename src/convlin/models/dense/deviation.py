@@ -60,12 +60,12 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
     rank = len(network.window) + 1
     like = next(network.parameters(), torch.empty(0))
     try:
-        given = iter([images] if isinstance(images, Tensor) else images)
+        several = iter([images] if isinstance(images, Tensor) else images)
     except Exception:  # whatever an object of others raises
         allowed = "a tensor, or several"
         raise Refused(Refusal("images", "images", shown(images), allowed)) from None
     image = None
-    for image in given:
+    for image in several:
         if (
             not isinstance(image, Tensor)
             or image.is_meta

@@ -94,13 +94,13 @@ def fully_convolutional(
     allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
     proofs = flag("fully_convolutional", "proofs", proofs)
     check = flag("fully_convolutional", "check", check)
-    told: Any = progress
-    if not (told is None or callable(told)):
+    listener: Any = progress
+    if not (listener is None or callable(listener)):
         allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("fully_convolutional", "progress", shown(told), allowed))
+        raise Refused(Refusal("fully_convolutional", "progress", shown(listener), allowed))
     walk = Walk(trace(twin(model), shape), shape, head)
     walk.run()
-    broken = frozenset().union(*(place.culprits for place in walk.places))
+    broken = frozenset().union(*(value.culprits for value in walk.outputs))
     breaks = [reason for site, reason in walk.breaks.items() if site in broken]
     if walk.refusals:
         raise Refused([*walk.refusals, *(() if allow_inexact else breaks)])

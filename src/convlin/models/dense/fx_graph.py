@@ -26,8 +26,7 @@ def twin(model: nn.Module) -> nn.Module:
     """Return the model with new modules, and new parameters on the same storage; ties stay ties."""
     shared: dict[int, Any] = {}
     for module in model.modules():
-        held = {**module._parameters, **module._buffers, **vars(module)}
-        for value in held.values():
+        for value in {**module._parameters, **module._buffers, **vars(module)}.values():
             if isinstance(value, nn.Parameter):
                 alias = nn.Parameter(value.detach(), requires_grad=value.requires_grad)
                 shared.setdefault(id(value), alias)

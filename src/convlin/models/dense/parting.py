@@ -1,4 +1,4 @@
-"""The first layer where two programs part, found by running both and watching their layers.
+"""The first layer where two programs part: both are run, and their layers watched.
 
 At the window, a layer of the network is laid beside the model's layer of the same name. On a larger
 image, the network is laid beside itself on a crop: every layer must give for the crop what it gives
@@ -91,15 +91,15 @@ def first_parting(
             more = [0, 0] * (window.ndim - 1 - dim) + [0, step]
             larger.append(_record(graph, functional.pad(window, more), names))
         sides = _within(_record(graph, window, names), dense, larger, cell)
-    found: dict[bool, Parting] = {}  # by whether it is sure
+    partings: dict[bool, Parting] = {}  # by whether it is sure
     for (layer, _, field), off, sure in sides:
         if off > tolerance:
-            found.setdefault(sure, Parting(layer, field, off))
+            partings.setdefault(sure, Parting(layer, field, off))
         elif unread:
-            found.clear()
+            partings.clear()
         else:
-            found.pop(False, None)
-    return found.get(True) or found.get(False)
+            partings.pop(False, None)
+    return partings.get(True) or partings.get(False)
 
 
 def largest_inside(pair: Pair, images: Tensor) -> float:

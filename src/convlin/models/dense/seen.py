@@ -82,15 +82,15 @@ def _in_float64(model: nn.Module, network: FullyConvolutional, refolds: Sequence
 
 
 def _refold(refold: Refold, kernel: Tensor, weight: Tensor) -> None:
-    """Put the exact kernel in the place of the rounded one, which must be near it."""
-    held: Tensor = refold.kernel.get_parameter("weight")
-    exact, bound = refold.exact(weight, held.dtype)
+    """Write the exact kernel over the rounded one, which must be near it."""
+    rounded: Tensor = refold.kernel.get_parameter("weight")
+    exact, bound = refold.exact(weight, rounded.dtype)
     beyond = (kernel - exact).abs() > bound
     if beyond.any():
-        place = tuple(beyond.nonzero()[0].tolist())
-        value, fits = float(kernel[place]), f"{exact[place]} within {bound[place]:.2g}"
+        index = tuple(beyond.nonzero()[0].tolist())
+        value, fits = float(kernel[index]), f"{exact[index]} within {bound[index]:.2g}"
         reason = "as it is folded from the Linear's"
-        raise Refused(Refusal(refold.site, f"weight{list(place)}", value, fits, reason))
+        raise Refused(Refusal(refold.site, f"weight{list(index)}", value, fits, reason))
     kernel.copy_(exact)
 
 

@@ -189,8 +189,8 @@ class Comparison:
     ) -> Parting:
         """Return the first layer that differs; the output of the whole if no layer does."""
         unread = any(row.equal and row.why for row in self._pair.network.report.rows)
-        found = first_parting(self._pair, images, cell, self._tolerance, unread)
-        return found or Parting(type(self._pair.model).__name__, "output", off)
+        parting = first_parting(self._pair, images, cell, self._tolerance, unread)
+        return parting or Parting(type(self._pair.model).__name__, "output", off)
 
     def _refused(self, layer: str, field: str, value: str, fits: str) -> Refused:
         reason = "the first layer where the two part when run, though they were derived to be equal"

@@ -12,8 +12,8 @@
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |
-| `seen.py`, `side_by_side.py`, `parting.py` | the network run against the model; where they part |
-| `grouped.py` | grouped convolutions in float64, fast enough to be seen |
+| `against_model.py`, `side_by_side.py`, `parting.py` | the network run against the model |
+| `grouped.py` | grouped convolutions in float64, fast enough for that |
 | `deviation.py`, `report.py` | what is measured, and reported |
 | `export.py`, `written.py`, `run_program.py` | a `.pt2` of it, tried in a new process |
 """

@@ -12,6 +12,7 @@ from torch import fx, nn
 from convlin.arguments import choice, flag, shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
+from convlin.models.dense.against_model import run_against
 from convlin.models.dense.claims import verdicts
 from convlin.models.dense.deviation import Images, measure
 from convlin.models.dense.fx_graph import trace, twin
@@ -29,7 +30,6 @@ from convlin.models.dense.rules import (  # noqa: F401 - fill the registry
     pooling,
     reshapes,
 )
-from convlin.models.dense.seen import see
 from convlin.models.dense.walk import Walk
 
 __all__ = ["fully_convolutional"]
@@ -119,7 +119,9 @@ def fully_convolutional(
     )
     network = FullyConvolutional(graph, shape, walk.stride, report).eval()
     if check:
-        report = replace(report, seen=see(model, network, exact=not broken, refolds=walk.refolds))
+        report = replace(
+            report, seen=run_against(model, network, exact=not broken, refolds=walk.refolds)
+        )
     if proofs:
         rows = _proved(walk, report.rows, progress)
         refuted = any(row.refuted for row in rows)

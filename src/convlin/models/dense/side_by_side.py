@@ -27,7 +27,7 @@ from convlin.models.dense.parting import (
     narrowest,
     relative,
 )
-from convlin.models.dense.report import Seen
+from convlin.models.dense.report import AgainstModel
 from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 
@@ -51,15 +51,15 @@ class Comparison:
         self._outputs: list[list[Tensor]] = []  # the model's, for every batch of windows
         self._drowned: set[int] = set()  # which of them are nothing but rounding
 
-    def made(self, exact: bool) -> Seen:
+    def made(self, exact: bool) -> AgainstModel:
         """Compare at the window, then on the crops of a larger image."""
         at_window = self._at_window()
         windows = self._windows
         if not windows:
-            return Seen(why="the model raises an error on noise")
+            return AgainstModel(why="the model raises an error on noise")
         on_crops = self._on_crops(exact)
         outputs, unseen = self._variation()
-        return Seen(
+        return AgainstModel(
             windows=self._windows if exact else windows,
             dtype=str(self._pair.like.dtype).removeprefix("torch."),
             difference=max(at_window, on_crops) if exact else at_window,

@@ -7,8 +7,8 @@ from typing import Any
 from torch import fx, nn
 
 from convlin.errors import Refusal
+from convlin.models.dense.against_model import Refold
 from convlin.models.dense.layer_met import Layer
-from convlin.models.dense.seen import Refold
 from convlin.models.dense.value import MapValue
 
 __all__ = ["Writer"]

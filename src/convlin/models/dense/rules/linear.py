@@ -25,9 +25,9 @@ from convlin.layers.stock_layer import CONVOLUTIONS
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_linear import to_linear
 from convlin.models.dense import proofs
+from convlin.models.dense.against_model import Refold
 from convlin.models.dense.call import Call
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.seen import Refold
 from convlin.models.dense.value import Constant, MapValue
 from convlin.numerics.roundoff import gamma, unit
 

@@ -25,11 +25,11 @@ from convlin.errors import Refusal, Refused
 from convlin.models.dense.grouped import AllGroupsAtOnce
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.parting import Pair
-from convlin.models.dense.report import Seen
+from convlin.models.dense.report import AgainstModel
 from convlin.models.dense.side_by_side import Comparison
 from convlin.proof.twins import Holdings, named_tensors, shadow
 
-__all__ = ["Refold", "see"]
+__all__ = ["Refold", "run_against"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Refold:
     exact: Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]
 
 
-def see(
+def run_against(
     model: nn.Module, network: FullyConvolutional, *, exact: bool, refolds: Sequence[Refold] = ()
-) -> Seen:
+) -> AgainstModel:
     """Return what running both showed; raise `Refused`, naming the layer, where they part.
 
     `exact`: every window of a larger image must agree too; if not, how far those are off is
@@ -57,7 +57,7 @@ def see(
     started = time.perf_counter()
     tensors = list(named_tensors(model).values())
     if any(tensor.is_meta for tensor in tensors):
-        return Seen(why="weights on the meta device have no values")
+        return AgainstModel(why="weights on the meta device have no values")
     with _untouched(tensors):
         try:
             with AllGroupsAtOnce():

@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from convlin.display.article import indefinite
 from convlin.display.inputs import existing
 from convlin.errors import ConvlinError, InputError, told
 from convlin.models.archive import load_archive
@@ -66,11 +67,12 @@ def _build(spec: str) -> nn.Module:
             named = getattr(named, part)
     if not isinstance(named, nn.Module):
         if not callable(named):
-            raise InputError(f"{spec}: a {type(named).__name__}, not a factory or a module")
+            kind = indefinite(type(named).__name__)
+            raise InputError(f"{spec}: {kind}, not a factory or a module")
         with _running(f"{spec}: calling it without arguments"):
             named = named()
     if not isinstance(named, nn.Module):
-        raise InputError(f"{spec}: gave a {type(named).__name__}, not a torch.nn.Module")
+        raise InputError(f"{spec}: gave {indefinite(type(named).__name__)}, not a torch.nn.Module")
     return named
 
 

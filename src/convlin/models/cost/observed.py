@@ -72,7 +72,7 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
     name = type(model).__name__
     inputs = _required(model)
     if len(inputs) > 1:
-        allowed = "one tensor: a module that takes it and calls the model with what else it needs"
+        allowed = "one tensor; a module that takes one may call the model with what else it needs"
         return Refusal(name, "inputs", Description(f"({', '.join(inputs)})"), allowed)
     layer = model.get_submodule(site)
     if isinstance(layer, nn.Embedding | nn.EmbeddingBag):

@@ -89,7 +89,7 @@ def _refold(refold: Refold, kernel: Tensor, weight: Tensor) -> None:
     if beyond.any():
         index = tuple(beyond.nonzero()[0].tolist())
         value, fits = float(kernel[index]), f"{exact[index]} within {bound[index]:.2g}"
-        reason = "as it is folded from the Linear's"
+        reason = "folded anew from the weight of the Linear"
         raise Refused(Refusal(refold.site, f"weight{list(index)}", value, fits, reason))
     kernel.copy_(exact)
 

@@ -11,6 +11,7 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.node import map_aggregate
 
+from convlin.display.article import indefinite
 from convlin.errors import Description, Refusal, Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
@@ -67,12 +68,13 @@ class Call:
             (self.node.args, self.node.kwargs), lambda arg: self._operand(arg, kind)
         )
         if kwargs.get("out") is not None:
-            raise self.refused("out", "a tensor", "None", "it is written into")
+            raise self.refused("out", "a tensor", "None", "the network has no such tensor")
         kwargs = {key: value for key, value in kwargs.items() if key not in _PLUMBING}
         try:
             inspect.signature(rule).bind(self, *args, **kwargs)
         except TypeError as error:
-            raise self.refused("arguments", error, "the ones convlin knows") from None
+            others = f"unknown to convlin: {error}"
+            raise self.refused("arguments", others, "those that its rule knows") from None
         result = rule(self, *args, **kwargs)
         if kind == "compute":
             layer = Layer(self.site, self.operation, self.exchange, self.claim)
@@ -140,16 +142,26 @@ class Call:
     def value(self, operand: Any) -> MapValue:
         """Return the operand if it is made of the images and pooled; refuse it otherwise."""
         if not isinstance(operand, MapValue):
-            raise self.refused("input", type(operand).__name__, "a value made of the images")
+            raise self.no_image(operand)
         if operand.unpooled is not None and operand.pool is not None:
             pooled = tuple(axis.size for axis in operand.unpooled)
             raise self.refused(
-                "input", f"{site_of(operand.pool)} of {pooled} to {operand.size} cells",
+                "input", f"pooled by {site_of(operand.pool)} of {pooled} to {operand.size} cells",
                 "a pool whose output size is its input's, or divides it",
                 "pooled cells of unequal size can only be folded into a Linear, with nothing but "
                 "reshapes between",
             )  # fmt: skip
         return operand
+
+    def no_image(self, operand: Any) -> Refused:
+        """Return the refusal of an operand that is not made of the images, or is several."""
+        if isinstance(operand, Constant):
+            kind = "a tensor of the model"
+        elif isinstance(operand, tuple | list):
+            kind = "several values"
+        else:
+            kind = indefinite(type(operand).__name__)
+        return self.refused("input", kind, "a tensor computed from the images")
 
     def mapped(
         self, value: MapValue, node: fx.Node, axes: tuple[Axis, ...], channels: int | None = None

@@ -75,9 +75,8 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
             raise Refused(Refusal("images", "images", shown(image), "tensors of plain numbers"))
         batch = image if image.ndim == rank else image[None]
         if batch.ndim != rank or len(batch) == 0:
-            raise Refused(
-                Refusal("images", "shape", tuple(image.shape), f"{rank} axes, one image {rank - 1}")
-            )
+            allowed = f"{rank} axes, or {rank - 1} for one image"
+            raise Refused(Refusal("images", "shape", tuple(image.shape), allowed))
         yield batch.to(like.device, like.dtype)
     if image is None:
         raise Refused(

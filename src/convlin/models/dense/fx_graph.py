@@ -133,8 +133,9 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
     missing = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if missing:
         raise Refused(
-            Refusal(type(model).__name__, "forward", Description(f"needs {', '.join(missing)} too"),
-                    "one argument, the images")
+            Refusal(type(model).__name__, "forward",
+                    Description(f"a function that needs {', '.join(missing)} too"),
+                    "a function of the images alone")
         )  # fmt: skip
     return {p.name: p.default for p in rest if p.default is not p.empty}
 

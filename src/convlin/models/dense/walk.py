@@ -91,6 +91,8 @@ class Walk(Writer):
             )
             if node.op == "call_method":
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            if node.op == "call_module":
+                return self.traced.get_submodule(str(node.target))(*args, **kwargs)
             assert callable(node.target)
             return node.target(*args, **kwargs)
 

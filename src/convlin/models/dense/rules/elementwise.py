@@ -111,7 +111,7 @@ def prelu(call: Call, input: Any, weight: Any) -> MapValue:
     """Keep a functional PReLU."""
     value = call.value(input)
     if not isinstance(weight, Constant):
-        raise call.refused("weight", "computed", "a tensor of the model")
+        raise call.refused("weight", "computed in forward", "a tensor of the model")
     if weight.shape[:1] != (1,) and (value.roles or (None,))[0] != 0:
         raise call.refused("weight", weight.shape, "one slope, or one per channel")
     return elementwise(call, value, in_place=False)
@@ -202,7 +202,7 @@ def _turned(call: Call, value: MapValue) -> fx.Node:
     kwargs = {k: v for k, v in call.node.kwargs.items() if k not in ("input", "dim")}
     rest = args[1:]
     if rest:
-        raise call.refused("arguments", tuple(rest), "dim, others by name")
+        raise call.refused("arguments", tuple(rest), "dim alone, others by name")
     kwargs.pop("_stacklevel", None)
     if call.node.op == "call_method":
         return call.walk.graph.call_method(

@@ -39,6 +39,8 @@ def arithmetic(call: Call, input: Any, other: Any, *rest: Any, **more: Any) -> M
     constants = [value for value in (input, other) if isinstance(value, Constant)]
     if len(values) == 2:
         return _two(call, values[0], values[1], in_place)
+    if not values:  # tuples, which Python joins and repeats
+        raise call.no_image(input)
     if not constants:
         return elementwise(call, values[0], in_place)
     return _weighted(call, values[0], constants[0], in_place)
@@ -57,7 +59,8 @@ def concatenation(call: Call, tensors: Sequence[Any], dim: int = 0) -> MapValue:
     if axis < 0 or first.roles[axis] != 0:
         raise call.refused("dim", dim, "the channels")
     if any(value.is_whole != first.is_whole for value in values):
-        raise call.refused("tensors", "a value of the whole image beside maps", "either")
+        raise call.refused("tensors", "values of the whole image beside maps",
+                           "the one or the other")  # fmt: skip
     values = aligned(call, values)
     node = call.walk.function(torch.cat, [value.node for value in values], dim=1)
     axes = _mixed_axes(values)
@@ -87,7 +90,7 @@ def aligned(call: Call, values: Sequence[MapValue]) -> list[MapValue]:
     thinned = {id(value): coarsened(call, value, stride) for value in fine}
     fine = [thinned[id(value)] for value in fine]
     if any(axis.step != a.step for p in fine for axis, a in zip(p.axes, fine[0].axes, strict=True)):
-        raise call.refused("cells apart", [value.step for value in fine], "equal",
+        raise call.refused("distance of cells", [value.step for value in fine], "the same",
                            "behind different adaptive pools")  # fmt: skip
     cut = {id(value): _cut(call, value, fine) for value in fine}
     return [value if value.is_whole else cut[id(thinned[id(value)])] for value in values]

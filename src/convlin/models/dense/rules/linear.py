@@ -43,7 +43,7 @@ def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> Ma
     """Exchange a functional Linear, whose weights are parameters, for a convolution."""
     named = [part for part in (weight, bias) if part is not None]
     if not all(isinstance(part, Constant) and part.target for part in named):
-        raise call.refused("weight", "computed", "parameters of the model")
+        raise call.refused("weight", "computed in forward", "parameters of the model")
     parameters = [call.walk.traced.get_parameter(part.target) for part in named]
     linear = holding(
         nn.Linear, weight.shape[1], weight.shape[0], weight=parameters[0],

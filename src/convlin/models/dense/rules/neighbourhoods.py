@@ -176,7 +176,7 @@ def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
     image = call.map(input)
     sides = tuple(pad) + (0,) * (2 * call.ndim - len(pad))
     if any(sides[2 * call.ndim :]):
-        raise call.refused("pad", pad, f"space only, {2 * call.ndim} numbers")
+        raise call.refused("pad", pad, f"at most {2 * call.ndim} numbers, for space alone")
     pairs = tuple((sides[2 * d], sides[2 * d + 1]) for d in reversed(range(call.ndim)))
     if image.is_spread and any(sides):
         raise call.refused("pad", pad, "none behind an adaptive pool")
@@ -243,8 +243,10 @@ def _cuts(value: MapValue, kernel: Sequence[int], stride: Sequence[int], pads: S
 
 
 def _refuse_outside(call: Call, pads: Sequence[int], cut: bool) -> None:
-    if any(pads) or cut:
-        raise call.refused("padding, ceil_mode", (tuple(pads), cut), "none behind an adaptive pool")
+    if any(pads):
+        raise call.refused("padding", tuple(pads), "0 behind an adaptive pool")
+    if cut:
+        raise call.refused("ceil_mode", True, "False behind an adaptive pool, where it adds a cell")
 
 
 def _covers(value: MapValue, kernel: Sequence[int], pads: Sequence[int]) -> bool:

@@ -21,7 +21,7 @@ def output(call: Call, result: Any) -> None:
     map_aggregate(result, lambda value: values.append(_checked(call, value)) if isinstance(
         value, MapValue | Constant) else None)  # fmt: skip
     if not values:
-        raise call.refused("output", result, "at least one tensor made of the images")
+        raise call.refused("output", result, "at least one tensor computed from the images")
     call.walk.outputs = values
     stride = tuple(math.lcm(*(p.axes[d].stride for p in values)) for d in range(call.ndim))
     call.walk.stride = stride

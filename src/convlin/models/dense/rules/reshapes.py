@@ -101,7 +101,7 @@ def _asked(name: str | None, size: tuple[int, ...], dim: int | None = None) -> A
 def _rearranged(call: Call, value: Any, run: Callable[[Tensor], Any]) -> Any:
     """Return the value or values that the operation makes of this one."""
     if not isinstance(value, MapValue):
-        raise call.refused("input", type(value).__name__, "one value made of the images")
+        raise call.no_image(value)
     count = math.prod(value.map_shape)
     numbers = value.elements
     batch = torch.stack([numbers + image * count for image in range(BATCH)])

@@ -20,7 +20,7 @@ CASES = {
     "window-axes": (["inspect", "models_here:padded", "--window", "7"], "--window 7: 1 numbers, where 2 or 3 or 4 fit, such as 3,224,224"),
     "window-too-large": (["inspect", "models_here:padded", "--window", "3,11,7"], "3: input is (2, 308), expected a window that this layer can take"),
     "window-other-channels": (["convert", DIGITS, "-o", "o.pt2", "--window", "3,32,32"], "features.0: input is (2, 3, 32, 32), expected a window that this layer can take"),
-    "refused": (["inspect", "models_here:enlarging", "--window", "4,3,5"], "0: operation is Upsample, "),
+    "refused": (["inspect", "models_here:enlarging", "--window", "4,3,5"], "0: Upsample cannot be made fully convolutional: upsampling: its cells "),
     "not-exact": (["convert", "models_here:padded", "-o", "o.pt2", "--window", "3,10,7"], "0: padding is ((1, 1), (1, 1)), expected 0 (the window sees padding where the large image has neighbours)"),
     "no-weights": (["inspect", "models_here:padded", "--weights", "w.pth"], "w.pth: no such file"),
     "other-weights": (["inspect", "models_here:padded", "--weights", "w.safetensors"], "w.safetensors: does not fit Sequential: missing: 0.bias, 3.weight, 3.bias; unexpected: head; of another shape: 0.weight (4, 3, 1, 1) for (4, 3, 3, 3)"),

@@ -10,10 +10,11 @@ from torch import nn
 
 from convlin import cost, fully_convolutional
 from convlin.demo.classifier import NOTHING, WINDOW, digit_classifier, training_record
-from convlin.demo.crops import Race, crops, largest_difference, race, score_bound
 from convlin.demo.one_pass import read
+from convlin.demo.race import Race, largest_difference, race, score_bound
 from convlin.demo.sheet import compose, held_out_digits
 from convlin.geometry import ReceptiveField
+from convlin.models.dense.network import crops
 from rounding import agree, gamma
 
 IMAGES, LABELS = held_out_digits()
@@ -76,7 +77,7 @@ def test_crops_are_the_windows_of_their_cells():
     field = ReceptiveField((5, 4), (2, 3), (0, 0))
     cells = np.array([(0, 0), (4, 1), (2, 4)])
     expected = [image[2 * i : 2 * i + 5, 3 * j : 3 * j + 4] for i, j in cells.tolist()]
-    assert torch.equal(crops(image, field, cells), torch.stack(expected)[:, None])
+    assert torch.equal(crops(image[None, None], field, cells), torch.stack(expected)[:, None])
 
 
 def test_dense_scores_are_those_of_sliding(classifier, network):
@@ -89,7 +90,7 @@ def test_dense_scores_are_those_of_sliding(classifier, network):
     assert double.largest <= gamma(2 * 4 * 800) * double.scale  # four layers of at most 800 terms
     assert double.bound < single.bound * 2.0**-28
     every = np.stack(np.divmod(np.arange(17 * 25), 25), axis=1)
-    windows = crops(torch.from_numpy(sheet.image), network.field, every)
+    windows = crops(torch.from_numpy(sheet.image)[None, None], network.field, every)
     assert single.bound in (2 * score_bound(classifier.layers, windows)).flatten().tolist()
 
 

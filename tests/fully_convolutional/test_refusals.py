@@ -37,15 +37,25 @@ def control_flow(m, x):
 # name: (model, "layer: field", words of the reason)
 REFUSED = {
     "upsample": (behind(nn.Upsample(scale_factor=2), nn.Flatten(), nn.Linear(6 * 16 * 14, 2)),
-                 "1: operation", "upsampling"),
+                 "1: Upsample cannot be made fully convolutional: ", "upsampling"),
     "transposed": (behind(nn.ConvTranspose2d(6, 2, 3), nn.Flatten(), nn.Linear(2 * 10 * 9, 2)),
-                   "1: operation", "upsampling"),
-    "pixel-shuffle": (behind(conv(6, 4, 1), nn.PixelShuffle(2), nn.Flatten()), "2: operation", "upsampling"),
+                   "1: ConvTranspose2d cannot be made fully convolutional: ", "upsampling"),
+    "pixel-shuffle": (behind(conv(6, 4, 1), nn.PixelShuffle(2), nn.Flatten()), "2: PixelShuffle cannot be made fully convolutional: ", "upsampling"),
     "interpolate": (run(lambda m, x: functional.interpolate(m.a(x), scale_factor=2).flatten(1)),
-                    "interpolate: operation", "upsampling"),
+                    "interpolate: interpolate cannot be made fully convolutional: ", "upsampling"),
     "attention": (run(lambda m, x: m.mix(*[m.a(x).flatten(2).transpose(1, 2)] * 3)[0],
                       mix=nn.MultiheadAttention(6, 2, batch_first=True)),
-                  "mix: operation", "attention: every cell looks at all others"),
+                  "mix: MultiheadAttention cannot be made fully convolutional: ", "attention: every cell looks at all others"),
+    "recurrence": (run(lambda m, x: m.line(m.a(x).flatten(2).transpose(1, 2))[0], line=nn.LSTM(6, 5)),
+                   "line: LSTM cannot be made fully convolutional: ", "recurrence: it runs along the whole image"),
+    "an-int": (run(lambda m, x: (2 * m.a(x).chunk(2, 1))[0].flatten(1)),
+               "mul: input is an int, expected a tensor computed from the images", ""),
+    "several": (run(lambda m, x: (m.a(x).chunk(2, 1) + x.chunk(3, 1))[0].flatten(1)),
+                "add: input is several values, expected a tensor computed from the images", ""),
+    "own-tensor": (run(lambda m, x: m.w.expand_as(m.a(x)).flatten(1), w=nn.Parameter(torch.ones(6, 1, 1))),
+                   "expand_as: input is a tensor of the model, expected a tensor computed from the images", ""),
+    "unknown-argument": (run(lambda m, x: m.a(x).mean(axis=(2, 3))),
+                         "mean: arguments is unknown to convlin: got an unexpected keyword argument 'axis'", ""),
     "softmax-over-space": (run(lambda m, x: m.a(x).softmax(2).flatten(1)), "softmax: dim", "it runs over space"),
     "softmax-of-a-flat-map": (run(lambda m, x: m.a(x).flatten(1).softmax(1)), "softmax: dim", "over space"),
     "layer-norm-of-a-map": (behind(nn.LayerNorm((6, 8, 7)), nn.Flatten(), nn.Linear(6 * 56, 2)),
@@ -187,6 +197,24 @@ def test_many_breaks_of_a_kind_are_one_line_and_the_way_out_is_named():
     )
     assert WAY_OUT in line
     assert fully_convolutional(many_pads(7), WINDOW, allow_inexact=True, proofs=False).report.seen
+
+
+def test_a_layer_that_is_called_on_a_number_is_run():
+    model = run(
+        lambda m, x: m.a(x).view(-1, 6 * m.same(x.shape[2] - 2) * 7), same=nn.Identity()
+    ).eval()
+    with pytest.raises(Refused, match=r"^output: output is .*it is made of a map \(6, 8, 7\)"):
+        fully_convolutional(model, WINDOW)
+
+
+def test_many_that_never_can_are_one_line():
+    model = nn.Sequential(conv(3, 4, 3), *[nn.Upsample(scale_factor=2) for _ in range(4)])
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(model.eval(), WINDOW)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(
+        "1, 2 and 2 more: operation is Upsample, expected a layer that can be made fully convolutional"
+    )
 
 
 def test_few_breaks_keep_a_line_each():

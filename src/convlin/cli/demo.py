@@ -17,8 +17,8 @@ from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
-    from convlin.demo.crops import Difference, Race
     from convlin.demo.one_pass import Reading
+    from convlin.demo.race import Difference, Race
     from convlin.demo.sheet import Sheet
 
 __all__ = ["demo"]
@@ -57,9 +57,9 @@ def demo(
 
     from convlin import fully_convolutional
     from convlin.demo.classifier import WINDOW, digit_classifier, training_record
-    from convlin.demo.crops import largest_difference, race
     from convlin.demo.one_pass import read
     from convlin.demo.picture import check, draw, write
+    from convlin.demo.race import largest_difference, race
     from convlin.demo.sheet import Sheet, compose, held_out_digits
 
     check(out)
@@ -96,12 +96,12 @@ def _print_reading(console: Console, reading: Reading, sheet: Sheet) -> None:
     height, width = sheet.image.shape
     console.print()
     console.rule(f"[bold]a sheet of {width}×{height} pixels, read in one pass[/]", align="left")
-    found, result = len(reading.detections), reading.result
+    count, result = len(reading.detections), reading.result
     if result is None:
-        console.print(f"{found} digits found")
+        console.print(f"{count} digits found")
         return
     console.print(
-        f"{found} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
+        f"{count} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
         f"{len(result.false)} wrong, {len(result.missed)} missed"
     )
     console.print(
@@ -165,7 +165,7 @@ def _as_json(
     score = reading.result
     return {
         "report": network.report.as_dict(),
-        "digits": [vars(found) for found in reading.detections],
+        "digits": [vars(detection) for detection in reading.detections],
         "precision": score and score.precision,
         "recall": score and score.recall,
         "difference": [vars(row) for row in difference.rows],

@@ -1,4 +1,4 @@
-"""From a map of class scores to digits at places, and those against the truth."""
+"""From a map of class scores to digits at positions, and those against the truth."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Score:
     @property
     def precision(self) -> float:
         """Share of the detections that are a true digit; 1 where there are none."""
-        found = len(self.matches) + len(self.false)
-        return len(self.matches) / found if found else 1.0
+        count = len(self.matches) + len(self.false)
+        return len(self.matches) / count if count else 1.0
 
     @property
     def recall(self) -> float:
         """Share of the true digits that were found; 1 where there are none."""
-        true = len(self.matches) + len(self.missed)
-        return len(self.matches) / true if true else 1.0
+        count = len(self.matches) + len(self.missed)
+        return len(self.matches) / count if count else 1.0
 
 
 def digit_odds(scores: Float[Tensor, "k h w"]) -> Float[Tensor, "h w"]:
@@ -77,14 +77,14 @@ def find_digits(
     probabilities = scores.softmax(0)[:NOTHING].amax(0)
     peaks = torch.nonzero((lead == highest) & (probabilities >= least)).tolist()
     heat = digit_odds(scores).sigmoid()
-    found: dict[tuple[int, int], Detection] = {}
+    detections: dict[tuple[int, int], Detection] = {}
     for i, j in sorted(peaks, key=lambda cell: -float(lead[tuple(cell)])):
         # Of equal neighbouring peaks the first stands for all.
         near = product(range(i - REACH, i + REACH + 1), range(j - REACH, j + REACH + 1))
-        if found.keys().isdisjoint(near):
+        if detections.keys().isdisjoint(near):
             y, x = _centre(heat, field, i, j)
-            found[i, j] = Detection(y, x, int(digits[i, j]), float(probabilities[i, j]))
-    return list(found.values())
+            detections[i, j] = Detection(y, x, int(digits[i, j]), float(probabilities[i, j]))
+    return list(detections.values())
 
 
 def _centre(
@@ -113,10 +113,10 @@ def score(
     >>> score([Digit(5, 5, 3), Digit(50, 50, 8)], [Digit(6, 5, 3), Digit(50, 50, 1)])
     Score(matches=((0, 0),), false=(1,), missed=(1,))
     """
-    found = np.array([(d.y, d.x, d.digit) for d in detections]).reshape(-1, 1, 3)
+    mine = np.array([(d.y, d.x, d.digit) for d in detections]).reshape(-1, 1, 3)
     true = np.array([(d.y, d.x, d.digit) for d in truth]).reshape(1, -1, 3)
-    distance = np.hypot(found[..., 0] - true[..., 0], found[..., 1] - true[..., 1])
-    fits = (distance <= tolerance) & (found[..., 2] == true[..., 2])
+    distance = np.hypot(mine[..., 0] - true[..., 0], mine[..., 1] - true[..., 1])
+    fits = (distance <= tolerance) & (mine[..., 2] == true[..., 2])
     # One pair more is worth more than any sum of distances.
     gain = np.where(fits, 1 + tolerance * (1 + min(fits.shape)) - distance, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)

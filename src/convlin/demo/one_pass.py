@@ -44,7 +44,7 @@ def read(
 ) -> Reading:
     """Return the digits on a grey image (0 = black, 1 = white), found in one dense pass."""
     scores = network(torch.from_numpy(image)[None, None])[0]
-    found = tuple(find_digits(scores, network.field))
+    detections = tuple(find_digits(scores, network.field))
     known = None if truth is None else tuple(truth)
-    result = None if known is None else score(found, known)
-    return Reading(image, network.field, scores, found, known, result)
+    result = None if known is None else score(detections, known)
+    return Reading(image, network.field, scores, detections, known, result)

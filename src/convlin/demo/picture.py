@@ -128,9 +128,9 @@ def _closer_look(reading: Reading, width: int) -> View:
     """Choose a part to enlarge: around the first mistake, else around the surest digit."""
     h, w = reading.image.shape
     across, along = min(CLOSE, w), min(round(CLOSE * ASPECT), h)
-    places = [(found.y, found.x) for found in reading.detections[:1]]
-    places[:0] = [(missed.y, missed.x) for missed in _missed(reading)[:1]]
-    y, x = places[0] if places else (h / 2, w / 2)
+    centres = [(detection.y, detection.x) for detection in reading.detections[:1]]
+    centres[:0] = [(missed.y, missed.x) for missed in _missed(reading)[:1]]
+    y, x = centres[0] if centres else (h / 2, w / 2)
     left = min(max(0, round(x - across / 2)), w - across)
     top = min(max(0, round(y - along / 2)), h - along)
     return View((left, top, across, along), width / across)
@@ -142,8 +142,8 @@ def _heat(paper: Image.Image, reading: Reading) -> Image.Image:
     The ink shines through: light where the colours are dark, dark where they are light.
     """
     field, odds = reading.field, reading.odds
-    place = (odds / SURE + 1) / 2 * (len(RAMP) - 1)
-    cells = Image.fromarray(_colours(place))
+    level = (odds / SURE + 1) / 2 * (len(RAMP) - 1)
+    cells = Image.fromarray(_colours(level))
     (down, right), (tall, wide) = field.stride, field.size
     image = Image.new("RGB", paper.size, tuple(int(c) for c in RAMP[0]))
     corner = (field.offset[1] + (wide - right) // 2, field.offset[0] + (tall - down) // 2)
@@ -155,9 +155,9 @@ def _heat(paper: Image.Image, reading: Reading) -> Image.Image:
     return Image.fromarray((coloured + (contrast - coloured) * ink).astype(np.uint8))
 
 
-def _colours(place: Float[np.ndarray, "*n"]) -> np.ndarray:
-    """Return the ramp's colours at places from 0 to its last index."""
-    channels = [np.interp(place, range(len(RAMP)), RAMP[:, c]) for c in range(3)]
+def _colours(level: Float[np.ndarray, "*n"]) -> np.ndarray:
+    """Return the ramp's colours at levels from 0 to its last index."""
+    channels = [np.interp(level, range(len(RAMP)), RAMP[:, c]) for c in range(3)]
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
@@ -171,15 +171,15 @@ def _marked(panel: Image.Image, view: View, reading: Reading) -> Image.Image:
         x, y = view.at(missed.y, missed.x)
         r = half * 1.6
         pen.ellipse((x - r, y - r, x + r, y + r), outline=MISSED, width=2 * line)
-    for index, found in enumerate(reading.detections):
-        x, y = view.at(found.y, found.x)
+    for index, detection in enumerate(reading.detections):
+        x, y = view.at(detection.y, detection.x)
         colour = WRONG if index in wrong else RIGHT
         pen.rectangle((x - half, y - half, x + half, y + half), outline=colour, width=line)
         tag = 9.5 * view.scale
         right, top = x + half, y - half
         pen.rectangle((right - tag, top - tag / 2, right + line, top + tag / 2), colour)
         middle = (right - (tag - line) / 2, top)
-        pen.text(middle, str(found.digit), "white", _font(max(8, round(tag))), anchor="mm")
+        pen.text(middle, str(detection.digit), "white", _font(max(8, round(tag))), anchor="mm")
     return panel
 
 

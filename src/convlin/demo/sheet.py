@@ -1,4 +1,4 @@
-"""A sheet of paper with handwritten digits at random places, and the truth about it.
+"""A sheet of paper with handwritten digits at random centres, and the truth about it.
 
 The training script and the demo compose their sheets by the same code, the one from digits to
 learn from, the other from digits held out.
@@ -93,20 +93,20 @@ def compose(
         )
     rng = np.random.default_rng(seed)
     wanted = max(1, height * width // AREA_PER_DIGIT) if count is None else count
-    places = _scatter(rng, size, wanted)
+    centres = _scatter(rng, size, wanted)
     for _ in range(STARTS):  # a first digit in the middle of a small sheet may block all others
-        if len(places) == wanted:
+        if len(centres) == wanted:
             break
-        places = max(places, _scatter(rng, size, wanted), key=len)
-    if count is not None and len(places) < count:
+        centres = max(centres, _scatter(rng, size, wanted), key=len)
+    if count is not None and len(centres) < count:
         reason = "no free place found for more"
-        raise Refused(Refusal("sheet", "count", count, f"at most {len(places)}", reason))
+        raise Refused(Refusal("sheet", "count", count, f"at most {len(centres)}", reason))
     drawing = _paper(rng, (height + 2 * BORDER, width + 2 * BORDER), style)
     order = np.concatenate(
-        [rng.permutation(len(images)) for _ in range(-(-len(places) // len(images)))]
+        [rng.permutation(len(images)) for _ in range(-(-len(centres) // len(images)))]
     )
     digits = []
-    for index, (y, x) in zip(order, places, strict=False):
+    for index, (y, x) in zip(order, centres, strict=False):
         ink = _write(rng, images[index], style)
         side, half = ink.shape[0], ink.shape[0] / 2
         top, left = round(y - half), round(x - half)
@@ -119,18 +119,18 @@ def compose(
 
 def _scatter(
     rng: np.random.Generator, size: tuple[int, int], count: int
-) -> Float[np.ndarray, "kept 2"]:
-    """Throw centres at the sheet; keep up to `count` that are far enough from all kept before."""
+) -> Float[np.ndarray, "taken 2"]:
+    """Throw centres at the sheet; take up to `count` that are far enough from all before."""
     margin = SPACING / 2
-    places = np.empty((count, 2))
-    kept = 0
+    centres = np.empty((count, 2))
+    taken = 0
     for y, x in rng.uniform(margin, np.array(size) - margin, (TRIES_PER_DIGIT * count, 2)):
-        if kept == count:
+        if taken == count:
             break
-        if (np.abs(places[:kept] - (y, x)).max(axis=1, initial=0) >= SPACING).all() or not kept:
-            places[kept] = y, x
-            kept += 1
-    return places[:kept]
+        if (np.abs(centres[:taken] - (y, x)).max(axis=1, initial=0) >= SPACING).all() or not taken:
+            centres[taken] = y, x
+            taken += 1
+    return centres[:taken]
 
 
 def _paper(

@@ -3,6 +3,7 @@
 | room | idea |
 |---|---|
 | `load.py`, `weights.py`, `archive.py` | models, weights and programs from import paths and files |
+| `trace.py` | one observer: what the modules of a model take and give |
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
 """

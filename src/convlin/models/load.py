@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from convlin.display.article import indefinite
 from convlin.display.inputs import existing
 from convlin.errors import ConvlinError, InputError, told
 from convlin.models.archive import load_archive
@@ -57,21 +58,22 @@ def _build(spec: str) -> nn.Module:
     name, colon, attribute = spec.partition(":")
     if not (colon and attribute and all(part.isidentifier() for part in name.split("."))):
         raise InputError(f"{spec}: not package.module:factory, and no .pt2 file")
-    found: Any = _import(spec, name)
+    named: Any = _import(spec, name)
     for part in attribute.split("."):
         with _running(f"{spec}: looking up {part}"):
-            if not hasattr(found, part):
-                near = _near(part, dir(found))
+            if not hasattr(named, part):
+                near = _near(part, dir(named))
                 raise InputError(f"{spec}: {name} has no {part!r}{near}")
-            found = getattr(found, part)
-    if not isinstance(found, nn.Module):
-        if not callable(found):
-            raise InputError(f"{spec}: a {type(found).__name__}, not a factory or a module")
+            named = getattr(named, part)
+    if not isinstance(named, nn.Module):
+        if not callable(named):
+            kind = indefinite(type(named).__name__)
+            raise InputError(f"{spec}: {kind}, not a factory or a module")
         with _running(f"{spec}: calling it without arguments"):
-            found = found()
-    if not isinstance(found, nn.Module):
-        raise InputError(f"{spec}: gave a {type(found).__name__}, not a torch.nn.Module")
-    return found
+            named = named()
+    if not isinstance(named, nn.Module):
+        raise InputError(f"{spec}: gave {indefinite(type(named).__name__)}, not a torch.nn.Module")
+    return named
 
 
 def _import(spec: str, name: str) -> Any:

@@ -29,7 +29,7 @@ def read_weights(path: Path, *, trust: bool = False) -> Mapping[str, Tensor]:
     """Return the state dict in a file: safetensors, or what `torch.save` wrote.
 
     Pickles are read with `weights_only=True` unless `trust`; a state dict under "state_dict" is
-    found too. Raises `InputError` for everything that is no state dict of plain tensors.
+    read too. Raises `InputError` for everything that is no state dict of plain tensors.
     """
     safetensors = path.suffix.lower() == ".safetensors"
     try:
@@ -79,27 +79,27 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     A dtype fits if the model's is of the same kind and holds every number of it: float16 goes
     into float32, but no integers go into floats, and nothing is rounded.
     """
-    own = {name: t for name, t in model.state_dict().items() if isinstance(t, Tensor)}
+    parts = {name: t for name, t in model.state_dict().items() if isinstance(t, Tensor)}
     both = [
-        (name, state[name], own[name])
-        for name in own
+        (name, state[name], parts[name])
+        for name in parts
         # A lazy layer has no shape yet: it takes that of what it loads.
-        if name in state and _is_plain(state[name]) and not is_lazy(own[name])
+        if name in state and _is_plain(state[name]) and not is_lazy(parts[name])
     ]
     problems = [
-        _listed("missing", [name for name in own if name not in state]),
-        _listed("unexpected", [name for name in state if name not in own]),
+        _listed("missing", [name for name in parts if name not in state]),
+        _listed("unexpected", [name for name in state if name not in parts]),
         _listed("no plain tensor", [
-            name for name in own if name in state and not _is_plain(state[name])
+            name for name in parts if name in state and not _is_plain(state[name])
         ]),
         _listed("of another shape", [
-            f"{name} {tuple(given.shape)} for {tuple(wanted.shape)}"
-            for name, given, wanted in both if given.shape != wanted.shape
+            f"{name} {tuple(stored.shape)} for {tuple(own.shape)}"
+            for name, stored, own in both if stored.shape != own.shape
         ]),
         *(
             _listed(f"of {kind} dtype", [
-                f"{name} {given.dtype} for {wanted.dtype}"
-                for name, given, wanted in both if _misfit(given.dtype, wanted.dtype) == kind
+                f"{name} {stored.dtype} for {own.dtype}"
+                for name, stored, own in both if _misfit(stored.dtype, own.dtype) == kind
             ])
             for kind in ("another", "a wider")
         ),
@@ -120,7 +120,7 @@ def _is_plain(tensor: Tensor) -> bool:
     return plain and not (tensor.is_meta or tensor.is_quantized or tensor.is_nested)
 
 
-def _misfit(given: torch.dtype, wanted: torch.dtype) -> str:
+def _misfit(stored: torch.dtype, own: torch.dtype) -> str:
     """Return how a dtype fails to hold another: it is of "another" kind, or that is "a wider" one.
 
     >>> _misfit(torch.int8, torch.float32), _misfit(torch.float64, torch.float32)
@@ -128,16 +128,16 @@ def _misfit(given: torch.dtype, wanted: torch.dtype) -> str:
     >>> _misfit(torch.float16, torch.float32), _misfit(torch.uint8, torch.int64)
     ('', '')
     """
-    if given == wanted:
+    if stored == own:
         return ""
-    if given.is_complex and wanted.is_complex:
-        return _misfit(given.to_real(), wanted.to_real())
-    if given.is_floating_point and wanted.is_floating_point:
-        a, b = torch.finfo(given), torch.finfo(wanted)
+    if stored.is_complex and own.is_complex:
+        return _misfit(stored.to_real(), own.to_real())
+    if stored.is_floating_point and own.is_floating_point:
+        a, b = torch.finfo(stored), torch.finfo(own)
         fits = b.eps <= a.eps and b.max >= a.max and b.smallest_normal <= a.smallest_normal
         return "" if fits else "a wider"
-    if given in INTEGERS and wanted in INTEGERS:
-        low, high = torch.iinfo(given), torch.iinfo(wanted)
+    if stored in INTEGERS and own in INTEGERS:
+        low, high = torch.iinfo(stored), torch.iinfo(own)
         return "" if high.min <= low.min and high.max >= low.max else "a wider"
     return "another"
 

@@ -61,6 +61,6 @@ def cost(
     model = uncompiled(layer_or_model)
     require_module("cost", "layer_or_model", model)
     shape = sample_shape(model, input_size)
-    seen = observe(model, shape)
+    tallies = observe(model, shape)
     with unchanged(model), torch.random.fork_rng(devices=()):  # to read a weight may compute it
-        return CostTable(type(model).__name__, shape, tuple(rows(model, seen)))
+        return CostTable(type(model).__name__, shape, tuple(rows(model, tallies)))

@@ -7,37 +7,35 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.internals.fakes import fake_tensors
-from convlin.internals.trees import tree_leaves
 from convlin.layers.unchanged import unchanged
 from convlin.models.cost.sample import geometry_of
+from convlin.models.trace import LayerCall, sample, shapes_alone, watched
 
-__all__ = ["Seen", "observe", "uncompiled"]
+__all__ = ["Tally", "observe", "uncompiled"]
 
 
 @dataclass
-class Seen:
+class Tally:
     """What a layer did: `uses` counts, for each (input shape, output shape), the samples."""
 
     calls: int = 0
     output_bytes: int = 0
     uses: Counter[tuple[torch.Size, torch.Size]] = field(default_factory=Counter)
 
-    def note(self, given: Any, output: Any) -> None:
-        """Note one call."""
+    def note(self, call: LayerCall) -> None:
+        """Note one call, once it has returned."""
+        if call.outputs is None:
+            return
         self.calls += 1
-        results = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor)]
-        self.output_bytes += sum(result.nbytes for result in results)
-        taken = [leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor)]
-        if taken and results:
-            self.uses[taken[0].shape, results[0].shape] += 1
+        self.output_bytes += sum(output.nbytes for output in call.outputs)
+        if call.inputs and call.outputs:
+            self.uses[call.inputs[0].shape, call.outputs[0].shape] += 1
 
 
 def uncompiled(model: Any) -> Any:
@@ -46,31 +44,27 @@ def uncompiled(model: Any) -> Any:
     return uncompiled(wrapped) if isinstance(wrapped, nn.Module) else model
 
 
-def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
+def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
     """Run the model on one sample and return what each of its modules did."""
     try:
-        # Fake tensors: nothing is computed, and nothing of the input's size allocated.
-        with unchanged(model), fake_tensors():
+        with shapes_alone(model):
             return _pass(model, shape)
     except Refused:
-        pass  # the run on zeros will tell
-    with unchanged(model):
+        pass  # it may look at values; the run on zeros will tell
+    with unchanged(model), torch.no_grad():
         return _pass(model, shape)
 
 
-def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Seen]:
+def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
     """Run the model on zeros, or refuse the shape and say where it failed."""
-    tensors = chain(model.parameters(), model.buffers())
-    like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
-    seen = {layer: Seen() for layer in model.modules()}
-    running: list[str] = []
-    with _watched(model, seen, running), _at_rest(model), torch.no_grad():
+    tallies = {layer: Tally() for layer in model.modules()}
+    with watched(model, lambda call: tallies[call.layer].note(call)) as running, _at_rest(model):
         try:
-            model(torch.zeros(1, *shape, dtype=like.dtype, device=like.device))
+            model(sample(model, (1, *shape)))
         except Exception as error:
-            site = running[-1] if running else ""
+            site = running[-1].site if running else ""
             raise Refused(_refusal(model, shape, site, error)) from error
-    return seen
+    return tallies
 
 
 def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Exception) -> Refusal:
@@ -78,7 +72,7 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
     name = type(model).__name__
     inputs = _required(model)
     if len(inputs) > 1:
-        allowed = "one tensor: a module that takes it and calls the model with what else it needs"
+        allowed = "one tensor; a module that takes one may call the model with what else it needs"
         return Refusal(name, "inputs", Description(f"({', '.join(inputs)})"), allowed)
     layer = model.get_submodule(site)
     if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
@@ -102,28 +96,6 @@ def _required(model: nn.Module) -> list[str]:
         return []
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
-
-
-@contextmanager
-def _watched(model: nn.Module, seen: dict[nn.Module, Seen], running: list[str]) -> Iterator[None]:
-    """Let hooks note every call in `seen`; `running` names the modules that have not returned."""
-    handles = []
-    try:
-        for name, layer in model.named_modules():
-
-            def enter(_layer: Any, _args: Any, name: str = name) -> None:
-                running.append(name)
-
-            def leave(layer: Any, args: Any, named: Any, output: Any) -> None:
-                running.pop()
-                seen[layer].note((args, named), output)
-
-            handles.append(layer.register_forward_pre_hook(enter))
-            handles.append(layer.register_forward_hook(leave, with_kwargs=True))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from convlin.layers.behaviour import misdescribed
 from convlin.layers.forms.linear_forms import BatchedLinear
 from convlin.layers.forms.local import LocallyConnected
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv
-from convlin.models.cost.observed import Seen
+from convlin.models.cost.observed import Tally
 from convlin.models.cost.sample import geometry_of
 
 __all__ = ["rows"]
@@ -42,6 +42,8 @@ WITHOUT_PRODUCTS = (
     NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.PReLU,
     nn.Embedding, nn.EmbeddingBag,
 )  # fmt: skip
+
+Address: TypeAlias = tuple[int, ...]  # of a tensor's numbers and how many, or of the tensor itself
 
 REGISTERED = ("_parameters", "_buffers", "_modules")  # what a module keeps there is seen
 
@@ -66,15 +68,15 @@ HIDDEN = "keeps weights that are no parameters: neither they nor multiply-adds c
 COMPUTED = "its weight is computed from other parameters, which are those counted"
 
 
-def rows(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[LayerCost]:
+def rows(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[LayerCost]:
     """Yield the costs of every layer that ran or holds something."""
-    held: set[tuple[int, ...]] = set()
-    for name, layer in _layers(model, seen):
-        if seen[layer].calls or _held_by(layer):
-            yield _row(name.replace("._orig_mod", ""), layer, seen, held)
+    counted: set[Address] = set()
+    for name, layer in _layers(model, tallies):
+        if tallies[layer].calls or _own_tensors(layer):
+            yield _row(name.replace("._orig_mod", ""), layer, tallies, counted)
 
 
-def _layers(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[tuple[str, nn.Module]]:
+def _layers(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[tuple[str, nn.Module]]:
     """Yield every layer once: modules without children, and those that hold something of their own.
 
     The parametrizations of a weight belong to their layer, as do packed weights.
@@ -89,39 +91,38 @@ def _layers(model: nn.Module, seen: dict[nn.Module, Seen]) -> Iterator[tuple[str
         if layer in inside:
             continue
         parts = all(child in inside for child in layer.children())
-        if _held_by(layer) or parts or _hides(layer, seen):
+        if _own_tensors(layer) or parts or _hides(layer, tallies):
             yield name, layer
 
 
-def _held_by(layer: nn.Module) -> dict[tuple[int, ...], Tensor]:
+def _own_tensors(layer: nn.Module) -> dict[Address, Tensor]:
     """Return the parameters and saved buffers that a layer itself holds, by where they lie."""
     parts: list[nn.Module] = [layer]
     if is_parametrized(layer):
         parts += layer.parametrizations.modules()  # type: ignore[union-attr]
-    found: dict[tuple[int, ...], Tensor] = {}
+    tensors: dict[Address, Tensor] = {}
     for part in parts:
         saved = [b for n, b in part._buffers.items() if n not in part._non_persistent_buffers_set]
         for tensor in chain(part._parameters.values(), saved):
             if tensor is not None:
-                # Layers made to share weights hold different tensors in the same place.
+                # Layers made to share weights hold different tensors at the same address.
                 addressed = tensor.layout == torch.strided and not tensor.is_meta
-                place = tensor.data_ptr() if addressed else 0
-                found[(place, tensor.numel()) if place else (id(tensor),)] = tensor
-    return found
+                address = tensor.data_ptr() if addressed else 0
+                tensors[(address, tensor.numel()) if address else (id(tensor),)] = tensor
+    return tensors
 
 
-def _hides(layer: nn.Module, seen: dict[nn.Module, Seen]) -> bool:
+def _hides(layer: nn.Module, tallies: dict[nn.Module, Tally]) -> bool:
     """Return whether a layer that ran has weights that are no parameters, or may have.
 
     Those are packed ones, as quantized layers hold, and tensors in attributes, or matrices in
     buffers, of layers that PyTorch does not know. Parts that never ran are its own.
     """
     parts = list(layer.modules())
-    if not seen[layer].calls or any(seen[part].calls for part in parts[1:]):
+    if not tallies[layer].calls or any(tallies[part].calls for part in parts[1:]):
         return False
     for part in parts:
-        kept = {name: value for name, value in vars(part).items() if name not in REGISTERED}
-        leaves = tree_leaves(list(kept.values()))
+        leaves = tree_leaves([v for name, v in vars(part).items() if name not in REGISTERED])
         if any(isinstance(leaf, torch.ScriptObject) or _weighty(leaf) for leaf in leaves):
             return True
         if not type(part).__module__.startswith("torch.nn.modules.") and any(
@@ -139,23 +140,23 @@ def _weighty(value: Any) -> bool:
 
 
 def _row(
-    name: str, layer: nn.Module, seen: dict[nn.Module, Seen], held: set[tuple[int, ...]]
+    name: str, layer: nn.Module, tallies: dict[nn.Module, Tally], counted: set[Address]
 ) -> LayerCost:
-    """Return the costs of one layer; what it holds joins what earlier layers `held`."""
-    own = _held_by(layer)
-    parameters, stored = _amount(own.values())
-    tied = _amount(tensor for place, tensor in own.items() if place in held)
-    held.update(own)
-    form, costs, note = _costs(layer, seen, parameters, stored)
+    """Return the costs of one layer; what it holds joins what was `counted` before."""
+    tensors = _own_tensors(layer)
+    parameters, stored = _amount(tensors.values())
+    tied = _amount(tensor for address, tensor in tensors.items() if address in counted)
+    counted.update(tensors)
+    form, costs, note = _costs(layer, tallies, parameters, stored)
     if form is not None:
         computed = getattr(layer, "weight", None) is not layer._parameters.get("weight")
         note = note or (COMPUTED if computed else "")
-        kept = ("conv", form)
+        own = ("conv", form)
         costs = tuple(
-            replace(each, parameters=parameters, stored_bytes=stored) if each.form in kept else each
+            replace(each, parameters=parameters, stored_bytes=stored) if each.form in own else each
             for each in costs
         )
-    return LayerCost(name, _operation(layer), form, costs, seen[layer].calls, *tied, note)
+    return LayerCost(name, _operation(layer), form, costs, tallies[layer].calls, *tied, note)
 
 
 def _amount(tensors: Iterable[Tensor]) -> tuple[int, int]:
@@ -166,10 +167,10 @@ def _amount(tensors: Iterable[Tensor]) -> tuple[int, int]:
 
 
 def _costs(
-    layer: nn.Module, seen: dict[nn.Module, Seen], parameters: int, stored: int
+    layer: nn.Module, tallies: dict[nn.Module, Tally], parameters: int, stored: int
 ) -> tuple[Form | None, tuple[FormCost, ...], str]:
     """Return the form of a layer (None: the same in all of them), its costs, and what to know."""
-    did = seen[layer]
+    did = tallies[layer]
     form = next((form for kind, form in FORM_OF.items() if isinstance(layer, kind)), None)
     if form is not None and did.uses:
         uses, notes = zip(*(_use(layer, *use) for use in _uses(layer, did)), strict=True)
@@ -178,10 +179,10 @@ def _costs(
         padded = _padded(layer, did) if isinstance(layer, Conv) else None
         costs = unchanged(parameters, stored, None, padded, did.output_bytes)
         return None, costs, next(filter(None, notes), OTHER_OUTPUT)
-    hidden = not parameters and _hides(layer, seen)
+    hidden = not parameters and _hides(layer, tallies)
     counted = isinstance(layer, WITHOUT_PRODUCTS) or not (parameters or hidden)
     adds = 0 if counted else None
-    inner = any(seen[part].calls for part in layer.modules() if part is not layer)
+    inner = any(tallies[part].calls for part in layer.modules() if part is not layer)
     costs = unchanged(parameters, stored, adds, adds, 0 if inner else did.output_bytes)
     if hidden:
         return None, costs, f"{_operation(layer)} {HIDDEN}"
@@ -191,21 +192,21 @@ def _costs(
 Use: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], int]"
 
 
-def _uses(layer: nn.Module, did: Seen) -> list[Use]:
+def _uses(layer: nn.Module, did: Tally) -> list[Use]:
     """Return (input size, output size, times) of each size at which the layer ran.
 
     For Linear layers, the sizes are the number of vectors.
     """
     times: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
-    for (given, output), samples in did.uses.items():
+    for (taken, output), samples in did.uses.items():
         if isinstance(layer, nn.Linear):
-            rows = (prod(given[:-1]),)
+            rows = (prod(taken[:-1]),)
             times[rows, rows] += samples
         else:
             geometry = geometry_of(layer)
             assert geometry is not None
-            size, result = tuple(given[-geometry.ndim :]), tuple(output[-geometry.ndim :])
-            times[size, result] += samples * (prod(given) // (geometry.in_channels * prod(size)))
+            size, result = tuple(taken[-geometry.ndim :]), tuple(output[-geometry.ndim :])
+            times[size, result] += samples * (prod(taken) // (geometry.in_channels * prod(size)))
     return [(*sizes, often) for sizes, often in times.items()]
 
 
@@ -216,19 +217,19 @@ def _use(
     weight: Any = layer.weight
     if lie := _lie(layer, weight):
         return None, lie
-    given = {"bias": layer.bias is not None, "itemsize": weight.element_size(), "times": times}
+    options = {"bias": layer.bias is not None, "itemsize": weight.element_size(), "times": times}
     if isinstance(layer, nn.Linear):
         note = "" if type(layer).forward is nn.Linear.forward else OWN_FORWARD
-        return linear_forms(layer.in_features, layer.out_features, rows=size[0], **given), note
+        return linear_forms(layer.in_features, layer.out_features, rows=size[0], **options), note
     if isinstance(layer, BatchedLinear):  # a group's columns to all outputs: out/groups each
         rows, columns = prod(output), weight.shape[-1]
-        return linear_forms(columns, layer.geometry.out_channels, rows=rows, **given), ""
+        return linear_forms(columns, layer.geometry.out_channels, rows=rows, **options), ""
     if isinstance(layer, LocallyConnected):
-        _, local, linear, matrix = convolution_forms(layer.geometry, size, **given)
+        _, local, linear, matrix = convolution_forms(layer.geometry, size, **options)
         return (replace(local, form="conv"), local, linear, matrix), ""
     assert isinstance(layer, Conv)
     geometry, note = _seen_geometry(layer, size, output)
-    costs = None if geometry is None else convolution_forms(geometry, size, **given)
+    costs = None if geometry is None else convolution_forms(geometry, size, **options)
     return costs, note
 
 
@@ -296,13 +297,13 @@ def _reads(layer: Conv, size: tuple[int, ...]) -> int | None:
         return None
 
 
-def _padded(layer: Conv, did: Seen) -> int:
+def _padded(layer: Conv, did: Tally) -> int:
     """Return the multiply-adds as others count them: weights times output (or input) positions."""
-    places = sum(
+    positions = sum(
         prod(size if layer.transposed else output) * times
         for size, output, times in _uses(layer, did)
     )
-    return layer.weight.numel() * places
+    return layer.weight.numel() * positions
 
 
 def _operation(layer: nn.Module) -> str:

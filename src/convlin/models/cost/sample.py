@@ -21,13 +21,13 @@ __all__ = ["geometry_of", "sample_shape"]
 def _sizes(
     input_size: SupportsIndex | Sequence[SupportsIndex],
 ) -> int | tuple[int, ...]:
-    """Return an input size as one whole number or several, all at least 1."""
-    given = elements(input_size)
+    """Return an input size as one whole number or items, all at least 1."""
+    items = elements(input_size)
     allowed = "whole numbers, such as (3, 224, 224)"
-    sizes = wholes("cost", "input_size", (input_size,) if given is None else given, allowed=allowed)
+    sizes = wholes("cost", "input_size", (input_size,) if items is None else items, allowed=allowed)
     if min(sizes, default=1) < 1:
         raise Refused(Refusal("cost", "input_size", sizes, "numbers ≥ 1"))
-    return sizes[0] if given is None else sizes
+    return sizes[0] if items is None else sizes
 
 
 def sample_shape(
@@ -39,14 +39,14 @@ def sample_shape(
     (3, 16, 16)
     """
     sizes = _sizes(input_size)
-    given = sizes if isinstance(sizes, tuple) else (sizes,)
+    listed = sizes if isinstance(sizes, tuple) else (sizes,)
     features = None
     if isinstance(model, nn.Linear):
         features = model.in_features
     elif isinstance(model, PointwiseConv):
         features = model.conv.in_channels
     if features is not None:
-        return given if given[-1:] == (features,) else (*given, features)
+        return listed if listed[-1:] == (features,) else (*listed, features)
     geometry = next(filter(None, map(geometry_of, model.modules())), None)
     if geometry is not None:
         spatial = geometry.sizes(sizes) if isinstance(sizes, int) else sizes
@@ -57,12 +57,12 @@ def sample_shape(
             _require_fit(type(model).__name__, geometry, shape)
         return shape
     first = next((layer for layer in model.modules() if isinstance(layer, nn.Linear)), None)
-    if not given and first is not None:
+    if not listed and first is not None:
         return (first.in_features,)
-    if not given:
+    if not listed:
         allowed = "the shape of a sample, such as (3, 224, 224)"
-        raise Refused(Refusal(type(model).__name__, "input_size", given, allowed))
-    return given
+        raise Refused(Refusal(type(model).__name__, "input_size", listed, allowed))
+    return listed
 
 
 def _require_fit(name: str, geometry: ConvGeometry, shape: tuple[int, ...]) -> None:

@@ -3,17 +3,17 @@
 | file | idea |
 |---|---|
 | `fully_convolutional.py` | `fully_convolutional`: the steps in order |
-| `tracing.py` | from a model to its graph and shapes; nothing run, nothing copied |
+| `fx_graph.py` | from a model to its graph and shapes; nothing is copied |
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
-| `place.py` | what is known of a value |
+| `value.py` | what is known of a value of the model |
 | `walk.py`, `call.py` | one pass through the graph; one operation of it |
 | `registry.py`, `rules/` | the table of rules; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |
-| `seen.py`, `side_by_side.py`, `parting.py` | the network run against the model; where they part |
-| `grouped.py` | grouped convolutions in float64, fast enough to be seen |
+| `against_model.py`, `side_by_side.py`, `parting.py` | the network run against the model |
+| `grouped.py` | grouped convolutions in float64, fast enough for that |
 | `deviation.py`, `report.py` | what is measured, and reported |
 | `export.py`, `written.py`, `run_program.py` | a `.pt2` of it, tried in a new process |
 """

@@ -11,13 +11,14 @@ from typing import Any
 from torch import fx, nn
 from torch.fx.node import map_aggregate
 
+from convlin.display.article import indefinite
 from convlin.errors import Description, Refusal, Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.claims import Claim
+from convlin.models.dense.fx_graph import BATCH, native_shape, site_of
 from convlin.models.dense.layer_met import Layer
-from convlin.models.dense.place import Constant, Known, Place
-from convlin.models.dense.tracing import BATCH, native_shape, site_of
+from convlin.models.dense.value import Constant, MapValue, PlainValue
 from convlin.models.dense.writer import Writer
 
 __all__ = ["Call"]
@@ -67,12 +68,13 @@ class Call:
             (self.node.args, self.node.kwargs), lambda arg: self._operand(arg, kind)
         )
         if kwargs.get("out") is not None:
-            raise self.refused("out", "a tensor", "None", "it is written into")
+            raise self.refused("out", "a tensor", "None", "the network has no such tensor")
         kwargs = {key: value for key, value in kwargs.items() if key not in _PLUMBING}
         try:
             inspect.signature(rule).bind(self, *args, **kwargs)
         except TypeError as error:
-            raise self.refused("arguments", error, "the ones convlin knows") from None
+            others = f"unknown to convlin: {error}"
+            raise self.refused("arguments", others, "those that its rule knows") from None
         result = rule(self, *args, **kwargs)
         if kind == "compute":
             layer = Layer(self.site, self.operation, self.exchange, self.claim)
@@ -83,16 +85,16 @@ class Call:
         if not isinstance(arg, fx.Node):
             return arg
         value = self.walk.values[arg]
-        if not isinstance(value, Known):
+        if not isinstance(value, PlainValue):
             return value
-        if kind != "reshape" and value.at2 != value.at3:
+        if kind != "reshape" and value.smaller != value.larger:
             raise self.refused(
                 arg.name,
-                value.at2,
+                value.smaller,
                 "a number that does not depend on the batch",
-                f"it is {value.at2} at batch {BATCH} and {value.at3} at batch 3",
+                f"it is {value.smaller} at batch {BATCH} and {value.larger} at batch {BATCH + 1}",
             )
-        return value.at2
+        return value.smaller
 
     def refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
         """Return the refusal of this layer, to be raised."""
@@ -118,46 +120,56 @@ class Call:
             if operands and node in operands:
                 return operands[node]
             value = self._operand(node, "compute")
-            return value.node if isinstance(value, Place | Constant) else value
+            return value.node if isinstance(value, MapValue | Constant) else value
 
         args, kwargs = fx.node.map_arg((self.node.args, {**self.node.kwargs, **changes}), operand)
         if self._module is not None:
             return self.walk.module(self.site, self._module, *args, **kwargs)
         return self.walk.graph.create_node(self.node.op, self.node.target, args, kwargs)
 
-    def map(self, value: Any) -> Place:
+    def map(self, operand: Any) -> MapValue:
         """Return the operand if the model has it as a map (N, C, *size); refuse it otherwise."""
-        place = self.place(value)
-        if not place.is_map:
+        value = self.value(operand)
+        if not value.is_map:
             raise self.refused(
                 "input",
-                (BATCH, *place.shape),
-                f"(N, {place.channels}, {', '.join(map(str, place.size))})",
-                self._lying(place),
+                (BATCH, *value.shape),
+                f"(N, {value.channels}, {', '.join(map(str, value.size))})",
+                self._lying(value),
             )
-        return place
+        return value
 
-    def place(self, value: Any) -> Place:
+    def value(self, operand: Any) -> MapValue:
         """Return the operand if it is made of the images and pooled; refuse it otherwise."""
-        if not isinstance(value, Place):
-            raise self.refused("input", type(value).__name__, "a value made of the images")
-        if value.unpooled is not None and value.pool is not None:
-            pooled = tuple(axis.size for axis in value.unpooled)
+        if not isinstance(operand, MapValue):
+            raise self.no_image(operand)
+        if operand.unpooled is not None and operand.pool is not None:
+            pooled = tuple(axis.size for axis in operand.unpooled)
             raise self.refused(
-                "input", f"{site_of(value.pool)} of {pooled} to {value.size} cells",
+                "input", f"pooled by {site_of(operand.pool)} of {pooled} to {operand.size} cells",
                 "a pool whose output size is its input's, or divides it",
                 "pooled cells of unequal size can only be folded into a Linear, with nothing but "
                 "reshapes between",
             )  # fmt: skip
-        return value
+        return operand
+
+    def no_image(self, operand: Any) -> Refused:
+        """Return the refusal of an operand that is not made of the images, or is several."""
+        if isinstance(operand, Constant):
+            kind = "a tensor of the model"
+        elif isinstance(operand, tuple | list):
+            kind = "several values"
+        else:
+            kind = indefinite(type(operand).__name__)
+        return self.refused("input", kind, "a tensor computed from the images")
 
     def mapped(
-        self, place: Place, node: fx.Node, axes: tuple[Axis, ...], channels: int | None = None
-    ) -> Place:
+        self, value: MapValue, node: fx.Node, axes: tuple[Axis, ...], channels: int | None = None
+    ) -> MapValue:
         """Return the map (N, C, *size) that this layer made of another one."""
-        return place.moved(
-            node, axes=axes, channels=channels or place.channels, source=self.node, numbers=None,
-            roles=tuple(range(self.ndim + 1)), base=place.base if node is place.node else node,
+        return value.moved(
+            node, axes=axes, channels=channels or value.channels, source=self.node, numbers=None,
+            roles=tuple(range(self.ndim + 1)), base=value.base if node is value.node else node,
         )  # fmt: skip
 
     @contextmanager
@@ -168,9 +180,9 @@ class Call:
         except Refused as refused:
             raise Refused([replace(r, site=self.site) for r in refused.refusals]) from None
 
-    def _lying(self, place: Place) -> str:
-        if place.roles is None:
-            return f"a map of {place.map_shape} was flattened across its axes"
+    def _lying(self, value: MapValue) -> str:
+        if value.roles is None:
+            return f"a map of {value.map_shape} was flattened across its axes"
         names = ["1" if role is None else "CDHW"[role and role + 3 - self.ndim]
-                 for role in place.roles]  # fmt: skip
-        return f"the axes behind the batch are ({', '.join(names)}) of a map {place.map_shape}"
+                 for role in value.roles]  # fmt: skip
+        return f"the axes behind the batch are ({', '.join(names)}) of a map {value.map_shape}"

@@ -58,17 +58,17 @@ def verdicts(claims: Sequence[tuple[str, Claim]]) -> Iterator[Verdict]:
             proved[key] = (site, claim, verdict)
         first, model, verdict = proved[key]
         assert model.exchange is not None
-        found = _other(model.exchange(claim.before), claim.after)
-        yield Refuted(found) if found else _at(site, first, verdict)
+        difference = _other(model.exchange(claim.before), claim.after)
+        yield Refuted(difference) if difference else _at(site, first, verdict)
 
 
-def _judged(judge: Callable[..., Verdict], *given: Any, **options: Any) -> Verdict:
+def _judged(judge: Callable[..., Verdict], *claimed: Any, **options: Any) -> Verdict:
     """Return the judge's verdict; why there is none, where it refuses what the model holds.
 
     An exchange is derived whatever the numbers: on the meta device there are none to judge.
     """
     try:
-        return judge(*given, **options)
+        return judge(*claimed, **options)
     except Refused as refused:
         why = "; ".join(map(str, refused.refusals[:1]))
         return Measured(f"not judged, nor measured: {why}", None)
@@ -92,7 +92,7 @@ def _other(made: nn.Module, after: nn.Module) -> Counterexample | None:
     for (name, expected), (_, got) in zip(_tensors(made), _tensors(after), strict=True):
         if expected.is_meta:  # it has no numbers
             continue
-        if _place(expected) != _place(got) and not torch.equal(expected, got):
+        if _address(expected) != _address(got) and not torch.equal(expected, got):
             index = (expected != got).nonzero()[0].tolist()
             a, b = (float(side.detach()[tuple(index)]) for side in (expected, got))
             return Counterexample("contract", a, b, field=f"{name}{index}")
@@ -127,5 +127,5 @@ def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     return [*module.named_parameters(), *module.named_buffers()]
 
 
-def _place(tensor: Tensor) -> Hashable:
+def _address(tensor: Tensor) -> Hashable:
     return tensor.untyped_storage().data_ptr(), tensor.storage_offset()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
-from convlin.internals.trees import tree_leaves
+from convlin.models.dense.network import FullyConvolutional, at_cells, crops
 from convlin.models.dense.report import Deviation
-
-if TYPE_CHECKING:
-    from convlin.models.dense.network import FullyConvolutional
+from convlin.models.trace import tensors_in
 
 __all__ = ["Images", "measure"]
 
@@ -36,14 +34,14 @@ def measure(
     other_argmax = compared = 0
     batches = list(_batches(images, network))
     for done, batch in enumerate(batches, 1):
-        dense = _leaves(network(batch.clone()))  # a first layer may work in place
+        dense = tensors_in(network(batch.clone()))  # a first layer may work in place
         largest = [leaf.abs().max() for leaf in dense]
         cells = _some_of(network.cells(tuple(batch.shape[2:])))
         for some in (cells[i : i + BATCH] for i in range(0, len(cells), BATCH)):
             other = torch.zeros(len(some) * len(batch), dtype=torch.bool, device=batch.device)
-            slid = _leaves(model(torch.cat([batch[network.crop(cell)] for cell in some])))
+            slid = tensors_in(model(crops(batch, network.field, some)))
             for own, leaf, top in zip(slid, dense, largest, strict=True):
-                there = torch.cat([leaf[(..., *cell)] for cell in some])
+                there = at_cells(leaf, some)
                 own = own.reshape(there.shape)
                 difference = (own - there).abs().max().cpu()
                 scale = torch.maximum(top, own.abs().max()).cpu()
@@ -57,21 +55,17 @@ def measure(
     return Deviation(float(absolute), float(relative), other_argmax / compared, compared)
 
 
-def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]
-
-
 def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
     """Yield batches (N, C, H, W) in the network's dtype, on its device."""
     rank = len(network.window) + 1
     like = next(network.parameters(), torch.empty(0))
     try:
-        given = iter([images] if isinstance(images, Tensor) else images)
+        several = iter([images] if isinstance(images, Tensor) else images)
     except Exception:  # whatever an object of others raises
         allowed = "a tensor, or several"
         raise Refused(Refusal("images", "images", shown(images), allowed)) from None
     image = None
-    for image in given:
+    for image in several:
         if (
             not isinstance(image, Tensor)
             or image.is_meta
@@ -81,9 +75,8 @@ def _batches(images: Images, network: FullyConvolutional) -> Iterator[Tensor]:
             raise Refused(Refusal("images", "images", shown(image), "tensors of plain numbers"))
         batch = image if image.ndim == rank else image[None]
         if batch.ndim != rank or len(batch) == 0:
-            raise Refused(
-                Refusal("images", "shape", tuple(image.shape), f"{rank} axes, one image {rank - 1}")
-            )
+            allowed = f"{rank} axes, or {rank - 1} for one image"
+            raise Refused(Refusal("images", "shape", tuple(image.shape), allowed))
         yield batch.to(like.device, like.dtype)
     if image is None:
         raise Refused(

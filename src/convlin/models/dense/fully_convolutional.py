@@ -12,8 +12,10 @@ from torch import fx, nn
 from convlin.arguments import choice, flag, shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
+from convlin.models.dense.against_model import run_against
 from convlin.models.dense.claims import verdicts
 from convlin.models.dense.deviation import Images, measure
+from convlin.models.dense.fx_graph import trace, twin
 from convlin.models.dense.layer_met import Layer
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.report import Report, Row
@@ -28,8 +30,6 @@ from convlin.models.dense.rules import (  # noqa: F401 - fill the registry
     pooling,
     reshapes,
 )
-from convlin.models.dense.seen import see
-from convlin.models.dense.tracing import trace, twin
 from convlin.models.dense.walk import Walk
 
 __all__ = ["fully_convolutional"]
@@ -94,13 +94,13 @@ def fully_convolutional(
     allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
     proofs = flag("fully_convolutional", "proofs", proofs)
     check = flag("fully_convolutional", "check", check)
-    told: Any = progress
-    if not (told is None or callable(told)):
+    listener: Any = progress
+    if not (listener is None or callable(listener)):
         allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("fully_convolutional", "progress", shown(told), allowed))
+        raise Refused(Refusal("fully_convolutional", "progress", shown(listener), allowed))
     walk = Walk(trace(twin(model), shape), shape, head)
     walk.run()
-    broken = frozenset().union(*(place.culprits for place in walk.places))
+    broken = frozenset().union(*(value.culprits for value in walk.outputs))
     breaks = [reason for site, reason in walk.breaks.items() if site in broken]
     if walk.refusals:
         raise Refused([*walk.refusals, *(() if allow_inexact else breaks)])
@@ -119,7 +119,9 @@ def fully_convolutional(
     )
     network = FullyConvolutional(graph, shape, walk.stride, report).eval()
     if check:
-        report = replace(report, seen=see(model, network, exact=not broken, refolds=walk.refolds))
+        report = replace(
+            report, seen=run_against(model, network, exact=not broken, refolds=walk.refolds)
+        )
     if proofs:
         rows = _proved(walk, report.rows, progress)
         refuted = any(row.refuted for row in rows)

@@ -32,8 +32,7 @@ class AllGroupsAtOnce(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # fmt: skip
-        given = kwargs or {}
-        return (_grouped if func is torch.conv2d else func)(*args, **given)
+        return (_grouped if func is torch.conv2d else func)(*args, **(kwargs or {}))
 
 
 def _grouped(

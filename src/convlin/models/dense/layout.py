@@ -1,6 +1,6 @@
 """Which element of the map stands where, found by sending arange(C·H·W) through the reshapes.
 
-A reshaped value is described by a tensor of its shape at the window that holds, at every place,
+A reshaped value is described by a tensor of its shape at the window that holds, at every index,
 the number of the map element (C order) that the model put there. Where every axis of it runs
 along one axis of the map (permuted, cut, channels picked or shuffled, axes of size 1 come or gone),
 the value still is a map: `arrangement` says which. Otherwise (flattened) it is only good for a
@@ -56,13 +56,13 @@ def arrangement(numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]) ->
     """
     roles: list[int | None] = [None] * numbers.ndim
     picked: list[list[int]] = []
-    for role, places in enumerate(torch.unravel_index(numbers, map_shape)):
+    for role, indices in enumerate(torch.unravel_index(numbers, map_shape)):
         moving = [
-            axis for axis in range(places.ndim) if (places != places.narrow(axis, 0, 1)).any()
+            axis for axis in range(indices.ndim) if (indices != indices.narrow(axis, 0, 1)).any()
         ]
         if len(moving) > 1 or (moving and roles[moving[0]] is not None):
             return None
-        line = places.movedim(moving[0], -1) if moving else places.reshape(-1)[:1]
+        line = indices.movedim(moving[0], -1) if moving else indices.reshape(-1)[:1]
         picked.append(line.reshape(-1, line.shape[-1])[0].tolist())
         if moving:
             roles[moving[0]] = role

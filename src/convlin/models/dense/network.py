@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
@@ -13,7 +14,7 @@ from convlin.geometry import ReceptiveField
 from convlin.layers.scripting import TracedOnly
 from convlin.models.dense.report import Report
 
-__all__ = ["FullyConvolutional"]
+__all__ = ["FullyConvolutional", "at_cells", "crops"]
 
 
 class FullyConvolutional(TracedOnly, nn.Module):
@@ -73,7 +74,7 @@ class FullyConvolutional(TracedOnly, nn.Module):
 
     def crop(self, cell: Sequence[int]) -> tuple[Any, ...]:
         """Return the index that cuts the window of `cell` out of images (N, C, *size)."""
-        return (..., *(slice(start, stop) for start, stop in self.window_of(cell)))
+        return _crop(self.field, cell)
 
     def forward(self, images: Shaped[Tensor, "n c *size"]) -> Any:
         """Return the classifier's outputs for every window of the images."""
@@ -91,3 +92,27 @@ class FullyConvolutional(TracedOnly, nn.Module):
     def _misfit(self, images: Tensor) -> GeometryError:
         sizes = ", ".join((str(self.window[0]), *(f"≥{n}" for n in self.window[1:])))
         return GeometryError(Refusal("images", "shape", tuple(images.shape), f"(N, {sizes})"))
+
+
+def crops(
+    images: Shaped[Tensor, "n c *size"], field: ReceptiveField, cells: Iterable[Sequence[int]]
+) -> Shaped[Tensor, "wn c *window"]:
+    """Return the windows of these cells, all images' first, then all images' second, and so on."""
+    return torch.cat([images[_crop(field, cell)] for cell in cells])
+
+
+def at_cells(
+    output: Shaped[Tensor, n * k_cells], cells: Iterable[Sequence[int]]
+) -> Shaped[Tensor, wn * k]:
+    """Return what a network's output says of the windows of these cells, in the order of `crops`.
+
+    >>> at_cells(torch.arange(12).reshape(1, 2, 2, 3), [(0, 2), (1, 0)])
+    tensor([[2, 8],
+            [3, 9]])
+    """
+    indices: list[Any] = [(..., *cell) for cell in cells]
+    return torch.cat([output[index] for index in indices])
+
+
+def _crop(field: ReceptiveField, cell: Sequence[int]) -> tuple[Any, ...]:
+    return (..., *(slice(start, stop) for start, stop in field.reads(tuple(cell))))

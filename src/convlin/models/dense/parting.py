@@ -1,4 +1,4 @@
-"""The first layer where two programs part, found by running both with hooks on their layers.
+"""The first layer where two programs part: both are run, and their layers watched.
 
 At the window, a layer of the network is laid beside the model's layer of the same name. On a larger
 image, the network is laid beside itself on a crop: every layer must give for the crop what it gives
@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -23,6 +23,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from convlin.models.dense.network import FullyConvolutional
+from convlin.models.trace import LayerCall, watched
 from convlin.numerics.roundoff import unit
 
 __all__ = ["Pair", "Parting", "first_parting", "largest_inside", "narrowest", "relative"]
@@ -78,7 +79,7 @@ def first_parting(
     At the window; or, with `cell`, between the images and their crop for that cell. `unread`: some
     layers differ in cells that no later layer reads, so what is followed by an agreement is passed.
     """
-    names = [name for name, _ in pair.model.named_modules()]
+    names = {name for name, _ in pair.model.named_modules()}
     graph = pair.network.network
     dense = _record(graph, images, names)
     if cell is None:
@@ -90,20 +91,20 @@ def first_parting(
             more = [0, 0] * (window.ndim - 1 - dim) + [0, step]
             larger.append(_record(graph, functional.pad(window, more), names))
         sides = _within(_record(graph, window, names), dense, larger, cell)
-    found: dict[bool, Parting] = {}  # by whether it is sure
+    partings: dict[bool, Parting] = {}  # by whether it is sure
     for (layer, _, field), off, sure in sides:
         if off > tolerance:
-            found.setdefault(sure, Parting(layer, field, off))
+            partings.setdefault(sure, Parting(layer, field, off))
         elif unread:
-            found.clear()
+            partings.clear()
         else:
-            found.pop(False, None)
-    return found.get(True) or found.get(False)
+            partings.pop(False, None)
+    return partings.get(True) or partings.get(False)
 
 
 def largest_inside(pair: Pair, images: Tensor) -> float:
     """Return the largest finite number that the model's layers take or give."""
-    names = [name for name, _ in pair.model.named_modules()]
+    names = {name for name, _ in pair.model.named_modules()}
     values = _record(pair.model, images, names).values()
     return max(
         (float(v.double().nan_to_num(0, 0, 0).abs().max()) for v in values if v.numel()),
@@ -139,41 +140,25 @@ class _Dtypes(TorchFunctionMode):
         return result
 
 
-def _record(program: nn.Module, images: Tensor, names: Sequence[str]) -> Record:
+def _record(program: nn.Module, images: Tensor, names: Collection[str]) -> Record:
     """Run a program and return what its layers of these names took and gave."""
     record: Record = {}
     calls: Counter[str] = Counter()
 
-    def note(name: str, field: str, value: Any) -> None:
-        while isinstance(value, tuple | list) and value:
-            value = value[0]
-        if isinstance(value, Tensor):  # cloned, since a later layer may write into it
-            record[name, calls[name], field] = value.detach().clone()
-
-    def hooks(name: str) -> tuple[Callable[..., None], Callable[..., None]]:
-        def before(module: nn.Module, args: Any) -> None:
-            calls[name] += 1
-            note(name, "input", args)
-
-        def after(module: nn.Module, args: Any, result: Any) -> None:
-            note(name, "output", result)
-
-        return before, after
-
-    handles = []
-    for name, module in program.named_modules():
+    def note(call: LayerCall) -> None:
         # a layer called twice may be two, name and name_2
-        base = name if name in names else re.sub(r"_\d+$", "", name)
-        if name and base in names:
-            before, after = hooks(base)
-            handles.append(module.register_forward_pre_hook(before))
-            handles.append(module.register_forward_hook(after))
-    try:
-        with suppress(Exception):  # up to where it fails
-            program(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+        name = call.site if call.site in names else re.sub(r"_\d+$", "", call.site)
+        if not name or name not in names:
+            return
+        calls[name] += call.outputs is None
+        field, tensors = (
+            ("input", call.inputs) if call.outputs is None else ("output", call.outputs)
+        )
+        if tensors:  # cloned, since a later layer may write into it
+            record[name, calls[name], field] = tensors[0].detach().clone()
+
+    with suppress(Exception), watched(program, note):  # up to where it fails
+        program(images)
     return record
 
 

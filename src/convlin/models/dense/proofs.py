@@ -15,8 +15,8 @@ from torch import Tensor, fx, nn
 
 from convlin.models.dense import registry
 from convlin.models.dense.claims import Claim
-from convlin.models.dense.place import Known, Place
-from convlin.models.dense.tracing import BATCH
+from convlin.models.dense.fx_graph import BATCH
+from convlin.models.dense.value import MapValue, PlainValue
 
 if TYPE_CHECKING:
     from convlin.models.dense.call import Call
@@ -46,10 +46,10 @@ def of_cell(
 
 
 def of_map(
-    call: Call, place: Place, linear: nn.Linear, exchanged: nn.Module, exchange: Exchange
+    call: Call, value: MapValue, linear: nn.Linear, exchanged: nn.Module, exchange: Exchange
 ) -> Callable[[], Claim]:
     """Return the claim that the way from a map through `linear` equals a layer for that map."""
-    axes = place.unpooled or place.axes
+    axes = value.unpooled or value.axes
     size = tuple((axis.size - 1) * axis.step + 1 for axis in axes)
     steps = tuple(axis.step for axis in axes)
 
@@ -57,9 +57,9 @@ def of_map(
         return _on_map(exchange(chain.linear))
 
     def claim() -> Claim:
-        chain = _chain(call, place, linear, steps)
-        shape = (place.channels, *size)
-        return Claim(chain, _on_map(exchanged), shape, made, place.unpooled is not None)
+        chain = _chain(call, value, linear, steps)
+        shape = (value.channels, *size)
+        return Claim(chain, _on_map(exchanged), shape, made, value.unpooled is not None)
 
     return claim
 
@@ -87,7 +87,9 @@ def _on_map(layer: nn.Module) -> nn.Module:
     return nn.Sequential(layer, nn.Flatten(1)).eval()
 
 
-def _chain(call: Call, place: Place, linear: nn.Linear, steps: tuple[int, ...]) -> fx.GraphModule:
+def _chain(
+    call: Call, value: MapValue, linear: nn.Linear, steps: tuple[int, ...]
+) -> fx.GraphModule:
     """Return the model's nodes from the map (or the pool behind it) to the Linear, as a module."""
     walk, graph = call.walk, fx.Graph()
     modules: dict[str, Any] = {"linear": linear, "batches": Batches(len(steps) + 2)}
@@ -96,15 +98,15 @@ def _chain(call: Call, place: Place, linear: nn.Linear, steps: tuple[int, ...]) 
     if max(steps) > 1:
         every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
         start = graph.call_function(operator.getitem, (start, every))
-    if place.pool is None:
-        source = walk.values[place.source]
-        env = {place.source: _as_the_model_has_it(graph, start, source)}
+    if value.pool is None:
+        source = walk.values[value.source]
+        env = {value.source: _as_the_model_has_it(graph, start, source)}
     else:
-        env = {place.pool.all_input_nodes[0]: start}
+        env = {value.pool.all_input_nodes[0]: start}
     way, node = [], call.node.all_input_nodes[0]
     while node not in env:
         way.append(node)
-        node = next(n for n in node.all_input_nodes if isinstance(walk.values[n], Place | tuple))
+        node = next(n for n in node.all_input_nodes if isinstance(walk.values[n], MapValue | tuple))
     for node in reversed(way):
         env[node] = _copied(call, graph, modules, env, node)
     graph.output(graph.call_module("linear", (env[call.node.all_input_nodes[0]],)))
@@ -118,7 +120,7 @@ def _copied(
     module = walk.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
     rule = registry.find(node, module)
     inner = next(n for n in node.all_input_nodes if n in env)
-    is_pool = walk.values[node].pool is node if isinstance(walk.values[node], Place) else False
+    is_pool = walk.values[node].pool is node if isinstance(walk.values[node], MapValue) else False
     if rule is None or not (is_pool or registry.KINDS[rule] == "reshape"):
         return env[inner]  # it treats all elements alike, and is no part of the exchange
 
@@ -126,12 +128,12 @@ def _copied(
         if arg in env:
             return env[arg]
         known = walk.values[arg]
-        assert isinstance(known, Known)
-        if known.at2 == known.at3:
-            return known.at2
+        assert isinstance(known, PlainValue)
+        if known.smaller == known.larger:
+            return known.smaller
         # A number that grows with the batch, such as the x.size(0) in x.view(x.size(0), -1).
         count = graph.call_method("size", (env[inner], 0))
-        times = known.at2 // BATCH
+        times = known.smaller // BATCH
         return count if times == 1 else graph.call_function(operator.mul, (count, times))
 
     copied = graph.node_copy(node, operand)
@@ -141,11 +143,11 @@ def _copied(
     return copied
 
 
-def _as_the_model_has_it(graph: fx.Graph, start: fx.Node, place: Any) -> fx.Node:
+def _as_the_model_has_it(graph: fx.Graph, start: fx.Node, value: Any) -> fx.Node:
     """Write the map with its axes in the model's order."""
-    if not isinstance(place, Place) or place.is_map or place.roles is None:
+    if not isinstance(value, MapValue) or value.is_map or value.roles is None:
         return start
-    present = [role for role in place.roles if role is not None]
-    absent = [role for role in range(len(place.map_shape)) if role not in present]
+    present = [role for role in value.roles if role is not None]
+    absent = [role for role in range(len(value.map_shape)) if role not in present]
     permuted = graph.call_method("permute", (start, 0, *(role + 1 for role in [*present, *absent])))
-    return graph.call_method("reshape", (permuted, -1, *place.shape))
+    return graph.call_method("reshape", (permuted, -1, *value.shape))

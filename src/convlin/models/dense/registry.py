@@ -1,7 +1,7 @@
 """Which rule answers for which operation: the table that the rule files fill.
 
 Kinds: `compute` makes a row in the report; `reshape` and `shape` only look at where elements lie;
-`output` is the end; `never` refuses whatever it is given.
+`output` is the end; `never` refuses whatever it takes.
 
 A rule takes a `Call` and what the operation took, and returns what is known of its result. A rule
 for functions has the parameter names of the function, so that Python itself binds the arguments.
@@ -34,23 +34,23 @@ _HOMES = (torch, functional, operator, COMPILED_FUNCTIONS, torch.special)
 def layer(*types: type[nn.Module], kind: Kind = "compute") -> Callable[[Decorated], Decorated]:
     """Let a rule answer for modules of these types."""
 
-    def enrol(rule: Decorated) -> Decorated:
+    def register(rule: Decorated) -> Decorated:
         LAYERS.update(dict.fromkeys(types, rule))
         KINDS[rule] = kind
         return rule
 
-    return enrol
+    return register
 
 
 def function(*names: str, kind: Kind = "compute") -> Callable[[Decorated], Decorated]:
     """Let a rule answer for PyTorch's functions, operators and tensor methods of these names."""
 
-    def enrol(rule: Decorated) -> Decorated:
+    def register(rule: Decorated) -> Decorated:
         FUNCTIONS.update(dict.fromkeys(names, rule))
         KINDS[rule] = kind
         return rule
 
-    return enrol
+    return register
 
 
 def find(node: fx.Node, module: nn.Module | None) -> Rule | None:

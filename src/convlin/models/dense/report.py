@@ -13,7 +13,7 @@ from rich.text import Text
 from convlin.display.printed import as_text
 from convlin.proof import Proved, Refuted, Verdict
 
-__all__ = ["Deviation", "Report", "Row", "Seen"]
+__all__ = ["AgainstModel", "Deviation", "Report", "Row"]
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class Deviation:
 
 
 @dataclass(frozen=True)
-class Seen:
+class AgainstModel:
     """What running the network beside its model showed, on noise; `seconds` is how long it took.
 
     `difference` is the largest one on those `windows`, over the largest output; `crops` the same
     on crops of a larger image, if they are not said to be equal. `unseen` of the `outputs` hardly
     vary from input to input, which shows nothing; `why` says what kept the two from being run.
 
-    >>> print(Seen(windows=9, dtype="float64", difference=2.1e-15, outputs=10, seconds=0.41))
+    >>> print(AgainstModel(windows=9, dtype="float64", difference=2.1e-15, outputs=10, seconds=0.4))
     derived, and seen on 9 windows: within 2.1e-15 in float64 (0.4 s)
-    >>> print(Seen(windows=3, outputs=1, unseen=1))
+    >>> print(AgainstModel(windows=3, outputs=1, unseen=1))
     derived, not seen: its output varies hardly from input to input
     """
 
@@ -108,7 +108,7 @@ class Report:
     deviation: Deviation | None
     parameters_before: int
     parameters_after: int
-    seen: Seen | None = None
+    seen: AgainstModel | None = None
 
     @property
     def summary(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from convlin.errors import Description, Refusal, Refused, told
-from convlin.internals.trees import tree_leaves
+from convlin.models.dense.network import at_cells, crops
 from convlin.models.dense.parting import (
     Pair,
     Parting,
@@ -27,7 +27,8 @@ from convlin.models.dense.parting import (
     narrowest,
     relative,
 )
-from convlin.models.dense.report import Seen
+from convlin.models.dense.report import AgainstModel
+from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 
 __all__ = ["Comparison"]
@@ -50,15 +51,15 @@ class Comparison:
         self._outputs: list[list[Tensor]] = []  # the model's, for every batch of windows
         self._drowned: set[int] = set()  # which of them are nothing but rounding
 
-    def made(self, exact: bool) -> Seen:
+    def made(self, exact: bool) -> AgainstModel:
         """Compare at the window, then on the crops of a larger image."""
         at_window = self._at_window()
         windows = self._windows
         if not windows:
-            return Seen(why="the model raises an error on noise")
+            return AgainstModel(why="the model raises an error on noise")
         on_crops = self._on_crops(exact)
         outputs, unseen = self._variation()
-        return Seen(
+        return AgainstModel(
             windows=self._windows if exact else windows,
             dtype=str(self._pair.like.dtype).removeprefix("torch."),
             difference=max(at_window, on_crops) if exact else at_window,
@@ -98,15 +99,14 @@ class Comparison:
         # evenly, the last one among them; two tell how far off an inexact network may be
         some = every[:: len(every) // -(CROPS if exact else AT_ONCE)]
         for batch in (some[i : i + AT_ONCE] for i in range(0, len(some), AT_ONCE)):
-            own = self._model(torch.cat([images[network.crop(cell)] for cell in batch]))
+            own = self._model(crops(images, network.field, batch))
             if own is None:
                 continue
             self._require_cells(dense, own, images, cells)
             for row, cell in enumerate(batch):
-                index = every.index(cell)
                 mine = [leaf[row] for leaf in own]
                 there = [
-                    leaf[0].flatten(-len(cells))[..., index].reshape(a.shape)
+                    at_cells(leaf, [cell]).reshape(a.shape)
                     for leaf, a in zip(dense, mine, strict=True)
                 ]
                 off = max(off, self._apart(mine, there, images, cell, binding=exact))
@@ -115,7 +115,7 @@ class Comparison:
     def _model(self, images: Tensor) -> list[Tensor] | None:
         """Return the model's outputs; None where it takes no such batch, which decides nothing."""
         try:
-            leaves = _leaves(self._pair.model(images.clone()))  # it may write into its input
+            leaves = tensors_in(self._pair.model(images.clone()))  # it may write into its input
         except Exception:
             if self._pair.copied:
                 raise
@@ -125,7 +125,7 @@ class Comparison:
 
     def _network(self, images: Tensor) -> list[Tensor]:
         try:
-            return _leaves(self._pair.network(images.clone()))
+            return tensors_in(self._pair.network(images.clone()))
         except Exception as error:
             if self._pair.copied:
                 raise
@@ -189,8 +189,8 @@ class Comparison:
     ) -> Parting:
         """Return the first layer that differs; the output of the whole if no layer does."""
         unread = any(row.equal and row.why for row in self._pair.network.report.rows)
-        found = first_parting(self._pair, images, cell, self._tolerance, unread)
-        return found or Parting(type(self._pair.model).__name__, "output", off)
+        parting = first_parting(self._pair, images, cell, self._tolerance, unread)
+        return parting or Parting(type(self._pair.model).__name__, "output", off)
 
     def _refused(self, layer: str, field: str, value: str, fits: str) -> Refused:
         reason = "the first layer where the two part when run, though they were derived to be equal"
@@ -214,7 +214,3 @@ class Comparison:
         if kind == "heavy-tailed":
             noise = (noise / other).clamp(-1e3, 1e3)
         return noise.to(self._pair.like.device, self._pair.like.dtype)
-
-
-def _leaves(outputs: object) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor)]

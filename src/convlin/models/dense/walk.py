@@ -15,8 +15,8 @@ from convlin.errors import Refused
 from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
-from convlin.models.dense.place import Constant, Known, Lost, Place
-from convlin.models.dense.tracing import native_shape
+from convlin.models.dense.fx_graph import native_shape
+from convlin.models.dense.value import Constant, MapValue, NoValue, PlainValue
 from convlin.models.dense.writer import Writer
 
 __all__ = ["Walk"]
@@ -32,7 +32,7 @@ class Walk(Writer):
                 self.values[node] = self._value(node)
             except Refused as refused:
                 self.refusals.extend(refused.refusals)
-                self.values[node] = Lost()
+                self.values[node] = NoValue()
 
     def _value(self, node: fx.Node) -> Any:
         if node.op == "placeholder":
@@ -40,13 +40,13 @@ class Walk(Writer):
         if node.op == "get_attr":
             return self._constant(node)
         operands = [self.values[operand] for operand in node.all_input_nodes]
-        if any(isinstance(operand, Lost) for operand in operands):
+        if any(isinstance(operand, NoValue) for operand in operands):
             return self._lost(node)
-        if operands and all(isinstance(operand, Known) for operand in operands):
+        if operands and all(isinstance(operand, PlainValue) for operand in operands):
             return self._known(node)
         module = self.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
         call = Call(self, node, module)
-        made_of_images = any(isinstance(operand, Place | tuple) for operand in operands)
+        made_of_images = any(isinstance(operand, MapValue | tuple) for operand in operands)
         if operands and not made_of_images and node.meta["dtype"] is not None:
             return Constant(call.keep(), tuple(native_shape(node)))
         if module is not None and (hooks := _foreign_hooks(module)):
@@ -61,27 +61,27 @@ class Walk(Writer):
                                "window", known)  # fmt: skip
         return call.answer(rule)
 
-    def _input(self, node: fx.Node) -> Place | Known:
+    def _input(self, node: fx.Node) -> MapValue | PlainValue:
         if self.images is not None:
-            return Known.fixed(node.args[0])
+            return PlainValue.fixed(node.args[0])
         self.images = self.graph.placeholder(str(node.target))
         axes = tuple(Axis.image(pixels) for pixels in self.window[1:])
         roles = tuple(range(len(self.window)))
-        return Place(self.images, self.window[0], axes, roles, node, self.images)
+        return MapValue(self.images, self.window[0], axes, roles, node, self.images)
 
-    def _constant(self, node: fx.Node) -> Constant | Known:
+    def _constant(self, node: fx.Node) -> Constant | PlainValue:
         value: Any = self.traced
         for name in str(node.target).split("."):
             value = getattr(value, name)
         if not isinstance(value, Tensor):
-            return Known.fixed(value)
+            return PlainValue.fixed(value)
         target = str(node.target)
         if target.rpartition(".")[0] in self._leaves:  # that name may hold another layer now
             target = target.replace(".", "_")
         self.modules[target] = value
         return Constant(self.graph.get_attr(target), tuple(value.shape), str(node.target))
 
-    def _known(self, node: fx.Node) -> Known:
+    def _known(self, node: fx.Node) -> PlainValue:
         """Compute a value without images, at both batches."""
 
         def run(batch: str) -> Any:
@@ -91,18 +91,20 @@ class Walk(Writer):
             )
             if node.op == "call_method":
                 return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+            if node.op == "call_module":
+                return self.traced.get_submodule(str(node.target))(*args, **kwargs)
             assert callable(node.target)
             return node.target(*args, **kwargs)
 
-        return Known(run("at2"), run("at3"))
+        return PlainValue(run("smaller"), run("larger"))
 
-    def _lost(self, node: fx.Node) -> Lost:
+    def _lost(self, node: fx.Node) -> NoValue:
         """Refuse what would be refused whatever it takes, behind something lost."""
         module = self.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
         rule = registry.find(node, module)
         if rule is not None and registry.KINDS[rule] == "never":
             Call(self, node, module).answer(rule)
-        return Lost()
+        return NoValue()
 
 
 def _foreign_hooks(module: nn.Module) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 from torch import fx, nn
 
 from convlin.errors import Refusal
+from convlin.models.dense.against_model import Refold
 from convlin.models.dense.layer_met import Layer
-from convlin.models.dense.place import Place
-from convlin.models.dense.seen import Refold
+from convlin.models.dense.value import MapValue
 
 __all__ = ["Writer"]
 
@@ -29,7 +29,7 @@ class Writer:
         self.breaks: dict[str, Refusal] = {}
         self.shared: dict[Any, nn.Parameter] = {}
         self.refolds: list[Refold] = []
-        self.places: list[Place] = []  # one for each output
+        self.outputs: list[MapValue] = []  # one for each output
         self.stride: tuple[int, ...] = ()
         self.images: fx.Node | None = None
         self._leaves = {node.target for node in traced.graph.nodes if node.op == "call_module"}

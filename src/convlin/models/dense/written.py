@@ -71,10 +71,10 @@ def _elsewhere(
     file: Path, name: str, shapes: list[Shape], like: Tensor
 ) -> list[list[Tensor] | str]:
     """Run the file on noise of these shapes in a new process."""
-    told = [str(like.dtype).removeprefix("torch."), str(like.device)]
-    told += ["x".join(map(str, shape)) for shape in shapes]
+    arguments = [str(like.dtype).removeprefix("torch."), str(like.device)]
+    arguments += ["x".join(map(str, shape)) for shape in shapes]
     # -P: no torch.py of the working directory is imported
-    command = [sys.executable, "-P", str(Path(run_program.__file__)), str(file), *told]
+    command = [sys.executable, "-P", str(Path(run_program.__file__)), str(file), *arguments]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()

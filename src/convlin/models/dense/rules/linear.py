@@ -25,46 +25,46 @@ from convlin.layers.stock_layer import CONVOLUTIONS
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_linear import to_linear
 from convlin.models.dense import proofs
+from convlin.models.dense.against_model import Refold
 from convlin.models.dense.call import Call
-from convlin.models.dense.place import Constant, Place
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.seen import Refold
+from convlin.models.dense.value import Constant, MapValue
 from convlin.numerics.roundoff import gamma, unit
 
 
 @layer(nn.Linear)
-def linear_layer(call: Call, input: Any) -> Place:
+def linear_layer(call: Call, input: Any) -> MapValue:
     """Exchange a Linear for a convolution."""
     return _exchanged(call, input, call.module)
 
 
 @function("linear")
-def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> Place:
+def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> MapValue:
     """Exchange a functional Linear, whose weights are parameters, for a convolution."""
     named = [part for part in (weight, bias) if part is not None]
     if not all(isinstance(part, Constant) and part.target for part in named):
-        raise call.refused("weight", "computed", "parameters of the model")
-    held = [call.walk.traced.get_parameter(part.target) for part in named]
+        raise call.refused("weight", "computed in forward", "parameters of the model")
+    parameters = [call.walk.traced.get_parameter(part.target) for part in named]
     linear = holding(
-        nn.Linear, weight.shape[1], weight.shape[0], weight=held[0],
-        bias=held[1] if bias is not None else None,
+        nn.Linear, weight.shape[1], weight.shape[0], weight=parameters[0],
+        bias=parameters[1] if bias is not None else None,
     )  # fmt: skip
     return _exchanged(call, input, linear.eval())
 
 
-def _exchanged(call: Call, value: Any, linear: nn.Linear) -> Place:
-    place = value if isinstance(value, Place) else call.place(value)
-    if place.unpooled is None and place.roles is not None and place.roles[-1:] == (0,):
-        return _pointwise(call, place, linear)
-    whole = torch.arange(math.prod(place.map_shape), device="cpu")
-    if len(place.shape) != 1 or not torch.equal(place.elements.sort().values, whole):
-        raise call.refused("input", place.shape, "the channels of a cell, or all of the map once",
-                           f"the map is {place.map_shape}")  # fmt: skip
-    exchange = _full_size if place.unpooled is None else _folded
-    return exchange(call, place, linear)
+def _exchanged(call: Call, input: Any, linear: nn.Linear) -> MapValue:
+    value = input if isinstance(input, MapValue) else call.value(input)
+    if value.unpooled is None and value.roles is not None and value.roles[-1:] == (0,):
+        return _pointwise(call, value, linear)
+    whole = torch.arange(math.prod(value.map_shape), device="cpu")
+    if len(value.shape) != 1 or not torch.equal(value.elements.sort().values, whole):
+        raise call.refused("input", value.shape, "the channels of a cell, or all of the map once",
+                           f"the map is {value.map_shape}")  # fmt: skip
+    exchange = _full_size if value.unpooled is None else _folded
+    return exchange(call, value, linear)
 
 
-def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
+def _pointwise(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     """Return the 1×1 convolution of every cell."""
     ndim = call.ndim
 
@@ -74,13 +74,13 @@ def _pointwise(call: Call, place: Place, linear: nn.Linear) -> Place:
     conv, head = _made(call, linear, exchange)
     claim = proofs.of_cell(linear, head, _as_run(call, exchange), ndim)
     call.exchanged(_text(call, linear, conv, ""), claim)
-    node = call.walk.module(call.site, head, place.node)
-    return place.moved(node, channels=conv.out_channels, source=call.node)
+    node = call.walk.module(call.site, head, value.node)
+    return value.moved(node, channels=conv.out_channels, source=call.node)
 
 
-def _full_size(call: Call, place: Place, linear: nn.Linear) -> Place:
+def _full_size(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     """Return the convolution with the map's size, in the order the model flattened it."""
-    shape, order, step = place.map_shape, place.elements, place.step
+    shape, order, step = value.map_shape, value.elements, value.step
     copied = axes_of(order.numpy(), shape) is None
 
     def exchange(layer: nn.Linear) -> Any:
@@ -89,17 +89,17 @@ def _full_size(call: Call, place: Place, linear: nn.Linear) -> Place:
         return conv
 
     note = ", weights copied: the order is none of axes" if copied else ""
-    return _headed(call, place, linear, exchange, note)
+    return _headed(call, value, linear, exchange, note)
 
 
-def _folded(call: Call, place: Place, linear: nn.Linear) -> Place:
+def _folded(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     """Return the convolution on the unpooled map, the pool folded into its kernel."""
-    assert place.unpooled is not None
+    assert value.unpooled is not None
     cls, channels, pooled, order = (
-        CONVOLUTIONS[call.ndim, False], place.channels, place.map_shape, place.elements,
+        CONVOLUTIONS[call.ndim, False], value.channels, value.map_shape, value.elements,
     )  # fmt: skip
-    size = tuple(axis.size for axis in place.unpooled)
-    step = tuple(axis.step for axis in place.unpooled)
+    size = tuple(axis.size for axis in value.unpooled)
+    step = tuple(axis.step for axis in value.unpooled)
 
     def exchange(layer: nn.Linear) -> Any:
         behind: Any = to_conv(layer, pooled, order=order, copy=True).conv
@@ -108,22 +108,22 @@ def _folded(call: Call, place: Place, linear: nn.Linear) -> Place:
             cls, channels, layer.out_features, size, dilation=step, weight=kernel, bias=layer.bias
         ).train(layer.training)
 
-    note = f", the pool to {place.size} folded in (copied)"
-    return _headed(call, place, linear, exchange, note)
+    note = f", the pool to {value.size} folded in (copied)"
+    return _headed(call, value, linear, exchange, note)
 
 
 def _headed(
-    call: Call, place: Place, linear: nn.Linear, exchange: Callable[[nn.Linear], Any], note: str
-) -> Place:
+    call: Call, value: MapValue, linear: nn.Linear, exchange: Callable[[nn.Linear], Any], note: str
+) -> MapValue:
     """Write a convolution that reads the whole map."""
     conv, head = _made(call, linear, exchange)
-    if place.unpooled is not None:
-        call.walk.refolds.append(Refold(call.site, conv, linear, _refold(exchange, place.size)))
-    claim = proofs.of_map(call, place, linear, head, _as_run(call, exchange))
+    if value.unpooled is not None:
+        call.walk.refolds.append(Refold(call.site, conv, linear, _refold(exchange, value.size)))
+    claim = proofs.of_map(call, value, linear, head, _as_run(call, exchange))
     call.exchanged(_text(call, linear, conv, note), claim)
-    axes = tuple(axis.windowed(axis.size) for axis in place.unpooled or place.axes)
-    node = call.walk.module(call.site, head, place.node)
-    return place.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
+    axes = tuple(axis.windowed(axis.size) for axis in value.unpooled or value.axes)
+    node = call.walk.module(call.site, head, value.node)
+    return value.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
                        source=call.node, unpooled=None, pool=None)  # fmt: skip
 
 
@@ -133,8 +133,8 @@ def _refold(
     """Return how to fold anew in float64, and how far rounding may take the folded kernel."""
 
     def fold(weight: Tensor) -> Tensor:
-        held = nn.Parameter(weight.detach())
-        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=held, bias=None)
+        parameter = nn.Parameter(weight.detach())
+        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=parameter, bias=None)
         kernel: Tensor = exchange(linear).weight.detach()
         return kernel
 

@@ -20,24 +20,24 @@ from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer, weight
 from convlin.models.dense import grid
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
-from convlin.models.dense.place import Constant, Place
 from convlin.models.dense.registry import function, layer
 from convlin.models.dense.rules.pooling import pool_all
+from convlin.models.dense.value import Constant, MapValue
 
 Pairs = tuple[tuple[int, int], ...]
 _FLOOR = "ceil_mode ⇒ floor, alike at the window"
 
 
 @layer(nn.Conv1d, nn.Conv2d, nn.Conv3d)
-def convolution(call: Call, input: Any) -> Place:
+def convolution(call: Call, input: Any) -> MapValue:
     """Keep a convolution; dilate it where the window's neighbours lie apart."""
-    conv, place = call.module, call.map(input)
+    conv, value = call.module, call.map(input)
     with call.resited():
         weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
     g = ConvGeometry.of(conv)
-    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
-    if not place.is_spread:
-        return call.mapped(place, call.keep(), axes, g.out_channels)
+    axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
+    if not value.is_spread:
+        return call.mapped(value, call.keep(), axes, g.out_channels)
     symmetric = all(before == after for before, after in g.padding)
     if g.padding_mode != "zeros" or not symmetric:
         raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
@@ -46,45 +46,45 @@ def convolution(call: Call, input: Any) -> Place:
         require_stock_layer(conv, *CONVOLUTIONS.values())
     dilated = holding(
         CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
-        stride=place.grid_stride(g.stride),
-        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
-        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)),
+        stride=value.grid_stride(g.stride),
+        padding=tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, value.step, strict=True)),
         weight=conv.weight, bias=conv.bias,
     ).train(conv.training)  # fmt: skip
-    _dilated(call, place, g.stride, g.dilation)
-    node = call.walk.module(call.site, dilated, place.node)
-    return call.mapped(place, node, axes, g.out_channels)
+    _dilated(call, value, g.stride, g.dilation)
+    node = call.walk.module(call.site, dilated, value.node)
+    return call.mapped(value, node, axes, g.out_channels)
 
 
 @function("conv1d", "conv2d", "conv3d")
 def convolution_function(
     call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
-) -> Place:  # fmt: skip
+) -> MapValue:  # fmt: skip
     """Keep a functional convolution; dilate it as the layer."""
-    place = call.map(input)
+    value = call.map(input)
     if not isinstance(weight, Constant):
         raise call.refused("weight", "computed from the images", "a tensor of the model")
     out, per_group, *kernel = weight.shape
     g = ConvGeometry(per_group * groups, out, kernel, _one(stride), padding=_one(padding),
                      dilation=_one(dilation), groups=groups)  # fmt: skip
-    axes = behind(call, place, g.kernel, g.stride, g.padding, g.dilation)
-    if not place.is_spread:
-        return call.mapped(place, call.keep(), axes, out)
+    axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
+    if not value.is_spread:
+        return call.mapped(value, call.keep(), axes, out)
     if any(before != after for before, after in g.padding):
         raise call.refused("padding", g.padding, "symmetric behind an adaptive pool")
     node = call.walk.function(
-        call.node.target, place.node, weight.node, None if bias is None else bias.node,
-        stride=place.grid_stride(g.stride),
-        padding=tuple(p * q for (p, _), q in zip(g.padding, place.step, strict=True)),
-        dilation=tuple(d * q for d, q in zip(g.dilation, place.step, strict=True)), groups=groups,
+        call.node.target, value.node, weight.node, None if bias is None else bias.node,
+        stride=value.grid_stride(g.stride),
+        padding=tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),
+        dilation=tuple(d * q for d, q in zip(g.dilation, value.step, strict=True)), groups=groups,
     )  # fmt: skip
-    _dilated(call, place, g.stride, g.dilation)
-    return call.mapped(place, node, axes, out)
+    _dilated(call, value, g.stride, g.dilation)
+    return call.mapped(value, node, axes, out)
 
 
 @layer(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-def max_pool_layer(call: Call, input: Any) -> Place:
+def max_pool_layer(call: Call, input: Any) -> MapValue:
     """Keep a max pool; dilate it where the window's neighbours lie apart."""
     pool = call.module
     return max_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.dilation,
@@ -95,32 +95,32 @@ def max_pool_layer(call: Call, input: Any) -> Place:
 def max_pool(
     call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
-) -> Place:  # fmt: skip
+) -> MapValue:  # fmt: skip
     """Keep a max pool, as the layer."""
-    place = call.map(input)
+    value = call.map(input)
     if return_indices:
         raise call.refused("return_indices", True, "False", "indices count within one image")
     kernel, pads, spacing = (_each(n, call.ndim) for n in (kernel_size, padding, dilation))
-    if _covers(place, kernel, pads):
-        return pool_all(call, place, "max")
+    if _covers(value, kernel, pads):
+        return pool_all(call, value, "max")
     steps = _each(stride or kernel, call.ndim)
-    cut = ceil_mode and _cuts(place, kernel, steps, pads, spacing)
-    axes = behind(call, place, kernel, steps, _pairs(pads), spacing, cut)
-    if not place.is_spread and cut == ceil_mode:
-        return call.mapped(place, call.keep(), axes)
-    if place.is_spread:
+    cut = ceil_mode and _cuts(value, kernel, steps, pads, spacing)
+    axes = behind(call, value, kernel, steps, _pairs(pads), spacing, cut)
+    if not value.is_spread and cut == ceil_mode:
+        return call.mapped(value, call.keep(), axes)
+    if value.is_spread:
         _refuse_outside(call, pads, cut)
-        _dilated(call, place, steps, spacing)
-        spacing = tuple(d * q for d, q in zip(spacing, place.step, strict=True))
-        steps = place.grid_stride(steps)
+        _dilated(call, value, steps, spacing)
+        spacing = tuple(d * q for d, q in zip(spacing, value.step, strict=True))
+        steps = value.grid_stride(steps)
     else:
         call.exchanged(_FLOOR)
     pool = grid.POOLS["max", call.ndim](kernel, steps, pads, spacing)
-    return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+    return call.mapped(value, call.walk.module(call.site, pool, value.node), axes)
 
 
 @layer(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-def average_pool_layer(call: Call, input: Any) -> Place:
+def average_pool_layer(call: Call, input: Any) -> MapValue:
     """Keep an average pool; dilate it where the window's neighbours lie apart."""
     pool = call.module
     divisor = getattr(pool, "divisor_override", None)
@@ -132,38 +132,38 @@ def average_pool_layer(call: Call, input: Any) -> Place:
 def average_pool(
     call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Place:  # fmt: skip
+) -> MapValue:  # fmt: skip
     """Keep an average pool, as the layer."""
-    place = call.map(input)
+    value = call.map(input)
     kernel, pads, ones = _each(kernel_size, call.ndim), _each(padding, call.ndim), (1,) * call.ndim
     steps = _each(stride or kernel, call.ndim)
-    if _covers(place, kernel, pads) and divisor_override is None:
-        return pool_all(call, place, "avg")
-    cut = ceil_mode and _cuts(place, kernel, steps, pads, ones)
-    axes = behind(call, place, kernel, steps, _pairs(pads), ones, cut)
-    if not place.is_spread and cut == ceil_mode:
-        return call.mapped(place, call.keep(), axes)
-    if not place.is_spread:
+    if _covers(value, kernel, pads) and divisor_override is None:
+        return pool_all(call, value, "avg")
+    cut = ceil_mode and _cuts(value, kernel, steps, pads, ones)
+    axes = behind(call, value, kernel, steps, _pairs(pads), ones, cut)
+    if not value.is_spread and cut == ceil_mode:
+        return call.mapped(value, call.keep(), axes)
+    if not value.is_spread:
         call.exchanged(_FLOOR)
         options: dict[str, Any] = {"count_include_pad": count_include_pad}
         if divisor_override is not None:
             options["divisor_override"] = divisor_override
         pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **options)
-        return call.mapped(place, call.walk.module(call.site, pool, place.node), axes)
+        return call.mapped(value, call.walk.module(call.site, pool, value.node), axes)
     _refuse_outside(call, pads, cut)
     if divisor_override is not None:
         raise call.refused("divisor_override", divisor_override, "None behind an adaptive pool")
-    _dilated(call, place, steps, ones)
-    stride = place.grid_stride(steps)
-    node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step, stride)
-    return call.mapped(place, node, axes)
+    _dilated(call, value, steps, ones)
+    stride = value.grid_stride(steps)
+    node = call.walk.function(grid.dilated_mean, value.node, kernel, value.step, stride)
+    return call.mapped(value, node, axes)
 
 
 @layer(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d,
        nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
        nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
        nn.CircularPad2d, nn.CircularPad3d)  # fmt: skip
-def pad_layer(call: Call, input: Any) -> Place:
+def pad_layer(call: Call, input: Any) -> MapValue:
     """Keep padding; note which cells it breaks."""
     constant = isinstance(call.module, ConstantPadBase)
     return pad(call, input, call.module.padding, "constant" if constant else "other")
@@ -171,38 +171,38 @@ def pad_layer(call: Call, input: Any) -> Place:
 
 @function("pad")
 def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
-        value: float | None = None) -> Place:  # fmt: skip
+        value: float | None = None) -> MapValue:  # fmt: skip
     """Keep padding; note which cells it breaks. Negative padding cuts cells off."""
-    place = call.map(input)
+    image = call.map(input)
     sides = tuple(pad) + (0,) * (2 * call.ndim - len(pad))
     if any(sides[2 * call.ndim :]):
-        raise call.refused("pad", pad, f"space only, {2 * call.ndim} numbers")
+        raise call.refused("pad", pad, f"at most {2 * call.ndim} numbers, for space alone")
     pairs = tuple((sides[2 * d], sides[2 * d + 1]) for d in reversed(range(call.ndim)))
-    if place.is_spread and any(sides):
+    if image.is_spread and any(sides):
         raise call.refused("pad", pad, "none behind an adaptive pool")
     if min(sides) < 0 < max(sides):
         raise call.refused("pad", pad, "all sides ≥ 0, or all ≤ 0")
     if min(sides) < 0:
         axes = tuple(
             axis.taken(-before, axis.size + before + after)
-            for axis, (before, after) in zip(place.axes, pairs, strict=True)
+            for axis, (before, after) in zip(image.axes, pairs, strict=True)
         )
     else:
         ones = (1,) * call.ndim
-        axes = behind(call, place, ones, ones, pairs, ones)
-    return call.mapped(place, call.keep(), axes)
+        axes = behind(call, image, ones, ones, pairs, ones)
+    return call.mapped(image, call.keep(), axes)
 
 
 def behind(
-    call: Call, place: Place, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
+    call: Call, value: MapValue, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
     dilation: Sequence[int], ceil: bool = False,
 ) -> tuple[Axis, ...]:  # fmt: skip
     """Return the axes behind a layer that reads neighbours, noting what it breaks."""
-    rows = list(zip(place.axes, kernel, stride, padding, dilation, strict=True))
+    rows = list(zip(value.axes, kernel, stride, padding, dilation, strict=True))
     axes = tuple(axis.windowed(k, s, p, d, ceil, call.site) for axis, k, s, p, d in rows)
     if any(call.site in axis.culprits for axis in axes):
         _note_break(call, padding, ceil)
-        for axis, pixels in zip(place.axes, call.walk.window[1:], strict=True):
+        for axis, pixels in zip(value.axes, call.walk.window[1:], strict=True):
             if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
                 raise call.refused("padding", padding, "0 behind a pool over all of a map that "
                                    "leaves a remainder", "the network has a cell where the "
@@ -210,12 +210,12 @@ def behind(
     return axes
 
 
-def _dilated(call: Call, place: Place, stride: Sequence[int], dilation: Sequence[int]) -> None:
+def _dilated(call: Call, value: MapValue, stride: Sequence[int], dilation: Sequence[int]) -> None:
     """Note that a layer was dilated where the window's neighbours lie apart."""
-    apart = tuple(d * q for d, q in zip(dilation, place.step, strict=True))
+    apart = tuple(d * q for d, q in zip(dilation, value.step, strict=True))
     call.exchanged(
         f"{call.operation} d{_times(dilation)} s{_times(stride)} ⇒ "
-        f"d{_times(apart)} s{_times(place.grid_stride(stride))}"
+        f"d{_times(apart)} s{_times(value.grid_stride(stride))}"
     )
 
 
@@ -232,10 +232,10 @@ def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
                     "is cut, the large image's is not")  # fmt: skip
 
 
-def _cuts(place: Place, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
+def _cuts(value: MapValue, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
           dilation: Sequence[int]) -> bool:  # fmt: skip
     """Whether ceil_mode adds a cell at the window; if not, it may as well be off."""
-    rows = zip(place.axes, kernel, stride, _pairs(pads), dilation, strict=True)
+    rows = zip(value.axes, kernel, stride, _pairs(pads), dilation, strict=True)
     return any(
         axis.windowed(k, s, p, d, ceil=True).size != axis.windowed(k, s, p, d).size
         for axis, k, s, p, d in rows
@@ -243,12 +243,14 @@ def _cuts(place: Place, kernel: Sequence[int], stride: Sequence[int], pads: Sequ
 
 
 def _refuse_outside(call: Call, pads: Sequence[int], cut: bool) -> None:
-    if any(pads) or cut:
-        raise call.refused("padding, ceil_mode", (tuple(pads), cut), "none behind an adaptive pool")
+    if any(pads):
+        raise call.refused("padding", tuple(pads), "0 behind an adaptive pool")
+    if cut:
+        raise call.refused("ceil_mode", True, "False behind an adaptive pool, where it adds a cell")
 
 
-def _covers(place: Place, kernel: Sequence[int], pads: Sequence[int]) -> bool:
-    return tuple(kernel) == place.size and not any(pads) and not place.is_whole
+def _covers(value: MapValue, kernel: Sequence[int], pads: Sequence[int]) -> bool:
+    return tuple(kernel) == value.size and not any(pads) and not value.is_whole
 
 
 def _each(value: Any, ndim: int) -> tuple[int, ...]:

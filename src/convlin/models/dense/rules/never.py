@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
+from convlin.errors import Description, Refusal, Refused, printable
 from convlin.models.dense.call import Call
 from convlin.models.dense.registry import function, layer
 
@@ -50,5 +51,16 @@ def recurrence(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
     _refuse(call, "recurrence")
 
 
+class NeverConvolutional(Refusal):
+    """A layer that no rule can ever exchange: there is no value of a field that would do."""
+
+    def __str__(self) -> str:
+        verb = "cannot be made fully convolutional"
+        return printable(f"{self.site}: {self.value} {verb}: {self.reason}")
+
+
 def _refuse(call: Call, kind: str) -> NoReturn:
-    raise call.refused("operation", call.operation, "none of this kind", f"{kind}: {REASONS[kind]}")
+    allowed = "a layer that can be made fully convolutional"
+    reason = f"{kind}: {REASONS[kind]}"
+    operation = Description(call.operation)
+    raise Refused(NeverConvolutional(call.site, "operation", operation, allowed, reason))

@@ -4,7 +4,7 @@
 |---|---|
 | o = n | nothing |
 | o divides n | a pool of n/o cells with stride 1; what stands behind is dilated by n/o |
-| else | an average is left to the next Linear, into whose kernel it folds; a maximum is refused |
+| else | an average is folded into the kernel of the next Linear; a maximum is refused |
 | o = 1, and the result meets a map again (squeeze-excite) | pooled over the whole image: inexact |
 """
 
@@ -22,19 +22,19 @@ from torch import fx, nn
 from convlin.models.dense import grid, layout
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
-from convlin.models.dense.place import Place
+from convlin.models.dense.fx_graph import native_shape
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.tracing import native_shape
+from convlin.models.dense.value import MapValue
 
 
 @layer(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
-def adaptive_average_layer(call: Call, input: Any) -> Place:
+def adaptive_average_layer(call: Call, input: Any) -> MapValue:
     """Pool to a given number of cells by averages."""
     return adaptive(call, input, call.module.output_size, "avg")
 
 
 @layer(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
-def adaptive_maximum_layer(call: Call, input: Any) -> Place:
+def adaptive_maximum_layer(call: Call, input: Any) -> MapValue:
     """Pool to a given number of cells by maxima."""
     if call.module.return_indices:
         raise call.refused("return_indices", True, "False")
@@ -42,7 +42,7 @@ def adaptive_maximum_layer(call: Call, input: Any) -> Place:
 
 
 @function("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-def adaptive_average(call: Call, input: Any, output_size: Any) -> Place:
+def adaptive_average(call: Call, input: Any, output_size: Any) -> MapValue:
     """Pool to a given number of cells by averages."""
     return adaptive(call, input, output_size, "avg")
 
@@ -50,7 +50,7 @@ def adaptive_average(call: Call, input: Any, output_size: Any) -> Place:
 @function("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
 def adaptive_maximum(
     call: Call, input: Any, output_size: Any, return_indices: bool = False
-) -> Place:
+) -> MapValue:
     """Pool to a given number of cells by maxima."""
     if return_indices:
         raise call.refused("return_indices", True, "False")
@@ -60,7 +60,7 @@ def adaptive_maximum(
 @function("mean")
 def mean(
     call: Call, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> Place:
+) -> MapValue:
     """Average over channels, or over all cells of some dimensions of space."""
     if dtype is not None:
         raise call.refused("dtype", dtype, "None")
@@ -68,120 +68,121 @@ def mean(
 
 
 @function("amax")
-def amax(call: Call, input: Any, dim: Any = (), keepdim: bool = False) -> Place:
+def amax(call: Call, input: Any, dim: Any = (), keepdim: bool = False) -> MapValue:
     """Take the maximum over channels, or over all cells of some dimensions of space."""
     return _reduce(call, input, dim, keepdim, "max")
 
 
-def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> Place:
+def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> MapValue:
     """Return an adaptive pool, by the table above."""
-    place = call.map(input)
+    value = call.map(input)
     wanted = output_size if isinstance(output_size, tuple | list) else (output_size,) * call.ndim
-    out = tuple(n if o is None else o for n, o in zip(place.size, wanted, strict=True))
-    if out == place.size:
+    out = tuple(n if o is None else o for n, o in zip(value.size, wanted, strict=True))
+    if out == value.size:
         call.exchanged(f"{call.operation} of {out} to {out} cells ⇒ nothing")
-        return place.seen()
+        return value.viewed()
     if all(o == 1 for o in out):
-        return pool_all(call, place, kind)
-    if all(n % o == 0 for n, o in zip(place.size, out, strict=True)):
+        return pool_all(call, value, kind)
+    if all(n % o == 0 for n, o in zip(value.size, out, strict=True)):
         return _pooled(
-            call, place, tuple(n // o for n, o in zip(place.size, out, strict=True)), kind
+            call, value, tuple(n // o for n, o in zip(value.size, out, strict=True)), kind
         )
     if kind == "max":
-        raise call.refused("output_size", out, f"divisors of the map's {place.size} cells",
+        raise call.refused("output_size", out, f"divisors of the map's {value.size} cells",
                            "its windows are of unequal size")  # fmt: skip
-    return _left_to_linear(call, place, out)
+    return _folded_later(call, value, out)
 
 
-def pool_all(call: Call, place: Place, kind: str, dims: Sequence[int] | None = None) -> Place:
+def pool_all(call: Call, value: MapValue, kind: str, dims: Sequence[int] | None = None) -> MapValue:
     """Return the pool over all cells of `dims` (default: all of space), as maps of one cell."""
     dims = range(call.ndim) if dims is None else dims
-    if place.is_whole:
-        return place.seen()
-    if len(dims) == call.ndim and not place.is_single and _gates(call.node):
+    if value.is_whole:
+        return value.viewed()
+    if len(dims) == call.ndim and not value.is_single and _gates(call.node):
         name, axes = ("mean" if kind == "avg" else "amax"), tuple(range(2, call.ndim + 2))
-        node = call.walk.graph.call_method(name, (place.node,), {"dim": axes, "keepdim": True})
-        call.breaks("pooled cells", place.size, "a result that stays apart from maps",
+        node = call.walk.graph.call_method(name, (value.node,), {"dim": axes, "keepdim": True})
+        call.breaks("pooled cells", value.size, "a result that stays apart from maps",
                     "squeeze-excite: the map is scaled by a mean over the window here, and over "
                     "the whole of a larger image there")  # fmt: skip
-        whole = Axis.whole(call.site).breaking(place.culprits)
-        return call.mapped(place, node, (whole,) * call.ndim)
-    kernel = tuple(n if dim in dims else 1 for dim, n in enumerate(place.size))
-    return _pooled(call, place, kernel, kind)
+        whole = Axis.whole(call.site).breaking(value.culprits)
+        return call.mapped(value, node, (whole,) * call.ndim)
+    kernel = tuple(n if dim in dims else 1 for dim, n in enumerate(value.size))
+    return _pooled(call, value, kernel, kind)
 
 
-def _pooled(call: Call, place: Place, kernel: tuple[int, ...], kind: str) -> Place:
+def _pooled(call: Call, value: MapValue, kernel: tuple[int, ...], kind: str) -> MapValue:
     """Return the pool of `kernel` cells, its own stride in the model and 1 on the grid."""
-    axes = tuple(axis.pooled(k) for axis, k in zip(place.axes, kernel, strict=True))
+    axes = tuple(axis.pooled(k) for axis, k in zip(value.axes, kernel, strict=True))
     if all(k == 1 for k in kernel):
         call.exchanged(f"{call.operation} of one cell ⇒ nothing")
-        return call.mapped(place, place.node, axes)
+        return call.mapped(value, value.node, axes)
     text = "×".join(map(str, kernel))
-    if kind == "avg" and place.is_spread:
-        node = call.walk.function(grid.dilated_mean, place.node, kernel, place.step)
+    if kind == "avg" and value.is_spread:
+        node = call.walk.function(grid.dilated_mean, value.node, kernel, value.step)
     else:
-        spacing = {"dilation": place.step} if kind == "max" else {}
+        spacing = {"dilation": value.step} if kind == "max" else {}
         pool = grid.POOLS[kind, call.ndim](kernel, stride=1, **spacing)
-        node = call.walk.module(call.site, pool, place.node)
+        node = call.walk.module(call.site, pool, value.node)
     name = {"avg": "AvgPool", "max": "MaxPool"}[kind]
     call.exchanged(f"{call.operation} ⇒ {name}{call.ndim}d k{text} s1")
-    return call.mapped(place, node, axes)
+    return call.mapped(value, node, axes)
 
 
-def _left_to_linear(call: Call, place: Place, out: tuple[int, ...]) -> Place:
-    """Return the place of the pooled cells, which the next Linear has to read off the map."""
+def _folded_later(call: Call, value: MapValue, out: tuple[int, ...]) -> MapValue:
+    """Return the pooled cells, which the next Linear has to read off the map."""
     pooled = tuple(
         Axis(o, axis.stride, axis.step, axis.slack, (axis.culprits,) * o)
-        for axis, o in zip(place.axes, out, strict=True)
+        for axis, o in zip(value.axes, out, strict=True)
     )
-    call.exchanged(f"{place.size} to {out} cells ⇒ folded into the next Linear")
-    left = call.mapped(place, place.node, pooled)
-    return replace(left, unpooled=place.axes, pool=call.node)
+    call.exchanged(f"{value.size} to {out} cells ⇒ folded into the next Linear")
+    return replace(call.mapped(value, value.node, pooled), unpooled=value.axes, pool=call.node)
 
 
-def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> Place:
-    place = call.place(input)
-    rank = len(place.shape) + 1
-    given = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
-    axes = sorted(d % rank - 1 for d in given)
+def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> MapValue:
+    value = call.value(input)
+    rank = len(value.shape) + 1
+    listed = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
+    axes = sorted(d % rank - 1 for d in listed)
     if axes[0] < 0:
         raise call.refused("dim", dim, "any but the batch")
-    if place.roles is None:
-        return _reduce_flattened(call, place, axes, keepdim, kind)
-    reduced = [place.roles[axis] for axis in axes]
+    if value.roles is None:
+        return _reduce_flattened(call, value, axes, keepdim, kind)
+    reduced = [value.roles[axis] for axis in axes]
     roles: layout.Roles = tuple(
         None if i in axes else role
-        for i, role in enumerate(place.roles)
+        for i, role in enumerate(value.roles)
         if keepdim or i not in axes
     )
     if 0 in reduced:
-        if any(role and place.size[role - 1] > 1 for role in reduced):
+        if any(role and value.size[role - 1] > 1 for role in reduced):
             raise call.refused("dim", dim, "channels alone, or space alone")
         name = "mean" if kind == "avg" else "amax"
-        node = call.walk.graph.call_method(name, (place.node,), {"dim": 1, "keepdim": True})
+        node = call.walk.graph.call_method(name, (value.node,), {"dim": 1, "keepdim": True})
         if keepdim:
-            roles = place.roles
-        return place.moved(node, channels=1, roles=roles, source=call.node)
+            roles = value.roles
+        return value.moved(node, channels=1, roles=roles, source=call.node)
     dims = [role - 1 for role in reduced if role]
-    return _laid(pool_all(call, place, kind, dims), roles, call.node)
+    return _laid(pool_all(call, value, kind, dims), roles, call.node)
 
 
-def _reduce_flattened(call: Call, place: Place, axes: list[int], keepdim: bool, kind: str) -> Place:
+def _reduce_flattened(
+    call: Call, value: MapValue, axes: list[int], keepdim: bool, kind: str
+) -> MapValue:
     """Return the reduction of a flattened map over an axis that runs over all of its cells."""
     channels = None
     if len(axes) == 1:
-        channels = layout.pooled_channels(place.elements, axes[0], place.map_shape)
-    found = None
+        channels = layout.pooled_channels(value.elements, axes[0], value.map_shape)
+    pooled = None
     if channels is not None:
-        shape = (place.channels, *(1,) * call.ndim)
-        found = layout.arrangement(channels.unsqueeze(axes[0]) if keepdim else channels, shape)
-    if found is None or not found.is_all_of((place.channels, *(1,) * call.ndim)):
+        shape = (value.channels, *(1,) * call.ndim)
+        pooled = layout.arrangement(channels.unsqueeze(axes[0]) if keepdim else channels, shape)
+    if pooled is None or not pooled.is_all_of((value.channels, *(1,) * call.ndim)):
         raise call.refused("dim", axes[0] + 1, "an axis that runs over all cells of a channel")
-    return _laid(pool_all(call, place, kind), found.roles, call.node)
+    return _laid(pool_all(call, value, kind), pooled.roles, call.node)
 
 
-def _laid(place: Place, roles: layout.Roles, source: fx.Node) -> Place:
-    return place.seen(roles=roles, source=source, numbers=None)
+def _laid(value: MapValue, roles: layout.Roles, source: fx.Node) -> MapValue:
+    return value.viewed(roles=roles, source=source, numbers=None)
 
 
 def _gates(pool: fx.Node) -> bool:

@@ -20,9 +20,9 @@ from torch.fx.node import map_aggregate
 
 from convlin.models.dense import grid, layout
 from convlin.models.dense.call import Call
-from convlin.models.dense.place import Constant, Known, Place
+from convlin.models.dense.fx_graph import BATCH
 from convlin.models.dense.registry import function, layer
-from convlin.models.dense.tracing import BATCH
+from convlin.models.dense.value import Constant, MapValue, PlainValue
 
 
 @layer(nn.Flatten, nn.Unflatten, nn.ChannelShuffle, nn.PixelUnshuffle, kind="reshape")
@@ -51,7 +51,7 @@ def getitem(call: Call, input: Any, index: Any) -> Any:
     """Take one of several values, or index numbered elements."""
     if isinstance(input, tuple | list):
         part = input[index]
-        is_map = isinstance(part, Place) and part.roles is not None
+        is_map = isinstance(part, MapValue) and part.roles is not None
         return replace(part, source=call.node) if is_map else part
     return _rearranged(call, input, lambda numbers: numbers[index])
 
@@ -59,7 +59,7 @@ def getitem(call: Call, input: Any, index: Any) -> Any:
 @function("clone", kind="reshape")
 def copied(call: Call, input: Any, **kwargs: Any) -> Any:
     """Keep a copy: what is written into it later must not reach the original."""
-    if not isinstance(input, Place):
+    if not isinstance(input, MapValue):
         return input
     node = call.walk.graph.call_method("clone", (input.node,))
     return input.moved(node)
@@ -68,24 +68,24 @@ def copied(call: Call, input: Any, **kwargs: Any) -> Any:
 @function("contiguous", "detach", kind="reshape")
 def same(call: Call, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave out what only moves memory."""
-    return input.seen() if isinstance(input, Place) else input
+    return input.viewed() if isinstance(input, MapValue) else input
 
 
 @function("size", "getattr shape", "dim", "getattr ndim", "numel", "len", kind="shape")
-def shape(call: Call, input: Any, *args: Any, **kwargs: Any) -> Known:
+def shape(call: Call, input: Any, *args: Any, **kwargs: Any) -> PlainValue:
     """Know the shape at the window, at both batches."""
     if isinstance(input, tuple | list):
-        return Known.fixed(len(input))
+        return PlainValue.fixed(len(input))
     sizes = [input.shape] * 2 if isinstance(input, Constant) else [
         (batch, *input.shape) for batch in (BATCH, BATCH + 1)
     ]  # fmt: skip
-    return Known(*(_asked(call.name, size, *args, **kwargs) for size in sizes))
+    return PlainValue(*(_asked(call.name, size, *args, **kwargs) for size in sizes))
 
 
 @function("getattr dtype", kind="shape")
-def dtype(call: Call, input: Any, *args: Any) -> Known:
+def dtype(call: Call, input: Any, *args: Any) -> PlainValue:
     """Know the dtype."""
-    return Known.fixed(call.node.all_input_nodes[0].meta["dtype"])
+    return PlainValue.fixed(call.node.all_input_nodes[0].meta["dtype"])
 
 
 def _asked(name: str | None, size: tuple[int, ...], dim: int | None = None) -> Any:
@@ -99,38 +99,38 @@ def _asked(name: str | None, size: tuple[int, ...], dim: int | None = None) -> A
 
 
 def _rearranged(call: Call, value: Any, run: Callable[[Tensor], Any]) -> Any:
-    """Return the place, or places, that the operation makes of this one."""
-    if not isinstance(value, Place):
-        raise call.refused("input", type(value).__name__, "one value made of the images")
+    """Return the value or values that the operation makes of this one."""
+    if not isinstance(value, MapValue):
+        raise call.no_image(value)
     count = math.prod(value.map_shape)
     numbers = value.elements
     batch = torch.stack([numbers + image * count for image in range(BATCH)])
-    found: Any = map_aggregate(run(batch), lambda part: _found(call, value, part, count))
-    return found
+    parts: Any = map_aggregate(run(batch), lambda part: _part(call, value, part, count))
+    return parts
 
 
-def _found(call: Call, value: Place, part: Any, count: int) -> Any:
-    """Return the place of the elements that came out."""
+def _part(call: Call, value: MapValue, part: Any, count: int) -> Any:
+    """Return what the elements that came out are."""
     if part.ndim == 0 or part.shape[0] != BATCH or not torch.equal(part[1], part[0] + count):
         raise call.refused("result", tuple(part.shape), f"({BATCH}, …), one row an image",
                            "it mixes the images of a batch")  # fmt: skip
-    found = layout.arrangement(part[0], value.map_shape)
-    if found is None or (value.unpooled and not found.is_all_of(value.map_shape)):
-        return value.seen(roles=None, numbers=part[0])
-    place = value.seen(roles=found.roles, numbers=None, source=call.node)
-    return place if found.is_all_of(value.map_shape) else _cut(call, place, found)
+    lying = layout.arrangement(part[0], value.map_shape)
+    if lying is None or (value.unpooled and not lying.is_all_of(value.map_shape)):
+        return value.viewed(roles=None, numbers=part[0])
+    part_of_map = value.viewed(roles=lying.roles, numbers=None, source=call.node)
+    return part_of_map if lying.is_all_of(value.map_shape) else _cut(call, part_of_map, lying)
 
 
-def _cut(call: Call, place: Place, found: layout.Arrangement) -> Place:
-    """Return the place of some cells and channels, taken off the grid."""
-    node, ranges = place.node, []
-    for axis, (start, count, every) in zip(place.axes, found.cells, strict=True):
+def _cut(call: Call, value: MapValue, lying: layout.Arrangement) -> MapValue:
+    """Return some cells and channels, taken off the grid."""
+    node, ranges = value.node, []
+    for axis, (start, count, every) in zip(value.axes, lying.cells, strict=True):
         tail = axis.size - 1 - (start + (count - 1) * every)
         apart = axis.step > 1
         ranges.append((start * axis.step, tail * axis.step, 1 if apart else every))
     if any(taken != (0, 0, 1) for taken in ranges):
         node = call.walk.function(grid.take_cells, node, tuple(ranges))
-    if found.channels != tuple(range(place.channels)):
-        node = call.walk.function(grid.select_channels, node, found.channels)
-    axes = tuple(axis.taken(*cell) for axis, cell in zip(place.axes, found.cells, strict=True))
-    return replace(place, node=node, axes=axes, channels=len(found.channels))
+    if lying.channels != tuple(range(value.channels)):
+        node = call.walk.function(grid.select_channels, node, lying.channels)
+    axes = tuple(axis.taken(*cell) for axis, cell in zip(value.axes, lying.cells, strict=True))
+    return replace(value, node=node, axes=axes, channels=len(lying.channels))

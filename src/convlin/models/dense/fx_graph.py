@@ -1,24 +1,21 @@
-"""From a model to its graph and the shape of every value in it; nothing is run, nothing copied.
+"""From a model to its graph, by torch.fx, and the shape of every value in it; nothing is copied.
 
 The *twin* is the model's tree of modules made anew around parameters that share the model's
 storage: what is built from it can be trained, moved or cast without touching the model's modules.
-Shapes come from fake tensors, for a batch of two windows.
+Shapes are those of a batch of two windows.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.internals.fakes import fake_tensors
+from convlin.models.trace import sample, shapes_alone
 
 __all__ = ["BATCH", "native_shape", "site_of", "trace", "twin"]
 
@@ -29,8 +26,7 @@ def twin(model: nn.Module) -> nn.Module:
     """Return the model with new modules, and new parameters on the same storage; ties stay ties."""
     shared: dict[int, Any] = {}
     for module in model.modules():
-        held = {**module._parameters, **module._buffers, **vars(module)}
-        for value in held.values():
+        for value in {**module._parameters, **module._buffers, **vars(module)}.values():
             if isinstance(value, nn.Parameter):
                 alias = nn.Parameter(value.detach(), requires_grad=value.requires_grad)
                 shared.setdefault(id(value), alias)
@@ -57,11 +53,8 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
                     "what torch.fx can trace")
         ) from error  # fmt: skip
     traced = fx.GraphModule(model, graph)
-    held = [value for value in (*model.parameters(), *model.buffers()) if value.is_floating_point()]
-    like = held[0] if held else torch.empty(0)
-    # fake tensors: nothing here is computed, so nothing of the window's size is allocated
-    with _counters(model), fake_tensors(), torch.no_grad():
-        _Shapes(traced).run(torch.empty(BATCH, *window, dtype=like.dtype, device=like.device))
+    with shapes_alone(model):
+        _Shapes(traced).run(sample(model, (BATCH, *window)))
     return traced
 
 
@@ -96,7 +89,7 @@ class _Tracer(fx.Tracer):
 
 
 class _Shapes(fx.Interpreter):
-    """Runs the graph on fake tensors and notes every shape."""
+    """Runs the graph and notes every shape."""
 
     def __init__(self, traced: fx.GraphModule) -> None:
         super().__init__(traced)
@@ -116,18 +109,6 @@ class _Shapes(fx.Interpreter):
         )
         n.meta["dtype"] = result.dtype if isinstance(result, Tensor) else None
         return result
-
-
-@contextmanager
-def _counters(model: nn.Module) -> Iterator[None]:
-    """Put back single numbers that a forward counts up: fake tensors do compute those."""
-    counters = [(b, b.clone()) for b in model.buffers() if b.numel() == 1 and not b.is_meta]
-    try:
-        yield
-    finally:
-        for buffer, before in counters:
-            if not torch.equal(buffer, before):
-                buffer.copy_(before)
 
 
 def _require_eval(model: nn.Module) -> None:
@@ -152,8 +133,9 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
     missing = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     if missing:
         raise Refused(
-            Refusal(type(model).__name__, "forward", Description(f"needs {', '.join(missing)} too"),
-                    "one argument, the images")
+            Refusal(type(model).__name__, "forward",
+                    Description(f"a function that needs {', '.join(missing)} too"),
+                    "a function of the images alone")
         )  # fmt: skip
     return {p.name: p.default for p in rest if p.default is not p.empty}
 

@@ -25,11 +25,11 @@ from convlin.errors import Refusal, Refused
 from convlin.models.dense.grouped import AllGroupsAtOnce
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.parting import Pair
-from convlin.models.dense.report import Seen
+from convlin.models.dense.report import AgainstModel
 from convlin.models.dense.side_by_side import Comparison
 from convlin.proof.twins import Holdings, named_tensors, shadow
 
-__all__ = ["Refold", "see"]
+__all__ = ["Refold", "run_against"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Refold:
     exact: Callable[[Tensor, torch.dtype], tuple[Tensor, Tensor]]
 
 
-def see(
+def run_against(
     model: nn.Module, network: FullyConvolutional, *, exact: bool, refolds: Sequence[Refold] = ()
-) -> Seen:
+) -> AgainstModel:
     """Return what running both showed; raise `Refused`, naming the layer, where they part.
 
     `exact`: every window of a larger image must agree too; if not, how far those are off is
@@ -57,7 +57,7 @@ def see(
     started = time.perf_counter()
     tensors = list(named_tensors(model).values())
     if any(tensor.is_meta for tensor in tensors):
-        return Seen(why="weights on the meta device have no values")
+        return AgainstModel(why="weights on the meta device have no values")
     with _untouched(tensors):
         try:
             with AllGroupsAtOnce():
@@ -82,15 +82,15 @@ def _in_float64(model: nn.Module, network: FullyConvolutional, refolds: Sequence
 
 
 def _refold(refold: Refold, kernel: Tensor, weight: Tensor) -> None:
-    """Put the exact kernel in the place of the rounded one, which must be near it."""
-    held: Tensor = refold.kernel.get_parameter("weight")
-    exact, bound = refold.exact(weight, held.dtype)
+    """Write the exact kernel over the rounded one, which must be near it."""
+    rounded: Tensor = refold.kernel.get_parameter("weight")
+    exact, bound = refold.exact(weight, rounded.dtype)
     beyond = (kernel - exact).abs() > bound
     if beyond.any():
-        place = tuple(beyond.nonzero()[0].tolist())
-        value, fits = float(kernel[place]), f"{exact[place]} within {bound[place]:.2g}"
-        reason = "as it is folded from the Linear's"
-        raise Refused(Refusal(refold.site, f"weight{list(place)}", value, fits, reason))
+        index = tuple(beyond.nonzero()[0].tolist())
+        value, fits = float(kernel[index]), f"{exact[index]} within {bound[index]:.2g}"
+        reason = "folded anew from the weight of the Linear"
+        raise Refused(Refusal(refold.site, f"weight{list(index)}", value, fits, reason))
     kernel.copy_(exact)
 
 

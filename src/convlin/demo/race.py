@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from convlin.demo.classifier import DigitClassifier
 from convlin.geometry import ReceptiveField
 from convlin.models import FullyConvolutional, cost
+from convlin.models.dense.network import at_cells, crops
 from convlin.numerics.roundoff import gamma, unit
 
 __all__ = ["Difference", "Precision", "Race", "largest_difference", "race", "score_bound"]
@@ -90,15 +91,6 @@ class Race:
         return dense, sliding, ratio
 
 
-def crops(
-    image: Float[Tensor, "h w"], field: ReceptiveField, cells: Int[np.ndarray, "n 2"]
-) -> Float[Tensor, "n 1 p q"]:
-    """Return the windows that `cells` stand for."""
-    windows = image.unfold(0, field.size[0], field.stride[0])
-    windows = windows.unfold(1, field.size[1], field.stride[1])
-    return windows[cells[:, 0], cells[:, 1]][:, None]
-
-
 @torch.inference_mode()
 def largest_difference(
     model: DigitClassifier,
@@ -113,14 +105,13 @@ def largest_difference(
     In float32 and in float64: a difference that shrinks with the unit roundoff is rounding.
     """
     rows = []
-    field = network.field
-    cells = _sample(field, image.shape, count, seed)
+    cells = _sample(network.field, image.shape, count, seed)
     for dtype in (torch.float32, torch.float64):
         # Copies: the classifier and the network are left in their own dtype.
         own, dense = copy.deepcopy(model).to(dtype), copy.deepcopy(network).to(dtype)
-        sheet = torch.from_numpy(image).to(dtype)
-        there = dense(sheet[None, None])[0, :, cells[:, 0], cells[:, 1]].T
-        windows = crops(sheet, field, cells)
+        sheet = torch.from_numpy(image).to(dtype)[None, None]
+        there = at_cells(dense(sheet), cells)
+        windows = crops(sheet, network.field, cells)
         slid = torch.cat([own(batch) for batch in torch.split(windows, BATCHES[0])])
         difference = (slid - there).abs().double().flatten()
         bound = 2 * score_bound(own.layers, windows).flatten()
@@ -187,7 +178,7 @@ def race(
     all full; the size with the smallest median is the one to beat. Cutting the windows out counts
     as part of sliding.
     """
-    field, sheet = network.field, torch.from_numpy(image)
+    field, sheet = network.field, torch.from_numpy(image)[None, None]
     total = math.prod(field.cells(image.shape))
     timed = min(total, sample)
     dense: list[float] = []
@@ -195,7 +186,7 @@ def race(
     for number in range(rounds + 1):
         cells = _sample(field, image.shape, timed, seed + number)
         with _timed(dense):
-            network(sheet[None, None])
+            network(sheet)
         for batch, seconds in sliding.items():
             with _timed(seconds):
                 for first in range(0, timed, batch):

@@ -1,4 +1,8 @@
-"""What the walk knows about a value of the model: how it looks at the window, where it is now."""
+"""What the walk knows about a value of the model's graph.
+
+A value is made of the images (`MapValue`), of the model's own tensors (`Constant`), or of neither
+(`PlainValue`); behind a refusal nothing is known (`NoValue`).
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from torch import Tensor, fx
 from convlin.models.dense import layout
 from convlin.models.dense.axis import Axis, Broken
 
-__all__ = ["Constant", "Known", "Lost", "Place"]
+__all__ = ["Constant", "MapValue", "NoValue", "PlainValue"]
 
 
 @dataclass(frozen=True)
-class Place:
-    """A value made of the images, and the node (N, C, *grid) of the new graph that holds it.
+class MapValue:
+    """A value made of the images: how the model has it, and the node (N, C, *grid) that holds it.
 
     The new graph keeps channels first whatever the model does: `roles` say in which order the
     axes lie in the model (as in `layout`), and `numbers` stand in for them where the model has
@@ -58,7 +62,7 @@ class Place:
 
     @property
     def elements(self) -> Tensor:
-        """The number of the map element at every place of the model's value."""
+        """The number of the map element at every index of the model's value."""
         if self.numbers is not None:
             return self.numbers
         assert self.roles is not None
@@ -101,24 +105,24 @@ class Place:
         """All layers that break some cell."""
         return frozenset().union(*(axis.culprits for axis in self.axes))
 
-    def moved(self, node: fx.Node, **changes: Any) -> Place:
-        """Return the place of a new tensor, at another node of the new graph."""
+    def moved(self, node: fx.Node, **changes: Any) -> MapValue:
+        """Return what is known of a new tensor, at another node of the new graph."""
         return replace(self, node=node, **{"base": node, "tensor": object(), **changes})
 
-    def seen(self, **changes: Any) -> Place:
-        """Return the place of what may be a view of this tensor, at the same node or part of it."""
+    def viewed(self, **changes: Any) -> MapValue:
+        """Return what is known of a tensor that may be a view of this one."""
         return replace(self, **{"tensor": object(), **changes})
 
 
 @dataclass(frozen=True)
-class Known:
-    """A value without images: a size, a number, a dtype; at batch 2 and at batch 3."""
+class PlainValue:
+    """A size, a number, a dtype: as it is in a batch of `BATCH` images, and in one of one more."""
 
-    at2: Any
-    at3: Any
+    smaller: Any
+    larger: Any
 
     @classmethod
-    def fixed(cls, value: Any) -> Known:
+    def fixed(cls, value: Any) -> PlainValue:
         """Return a value that does not depend on the batch."""
         return cls(value, value)
 
@@ -133,5 +137,5 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Lost:
+class NoValue:
     """A value behind something that was refused."""

@@ -1,0 +1,106 @@
+"""One observer: what the modules of a model take and give while it runs, with values or without.
+
+::
+
+    with shapes_alone(model), watched(model, note) as running:
+        model(sample(model, (1, 3, 224, 224)))
+
+| | |
+|---|---|
+| `watched` | every call of every module, reported as it begins and as it returns |
+| `shapes_alone` | the model's own code runs on tensors that have a shape and no values |
+| `sample` | a batch as the model takes it: in its dtype, on its device |
+
+Costs are counted with both (`cost/observed.py`); a graph gets its shapes from the second
+(`dense/fx_graph.py`); layers that part are found by the first, on numbers (`dense/parting.py`).
+Nothing else in this room hooks a module or makes a fake tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlin.internals.fakes import fake_tensors
+from convlin.internals.trees import tree_leaves
+from convlin.layers.unchanged import unchanged
+
+__all__ = ["LayerCall", "sample", "shapes_alone", "tensors_in", "watched"]
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """A call of the module at `site`: the tensors it took, and those it gave; None: not yet."""
+
+    site: str
+    layer: nn.Module
+    inputs: list[Tensor]
+    outputs: list[Tensor] | None = None
+
+
+@contextmanager
+def watched(model: nn.Module, note: Callable[[LayerCall], None]) -> Iterator[list[LayerCall]]:
+    """Let `note` see every call of a module of the model, when it begins and when it returns.
+
+    Yields the calls that have begun and not returned, outermost first: where a run fails, the last
+    one names the module that failed.
+
+    >>> model = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
+    >>> with watched(model, lambda call: print(call.site or "all", call.outputs is not None)):
+    ...     _ = model(torch.ones(2, 3))
+    all False
+    0 False
+    0 True
+    1 False
+    1 True
+    all True
+    """
+    running: list[LayerCall] = []
+
+    def begin(site: str, layer: nn.Module, args: Any, named: Any) -> None:
+        running.append(LayerCall(site, layer, tensors_in((args, named))))
+        note(running[-1])
+
+    def end(layer: nn.Module, args: Any, named: Any, output: Any) -> None:
+        while (call := running.pop()).layer is not layer:
+            pass  # it failed, and the model went on
+        note(replace(call, outputs=tensors_in(output)))
+
+    handles: list[Any] = []
+    try:
+        for site, layer in model.named_modules():
+            handles.append(layer.register_forward_pre_hook(partial(begin, site), with_kwargs=True))
+            handles.append(layer.register_forward_hook(end, with_kwargs=True))
+        yield running
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def shapes_alone(model: nn.Module) -> Iterator[None]:
+    """Run the model on tensors without values: nothing is computed, or allocated, or left behind.
+
+    Raises what the model raises where it looks at a value.
+    """
+    with unchanged(model), fake_tensors(), torch.no_grad():
+        yield
+
+
+def sample(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
+    """Return zeros of this shape, in the first floating-point dtype that the model holds."""
+    tensors = chain(model.parameters(), model.buffers())
+    like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
+    return torch.zeros(shape, dtype=like.dtype, device=like.device)
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """Return the tensors in nested containers, in order."""
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]

@@ -521,6 +521,15 @@ def test_other_weights_that_the_dtype_has_not_are_refused():
         )
 
 
+def test_other_weights_that_no_float_holds_are_refused(recwarn):
+    layer = linear(3, 1, bias=False)
+    nn.init.constant_(layer.weight, -1.7e308)
+    words = r"Linear: weight\[0, \d\] = -?inf; fits: a finite number in float64"
+    with pytest.raises(Refused, match=words):
+        same_outputs(layer, torch.ones(1, 3)).another(seed=0)
+    assert not recwarn.list
+
+
 def test_data_is_what_the_layer_sees_of_it():
     layer = nn.Linear(2, 1, bias=False)
     data = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 1e-12]], dtype=torch.float64)

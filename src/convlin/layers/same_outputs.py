@@ -24,6 +24,7 @@ from convlin.layers.layer_data import (
     require_layer,
 )
 from convlin.numerics.roundoff import gamma, unit
+from convlin.numerics.scaling import Scale
 from convlin.proof.verdict import Rounding
 from convlin.solutions import SolutionFamily
 from convlin.solutions.reach import distinguishing_input
@@ -143,8 +144,10 @@ class SameOutputs(SolutionFamily):
         weights = _flat(self.layer)
         direction = self.project(generator.standard_normal(self.unknowns))
         direction /= np.linalg.norm(direction)
-        largest = abs(weights).max() or 1.0  # the square of a weight may be too large, or too small
-        weights += direction * ((np.linalg.norm(weights / largest) or 1.0) * largest)
+        scale = Scale.of(float(abs(weights).max()))
+        weights = scale.down(weights)
+        with np.errstate(over="ignore"):  # refused below
+            weights = scale.back(weights + direction * (np.linalg.norm(weights) or 1.0))
         other = _with_parameters(self.layer, weights)
         require_finite_parameters(other)
         return other

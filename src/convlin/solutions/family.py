@@ -169,20 +169,18 @@ class SolutionFamily:
         that row alone; and how far each unknown, along directions that the data determines.
         """
         spaces, columns = self._spaces, self._columns[:, None, :]
-        leak, length = spaces.leak[:, None, None], _length(np.ldexp(difference, columns))
-        moved = leak * length * spaces.largest[:, None, None]
-        # What is orthonormal at either size blurs an unknown no more than either says.
+        leak = spaces.leak[:, None, None]
         with np.errstate(over="ignore"):  # no bound is left there, and inf says so
+            length = _length(np.ldexp(difference, columns))
+            # What is orthonormal at either size blurs an unknown no more than either says.
             least = np.minimum(np.ldexp(length, -columns), _length(difference))
-            moved = np.ldexp(moved, self._rows[:, None, :])
+            moved = np.ldexp(leak * length * spaces.largest[:, None, None], self._rows[:, None, :])
         return moved, leak / spaces.kept[:, None, None] * least
 
 
 def _length(vectors: Float[np.ndarray, "*n unknowns"]) -> Float[np.ndarray, "*n 1"]:
-    """Return norms; the square of a number may be too large for a float, or too small."""
-    largest = abs(vectors).max(axis=-1, keepdims=True)
-    unit = np.where(largest > 0, largest, 1.0)
-    length: np.ndarray = unit * np.linalg.norm(vectors / unit, axis=-1, keepdims=True)
+    """Return norms, number by number, so that no square is taken that floats do not hold."""
+    length: np.ndarray = np.hypot.reduce(vectors, axis=-1, keepdims=True)
     return length
 
 

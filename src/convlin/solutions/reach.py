@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
+from convlin.numerics.scaling import Scale
 from convlin.solutions.modular_rank import rank_modulo
 from convlin.solutions.wiring import Wiring
 
@@ -57,8 +58,8 @@ def distinguishing_input(
     array([0., 1.])
     """
     shape = (wiring.copies, wiring.groups, wiring.outputs)
-    largest = abs(difference).max() or 1.0  # the square of a weight may be too large, or too small
-    difference, noise = difference / largest, noise / largest
+    scale = Scale.of(float(abs(difference).max()))
+    difference, noise = scale.down(difference), scale.down(noise)
     weights = difference[..., : wiring.weights].reshape(*shape, wiring.channels, -1)
     doubt = noise[..., : wiring.weights].reshape(weights.shape)
     shift = blur = np.zeros(shape)

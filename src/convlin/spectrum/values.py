@@ -29,8 +29,8 @@ from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
-from convlin.spectrum.norm_bound import norm_bound, sums_bound
-from convlin.spectrum.scaling import scaled
+from convlin.spectrum.near_one import near_one
+from convlin.spectrum.norm_bound import bound_near_one, sums_bound
 from convlin.spectrum.tolerance import svd_error
 
 __all__ = ["Spectrum", "spectrum"]
@@ -111,19 +111,19 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
     array([10.440307,  6.244998])
     """
     wanted = min(matrix.shape) if k is None else _count(matrix, k)
-    weight, scale = scaled(matrix.geometry, matrix.weight, matrix.input_size)
+    weight, scale = near_one(matrix.geometry, matrix.weight, matrix.input_size)
     found = _found(matrix.with_kernel(weight), wanted)
     if found is None:
         raise Refused(_too_many(matrix, k))
-    if math.isinf(float(found.values[0]) * scale):
-        largest = np.abs(matrix.weight).max()
+    if math.isinf(scale.back(float(found.values[0]))):
+        largest = float(np.abs(matrix.weight).max())
         raise Refused(Refusal(matrix.geometry.kind, "largest weight", largest, "a smaller one",
                               "singular values overflow float64"))  # fmt: skip
     return Spectrum(
-        values=found.values[:wanted] * scale,
+        values=scale.back(found.values[:wanted]),
         method=found.method,
-        upper_bound=math.nextafter(found.bound * scale, math.inf) if found.bound else 0.0,
-        residuals=None if found.residuals is None else found.residuals * scale,
+        upper_bound=scale.above(found.bound),
+        residuals=None if found.residuals is None else scale.back(found.residuals),
         total=min(matrix.shape),
         subject=short_at(matrix.geometry, matrix.input_size),
     )
@@ -155,7 +155,7 @@ def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
         return Found("dense", values, float(values[0]) + error)
     if wanted <= _most(matrix):
         values, residuals = lanczos(matrix, wanted)
-        return Found("Lanczos", values, norm_bound(geometry, weight, size), residuals)
+        return Found("Lanczos", values, bound_near_one(geometry, weight, size), residuals)
     return None
 
 

@@ -11,7 +11,7 @@
 | `family.py` | `SolutionFamily`: all of these as one affine family |
 """
 
-from convlin.solutions.family import SolutionFamily
+from convlin.solutions.family import Basis, SolutionFamily
 from convlin.solutions.wiring import Wiring
 
-__all__ = ["SolutionFamily", "Wiring"]
+__all__ = ["Basis", "SolutionFamily", "Wiring"]

@@ -84,6 +84,11 @@ class SolutionFamily:
         """Whether no other weights give these outputs."""
         return self.dimension == 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether every singular value counts, so that no tolerance bounds the rank from above."""
+        return self._spaces.complete
+
     @cached_property
     def identifiable(self) -> int:
         """How many of the free directions some other input could tell apart.

@@ -265,7 +265,7 @@ def test_in_low_precision_outputs_agree_within_the_bound(dtype, kind):
     found = family.agreement(other)
     assert found.within
     assert (
-        found.bound < 100 * torch.finfo(dtype).eps * found.scale * family.solutions.wiring.unknowns
+        found.bound < 100 * torch.finfo(dtype).eps * found.scale * family.solutions.design.unknowns
     )
     x = family.witness(other)
     assert (layer(x) - other(x)).abs().max() > 10 * torch.finfo(dtype).eps * layer(x).abs().max()
@@ -422,7 +422,7 @@ def test_each_position_is_judged_by_its_own_size():
     data[..., 3:] *= 2.0**60
     for layer in (conv(1, 2, 3, 2, bias=False), local(conv(1, 2, 3, 2, bias=False), (6,))):
         family = same_outputs(layer, data)
-        moved = family._moved(np.ones((family.solutions.wiring.blocks, 3, 4)))
+        moved = family._moved(np.ones((family.solutions.design.blocks, 3, 4)))
         assert moved.shape == (1, 3, 5)
         assert (moved[..., :2] < 1e-10).all()
         assert (moved[..., 2:] > 1e-2).all()

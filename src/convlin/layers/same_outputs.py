@@ -22,7 +22,7 @@ from convlin.errors import Refusal, Refused
 from convlin.layers.agreement import agreement
 from convlin.layers.layer_data import (
     geometry_of,
-    read_wired,
+    read_layer_data,
     require_finite_parameters,
     require_layer,
 )
@@ -88,10 +88,10 @@ class SameOutputs:
     """
 
     def __init__(self, layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> None:
-        wired = read_wired(layer, data)
-        self.layer, self.data = layer, wired.data
-        self._noun, self._inputs = wired.noun, len(wired.rows)
-        self.solutions = SolutionFamily(wired.wiring, wired.rows.double().cpu().numpy())
+        read = read_layer_data(layer, data)
+        self.layer, self.data = layer, read.data
+        self._noun, self._inputs = read.noun, len(read.rows)
+        self.solutions = SolutionFamily(read.design, read.rows.double().cpu().numpy())
 
     dimension: int = _of_solutions("dimension")
     unknowns: int = _of_solutions("unknowns")
@@ -109,7 +109,7 @@ class SameOutputs:
         return f"<{type(self).__name__}: {self}>"
 
     def __str__(self) -> str:
-        outputs, noun = self.solutions.wiring.out_channels, self._noun
+        outputs, noun = self.solutions.design.out_channels, self._noun
         who = f"one {noun}" if outputs == 1 else f"{outputs} {noun}s"
         where = f"{self._inputs} input" + "s" * (self._inputs > 1)
         if self.unique:
@@ -126,17 +126,17 @@ class SameOutputs:
     @property
     def _doubt(self) -> str:
         """What to say of a rank that small singular values decide; nothing where it is certain."""
-        kept, dropped = self.gap
-        if (kept > UNCLEAR and self.solutions.complete) or self.certified:
+        smallest, uncounted = self.gap
+        if (smallest > UNCLEAR and self.solutions.complete) or self.certified:
             return ""
         denied = ", and exact arithmetic finds another" if self.certified is False else ""
-        if kept <= UNCLEAR or denied:
+        if smallest <= UNCLEAR or denied:
             return (
-                f"; the rank is unclear: a singular value of {kept:.2g} times the largest counts, "
-                f"one of {dropped:.2g} does not{denied}"
+                f"; the rank is unclear: a singular value of {smallest:.2g} times the largest "
+                f"counts, one of {uncounted:.2g} does not{denied}"
             )
-        found = f"; a singular value of {dropped:.2g} times the largest was taken for 0"
-        return found if dropped else ""
+        text = f"; a singular value of {uncounted:.2g} times the largest was taken for 0"
+        return text if uncounted else ""
 
     @property
     def statement(self) -> str:
@@ -191,8 +191,8 @@ class SameOutputs:
         True
         """
         self._require_same_kind(other)
-        moved = self._moved(self.solutions.wiring.split(_flat(other) - _flat(self.layer)))
-        return agreement(self.layer, other, self.data, self.solutions.wiring.unknowns, moved)
+        moved = self._moved(self.solutions.design.split(_flat(other) - _flat(self.layer)))
+        return agreement(self.layer, other, self.data, self.solutions.design.unknowns, moved)
 
     def witness(self, other: nn.Module) -> Tensor | None:
         """Return an input, shaped like one of the data, on which layer and `other` clearly differ.
@@ -205,18 +205,18 @@ class SameOutputs:
         tensor([0., 1.])
         """
         self._require_same_kind(other)
-        mine, theirs = (self.solutions.wiring.split(_flat(layer)) for layer in (self.layer, other))
+        mine, theirs = (self.solutions.design.split(_flat(layer)) for layer in (self.layer, other))
         _, blur = self.rounding(theirs - mine)
         noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur
-        found = distinguishing_input(self.solutions.wiring, theirs - mine, noise)
-        if found is None:
+        image = distinguishing_input(self.solutions.design, theirs - mine, noise)
+        if image is None:
             return None
         if isinstance(self.layer, nn.Linear):
-            shape, found = self.data.shape[self.data.ndim > 1 :], found[:, 0]
+            shape, image = self.data.shape[self.data.ndim > 1 :], image[:, 0]
         else:
             shape = self.data.shape[-1 - len(geometry_of(self.layer).kernel) :]
-            found = found.reshape(shape)
-        return torch.from_numpy(found).to(self.data).expand(shape)
+            image = image.reshape(shape)
+        return torch.from_numpy(image).to(self.data).expand(shape)
 
     def _require_same_kind(self, other: nn.Module) -> None:
         """Raise unless `other` is as good a layer, of the same class, numbers, dtype and device."""
@@ -230,16 +230,17 @@ class SameOutputs:
             require_layer(layer)
             for name, value in layer.named_parameters():
                 for field in ("dtype", "device"):
-                    if (found := getattr(value, field)) != (fits := getattr(self.data, field)):
-                        raise Refused(Refusal(site, f"{name}.{field}", found, f"{fits}, as before"))
+                    own, fits = getattr(value, field), getattr(self.data, field)
+                    if own != fits:
+                        raise Refused(Refusal(site, f"{name}.{field}", own, f"{fits}, as before"))
 
     def _moved(
         self, difference: Float[np.ndarray, "blocks outputs unknowns"]
     ) -> Float[np.ndarray, "n outputs positions"]:
-        """Return how far rounding may move every output, as the wiring numbers them."""
+        """Return how far rounding may move every output, as the design numbers them."""
         moved, _ = self.rounding(difference)
-        channels = self.solutions.wiring.out_channels
-        if self.solutions.wiring.shared:
+        channels = self.solutions.design.out_channels
+        if self.solutions.design.shared:
             return moved.reshape(channels, self._inputs, -1).swapaxes(0, 1)
         return moved.reshape(-1, channels, self._inputs).transpose(2, 1, 0)
 

@@ -8,7 +8,7 @@
 | `norm_bound.py` | a certified upper bound of the norm, at any geometry |
 | `tolerance.py` | how far a computed singular value may be off |
 | `near_one.py` | weights in double precision, over a power of two |
-| `values.py` | `Spectrum`: which way for which matrix, and what was found |
+| `values.py` | `Spectrum`: which way for which matrix, and the values |
 """
 
 from convlin.spectrum.norm_bound import norm_bound

@@ -84,10 +84,10 @@ def nearest(
     size.
 
     >>> tied = np.array([[7, 0], [5, 7], [0, 5]])
-    >>> found = nearest(tied + [[2, 0], [0, 0], [0, 0]], ConvGeometry(1, 1, (2,), padding=1), (2,))
-    >>> found.weight.tolist()
+    >>> own = nearest(tied + [[2, 0], [0, 0], [0, 0]], ConvGeometry(1, 1, (2,), padding=1), (2,))
+    >>> own.weight.tolist()
     [[[5.0, 8.0]]]
-    >>> print(found.energy)
+    >>> print(own.energy)
     98.9% shared, 1.1% local but not shared, 0.0% off the support
     """
     size = geometry.sizes(input_size)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlin import ConvGeometry
-from convlin.solutions import SolutionFamily, Wiring
+from convlin.solutions import DesignBlocks, SolutionFamily
+from convlin.solutions import design_blocks as design_file
 from convlin.solutions import family as family_file
-from convlin.solutions import wiring as wiring_file
-from convlin.solutions.balance import balanced, column_exponents
+from convlin.solutions.equilibration import column_exponents, equilibrated
 from convlin.solutions.modular_rank import PRIME, rank_modulo
 from convlin.solutions.null_space import NullSpace
 from convlin.solutions.reach import distinguishing_input
@@ -103,25 +103,25 @@ LAYERS = [
 
 @pytest.mark.parametrize("layer, size, shared", LAYERS)
 def test_blocks_are_the_flat_parameters_in_another_order(layer, size, shared):
-    wiring = Wiring.of_conv(ConvGeometry.of(layer), size, layer.bias is not None, shared)
-    numbers = np.arange(3 * wiring.parameters).reshape(3, -1)
-    blocks = wiring.split(numbers)
-    assert blocks.shape == (3, wiring.blocks, wiring.outputs, wiring.unknowns)
-    assert np.array_equal(wiring.join(blocks), numbers)
-    assert np.array_equal(wiring.split(numbers[1]), blocks[1])
+    design = DesignBlocks.of_conv(ConvGeometry.of(layer), size, layer.bias is not None, shared)
+    numbers = np.arange(3 * design.parameters).reshape(3, -1)
+    blocks = design.split(numbers)
+    assert blocks.shape == (3, design.blocks, design.outputs, design.unknowns)
+    assert np.array_equal(design.join(blocks), numbers)
+    assert np.array_equal(design.split(numbers[1]), blocks[1])
 
 
 @pytest.mark.parametrize("layer, size", [case[:2] for case in LAYERS[:3]])
 def test_designs_times_unknowns_are_the_outputs(layer, size, monkeypatch):
-    wiring = Wiring.of_conv(ConvGeometry.of(layer), size, layer.bias is not None)
+    design = DesignBlocks.of_conv(ConvGeometry.of(layer), size, layer.bias is not None)
     x = integers(7, layer.in_channels, *size, seed=3)
     flat = np.concatenate([p.detach().numpy().ravel() for p in layer.parameters()])
-    monkeypatch.setattr(wiring_file, "CHUNK", 1)  # one sample at a time
-    parts = list(wiring.designs(x.flatten(2).numpy()))
+    monkeypatch.setattr(design_file, "CHUNK", 1)  # one sample at a time
+    parts = list(design.matrices(x.flatten(2).numpy()))
     assert len(parts) == 7
     for part, y in zip(parts, layer(x).detach(), strict=True):
-        got = part @ wiring.split(flat).swapaxes(1, 2)
-        expected = y.numpy().reshape(layer.groups, wiring.outputs, -1).swapaxes(1, 2)
+        got = part @ design.split(flat).swapaxes(1, 2)
+        expected = y.numpy().reshape(layer.groups, design.outputs, -1).swapaxes(1, 2)
         assert np.array_equal(got, expected)
 
 
@@ -131,14 +131,14 @@ GROUPED = ConvGeometry(4, 6, (3,), groups=2)  # on 6 pixels: 4 positions
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "local"])
 @pytest.mark.parametrize("step", [1, 2, 3, 6, 7, 8])
 def test_designs_come_as_many_samples_at_a_time_as_the_limit_allows(step, shared, monkeypatch):
-    wiring = Wiring.of_conv(GROUPED, (6,), bias=True, shared=shared)
+    design = DesignBlocks.of_conv(GROUPED, (6,), bias=True, shared=shared)
     data = integers(7, 4, 6, seed=5).numpy()
-    (whole,) = wiring.designs(data)
+    (whole,) = design.matrices(data)
     a_sample = 2 * 4 * 7  # groups, positions, unknowns
     assert whole.size == 7 * a_sample
     for limit in (step * a_sample, (step + 1) * a_sample - 1):
-        monkeypatch.setattr(wiring_file, "CHUNK", limit)
-        parts = list(wiring.designs(data))
+        monkeypatch.setattr(design_file, "CHUNK", limit)
+        parts = list(design.matrices(data))
         dealt = [part.size // a_sample for part in parts]
         assert dealt == [min(step, 7 - start) for start in range(0, 7, step)]
         assert np.array_equal(np.concatenate(parts, axis=1), whole)
@@ -146,37 +146,37 @@ def test_designs_come_as_many_samples_at_a_time_as_the_limit_allows(step, shared
 
 def test_families_do_not_depend_on_how_data_is_dealt(monkeypatch):
     layer = conv(2, 4, 6, (3, 2), padding=1, groups=2)
-    wiring = Wiring.of_conv(ConvGeometry.of(layer), (2, 3), bias=True)
+    design = DesignBlocks.of_conv(ConvGeometry.of(layer), (2, 3), bias=True)
     data = torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0)).numpy()
-    whole = SolutionFamily(wiring, data)
-    direction = np.arange(wiring.parameters) * 1.0
+    whole = SolutionFamily(design, data)
+    direction = np.arange(design.parameters) * 1.0
     expected = whole.project(direction)
-    monkeypatch.setattr(wiring_file, "CHUNK", 1)
-    dealt = SolutionFamily(wiring, data)
+    monkeypatch.setattr(design_file, "CHUNK", 1)
+    dealt = SolutionFamily(design, data)
     assert dealt.ranks.tolist() == whole.ranks.tolist()
     assert agree(
-        dealt.project(direction), expected, STABLE * wiring.unknowns, np.linalg.norm(direction)
+        dealt.project(direction), expected, STABLE * design.unknowns, np.linalg.norm(direction)
     )
-    assert SolutionFamily(wiring, integers(3, 4, 6, seed=2).numpy()).certified is True
+    assert SolutionFamily(design, integers(3, 4, 6, seed=2).numpy()).certified is True
 
 
 def test_a_rank_that_rounding_hides_is_not_certified():
     """Rows that differ by one in 2⁵²: singular values see one row, exact arithmetic two."""
-    wiring = Wiring.of_linear(2, 1, bias=False)
+    design = DesignBlocks.of_linear(2, 1, bias=False)
     big = 2.0**52
-    family = SolutionFamily(wiring, np.array([[[big], [big]], [[big], [big + 1]]]))
+    family = SolutionFamily(design, np.array([[[big], [big]], [[big], [big + 1]]]))
     assert family.rank == 1
     assert family.certified is False
 
 
 def test_one_block_of_hidden_rank_is_enough_to_doubt():
-    wiring = Wiring.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
+    design = DesignBlocks.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
     big = 2.0**52
     data = np.array([[1, 2, big, big], [3, 5, big, big + 1]])[..., None]
-    family = SolutionFamily(wiring, data)
+    family = SolutionFamily(design, data)
     assert family.ranks.tolist() == [2, 1]
     assert family.certified is False
-    assert SolutionFamily(wiring, data[:, [0, 1, 1, 0]]).certified is True
+    assert SolutionFamily(design, data[:, [0, 1, 1, 0]]).certified is True
 
 
 @pytest.mark.parametrize("rows, unknowns", [(2, 2), (2, 40), (400, 2)], ids=str)
@@ -193,8 +193,8 @@ def test_a_singular_value_counts_from_where_rounding_puts_zeros(rows, unknowns, 
         assert found.tolerance == tolerance
         small = fraction * tolerance
         kept, dropped = (1.0, small) if rank == 1 else (small, 0.0)
-        assert found.kept == approx([kept], STABLE * 2)
-        assert found.dropped == approx([dropped], STABLE * 2)
+        assert found.smallest == approx([kept], STABLE * 2)
+        assert found.uncounted == approx([dropped], STABLE * 2)
         assert found.largest == approx([8.0], STABLE * 2)
 
 
@@ -202,21 +202,21 @@ def test_a_free_direction_leaks_no_more_than_stated():
     """Rows that differ by one in 2⁵², in many sizes: what is free moves each by as much."""
     rows = np.array([[1, 1, 1], [1, 1, 1 + 2.0**-52], [1, 1 + 2.0**-52, 1]])
     data = (rows * np.array([[8], [2.0**-70], [2.0**55]]) * [1, 2.0**30, 2.0**-40])[..., None]
-    family = SolutionFamily(Wiring.of_linear(3, 1, bias=False), data)
+    family = SolutionFamily(DesignBlocks.of_linear(3, 1, bias=False), data)
     assert family.rank == 1
     for free in family.basis.toarray().T:
         moved, blurred = family.rounding(free[None, None])
-        balanced = np.linalg.norm(free * [1, 2.0**30, 2.0**-40])
-        sizes = np.array([8, 2.0**-70, 2.0**55]) * balanced
+        length = np.linalg.norm(free * [1, 2.0**30, 2.0**-40])
+        sizes = np.array([8, 2.0**-70, 2.0**55]) * length
         assert (abs(data[:, :, 0] @ free) <= moved[0, 0]).all()
         assert (moved[0, 0] < 50 * 2.0**-52 * sizes).all()
-        assert (blurred[0, 0] < 50 * 2.0**-52 * balanced / [1, 2.0**30, 2.0**-40]).all()
+        assert (blurred[0, 0] < 50 * 2.0**-52 * length / [1, 2.0**30, 2.0**-40]).all()
 
 
 def balance(design, parts=1):
     """Return the design with every row and column brought to one size."""
     columns = column_exponents(lambda: np.array_split(design, parts, axis=1))
-    return balanced(design, columns)[0]
+    return equilibrated(design, columns)[0]
 
 
 @given(stacks(), st.integers(0, 10**6), st.sampled_from([2, 20, 150, 420]), st.booleans())
@@ -225,14 +225,14 @@ def test_neither_the_size_of_features_nor_of_samples_changes_the_rank(stack, see
     rng = np.random.default_rng(seed)
     stack = stack * (rng.random(stack.shape) < 0.5) if sparse else stack
     count, samples, features = stack.shape
-    wiring = Wiring.of_linear(features, 2, bias=False)
+    design = DesignBlocks.of_linear(features, 2, bias=False)
     down = 2.0 ** rng.integers(-most, most + 1, (count, samples, 1))
     across = 2.0 ** rng.integers(-most, most + 1, (count, 1, features))
     scaled = stack * down * across
     for parts in range(1, samples + 1):
         assert np.array_equal(balance(scaled, parts), balance(stack * 1.0, parts))
     for matrix, other in zip(stack, scaled, strict=True):
-        plain, family = (SolutionFamily(wiring, data[..., None]) for data in (matrix, other))
+        plain, family = (SolutionFamily(design, data[..., None]) for data in (matrix, other))
         assert plain.rank == 2 * exact_rank(matrix)
         assert (family.rank, family.dimension) == (plain.rank, plain.dimension)
         assert family.gap == plain.gap
@@ -264,7 +264,7 @@ def test_numbers_that_are_but_noise_size_no_feature():
     data = np.random.default_rng(0).standard_normal((10, 12))
     data[:, [5, 7]] *= 1e-17
     data[:2, [5, 7]] = 1.0
-    assert SolutionFamily(Wiring.of_linear(12, 1, bias=False), data[..., None]).rank == 10
+    assert SolutionFamily(DesignBlocks.of_linear(12, 1, bias=False), data[..., None]).rank == 10
 
 
 SIZES = {
@@ -288,7 +288,7 @@ def test_bases_are_orthonormal_and_free_whatever_the_features_are_measured_in(
     if twins:
         matrix[:, 1] = matrix[:, 0]
     data = matrix * across * 2.0 ** rng.integers(-80, 80, (7, 1))
-    family = SolutionFamily(Wiring.of_linear(6, 1, bias=False), data[..., None])
+    family = SolutionFamily(DesignBlocks.of_linear(6, 1, bias=False), data[..., None])
     assert family.rank == exact_rank(matrix)
     basis = family.basis.toarray()
     assert agree(basis.T @ basis, np.eye(family.dimension), STABLE * 6, 1)
@@ -298,8 +298,8 @@ def test_bases_are_orthonormal_and_free_whatever_the_features_are_measured_in(
     assert agree(free, basis @ (basis.T @ direction), STABLE * 6, norm)
     assert agree(family.basis.H @ direction, basis.T @ direction, STABLE * 6, norm)
     for column in (*basis.T, free):
-        balanced = np.linalg.norm(column * across)
-        terms = abs(matrix).max(axis=1) * balanced + abs(matrix) @ (across * abs(column))
+        length = np.linalg.norm(column * across)
+        terms = abs(matrix).max(axis=1) * length + abs(matrix) @ (across * abs(column))
         assert (abs(matrix @ (across * column)) <= gamma(STABLE * 6) * terms).all()
 
 
@@ -307,7 +307,7 @@ def test_what_lies_almost_in_the_row_space_projects_to_what_is_free_of_it():
     """A direction 10⁸ times longer along the data than off it: projected once, a trace is left."""
     rng = np.random.default_rng(3)
     data = rng.standard_normal((4, 9, 1))
-    family = SolutionFamily(Wiring.of_linear(9, 1, bias=False), data)
+    family = SolutionFamily(DesignBlocks.of_linear(9, 1, bias=False), data)
     direction = 1e8 * data[:, :, 0].sum(0) + rng.standard_normal(9)
     free = family.project(direction)
     assert 0.1 < np.linalg.norm(free) < 10
@@ -327,44 +327,44 @@ def test_what_lies_almost_in_the_row_space_projects_to_what_is_free_of_it():
 )
 def test_only_whole_numbers_that_floats_tell_apart_are_certified(number, certified):
     """From 2⁵³ on a float is a whole number that stands for others too."""
-    family = SolutionFamily(Wiring.of_linear(2, 1, bias=False), np.array([[[number], [1.0]]]))
+    family = SolutionFamily(DesignBlocks.of_linear(2, 1, bias=False), np.array([[[number], [1.0]]]))
     assert family.rank == 1
     assert family.certified is certified
 
 
-def telling(wiring, difference, noise=0.0):
+def telling(design, difference, noise=0.0):
     difference = np.array([difference], dtype=float)
-    return distinguishing_input(wiring, difference, np.broadcast_to(noise, difference.shape))
+    return distinguishing_input(design, difference, np.broadcast_to(noise, difference.shape))
 
 
 @pytest.mark.parametrize("noise", [[0, 1, 0], [0, 0, 1]], ids=["weight", "bias"])
 def test_an_input_must_tell_four_times_more_than_noise(noise):
-    wiring = Wiring.of_linear(2, 1, bias=True)
+    design = DesignBlocks.of_linear(2, 1, bias=True)
     for difference in ([0, 4, 0], [0, 1, -3]):
-        assert telling(wiring, [difference], 0.99 * np.array(noise)) is not None
+        assert telling(design, [difference], 0.99 * np.array(noise)) is not None
         clear = noise == [0, 1, 0] and difference[2]  # the bias, whose empty image is left
-        found = telling(wiring, [difference], 1.01 * np.array(noise))
+        found = telling(design, [difference], 1.01 * np.array(noise))
         assert found.tolist() == [[0], [0]] if clear else found is None
 
 
 def test_four_times_the_noise_itself_is_not_enough():
-    wiring = Wiring.of_linear(2, 1, bias=True)
+    design = DesignBlocks.of_linear(2, 1, bias=True)
     for difference, noise in (([0, 4, 0], [0, 1, 0]), ([0, 0, 4], [0, 0, 1])):
-        assert telling(wiring, [difference], np.array(noise)) is None
+        assert telling(design, [difference], np.array(noise)) is None
 
 
 def test_one_weight_lost_in_noise_hides_no_other():
-    wiring = Wiring.of_linear(3, 1, bias=False)
-    found = telling(wiring, [[1, 3, 6]], np.array([100, 0.7, 0.7]))
+    design = DesignBlocks.of_linear(3, 1, bias=False)
+    found = telling(design, [[1, 3, 6]], np.array([100, 0.7, 0.7]))
     assert found.ravel().tolist() == [0, 0.5, 1]
 
 
 def test_the_output_told_apart_is_the_one_that_moves_most_bias_included():
-    wiring = Wiring.of_linear(2, 3, bias=True)
-    assert telling(wiring, [[3, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [0, 1]
-    assert telling(wiring, [[3, 0, 0], [0, 2, -4], [2, 2, 0]]).ravel().tolist() == [0, -1]
-    assert telling(wiring, [[7, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [1, 0]
-    assert telling(wiring, [[0, 0, 0], [0, 0, 4], [0, 0, 0]]).ravel().tolist() == [0, 0]
+    design = DesignBlocks.of_linear(2, 3, bias=True)
+    assert telling(design, [[3, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [0, 1]
+    assert telling(design, [[3, 0, 0], [0, 2, -4], [2, 2, 0]]).ravel().tolist() == [0, -1]
+    assert telling(design, [[7, 0, 0], [0, 2, 4], [2, 2, 0]]).ravel().tolist() == [1, 0]
+    assert telling(design, [[0, 0, 0], [0, 0, 4], [0, 0, 0]]).ravel().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("mode", ["zeros", "replicate"])
@@ -372,64 +372,64 @@ def test_the_output_told_apart_is_the_one_that_moves_most_bias_included():
 def test_a_telling_input_is_the_longest_row_of_the_difference(mode, shared):
     """By the matrix itself: the layer's own outputs on every unit input."""
     layer = conv(1, 2, 1, 3, padding=2, padding_mode=mode, bias=False)
-    wiring = Wiring.of_conv(ConvGeometry.of(layer), (4,), bias=False, shared=shared)
+    design = DesignBlocks.of_conv(ConvGeometry.of(layer), (4,), bias=False, shared=shared)
     for seed in range(5):
         numbers = integers(1, 2, 3, seed=seed) + 0.5
         layer.weight.data.copy_(numbers)
         matrix = probe(layer, (4,)).numpy()
         longest = np.linalg.norm(matrix, axis=1).max()
-        blocks = np.tile(numbers.numpy().reshape(1, 1, 6), (wiring.blocks, 1, 1))
-        found = distinguishing_input(wiring, blocks, np.zeros(blocks.shape)).ravel()
+        blocks = np.tile(numbers.numpy().reshape(1, 1, 6), (design.blocks, 1, 1))
+        found = distinguishing_input(design, blocks, np.zeros(blocks.shape)).ravel()
         assert abs(matrix @ found).max() == approx(
             longest * np.linalg.norm(found), 2 * sum(matrix.shape)
         )
 
 
 def test_elimination_that_would_take_long_is_not_tried():
-    wiring = Wiring.of_linear(700, 1, bias=False)
+    design = DesignBlocks.of_linear(700, 1, bias=False)
     data = np.ones((700, 700, 1))  # 700³ = 3.4·10⁸ steps
-    assert SolutionFamily(wiring, data).certified is None
-    assert SolutionFamily(wiring, data[:100]).certified is True
+    assert SolutionFamily(design, data).certified is None
+    assert SolutionFamily(design, data[:100]).certified is True
 
 
 STEPS = {
-    "few-samples": (Wiring.of_linear(5, 2, bias=True), 3, 3 * 6 * 3),
-    "many-samples": (Wiring.of_linear(5, 2, bias=True), 9, 9 * 6 * 6),
-    "conv-two-groups": (Wiring.of_conv(GROUPED, (6,), bias=False), 3, 2 * 12 * 6 * 6),
+    "few-samples": (DesignBlocks.of_linear(5, 2, bias=True), 3, 3 * 6 * 3),
+    "many-samples": (DesignBlocks.of_linear(5, 2, bias=True), 9, 9 * 6 * 6),
+    "conv-two-groups": (DesignBlocks.of_conv(GROUPED, (6,), bias=False), 3, 2 * 12 * 6 * 6),
     "local-two-groups": (
-        Wiring.of_conv(GROUPED, (6,), bias=False, shared=False),
+        DesignBlocks.of_conv(GROUPED, (6,), bias=False, shared=False),
         3,
         8 * 3 * 6 * 3,
     ),
 }
 
 
-@pytest.mark.parametrize("wiring, samples, steps", STEPS.values(), ids=STEPS)
-def test_elimination_is_tried_up_to_its_steps(wiring, samples, steps, monkeypatch):
+@pytest.mark.parametrize("design, samples, steps", STEPS.values(), ids=STEPS)
+def test_elimination_is_tried_up_to_its_steps(design, samples, steps, monkeypatch):
     """Blocks times rows times unknowns, times the fewer of the two."""
     rng = np.random.default_rng(1)
-    data = rng.integers(-9, 10, (samples, wiring.in_channels, wiring.pixels)) * 1.0
+    data = rng.integers(-9, 10, (samples, design.in_channels, design.pixels)) * 1.0
     for limit, certified in ((steps, True), (steps - 1, None)):
         monkeypatch.setattr(family_file, "EXACT_STEPS", limit)
-        assert SolutionFamily(wiring, data).certified is certified
+        assert SolutionFamily(design, data).certified is certified
 
 
 def test_parts_print_in_a_line():
-    wiring = Wiring.of_linear(300, 2, bias=True)
-    family = SolutionFamily(wiring, np.ones((7, 300, 1)))
+    design = DesignBlocks.of_linear(300, 2, bias=True)
+    family = SolutionFamily(design, np.ones((7, 300, 1)))
     assert repr(family) == "<SolutionFamily: 600 of 602 directions free (rank 2)>"
-    assert repr(wiring) == "<Wiring: 1 blocks of 2 outputs, 301 unknowns each; 1 pixels>"
+    assert repr(design) == "<DesignBlocks: 1 blocks of 2 outputs, 301 unknowns each; 1 pixels>"
     assert repr(family._spaces) == "<RowSpaces: 1 blocks of 301 unknowns, ranks 1 to 1>"
     assert repr(family._free) == "[<NullSpace: 1 blocks, 300 free, rank 1>]"
-    assert len({wiring, Wiring.of_linear(300, 2, bias=True)}) == 2
+    assert len({design, DesignBlocks.of_linear(300, 2, bias=True)}) == 2
 
 
 def test_the_gap_is_the_narrowest_of_all_blocks():
-    wiring = Wiring.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
+    design = DesignBlocks.of_conv(ConvGeometry(4, 2, (1,), groups=2), (1,), bias=False)
     first = np.array([[1.001, 0.999], [0.999, 1.001]])  # singular values 2 and 0.002
     second = np.array([[4.0, 4.0], [4.0, 4.0 + 2.0**-50]])
     for blocks in ([first, second], [second, first]):
-        family = SolutionFamily(wiring, np.concatenate(blocks, axis=1)[..., None])
+        family = SolutionFamily(design, np.concatenate(blocks, axis=1)[..., None])
         assert sorted(family.ranks) == [1, 2]
         kept, dropped = family.gap
         assert kept == pytest.approx(1e-3, rel=0.5)
@@ -449,7 +449,7 @@ def test_tall_data_take_the_memory_of_a_part():
 
 
 def test_zeros_fix_nothing(recwarn):
-    family = SolutionFamily(Wiring.of_linear(3, 2, bias=False), np.zeros((4, 3, 1)))
+    family = SolutionFamily(DesignBlocks.of_linear(3, 2, bias=False), np.zeros((4, 3, 1)))
     assert (family.rank, family.dimension, family.gap) == (0, 6, (np.inf, 0.0))
     assert np.array_equal(family.basis.toarray(), np.eye(6))
     assert not recwarn.list

@@ -266,7 +266,9 @@ def test_in_low_precision_outputs_agree_within_the_bound(dtype, kind):
     assert other.weight.dtype == dtype
     found = family.agreement(other)
     assert found.within
-    assert found.bound < 100 * torch.finfo(dtype).eps * found.scale * family.wiring.unknowns
+    assert (
+        found.bound < 100 * torch.finfo(dtype).eps * found.scale * family.solutions.design.unknowns
+    )
     x = family.witness(other)
     assert (layer(x) - other(x)).abs().max() > 10 * torch.finfo(dtype).eps * layer(x).abs().max()
 
@@ -422,7 +424,7 @@ def test_each_position_is_judged_by_its_own_size():
     data[..., 3:] *= 2.0**60
     for layer in (conv(1, 2, 3, 2, bias=False), local(conv(1, 2, 3, 2, bias=False), (6,))):
         family = same_outputs(layer, data)
-        moved = family._moved(np.ones((family.wiring.blocks, 3, 4)))
+        moved = family._moved(np.ones((family.solutions.design.blocks, 3, 4)))
         assert moved.shape == (1, 3, 5)
         assert (moved[..., :2] < 1e-10).all()
         assert (moved[..., 2:] > 1e-2).all()
@@ -521,6 +523,15 @@ def test_other_weights_that_the_dtype_has_not_are_refused():
         family.another(
             seed=next(s for s in range(9) if np.random.default_rng(s).normal(size=2)[1] > 0)
         )
+
+
+def test_other_weights_that_no_float_holds_are_refused(recwarn):
+    layer = linear(3, 1, bias=False)
+    nn.init.constant_(layer.weight, -1.7e308)
+    words = r"Linear: weight\[0, \d\] = -?inf; fits: a finite number in float64"
+    with pytest.raises(Refused, match=words):
+        same_outputs(layer, torch.ones(1, 3)).another(seed=0)
+    assert not recwarn.list
 
 
 def test_data_is_what_the_layer_sees_of_it():

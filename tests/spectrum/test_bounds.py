@@ -11,7 +11,7 @@ from convlin.matrix import dense
 from convlin.spectrum import norm_bound
 from convlin.spectrum.circular import Circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
-from convlin.spectrum.scaling import scaled
+from convlin.spectrum.near_one import near_one
 from convlin.spectrum.tolerance import svd_error
 from geometry_strategies import conv, integers, probe
 from rounding import STABLE, approx, gamma
@@ -165,5 +165,5 @@ def test_taps_that_only_touch_padding_do_not_raise_the_bound():
 def test_only_taps_that_fall_on_pixels_along_every_dimension_count():
     geometry = ConvGeometry(1, 1, (3, 2), dilation=(9, 1), padding=((9, 9), (0, 0)))
     weight = np.array([[[[100.0, 100], [3, 2], [100, 100]]]])
-    found, scale = scaled(geometry, weight, (8, 5))
-    assert (found * scale).tolist() == [[[[0, 0], [3, 2], [0, 0]]]] and scale == 4
+    found, scale = near_one(geometry, weight, (8, 5))
+    assert scale.back(found).tolist() == [[[[0, 0], [3, 2], [0, 0]]]] and scale.back(1.0) == 4

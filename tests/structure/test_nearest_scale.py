@@ -158,6 +158,19 @@ def test_a_kernel_beyond_floats_is_refused(recwarn):
     assert not recwarn.list
 
 
+def test_an_entry_that_has_no_digits_beside_the_largest_is_refused():
+    """Floats reach over 2098 powers of two; entries of one matrix may over 2^1921."""
+    matrix = np.array([[2.0**1023, 3 * 2.0**-900, 0], [0, 2.0**1023, 3 * 2.0**-900]])
+    assert nearest_conv(matrix, PAIR, 3).weight.tolist() == [[[2.0**1023, 3 * 2.0**-900]]]
+    matrix[1, 2] = 5e-324
+    with pytest.raises(Refused) as caught:
+        nearest_conv(matrix, PAIR, 3)
+    assert str(caught.value) == (
+        "nearest_conv: matrix[1, 2] = 5e-324; fits: 0, or ≥ 4.73e-271 "
+        "(beside numbers up to 8.99e+307)"
+    )
+
+
 def test_energies_are_values():
     first, second = (nearest_conv(np.array(MATRIX), PAIR, 3) for _ in range(2))
     assert first.energy == second.energy

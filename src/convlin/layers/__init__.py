@@ -6,6 +6,7 @@
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
+| `agreement.py` | how far rounding may take the outputs of two such layers apart |
 | `forms/`, `sliding.py` | the modules that the verbs return, and how every form that slides runs |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
 | `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |

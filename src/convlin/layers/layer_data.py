@@ -1,4 +1,4 @@
-"""A layer and its data as arrays: how they are wired, or a refusal that names what does not fit."""
+"""A layer and its data as arrays, or a refusal that names what does not fit."""
 
 from __future__ import annotations
 
@@ -17,32 +17,40 @@ from convlin.layers.matrices import as_array, known_numbers
 from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer
 from convlin.matrix import MEMORY_LIMIT, require_own_memory
 from convlin.numerics.roundoff import UNITS
-from convlin.solutions import Wiring
+from convlin.solutions import DesignBlocks
 
-__all__ = ["Wired", "geometry_of", "read_wired", "require_finite_parameters", "require_layer"]
+__all__ = [
+    "LayerData",
+    "geometry_of",
+    "read_layer_data",
+    "require_finite_parameters",
+    "require_layer",
+]
 
 
-class Wired(NamedTuple):
-    """How a layer is wired, the data in its dtype, the same as the layer reads it, and a name.
+class LayerData(NamedTuple):
+    """A layer's blocks of unknowns, the data in its dtype, and the same as rows.
 
     `noun` is what to call one output channel.
     """
 
-    wiring: Wiring
+    design: DesignBlocks
     data: Tensor
     rows: Shaped[Tensor, "n channels pixels"]
     noun: str
 
 
-def read_wired(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> Wired:
+def read_layer_data(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> LayerData:
     """Return a layer and its data as arrays.
 
     Raises `Refused` for what `require_layer` refuses, and for data of another shape, without
     inputs, not real, or not finite in the layer's dtype.
 
-    >>> wired = read_wired(nn.Conv1d(2, 3, 2), np.ones((5, 2, 4)))
-    >>> wired.wiring, tuple(wired.rows.shape), wired.noun
-    (<Wiring: 1 blocks of 3 outputs, 5 unknowns each; 4 pixels>, (5, 2, 4), 'convolution channel')
+    >>> read = read_layer_data(nn.Conv1d(2, 3, 2), np.ones((5, 2, 4)))
+    >>> read.design
+    <DesignBlocks: 1 blocks of 3 outputs, 5 unknowns each; 4 pixels>
+    >>> tuple(read.rows.shape), read.noun
+    ((5, 2, 4), 'convolution channel')
     """
     require_layer(layer)
     site = type(layer).__name__
@@ -52,11 +60,11 @@ def read_wired(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) ->
     _require_numbers(site, "data", data)
     dense = data if data.layout == torch.strided else data.to_dense()
     require_own_memory(site, "data", dense)
-    wired = _read(layer, dense.detach().to(weight))
-    if not len(wired.rows):
+    read = _read(layer, dense.detach().to(weight))
+    if not len(read.rows):
         raise Refused(Refusal(site, "data.shape", tuple(data.shape), "at least one input"))
-    _require_finite(site, "data", wired.data)
-    return wired
+    _require_finite(site, "data", read.data)
+    return read
 
 
 def geometry_of(layer: nn.Module) -> ConvGeometry:
@@ -80,13 +88,13 @@ def require_layer(layer: nn.Module) -> None:
 
 
 def require_finite_parameters(layer: nn.Module) -> None:
-    """Raise, naming the first place, where a weight or bias is NaN or infinite."""
+    """Raise, naming the first, where a weight or bias is NaN or infinite."""
     for name, value in layer.named_parameters():
         _require_finite(type(layer).__name__, name, value)
 
 
-def _read(layer: nn.Module, data: Tensor) -> Wired:
-    """Return how the layer is wired, and the data as it reads them; raise for another shape."""
+def _read(layer: nn.Module, data: Tensor) -> LayerData:
+    """Return the layer's blocks, and the data as they read them; raise for another shape."""
     bias = layer.bias is not None
     shape = tuple(data.shape)
     site = type(layer).__name__
@@ -96,8 +104,8 @@ def _read(layer: nn.Module, data: Tensor) -> Wired:
             raise Refused(Refusal(site, "in_features", features, "≥ 1"))
         if not shape or shape[-1] != features:
             raise Refused(Refusal(site, "data.shape", shape, f"(…, {features})"))
-        wiring = Wiring.of_linear(features, layer.out_features, bias)
-        return Wired(wiring, data, data.reshape(-1, features, 1), "FC output")
+        design = DesignBlocks.of_linear(features, layer.out_features, bias)
+        return LayerData(design, data, data.reshape(-1, features, 1), "FC output")
     geometry = geometry_of(layer)
     rank = geometry.ndim + 1
     size = shape[1 - rank :]
@@ -116,11 +124,11 @@ def _read(layer: nn.Module, data: Tensor) -> Wired:
         raise Refused(
             Refusal(site, "data.shape", shape, f"one that takes ≤ {MEMORY_LIMIT}", reason)
         )
-    wiring = Wiring.of_conv(geometry, size, bias, shared=not exact)
+    design = DesignBlocks.of_conv(geometry, size, bias, shared=not exact)
     kind = "transposed convolution" if geometry.transposed else "convolution"
     noun = f"{'locally connected' if exact else kind} channel"
     rows = data if len(shape) > rank else data[None]
-    return Wired(wiring, data, rows.flatten(2), noun)
+    return LayerData(design, data, rows.flatten(2), noun)
 
 
 def _as_tensor(site: str, data: Shaped[np.ndarray, "*shape"]) -> Tensor:
@@ -143,10 +151,10 @@ def _require_numbers(site: str, name: str, value: Tensor) -> None:
 
 
 def _require_finite(site: str, name: str, value: Tensor) -> None:
-    """Raise, naming the first place, where a value is NaN or infinite in the layer's dtype."""
+    """Raise, naming the first, where a value is NaN or infinite in the layer's dtype."""
     odd = torch.nonzero(~value.isfinite())
     if len(odd):
-        place = odd[0].tolist()
-        number = value[tuple(place)].item()
+        at = odd[0].tolist()
+        number = value[tuple(at)].item()
         dtype = str(value.dtype).removeprefix("torch.")
-        raise Refused(Refusal(site, f"{name}{place}", number, f"a finite number in {dtype}"))
+        raise Refused(Refusal(site, f"{name}{at}", number, f"a finite number in {dtype}"))

@@ -1,31 +1,35 @@
 """`same_outputs`: which other weights of a layer give the same outputs on the same data?
 
-All the mathematics is in `convlin.solutions`; `wired.py` reads layers and data into it, and here
-its directions become layers again.
+All the mathematics is in `convlin.solutions`; `layer_data.py` reads layers and data into it, and
+here its directions become layers again.
 """
 
 from __future__ import annotations
 
 import copy
 import html
-from typing import SupportsIndex
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from convlin.arguments import shown, whole
 from convlin.errors import Refusal, Refused
+from convlin.layers.agreement import agreement
 from convlin.layers.layer_data import (
     geometry_of,
-    read_wired,
+    read_layer_data,
     require_finite_parameters,
     require_layer,
 )
-from convlin.numerics.roundoff import gamma, unit
+from convlin.numerics.roundoff import unit
+from convlin.numerics.scaling import Scale
 from convlin.proof.verdict import Rounding
-from convlin.solutions import SolutionFamily
+from convlin.solutions import Basis, SolutionFamily
 from convlin.solutions.reach import distinguishing_input
 
 __all__ = ["SameOutputs", "same_outputs"]
@@ -63,11 +67,18 @@ def same_outputs(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) 
     return SameOutputs(layer, data)
 
 
-class SameOutputs(SolutionFamily):
+def _of_solutions(name: str) -> Any:
+    """Return an attribute of a layer's solutions, as one of its own."""
+    text = getattr(SolutionFamily, name).__doc__.partition(">>>")[0]  # its example needs its names
+    return property(attrgetter(f"solutions.{name}"), doc=text)
+
+
+class SameOutputs:
     """All weights of one layer that give the same outputs on the same data: an affine family.
 
-    `layer` is the layer itself, `data` the inputs in its dtype. The free directions depend on the
-    data alone, so `another` starts from the weights that the layer has when it is asked.
+    `layer` is the layer itself, `data` the inputs in its dtype, `solutions` the family in the
+    layer's flattened parameters. The free directions depend on the data alone, so `another` starts
+    from the weights that the layer has when it is asked.
 
     >>> family = same_outputs(nn.Conv2d(2, 1, 3), torch.rand(5, 2, 6, 6))
     >>> family.unique, family.dimension, family.unknowns, family.ranks
@@ -77,19 +88,34 @@ class SameOutputs(SolutionFamily):
     """
 
     def __init__(self, layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> None:
-        wired = read_wired(layer, data)
-        self.layer, self.data = layer, wired.data
-        self._noun, self._inputs = wired.noun, len(wired.rows)
-        super().__init__(wired.wiring, wired.rows.double().cpu().numpy())
+        read = read_layer_data(layer, data)
+        self.layer, self.data = layer, read.data
+        self._noun, self._inputs = read.noun, len(read.rows)
+        self.solutions = SolutionFamily(read.design, read.rows.double().cpu().numpy())
+
+    dimension: int = _of_solutions("dimension")
+    unknowns: int = _of_solutions("unknowns")
+    rank: int = _of_solutions("rank")
+    ranks: Int[np.ndarray, " blocks"] = _of_solutions("ranks")
+    unique: bool = _of_solutions("unique")
+    identifiable: int = _of_solutions("identifiable")
+    gap: tuple[float, float] = _of_solutions("gap")
+    certified: bool | None = _of_solutions("certified")
+    basis: Basis = _of_solutions("basis")
+    project: Callable[[np.ndarray], np.ndarray] = _of_solutions("project")
+    rounding: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = _of_solutions("rounding")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
 
     def __str__(self) -> str:
-        outputs, noun = self.wiring.out_channels, self._noun
+        outputs, noun = self.solutions.design.out_channels, self._noun
         who = f"one {noun}" if outputs == 1 else f"{outputs} {noun}s"
         where = f"{self._inputs} input" + "s" * (self._inputs > 1)
         if self.unique:
             text = f"unique (rank {self.rank} of {self.unknowns})"
         else:
-            text = f"{self.dimension} of {self.unknowns} directions free (rank {self.rank})"
+            text = str(self.solutions)
             if hidden := self.dimension - self.identifiable:
                 text += f", {hidden} of them beyond the reach of any input"
         return f"{who} on {where}: {text}{self._doubt}"
@@ -100,17 +126,17 @@ class SameOutputs(SolutionFamily):
     @property
     def _doubt(self) -> str:
         """What to say of a rank that small singular values decide; nothing where it is certain."""
-        kept, dropped = self.gap
-        if (kept > UNCLEAR and self._spaces.complete) or self.certified:
+        smallest, uncounted = self.gap
+        if (smallest > UNCLEAR and self.solutions.complete) or self.certified:
             return ""
         denied = ", and exact arithmetic finds another" if self.certified is False else ""
-        if kept <= UNCLEAR or denied:
+        if smallest <= UNCLEAR or denied:
             return (
-                f"; the rank is unclear: a singular value of {kept:.2g} times the largest counts, "
-                f"one of {dropped:.2g} does not{denied}"
+                f"; the rank is unclear: a singular value of {smallest:.2g} times the largest "
+                f"counts, one of {uncounted:.2g} does not{denied}"
             )
-        found = f"; a singular value of {dropped:.2g} times the largest was taken for 0"
-        return found if dropped else ""
+        text = f"; a singular value of {uncounted:.2g} times the largest was taken for 0"
+        return text if uncounted else ""
 
     @property
     def statement(self) -> str:
@@ -143,8 +169,10 @@ class SameOutputs(SolutionFamily):
         weights = _flat(self.layer)
         direction = self.project(generator.standard_normal(self.unknowns))
         direction /= np.linalg.norm(direction)
-        largest = abs(weights).max() or 1.0  # the square of a weight may be too large, or too small
-        weights += direction * ((np.linalg.norm(weights / largest) or 1.0) * largest)
+        scale = Scale.of(float(abs(weights).max()))
+        weights = scale.down(weights)
+        with np.errstate(over="ignore"):  # refused below
+            weights = scale.back(weights + direction * (np.linalg.norm(weights) or 1.0))
         other = _with_parameters(self.layer, weights)
         require_finite_parameters(other)
         return other
@@ -152,13 +180,10 @@ class SameOutputs(SolutionFamily):
     def agreement(self, other: nn.Module) -> Rounding:
         """Return the largest deviation of `other` from the layer on the data, next to its bound.
 
-        An output may deviate by γₙ·(|U|·|w| + |U|·|w'|), for two sums of n products each; by
-        u·|U|·|w'|, as other weights are rounded to the layer's dtype; by σ·‖w' - w‖ times the size
-        of its own row of U, where σ ≤ 2·max(shape)·ε·σ_max is what the rank counts as 0 in the data
-        (features brought to one size); and, in 16 bits, by the rounding of both results. Judged for
-        every output; the two numbers are those of the largest deviation. A layer of another family
-        lies beyond the bound; so may one that is not run as a sum of products in some order
-        (Winograd, FFT, TF32).
+        An output may deviate by the rounding of both layers (`agreement.py`), and by σ·‖w' - w‖
+        times the size of its own row of the data, where σ ≤ 2·max(shape)·ε·σ_max is what the rank
+        counts as 0 (features brought to one size). A layer of another family lies beyond the
+        bound; so may one that is not run as a sum of products in some order (Winograd, FFT, TF32).
 
         >>> layer = nn.Conv2d(1, 1, 3, dtype=torch.float64)
         >>> family = same_outputs(layer, torch.ones(1, 1, 4, 5))
@@ -166,28 +191,8 @@ class SameOutputs(SolutionFamily):
         True
         """
         self._require_same_kind(other)
-        with torch.no_grad(), torch.autocast(self.data.device.type, enabled=False):
-            mine, theirs = (self._outputs(layer(self.data)) for layer in (self.layer, other))
-            sizes = [self._magnitudes(layer) for layer in (self.layer, other)]
-        dtype = self.data.dtype
-        name, u = str(dtype).removeprefix("torch."), unit(dtype)
-        deviation = abs(mine - theirs)
-        worst = np.unravel_index(deviation.argmax(), deviation.shape)
-        scale = float(abs(mine).max())
-        summing = gamma(self.wiring.unknowns, min(u, unit(torch.float32)))
-        if summing is None:
-            note = f"n·u ≥ 1 for {self.wiring.unknowns} summands in {name}"
-            return Rounding(float(deviation[worst]), None, scale, name, note)
-        difference = self.wiring.split(_flat(other) - _flat(self.layer))
-        bound = summing * (sizes[0] + sizes[1]) + u * sizes[1] + self._moved(difference)
-        if u > unit(torch.float32):
-            bound += u * (abs(mine) + abs(theirs))
-        if not np.isfinite(deviation + bound).all():
-            note = f"numbers beyond the range of {name}"
-            return Rounding(float(deviation[worst]), None, scale, name, note, within=False)
-        within = bool((deviation <= bound).all())
-        note = "" if within else "beyond the bound: no order of summation explains it"
-        return Rounding(float(deviation[worst]), float(bound[worst]), scale, name, note, within)
+        moved = self._moved(self.solutions.design.split(_flat(other) - _flat(self.layer)))
+        return agreement(self.layer, other, self.data, self.solutions.design.unknowns, moved)
 
     def witness(self, other: nn.Module) -> Tensor | None:
         """Return an input, shaped like one of the data, on which layer and `other` clearly differ.
@@ -200,18 +205,18 @@ class SameOutputs(SolutionFamily):
         tensor([0., 1.])
         """
         self._require_same_kind(other)
-        mine, theirs = (self.wiring.split(_flat(layer)) for layer in (self.layer, other))
+        mine, theirs = (self.solutions.design.split(_flat(layer)) for layer in (self.layer, other))
         _, blur = self.rounding(theirs - mine)
         noise = unit(self.data.dtype) * (abs(mine) + abs(theirs)) + blur
-        found = distinguishing_input(self.wiring, theirs - mine, noise)
-        if found is None:
+        image = distinguishing_input(self.solutions.design, theirs - mine, noise)
+        if image is None:
             return None
         if isinstance(self.layer, nn.Linear):
-            shape, found = self.data.shape[self.data.ndim > 1 :], found[:, 0]
+            shape, image = self.data.shape[self.data.ndim > 1 :], image[:, 0]
         else:
             shape = self.data.shape[-1 - len(geometry_of(self.layer).kernel) :]
-            found = found.reshape(shape)
-        return torch.from_numpy(found).to(self.data).expand(shape)
+            image = image.reshape(shape)
+        return torch.from_numpy(image).to(self.data).expand(shape)
 
     def _require_same_kind(self, other: nn.Module) -> None:
         """Raise unless `other` is as good a layer, of the same class, numbers, dtype and device."""
@@ -225,50 +230,36 @@ class SameOutputs(SolutionFamily):
             require_layer(layer)
             for name, value in layer.named_parameters():
                 for field in ("dtype", "device"):
-                    if (found := getattr(value, field)) != (fits := getattr(self.data, field)):
-                        raise Refused(Refusal(site, f"{name}.{field}", found, f"{fits}, as before"))
-
-    def _outputs(self, y: Tensor) -> Float[np.ndarray, "n outputs positions"]:
-        """Return the layer's outputs as the wiring numbers them."""
-        channels = self.wiring.out_channels
-        if isinstance(self.layer, nn.Linear):
-            return y.reshape(-1, channels, 1).double().cpu().numpy()
-        return y.reshape(self._inputs, channels, -1).double().cpu().numpy()
-
-    def _magnitudes(self, layer: nn.Module) -> Float[np.ndarray, "n outputs positions"]:
-        """Return |U|·|w|: the layer's outputs, were everything positive, in float64."""
-        sizes = {name: value.double().abs() for name, value in layer.named_parameters()}
-        y = torch.func.functional_call(layer, sizes, (self.data.double().abs(),))
-        return self._outputs(y)
+                    own, fits = getattr(value, field), getattr(self.data, field)
+                    if own != fits:
+                        raise Refused(Refusal(site, f"{name}.{field}", own, f"{fits}, as before"))
 
     def _moved(
         self, difference: Float[np.ndarray, "blocks outputs unknowns"]
     ) -> Float[np.ndarray, "n outputs positions"]:
-        """Return how far rounding may move every output, as the wiring numbers them."""
+        """Return how far rounding may move every output, as the design numbers them."""
         moved, _ = self.rounding(difference)
-        channels = self.wiring.out_channels
-        if self.wiring.shared:
+        channels = self.solutions.design.out_channels
+        if self.solutions.design.shared:
             return moved.reshape(channels, self._inputs, -1).swapaxes(0, 1)
         return moved.reshape(-1, channels, self._inputs).transpose(2, 1, 0)
-
-
-def _flat(layer: nn.Module) -> Float[np.ndarray, " unknowns"]:
-    """Return weight, then bias, flattened in float64; a copy."""
-    parts = [parameter.detach().double().flatten() for parameter in _parameters(layer)]
-    return torch.cat(parts).cpu().numpy()
 
 
 def _parameters(layer: nn.Module) -> list[Tensor]:
     return [value for value in (layer.weight, layer.bias) if isinstance(value, Tensor)]
 
 
+def _flat(layer: nn.Module) -> Float[np.ndarray, " unknowns"]:
+    """Return weight, then bias, flattened in float64; a copy."""
+    return torch.cat([p.detach().double().flatten() for p in _parameters(layer)]).cpu().numpy()
+
+
 def _with_parameters(layer: nn.Module, flat: Float[np.ndarray, " unknowns"]) -> nn.Module:
     """Return a copy of the layer with these parameters."""
     twin = copy.deepcopy(layer)
-    start = 0
+    parameters = _parameters(twin)
+    parts = torch.split(torch.from_numpy(flat), [parameter.numel() for parameter in parameters])
     with torch.no_grad():
-        for parameter in _parameters(twin):
-            values = flat[start : start + parameter.numel()]
-            parameter.copy_(torch.from_numpy(values).view(parameter.shape))
-            start += parameter.numel()
+        for parameter, values in zip(parameters, parts, strict=True):
+            parameter.copy_(values.view(parameter.shape))
     return twin

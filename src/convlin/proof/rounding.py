@@ -10,7 +10,7 @@ backend does not sum in some order at all (Winograd, FFT, TF32).
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 import torch
 from torch import Tensor
@@ -82,7 +82,7 @@ def _stored(side: Outcome, dtype: torch.dtype) -> Tensor | float:
     if unit(dtype) <= unit(torch.float32) or side.value.results > 1:
         return 0.0
     u = unit(dtype)
-    return side.numbers.abs() * (u / (1 - u)) + torch.finfo(dtype).smallest_normal * u
+    return side.numbers.abs() * (gamma(1, u) or inf) + torch.finfo(dtype).smallest_normal * u
 
 
 def device_is_tf32(tensor: Tensor) -> bool:

@@ -2,8 +2,8 @@
 
 | file | idea |
 |---|---|
-| `wiring.py` | which unknowns meet which data: blocks of weights, a design matrix each |
-| `balance.py` | features and samples of any size brought to one, and back |
+| `design_blocks.py` | which unknowns meet which data: blocks of weights, a design matrix each |
+| `equilibration.py` | features and samples of any size brought to one, and back |
 | `row_space.py` | rank and row space of the design matrices, and how sure the rank is |
 | `modular_rank.py` | the rank of integer matrices modulo a prime: a certain lower bound |
 | `null_space.py` | the directions that are free, as an operator |
@@ -11,7 +11,7 @@
 | `family.py` | `SolutionFamily`: all of these as one affine family |
 """
 
-from convlin.solutions.family import SolutionFamily
-from convlin.solutions.wiring import Wiring
+from convlin.solutions.design_blocks import DesignBlocks
+from convlin.solutions.family import Basis, SolutionFamily
 
-__all__ = ["SolutionFamily", "Wiring"]
+__all__ = ["Basis", "DesignBlocks", "SolutionFamily"]

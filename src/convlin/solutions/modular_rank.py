@@ -31,12 +31,12 @@ def rank_modulo(
     rank = np.zeros(len(a), dtype=np.int64)
     for column in range(a.shape[2]):
         usable = a[:, :, column] != 0
-        found = np.flatnonzero(usable.any(axis=1))
-        pivot = usable[found].argmax(axis=1)
-        line = a[found, pivot][:, None, :]
+        blocks = np.flatnonzero(usable.any(axis=1))
+        pivot = usable[blocks].argmax(axis=1)
+        line = a[blocks, pivot][:, None, :]
         # The line is done with: it becomes 0, the others 0 in this column.
-        a[found, pivot] = 0
-        rest = a[found]
-        a[found] = (rest * line[..., [column]] - rest[..., [column]] * line) % prime
-        rank[found] += 1
+        a[blocks, pivot] = 0
+        rest = a[blocks]
+        a[blocks] = (rest * line[..., [column]] - rest[..., [column]] * line) % prime
+        rank[blocks] += 1
     return rank

@@ -1,4 +1,4 @@
-"""What some input could tell apart: the unknowns that any data can reach, and a telling input.
+"""What some input could tell apart: the unknowns that any data can reach, and one that does.
 
 Over all inputs, the design rows of one position span the indicator vectors of the pixels it reads:
 for each pixel, 1 at the taps that read it, 0 at the others; once for each input channel, and 1 for
@@ -17,32 +17,33 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
+from convlin.numerics.scaling import Scale
+from convlin.solutions.design_blocks import DesignBlocks
 from convlin.solutions.modular_rank import rank_modulo
-from convlin.solutions.wiring import Wiring
 
 __all__ = ["distinguishing_input", "reachable"]
 
 
-def reachable(wiring: Wiring) -> Int[np.ndarray, " blocks"]:
+def reachable(design: DesignBlocks) -> Int[np.ndarray, " blocks"]:
     """Return, for each block, how many of an output's unknowns all data together determine.
 
     >>> from convlin.geometry import ConvGeometry
     >>> geometry = ConvGeometry(1, 1, (7,), padding=9, dilation=3)
-    >>> reachable(Wiring.of_conv(geometry, (8,), bias=False))
+    >>> reachable(DesignBlocks.of_conv(geometry, (8,), bias=False))
     array([5])
     """
-    if wiring.shared:
-        indicators = np.concatenate([_indicators(pattern) for pattern, _ in _patterns(wiring)])
+    if design.shared:
+        indicators = np.concatenate([_indicators(pattern) for pattern, _ in _patterns(design)])
         taps = rank_modulo(np.unique(indicators, axis=0)[None])
     else:
-        taps = np.zeros(wiring.copies, dtype=np.int64)
-        for pattern, positions in _patterns(wiring):
+        taps = np.zeros(design.copies, dtype=np.int64)
+        for pattern, positions in _patterns(design):
             taps[positions] = len(_indicators(pattern))
-    return np.repeat(taps * wiring.channels + wiring.bias, wiring.groups)
+    return np.repeat(taps * design.channels + design.bias, design.groups)
 
 
 def distinguishing_input(
-    wiring: Wiring,
+    design: DesignBlocks,
     difference: Float[np.ndarray, "blocks outputs unknowns"],
     noise: Float[np.ndarray, "blocks outputs unknowns"],
 ) -> Float[np.ndarray, "channels pixels"] | None:
@@ -52,21 +53,21 @@ def distinguishing_input(
     `noise`, scaled to largest magnitude 1: the output for which that is largest in norm. None where
     no row is clear. `noise` is by how much each weight may differ without a meaning.
 
-    >>> wiring = Wiring.of_linear(2, 1, bias=False)
-    >>> distinguishing_input(wiring, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
+    >>> design = DesignBlocks.of_linear(2, 1, bias=False)
+    >>> distinguishing_input(design, np.array([[[0.0, 4.0]]]), np.zeros((1, 1, 2))).ravel()
     array([0., 1.])
     """
-    shape = (wiring.copies, wiring.groups, wiring.outputs)
-    largest = abs(difference).max() or 1.0  # the square of a weight may be too large, or too small
-    difference, noise = difference / largest, noise / largest
-    weights = difference[..., : wiring.weights].reshape(*shape, wiring.channels, -1)
-    doubt = noise[..., : wiring.weights].reshape(weights.shape)
+    shape = (design.copies, design.groups, design.outputs)
+    scale = Scale.of(float(abs(difference).max()))
+    difference, noise = scale.down(difference), scale.down(noise)
+    weights = difference[..., : design.weights].reshape(*shape, design.channels, -1)
+    doubt = noise[..., : design.weights].reshape(weights.shape)
     shift = blur = np.zeros(shape)
-    if wiring.bias:
+    if design.bias:
         shift, blur = (array[..., -1].reshape(shape) for array in (difference, noise))
-    best, found = 0.0, None
-    for pattern, positions in _patterns(wiring):
-        copies = np.zeros(1, dtype=int) if wiring.shared else positions
+    best, image = 0.0, None
+    for pattern, positions in _patterns(design):
+        copies = np.zeros(1, dtype=int) if design.shared else positions
         ones = _indicators(pattern)
         rows, errors = weights[copies] @ ones.T, doubt[copies] @ ones.T
         clear = abs(rows) > 4 * errors
@@ -79,23 +80,23 @@ def distinguishing_input(
             continue
         best = score[at]
         copy, group, output = at
-        x = np.zeros((wiring.groups, wiring.channels, wiring.pixels))
+        x = np.zeros((design.groups, design.channels, design.pixels))
         sign = -1.0 if shift[copies][at] < 0 else 1.0  # so that the bias adds to it
-        read = wiring.table[positions[copy], ones.argmax(axis=1)]
+        read = design.table[positions[copy], ones.argmax(axis=1)]
         x[group][:, read] = sign * rows[copy, group, output]
         largest = abs(x).max()
-        found = (x / largest if largest else x).reshape(wiring.in_channels, wiring.pixels)
-    return found
+        image = (x / largest if largest else x).reshape(design.in_channels, design.pixels)
+    return image
 
 
 def _patterns(
-    wiring: Wiring,
+    design: DesignBlocks,
 ) -> Iterator[tuple[Int[np.ndarray, " taps"], Int[np.ndarray, " positions"]]]:
     """Yield each way to read, and the positions that read so.
 
     A pattern names for every tap the first tap that reads the same pixel, -1 where none is read.
     """
-    table = wiring.table
+    table = design.table
     first = np.where(table >= 0, np.arange(table.shape[1]), -1)
     for tap in range(table.shape[1] - 1, -1, -1):
         same = (table == table[:, [tap]]) & (table >= 0)

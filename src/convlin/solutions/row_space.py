@@ -22,15 +22,15 @@ __all__ = ["RowSpaces", "row_spaces"]
 class RowSpaces:
     """Of each block: its rank, and orthonormal rows, of which the first `rank` span its row space.
 
-    `kept` and `dropped`: the smallest singular value that counts and the largest that does not,
-    as fractions of `largest`; inf and 0 where there is none. `tolerance`: up to where they are 0,
-    also as a fraction.
+    `smallest` and `uncounted`: the smallest singular value that counts and the largest that does
+    not, as fractions of `largest`; inf and 0 where there is none. `tolerance`: up to where they
+    are 0, also as a fraction.
     """
 
     ranks: Int[np.ndarray, " blocks"]
     rows: Float[np.ndarray, "blocks most unknowns"]
-    kept: Float[np.ndarray, " blocks"]
-    dropped: Float[np.ndarray, " blocks"]
+    smallest: Float[np.ndarray, " blocks"]
+    uncounted: Float[np.ndarray, " blocks"]
     largest: Float[np.ndarray, " blocks"]
     tolerance: float
 
@@ -42,7 +42,7 @@ class RowSpaces:
     @property
     def leak(self) -> Float[np.ndarray, " blocks"]:
         """How long U·z may be for a free z of norm 1, as a fraction of `largest`: by rounding."""
-        return self.tolerance + self.dropped
+        return self.tolerance + self.uncounted
 
     @property
     def complete(self) -> bool:
@@ -51,10 +51,10 @@ class RowSpaces:
 
 
 def row_spaces(designs: Iterable[Float[np.ndarray, "blocks some unknowns"]]) -> RowSpaces:
-    """Return rank and row space of each block, whose rows are given a part at a time.
+    """Return rank and row space of each block, whose rows come a part at a time.
 
-    >>> found = row_spaces([np.array([[[3.0, 4.0]]]), np.array([[[6.0, 8.0]]])])
-    >>> found.ranks, abs(found.rows[0, 0]).round(3)
+    >>> spaces = row_spaces([np.array([[[3.0, 4.0]]]), np.array([[[6.0, 8.0]]])])
+    >>> spaces.ranks, abs(spaces.rows[0, 0]).round(3)
     (array([1]), array([0.6, 0.8]))
     """
     count = 0

@@ -7,8 +7,8 @@
 | `lanczos.py` | the largest singular values from products alone |
 | `norm_bound.py` | a certified upper bound of the norm, at any geometry |
 | `tolerance.py` | how far a computed singular value may be off |
-| `scaling.py` | weights near 1, so that squares neither overflow nor vanish |
-| `values.py` | `Spectrum`: which way for which matrix, and what was found |
+| `near_one.py` | weights in double precision, over a power of two |
+| `values.py` | `Spectrum`: which way for which matrix, and the values |
 """
 
 from convlin.spectrum.norm_bound import norm_bound

@@ -5,10 +5,10 @@ Along one dimension a convolution has the weight of tap t where output o reads p
     A[o, i] = Σ w_t  over  o·stride - before + t·dilation = i                0 ≤ i < n
     C[r, i] = Σ w_t  over              r     + t·dilation ≡ i  (mod N)       circular, stride 1
 
-With zero padding, let outputs that read at least one pixel reach at most `outside` places beyond
-either end of the input, and let N ≥ n + outside. The places they read and the pixels then lie less
+With zero padding, let outputs that read at least one pixel reach at most `outside` cells beyond
+either end of the input, and let N ≥ n + outside. The cells they read and the pixels then lie less
 than N apart, so ≡ is =, and row o of A is row o·stride - before (mod N) of C at the columns below
-n. Two such rows of A are the same row of C only if they are equal; but no pixel is a place that
+n. Two such rows of A are the same row of C only if they are equal; but no pixel is a cell that
 both read, so both would be empty, and rows that read nothing were left out. So A is a submatrix of
 C, rows of zeros apart, and its norm is at most that of C. (For kernels with equal padding of half
 their extent, N = n + padding; a known bound is the special case of odd kernels and stride 1.)
@@ -78,14 +78,14 @@ def _axis(
     """Return size, step, repeats and whether all of it is used, along one dimension."""
     stride, before = geometry.stride[dim], geometry.padding[dim][0]
     first = np.arange(cells) * stride - before
-    places = first[:, None] + np.arange(geometry.kernel[dim]) * geometry.dilation[dim]
-    inside = (places >= 0) & (places < pixels)
+    read = first[:, None] + np.arange(geometry.kernel[dim]) * geometry.dilation[dim]
+    inside = (read >= 0) & (read < pixels)
     if geometry.padding_mode == "circular":
         size = pixels
     elif geometry.padding_mode == "zeros" or inside.all():
         reading = inside.any(axis=1)
-        first, places = first[reading], places[reading]
-        outside = max(-places.min(initial=0), places.max(initial=0) - (pixels - 1), 0)
+        first, read = first[reading], read[reading]
+        outside = max(-read.min(initial=0), read.max(initial=0) - (pixels - 1), 0)
         size = -(-(pixels + int(outside)) // stride) * stride
     else:
         return None

@@ -41,11 +41,11 @@ def frequency_values(
     >>> frequency_values(geometry, np.array([[[1.0, 1.0]]]), circular(geometry, (4,))).round(3)
     array([2.   , 1.414, 1.414, 0.   ])
     """
-    found = [
+    values = [
         np.repeat(np.linalg.svd(block, compute_uv=False), times, axis=0).ravel()
         for block, times in blocks(geometry, weight, circle)
     ]
-    return np.sort(np.concatenate(found))[::-1]
+    return np.sort(np.concatenate(values))[::-1]
 
 
 def frequency_error(
@@ -81,27 +81,27 @@ def blocks(
     flat = taps.reshape(count, -1)
     steps = tuple(circle.steps)
     aliases = math.prod(steps)
-    seen = tuple(size // step for size, step in zip(circle.sizes, steps, strict=True))
-    chosen, times = _frequencies(seen, real=not np.iscomplexobj(weight))
+    cells = tuple(size // step for size, step in zip(circle.sizes, steps, strict=True))
+    chosen, times = _frequencies(cells, real=not np.iscomplexobj(weight))
     if all(extent <= step for extent, step in zip(geometry.extent, steps, strict=True)):
-        chosen, times = chosen[:1], np.array([math.prod(seen)])
+        chosen, times = chosen[:1], np.array([math.prod(cells)])
     largest = max(flat.shape[1], (1 + geometry.ndim) * count)  # numbers: of a block, of its waves
     chunk = max(1, CHUNK_BYTES // (16 * aliases * largest))
     for start in range(0, len(chosen), chunk):
-        waves = _waves(geometry, circle, seen, chosen[start : start + chunk])
+        waves = _waves(geometry, circle, cells, chosen[start : start + chunk])
         block = (waves @ flat).reshape(-1, aliases, groups, to, of) / math.sqrt(aliases)
         side_by_side = block.transpose(0, 2, 3, 1, 4).reshape(-1, groups, to, aliases * of)
         yield side_by_side, times[start : start + chunk]
 
 
 def _frequencies(
-    seen: tuple[int, ...], real: bool
+    cells: tuple[int, ...], real: bool
 ) -> tuple[Int[np.ndarray, "f dims"], Int[np.ndarray, " f"]]:
     """Return frequencies of the output, and how many each stands for: itself and its negative."""
-    every = np.stack(np.unravel_index(np.arange(math.prod(seen)), seen), axis=1)
+    every = np.stack(np.unravel_index(np.arange(math.prod(cells)), cells), axis=1)
     if not real:
         return every, np.ones(len(every), dtype=int)
-    negative = np.ravel_multi_index(tuple((-every % seen).T), seen)
+    negative = np.ravel_multi_index(tuple((-every % cells).T), cells)
     chosen = np.arange(len(every)) <= negative
     return every[chosen], 1 + (np.arange(len(every)) < negative)[chosen]
 
@@ -109,14 +109,14 @@ def _frequencies(
 def _waves(
     geometry: ConvGeometry,
     circle: Circular,
-    seen: tuple[int, ...],
+    cells: tuple[int, ...],
     chosen: Int[np.ndarray, "f dims"],
 ) -> Complex[np.ndarray, "f aliases taps"]:
-    """Return the waves that alias to each frequency, at the places of the taps."""
+    """Return the waves that alias to each frequency, at the taps."""
     steps = circle.steps
     alias = np.stack(np.unravel_index(np.arange(math.prod(steps)), steps), axis=1)
     tap = np.stack(np.unravel_index(np.arange(geometry.taps), geometry.kernel), axis=1)
-    waves = chosen[:, None, :] + alias * seen  # (f, aliases, dims)
+    waves = chosen[:, None, :] + alias * cells  # (f, aliases, dims)
     # Turns are reduced as whole numbers, so that large frequencies cost no digits.
     turns = waves[:, :, None, :] * (tap * geometry.dilation) % circle.sizes
     whole: np.ndarray = np.exp(2j * np.pi * (turns / circle.sizes).sum(axis=-1))

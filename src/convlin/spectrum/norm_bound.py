@@ -23,9 +23,9 @@ from convlin.matrix.correlate import adjoint, forward
 from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
-from convlin.spectrum.scaling import scaled
+from convlin.spectrum.near_one import near_one
 
-__all__ = ["norm_bound", "sums_bound"]
+__all__ = ["bound_near_one", "norm_bound", "sums_bound"]
 
 
 def norm_bound(
@@ -47,14 +47,23 @@ def norm_bound(
     >>> float(round(np.linalg.norm(dense(geometry, weight, (2,)), 2), 6))
     5.0
     """
-    weight, scale = scaled(geometry, weight, input_size)
+    weight, scale = near_one(geometry, weight, input_size)
+    return scale.above(bound_near_one(geometry, weight, input_size))
+
+
+def bound_near_one(
+    geometry: ConvGeometry,
+    weight: Shaped[np.ndarray, "a b *kernel"],
+    input_size: Sequence[int],
+) -> float:
+    """Return `norm_bound` of weights as `near_one` returns them."""
     bound = sums_bound(geometry, weight, input_size)
     circle = circular(geometry, input_size)
-    if circle is not None:
-        largest = float(frequency_values(geometry, weight, circle)[0])
-        largest += frequency_error(geometry, weight, circle)
-        bound = min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * DOUBLE))
-    return math.nextafter(bound * scale, math.inf) if bound else 0.0
+    if circle is None:
+        return bound
+    largest = float(frequency_values(geometry, weight, circle)[0])
+    largest += frequency_error(geometry, weight, circle)
+    return min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * DOUBLE))
 
 
 def sums_bound(
@@ -62,7 +71,7 @@ def sums_bound(
     weight: Shaped[np.ndarray, "a b *kernel"],
     input_size: Sequence[int],
 ) -> float:
-    """Return √(‖A‖₁·‖A‖∞) or more, for weights near 1 as `scaled` returns them.
+    """Return √(‖A‖₁·‖A‖∞) or more, for weights as `near_one` returns them.
 
     Sums of positive numbers are off by γ of the most additions that one number goes through
     (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2): over channels, over

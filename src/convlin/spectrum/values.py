@@ -1,4 +1,4 @@
-"""`Spectrum`: the singular values of a convolution's matrix, and which way they were found.
+"""`Spectrum`: the singular values of a convolution's matrix, and which way they were computed.
 
 | method | where | values |
 |---|---|---|
@@ -29,8 +29,8 @@ from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
-from convlin.spectrum.norm_bound import norm_bound, sums_bound
-from convlin.spectrum.scaling import scaled
+from convlin.spectrum.near_one import near_one
+from convlin.spectrum.norm_bound import bound_near_one, sums_bound
 from convlin.spectrum.tolerance import svd_error
 
 __all__ = ["Spectrum", "spectrum"]
@@ -48,7 +48,7 @@ UPWARDS = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING)
 class Spectrum:
     """Singular values of a convolution's matrix, largest first, and a bound above all of them.
 
-    values: the singular values asked for, float64, read-only. method: how they were found.
+    values: the singular values asked for, float64, read-only. method: how they were computed.
     upper_bound: ‖A‖₂ is at most that, rounding included, for certain. residuals: for Lanczos, a
     singular value of A lies within residuals[i] of values[i]. total: how many A has, min of its
     shape. subject: the convolution in words. An array to NumPy, with `len` and indices.
@@ -89,12 +89,12 @@ class Spectrum:
 
     def __str__(self) -> str:
         many = "all" if len(self) == self.total else f"{len(self)} of"
-        found = f"{many} {self.total} singular values, from {self[0]:.6g} to {self[-1]:.6g}"
+        which = f"{many} {self.total} singular values, from {self[0]:.6g} to {self[-1]:.6g}"
         how: str = self.method
         if self.residuals is not None:
             how = f"by Lanczos (within {self.residuals.max():.1g})"
         bound = float(UPWARDS.create_decimal(self.upper_bound))
-        return f"{self.subject}: {found}, {how}; norm ≤ {bound:.6g}"
+        return f"{self.subject}: {which}, {how}; norm ≤ {bound:.6g}"
 
     def _repr_html_(self) -> str:
         return f"<p>{html.escape(str(self))}</p>"
@@ -111,26 +111,26 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
     array([10.440307,  6.244998])
     """
     wanted = min(matrix.shape) if k is None else _count(matrix, k)
-    weight, scale = scaled(matrix.geometry, matrix.weight, matrix.input_size)
-    found = _found(matrix.with_kernel(weight), wanted)
-    if found is None:
+    weight, scale = near_one(matrix.geometry, matrix.weight, matrix.input_size)
+    computed = _computed(matrix.with_kernel(weight), wanted)
+    if computed is None:
         raise Refused(_too_many(matrix, k))
-    if math.isinf(float(found.values[0]) * scale):
-        largest = np.abs(matrix.weight).max()
+    if math.isinf(scale.back(float(computed.values[0]))):
+        largest = float(np.abs(matrix.weight).max())
         raise Refused(Refusal(matrix.geometry.kind, "largest weight", largest, "a smaller one",
                               "singular values overflow float64"))  # fmt: skip
     return Spectrum(
-        values=found.values[:wanted] * scale,
-        method=found.method,
-        upper_bound=math.nextafter(found.bound * scale, math.inf) if found.bound else 0.0,
-        residuals=None if found.residuals is None else found.residuals * scale,
+        values=scale.back(computed.values[:wanted]),
+        method=computed.method,
+        upper_bound=scale.above(computed.bound),
+        residuals=None if computed.residuals is None else scale.back(computed.residuals),
         total=min(matrix.shape),
         subject=short_at(matrix.geometry, matrix.input_size),
     )
 
 
-class Found(NamedTuple):
-    """What a method found, for weights near 1: at least the values wanted."""
+class Computed(NamedTuple):
+    """What a method returns, for weights near 1: at least the values wanted."""
 
     method: Method
     values: Float[np.ndarray, " values"]
@@ -138,24 +138,24 @@ class Found(NamedTuple):
     residuals: Float[np.ndarray, " values"] | None = None
 
 
-def _found(matrix: ConvMatrix, wanted: int) -> Found | None:
-    """Return what the first method that fits finds; None if none does."""
+def _computed(matrix: ConvMatrix, wanted: int) -> Computed | None:
+    """Return the values by the first method that fits; None if none does."""
     geometry, weight, size = matrix.geometry, matrix.weight, matrix.input_size
     circle = circular(geometry, size)
     if circle is not None and circle.whole:
         values = frequency_values(geometry, weight, circle)
         error = frequency_error(geometry, weight, circle)
-        return Found("per frequency", values, float(values[0]) + error)
+        return Computed("per frequency", values, float(values[0]) + error)
     if _dense(matrix, wanted):
         array = matrix.toarray()
         values = np.linalg.svd(array, compute_uv=False)
         error = svd_error(len(array), len(array.T), float(np.linalg.norm(array)))
         # Where padding repeats pixels, an entry is a sum over taps, and they may cancel.
         error += 2 * geometry.taps * DOUBLE * sums_bound(geometry, weight, size)
-        return Found("dense", values, float(values[0]) + error)
+        return Computed("dense", values, float(values[0]) + error)
     if wanted <= _most(matrix):
         values, residuals = lanczos(matrix, wanted)
-        return Found("Lanczos", values, norm_bound(geometry, weight, size), residuals)
+        return Computed("Lanczos", values, bound_near_one(geometry, weight, size), residuals)
     return None
 
 

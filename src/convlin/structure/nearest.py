@@ -12,6 +12,7 @@ whose Gram matrix is a product over dimensions (`axis_space.py`), the same for e
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex
@@ -23,14 +24,15 @@ from scipy.sparse import csr_array
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries, dense_shape
+from convlin.numerics.scaling import Scale
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.canonical import canonical, look_up, require_matrix, rows_of
-from convlin.structure.energy import Energy, Square, exponent_of, times_power
+from convlin.structure.canonical import canonical, look_up, place_of, require_matrix, rows_of
+from convlin.structure.energy import Energy, largest_of
 from convlin.structure.energy_html import split
 
 __all__ = ["NearestConv", "nearest"]
 
-LARGEST = 900  # entries are scaled to below 2^900: room for their sums, and for the least of them
+ROOM = 900  # of exponents up to 1024: with twice that sums overflow, with half small entries end
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,14 +79,15 @@ def nearest(
     """Return the orthogonal projection of a matrix onto the convolutions of `geometry`.
 
     matrix: (out·output_size, in·input_size), NumPy or SciPy sparse; computed in float64 (complex
-    where it is), at any scale. Raises `Refused` where its shape does not fit or the kernel is
-    beyond float64, `GeometryError` for the size.
+    where it is), at any scale. Raises `Refused` where its shape does not fit, the kernel is beyond
+    float64 or an entry loses digits beside the largest (2^1900 of it), `GeometryError` for the
+    size.
 
     >>> tied = np.array([[7, 0], [5, 7], [0, 5]])
-    >>> found = nearest(tied + [[2, 0], [0, 0], [0, 0]], ConvGeometry(1, 1, (2,), padding=1), (2,))
-    >>> found.weight.tolist()
+    >>> own = nearest(tied + [[2, 0], [0, 0], [0, 0]], ConvGeometry(1, 1, (2,), padding=1), (2,))
+    >>> own.weight.tolist()
     [[[5.0, 8.0]]]
-    >>> print(found.energy)
+    >>> print(own.energy)
     98.9% shared, 1.1% local but not shared, 0.0% off the support
     """
     size = geometry.sizes(input_size)
@@ -94,52 +97,69 @@ def nearest(
         where = f"{geometry.kind} on {size}"
         raise Refused(Refusal("nearest_conv", "matrix.shape", shape, str((rows, columns)), where))
     entries = Entries(geometry, size)
-    given = canonical(matrix, "nearest_conv")
-    given = given.astype(np.complex128 if given.dtype.kind == "c" else np.float64)
-    # By a power of two: digits stay, and subnormal numbers gain the room for theirs.
-    exponent = exponent_of(given.data) - LARGEST
-    given.data = times_power(given.data, -exponent)
+    near, scale = _near(canonical(matrix, "nearest_conv"))
     spaces = [AxisSpace(geometry, dim, n) for dim, n in enumerate(entries.input_size)]
-    scaled = _project(entries, given, spaces)
+    near_weight = _project(entries, near, spaces)
     with np.errstate(over="ignore"):
-        weight = times_power(scaled, exponent)
+        weight = scale.back(near_weight)
     if not np.isfinite(weight).all():
-        largest = np.abs(times_power(given.data, exponent)).max()
+        largest = scale.back(largest_of(near.data))
         raise Refused(
             Refusal("nearest_conv", "matrix", Description(f"numbers up to {largest}"),
                     "smaller ones", "its nearest kernel is beyond float64")
         )  # fmt: skip
     return NearestConv(
-        geometry, entries.input_size, weight, _split(entries, given, scaled, exponent),
+        geometry, entries.input_size, weight, _split(entries, near, near_weight, scale),
         tuple(space.free for space in spaces),
     )  # fmt: skip
 
 
+def _near(matrix: csr_array) -> tuple[csr_array, Scale]:
+    """Return float64 or complex128 entries below 2^ROOM, and the power of two that they lost.
+
+    Only sums are taken of them, so near 2^ROOM is as good as near one, and leaves more digits to
+    small entries. Raises `Refused` where some are lost all the same.
+    """
+    matrix = matrix.astype(np.complex128 if matrix.dtype.kind == "c" else np.float64)
+    entries = matrix.data
+    scale = Scale.of(largest_of(entries), ROOM)
+    matrix.data = scale.down(entries)
+    inexact = np.flatnonzero(scale.back(matrix.data) != entries)
+    if len(inexact):
+        row, column = place_of(matrix, int(inexact[0]))
+        raise Refused(
+            Refusal("nearest_conv", f"matrix[{row}, {column}]", entries[inexact[0]].item(),
+                    f"0, or ≥ {scale.back(sys.float_info.min):.3g}",
+                    f"beside numbers up to {largest_of(entries):.3g}")
+        )  # fmt: skip
+    return matrix, scale
+
+
 def _project(
-    entries: Entries, given: csr_array, spaces: Sequence[AxisSpace]
+    entries: Entries, matrix: csr_array, spaces: Sequence[AxisSpace]
 ) -> Shaped[np.ndarray, "a b *kernel"]:
     """Return G⁺b: the sums over each tap's positions, then the inverse along each dimension."""
     shape = entries.geometry.weight_shape
-    read = look_up(given, *entries.coordinates())
-    place = entries.weight_index()
-    sums = _sums(place, read, math.prod(shape)).reshape(shape)
+    read = look_up(matrix, *entries.coordinates())
+    sums = _sums(entries.weight_index(), read, math.prod(shape)).reshape(shape)
     for axis, space in enumerate(spaces, 2):
         sums = np.moveaxis(np.tensordot(sums, space.inverse, axes=([axis], [0])), -1, axis)
     return np.ascontiguousarray(sums)
 
 
-def _split(entries: Entries, given: csr_array, weight: np.ndarray, exponent: int) -> Energy:
-    """Return the energy of what is given, times 2^`exponent`."""
-    shared = entries.by_position.values(weight)
-    parts = shared, entries.by_position.column_indices, entries.by_position.row_pointers
-    model = csr_array(parts, shape=given.shape)
-    on_support = look_up(given, rows_of(model), model.indices)
-    supported = csr_array((on_support, *parts[1:]), shape=given.shape)
-    arrays = shared, on_support - shared, (given - supported).data
-    return Energy(tuple(Square.of(values, exponent) for values in arrays))
+def _split(entries: Entries, matrix: csr_array, weight: np.ndarray, scale: Scale) -> Energy:
+    """Return the energy of a matrix, and of its nearest weight, that a power of two is out of."""
+    laid = entries.by_position
+    shared = laid.values(weight)
+    parts = shared, laid.column_indices, laid.row_pointers
+    model = csr_array(parts, shape=matrix.shape)
+    on_support = look_up(matrix, rows_of(model), model.indices)
+    supported = csr_array((on_support, *parts[1:]), shape=matrix.shape)
+    return Energy.of((shared, on_support - shared, (matrix - supported).data), scale)
 
 
-def _sums(place: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+def _sums(tap: np.ndarray, values: np.ndarray, taps: int) -> np.ndarray:
+    """Return the sum of the values of every tap."""
     if values.dtype.kind == "c":
-        return _sums(place, values.real, size) + 1j * _sums(place, values.imag, size)
-    return np.bincount(place, weights=values, minlength=size)
+        return _sums(tap, values.real, taps) + 1j * _sums(tap, values.imag, taps)
+    return np.bincount(tap, weights=values, minlength=taps)

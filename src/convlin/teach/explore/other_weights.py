@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Int
 
 from convlin.matrix import ConvMatrix
-from convlin.solutions import SolutionFamily, Wiring
+from convlin.solutions import DesignBlocks, SolutionFamily
 from convlin.teach.explore.decimals import SCALE, plain
 from convlin.teach.explore.page_words import filled
 
@@ -77,7 +77,7 @@ class Neuron:
         weights = (base * STEP + move).tolist()
         output = sum(map(mul, weights, pixels.tolist()))  # beyond 64 bits: Python's integers
         n = math.prod(self.image.shape)
-        family = SolutionFamily(Wiring.of_linear(n, 1, bias=False), pixels[None, :, None])
+        family = SolutionFamily(DesignBlocks.of_linear(n, 1, bias=False), pixels[None, :, None])
         numbers = {"dimension": family.dimension, "rank": family.rank, "of": n}
         key = "family.sentence" if family.dimension else "family.fixed"
         return numbers | {

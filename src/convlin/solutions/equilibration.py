@@ -6,8 +6,8 @@ of ratios looks like rounding. So ranks are decided on ::
 
     V = 2^-r · U · 2^-c        r, c: whole exponents of rows and columns; largest of a row: 1/2 to 1
 
-and n is in the null space of V iff w = 2^-c·n is in that of U. Lengths and angles are not kept:
-`restored` makes orthonormal rows again, which span the row space of U: that of V, times 2^c.
+and n is in the null space of V iff w = 2^-c·n is in that of U. Lengths and angles change:
+`unequilibrated` makes orthonormal rows again, which span the row space of U: that of V, times 2^c.
 
 V is the same to the last bit whatever powers of two the rows and columns of U are multiplied by.
 The largest number of a column is no measure of it, as that depends on the rows' sizes; the *ratio*
@@ -29,7 +29,7 @@ from scipy.sparse.csgraph import (
     minimum_spanning_tree,
 )
 
-__all__ = ["balanced", "column_exponents", "restored"]
+__all__ = ["column_exponents", "equilibrated", "unequilibrated"]
 
 NONE = -(2**29)  # the exponent of 0: below any other, also after a subtraction
 MILD = 3  # where columns differ by up to 2³, rounding taken as many times more will do
@@ -68,19 +68,20 @@ def column_exponents(
     return columns
 
 
-def balanced(
+def equilibrated(
     part: Float[np.ndarray, "blocks rows unknowns"], columns: Int[np.ndarray, "blocks unknowns"]
 ) -> tuple[Float[np.ndarray, "blocks rows unknowns"], Int[np.ndarray, "blocks rows"]]:
     """Return rows of U as rows of V, and their exponents r; those of a row of zeros give 0.
 
-    >>> v, rows = balanced(np.array([[[8.0, 3.0], [0.0, 0.5]]]), np.array([[2, 0]], dtype=np.int32))
+    >>> u, columns = np.array([[[8.0, 3.0], [0.0, 0.5]]]), np.array([[2, 0]], dtype=np.int32)
+    >>> v, rows = equilibrated(u, columns)
     >>> v.tolist(), rows.tolist()
     ([[[0.5, 0.75], [0.0, 0.5]]], [[2, 0]])
     """
     return _to_one(part, -columns)
 
 
-def restored(
+def unequilibrated(
     rows: Float[np.ndarray, "blocks rank unknowns"],
     columns: Int[np.ndarray, "blocks unknowns"],
     tolerance: float,
@@ -88,9 +89,9 @@ def restored(
     """Return orthonormal rows that span what `rows`, orthonormal too, do when times 2^c.
 
     tolerance: how far rounding may have put the rows. Every column of the result is as exact as
-    they, at its own size: the span is kept, whatever the triangle that rows are divided by.
+    they, at its own size: the span stays, whatever the triangle that rows are divided by.
 
-    >>> unit = restored(np.array([[[0.6, 0.8]]]), np.array([[0, -60]]), 1e-15)
+    >>> unit = unequilibrated(np.array([[[0.6, 0.8]]]), np.array([[0, -60]]), 1e-15)
     >>> abs(unit[0, 0] / [1, 2.0**-60]).round(3).tolist()
     [1.0, 1.333]
     """

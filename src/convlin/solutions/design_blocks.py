@@ -25,14 +25,14 @@ from jaxtyping import Float, Int, Shaped
 from convlin.geometry import ConvGeometry
 from convlin.matrix import connected
 
-__all__ = ["Wiring"]
+__all__ = ["DesignBlocks"]
 
 CHUNK = 2**24  # numbers of a design matrix made at a time: 128 MB
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Wiring:
-    """How outputs are wired to inputs, and which of them share weights.
+class DesignBlocks:
+    """Which outputs meet which inputs, and which of them share weights.
 
     `table` (positions, taps): the pixel that each tap of each output position reads, -1 for none.
     `shared`: one kernel for all positions (a convolution), or one for each (locally connected).
@@ -50,14 +50,14 @@ class Wiring:
 
     def __repr__(self) -> str:
         kernels = f"{self.blocks} blocks of {self.outputs} outputs"
-        return f"<Wiring: {kernels}, {self.unknowns} unknowns each; {self.pixels} pixels>"
+        return f"<DesignBlocks: {kernels}, {self.unknowns} unknowns each; {self.pixels} pixels>"
 
     @classmethod
-    def of_linear(cls, in_features: int, out_features: int, bias: bool) -> Wiring:
-        """Return the wiring of a fully connected layer.
+    def of_linear(cls, in_features: int, out_features: int, bias: bool) -> DesignBlocks:
+        """Return the blocks of a fully connected layer.
 
-        >>> wiring = Wiring.of_linear(36, 16, bias=True)
-        >>> wiring.blocks, wiring.outputs, wiring.unknowns
+        >>> design = DesignBlocks.of_linear(36, 16, bias=True)
+        >>> design.blocks, design.outputs, design.unknowns
         (1, 16, 37)
         """
         return cls(in_features, out_features, 1, 1, np.zeros((1, 1), dtype=int), bias)
@@ -65,11 +65,11 @@ class Wiring:
     @classmethod
     def of_conv(
         cls, geometry: ConvGeometry, input_size: tuple[int, ...], bias: bool, shared: bool = True
-    ) -> Wiring:
-        """Return the wiring of a convolution, or, not `shared`, of a locally connected layer.
+    ) -> DesignBlocks:
+        """Return the blocks of a convolution, or, not `shared`, of a locally connected layer.
 
-        >>> wiring = Wiring.of_conv(ConvGeometry(4, 6, (3, 3), groups=2), (6, 6), bias=False)
-        >>> wiring.blocks, wiring.outputs, wiring.unknowns
+        >>> design = DesignBlocks.of_conv(ConvGeometry(4, 6, (3, 3), groups=2), (6, 6), bias=False)
+        >>> design.blocks, design.outputs, design.unknowns
         (2, 3, 18)
         """
         positions = math.prod(geometry.output_size(input_size))
@@ -126,7 +126,7 @@ class Wiring:
     ) -> Shaped[np.ndarray, "*n blocks outputs unknowns"]:
         """Return the flattened parameters, weight then bias, block by block.
 
-        >>> Wiring.of_linear(3, 2, bias=True).split(np.arange(8)).tolist()
+        >>> DesignBlocks.of_linear(3, 2, bias=True).split(np.arange(8)).tolist()
         [[[0, 1, 2, 6], [3, 4, 5, 7]]]
         """
         front = flat.shape[:-1]
@@ -147,8 +147,8 @@ class Wiring:
     ) -> Shaped[np.ndarray, "*n parameters"]:
         """Return the parameters flattened again, weight then bias.
 
-        >>> wiring = Wiring.of_linear(3, 2, bias=True)
-        >>> wiring.join(wiring.split(np.arange(8))).tolist()
+        >>> design = DesignBlocks.of_linear(3, 2, bias=True)
+        >>> design.join(design.split(np.arange(8))).tolist()
         [0, 1, 2, 3, 4, 5, 6, 7]
         """
         front = blocks.shape[:-3]
@@ -163,21 +163,21 @@ class Wiring:
         bias = np.moveaxis(bias, -3, -1).reshape(*front, self.blocks * self.outputs)
         return np.concatenate([flat, bias], axis=-1)
 
-    def designs(
+    def matrices(
         self, data: Shaped[np.ndarray, "n channels pixels"]
     ) -> Iterator[Float[np.ndarray, "blocks rows unknowns"]]:
         """Yield the design matrices of all blocks, some samples' rows at a time, in float64.
 
-        >>> wiring = Wiring.of_conv(ConvGeometry(1, 1, (2,), padding=1), (2,), bias=True)
-        >>> next(wiring.designs(np.array([[[5, 7]]]))).tolist()
+        >>> design = DesignBlocks.of_conv(ConvGeometry(1, 1, (2,), padding=1), (2,), bias=True)
+        >>> next(design.matrices(np.array([[[5, 7]]]))).tolist()
         [[[0.0, 5.0, 1.0], [5.0, 7.0, 1.0], [7.0, 0.0, 1.0]]]
         """
         a_sample = self.groups * len(self.table) * self.unknowns
         step = max(1, CHUNK // a_sample)
         for start in range(0, len(data), step):
-            yield self._design(data[start : start + step])
+            yield self._matrices(data[start : start + step])
 
-    def _design(
+    def _matrices(
         self, data: Shaped[np.ndarray, "n channels pixels"]
     ) -> Float[np.ndarray, "blocks rows unknowns"]:
         # A pixel of zeros behind the others is what a tap reads that reads nothing: index -1.

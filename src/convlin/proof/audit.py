@@ -69,14 +69,9 @@ def audit(
     The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`): the batch,
     the memory layout, what autograd does; and in which dtypes the two are equal: sums of whole
     numbers are exact in float64, and of small ones in float32; what 16 bits do is only measured.
-    In layers of more than 4 million weights only the first draw goes through all ways ("each
-    once"): a difference that shows in one of them alone is missed with one draw's probability.
 
-    Held as they are found, and nothing is claimed of other settings: batches and strides that are
-    not named, inputs of a class of their own or written to before, autocast, the default dtype,
-    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
-    programs that ask for a clock, an environment variable, a file, their caller or whether they are
-    compiled, or whose hooks count or wait for a gradient.
+    Nothing is claimed of settings that were not varied, such as autocast, threads or the default
+    dtype, nor of programs that ask for a clock or a file: `help("convlin.proof")` names them all.
 
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.

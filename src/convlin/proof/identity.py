@@ -52,16 +52,11 @@ def prove(
 
     The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`), and in which
     dtypes the two are equal. Their own float32 is one if they hold the same numbers, so that these
-    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. Of modules
-    with more than 4 million weights only the first draw goes through all ways ("each once"): a
-    difference that shows in one of them alone is missed with one draw's probability. An input
+    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. An input
     that both fail on in the same way decides nothing.
 
-    Held as they are found, and nothing is claimed of other settings: batches and strides that are
-    not named, inputs of a class of their own or written to before, autocast, the default dtype,
-    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
-    programs that ask for a clock, an environment variable, a file, their caller or whether they are
-    compiled, or whose hooks count or wait for a gradient.
+    Nothing is claimed of settings that were not varied, such as autocast, threads or the default
+    dtype, nor of programs that ask for a clock or a file: `help("convlin.proof")` names them all.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape
     that neither module takes. The modules are not changed.

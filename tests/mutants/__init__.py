@@ -12,7 +12,7 @@ number coming out different, "measured".
 | `nonlinear.py` | not linear, openly or hidden, or steered by the numbers themselves |
 | `calls.py` | batches, layouts, modes and calls that are not served alike |
 | `contract.py` | the parameters, or what else the layer keeps |
-| `given.py` | two given modules that are nearly equal |
+| `nearly_equal.py` | two given modules that are nearly equal |
 | `steering.py` | numbers that become shapes, text or branches, times what is done with them |
 | `memory.py` | programs that count their calls, in every kind of memory |
 | `honest.py` | not wrong: random reformulations, which must all be proved |
@@ -21,7 +21,7 @@ number coming out different, "measured".
 
 from mutants import calls, contract, geometry, nonlinear, weights  # noqa: F401 - they enrol
 from mutants.enrol import CONVERSIONS
-from mutants.given import PAIRS
-from mutants.varied import HONEST, LIES, VARIATIONS, told
+from mutants.nearly_equal import PAIRS
+from mutants.varied import HONEST, LIES, VARIATIONS, forked
 
-__all__ = ["CONVERSIONS", "HONEST", "LIES", "PAIRS", "VARIATIONS", "told"]
+__all__ = ["CONVERSIONS", "HONEST", "LIES", "PAIRS", "VARIATIONS", "forked"]

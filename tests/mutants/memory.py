@@ -93,10 +93,10 @@ def _default(calls: list[int] = []) -> int:  # noqa: B006 - the mistake itself
 
 def _cached() -> Tick:
     @functools.cache
-    def kept(number: int) -> int:
+    def cached(number: int) -> int:
         return number
 
-    return lambda: kept(kept.cache_info().currsize)
+    return lambda: cached(cached.cache_info().currsize)
 
 
 def _of_function() -> int:
@@ -143,7 +143,7 @@ COUNTERS: dict[str, Callable[[], Tick]] = {
     ),
     "random": lambda: (lambda g: lambda: g.randrange(2**40) == 3)(random.Random(0)),
     "tensor": lambda: _in_place(torch.zeros(1, dtype=torch.int64)),
-    "tensor-in-a-list": lambda: (lambda held: _in_place(held[0]))([torch.zeros(1)]),
+    "tensor-in-a-list": lambda: (lambda items: _in_place(items[0]))([torch.zeros(1)]),
     "tensor-attribute": lambda: _on(torch.zeros(1)),
     "count": lambda: _next(itertools.count()),
     "range-iterator": lambda: _next(iter(range(LAST))),
@@ -155,7 +155,7 @@ COUNTERS: dict[str, Callable[[], Tick]] = {
     "namespace": lambda: _on(types.SimpleNamespace()),
     "class": lambda: lambda: _set(_Class, _Class.calls + 1),
     "property": lambda: (lambda p: lambda: p.tick)(_Property()),
-    "module-in-a-list": lambda: (lambda held: lambda: held[0]())([_Module()]),
+    "module-in-a-list": lambda: (lambda items: lambda: items[0]())([_Module()]),
     "closure": _closure,
     "default-argument": lambda: _default,
     "function-attribute": lambda: _of_function,

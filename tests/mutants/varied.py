@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from mutants.enrol import Form, Rule
 
-__all__ = ["HONEST", "LIES", "VARIATIONS", "told"]
+__all__ = ["HONEST", "LIES", "VARIATIONS", "forked"]
 
 
 def _laid_out_channels_last(x: Tensor) -> bool:
@@ -85,7 +85,7 @@ def _refuse() -> Any:
     raise RuntimeError("not served")
 
 
-def told(conv: Any, variation: Callable[[Tensor], bool], lie: Rule) -> Form:
+def forked(conv: Any, variation: Callable[[Tensor], bool], lie: Rule) -> Form:
     """Return a form of a convolution that follows another rule where the variation holds."""
 
     def rule(x: Tensor, w: Tensor, b: Any) -> Any:

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrizations
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from convlin.proof import Measured, Proved, Refuted, audit, prove
-from convlin.proof.twins import Holdings
+from convlin.proof.twins import Twins
 
 
 class Rule(nn.Module):
@@ -215,16 +215,14 @@ def test_both_failing_alike_decides_nothing_and_one_failing_does():
 
 def test_numbers_that_are_never_negative_stay_so():
     norm = trained(nn.BatchNorm1d(4))
-    holdings = Holdings([norm])
-    natural = {region.natural for region in holdings.regions_of(norm)}
+    twins = Twins([norm])
+    natural = {region.natural for region in twins.regions_of(norm)}
     assert natural == {True, False}
-    assert [r.natural for r in holdings.regions if torch.equal(r.source, norm.running_var)] == [
-        True
-    ]
-    assert not any(r.natural for r in holdings.regions if r.learned)
-    assert holdings.atom == 2
-    assert Holdings([nn.BatchNorm1d(4, affine=True), nn.Linear(2, 3)]).atom == 2
-    assert Holdings([nn.Linear(2, 3)]).atom == 1
+    assert [r.natural for r in twins.regions if torch.equal(r.source, norm.running_var)] == [True]
+    assert not any(r.natural for r in twins.regions if r.learned)
+    assert twins.atom == 2
+    assert Twins([nn.BatchNorm1d(4, affine=True), nn.Linear(2, 3)]).atom == 2
+    assert Twins([nn.Linear(2, 3)]).atom == 1
 
 
 def test_a_buffer_that_is_never_negative_is_still_told_from_its_double():

@@ -20,7 +20,7 @@ from convlin.proof.draws import Draws, is_prime, primes_between
 from convlin.proof.modular import Modular, Plan, failure
 from convlin.proof.outcome import Outcome
 from convlin.proof.residues import LARGEST_PRIME, residues, spread
-from convlin.proof.twins import Holdings
+from convlin.proof.twins import Twins
 from convlin.proof.whole import FLOAT64, draws_for, exact_in
 
 SIEVE = [n for n in range(2, 20_000) if all(n % d for d in range(2, math.isqrt(n) + 1))]
@@ -266,7 +266,7 @@ def test_draws_are_symmetric_uniform_and_reproducible():
 def test_the_plan_is_as_exact_as_it_says():
     conv = nn.Conv2d(3, 5, (2, 4))
     value = Value(weights=1, inputs=1, coefficient=25)
-    plan = Plan.of(value, value, Holdings([conv]))
+    plan = Plan.of(value, value, Twins([conv]))
     assert plan is not None
     assert plan.largest == min(LARGEST_PRIME, 2 * largest_integer(value) + 1)
     assert plan.failure ** plan.draws_for(1e-9) <= 1e-9
@@ -277,12 +277,12 @@ def test_the_plan_is_as_exact_as_it_says():
 
 def test_sums_too_long_for_any_prime_have_no_plan():
     value = Value(weights=6, inputs=3, coefficient=2**30)
-    assert Plan.of(value, value, Holdings([nn.Linear(2, 2)])) is None
+    assert Plan.of(value, value, Twins([nn.Linear(2, 2)])) is None
 
 
 def test_what_is_no_number_differs_from_everything():
     linear = nn.Linear(2, 3)
-    sides = Modular(linear, linear, Holdings([linear]), Draws(0))
+    sides = Modular(linear, linear, Twins([linear]), Draws(0))
     sides.load(83)
     nan = Outcome((torch.tensor([float("nan"), 83.0, float("inf")], dtype=torch.float64),))
     zero = Outcome((torch.zeros(3, dtype=torch.float64),))
@@ -294,7 +294,7 @@ def test_ties_are_mapped_once():
     conv = nn.Conv2d(3, 5, (2, 4))
     linear = nn.Linear(24, 5)
     linear.weight, linear.bias = nn.Parameter(conv.weight.view(5, 24)), conv.bias
-    sides = Modular(conv, linear, Holdings([conv, linear]), Draws(0))
+    sides = Modular(conv, linear, Twins([conv, linear]), Draws(0))
     sides.load(65_537)
     left, right = sides.programs
     assert left.weight.data_ptr() == right.weight.data_ptr() != conv.weight.data_ptr()

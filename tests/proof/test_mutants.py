@@ -9,7 +9,7 @@ import torch
 
 from convlin.proof import Measured, Refuted, audit, prove
 from mutants import CONVERSIONS, PAIRS
-from mutants.given import SHAPE
+from mutants.nearly_equal import SHAPE
 
 
 @pytest.mark.parametrize("mutant", CONVERSIONS, ids=lambda mutant: mutant.name)

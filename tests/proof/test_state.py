@@ -49,9 +49,9 @@ def test_a_layer_that_remembers_nothing_is_seen_to_be_the_same(layer):
 
 
 def test_a_memory_that_contains_itself_is_walked_once():
-    held = [3]
-    held.append(held)
-    assert state(held) == state(held)
+    looped = [3]
+    looped.append(looped)
+    assert state(looped) == state(looped)
 
 
 @torch.jit.script

@@ -23,7 +23,7 @@ from convlin.proof import (
     prove,
 )
 from mutants.enrol import PLAIN, Form, conv2d
-from mutants.given import _next
+from mutants.nearly_equal import _next
 
 ROUNDING = Rounding(2.5e-7, 3.0e-6, 1.5, "float32")
 VERDICTS = {

@@ -207,7 +207,7 @@ def test_what_is_known_is_forgotten_only_where_all_of_it_is_overwritten():
 
     def overlapping(x, w, b):
         y = (x * x)[0, 0, 0, :4].clone()
-        torch.as_strided(y, (2, 2), (1, 1)).copy_(torch.ones(2, 2))  # 4 elements at 3 places
+        torch.as_strided(y, (2, 2), (1, 1)).copy_(torch.ones(2, 2))  # 4 elements over 3 numbers
         return y
 
     assert watched(partly)[0].degree == watched(overlapping)[0].degree == 2

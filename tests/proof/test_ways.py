@@ -26,7 +26,7 @@ from convlin.proof.ways import (
     in_words,
     one_round,
 )
-from mutants import HONEST, LIES, VARIATIONS, told
+from mutants import HONEST, LIES, VARIATIONS, forked
 from mutants.enrol import PLAIN as CONV
 from mutants.enrol import Form
 
@@ -49,9 +49,9 @@ SHAPES = st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple)
 def test_no_lie_told_in_one_way_passes(variation, lie):
     conv = CONV()
     seed = hash_of(variation, lie)
-    other = told(copy.deepcopy(conv), VARIATIONS[variation], LIES[lie])
+    other = forked(copy.deepcopy(conv), VARIATIONS[variation], LIES[lie])
     assert not prove(*((conv, other) if seed % 2 else (other, conv)), SHAPE, seed=seed)
-    assert not audit(lambda c: told(c, VARIATIONS[variation], LIES[lie]), conv, SHAPE, seed=seed)
+    assert not audit(lambda c: forked(c, VARIATIONS[variation], LIES[lie]), conv, SHAPE, seed=seed)
 
 
 TRUE = list(itertools.product(VARIATIONS, HONEST))
@@ -60,11 +60,11 @@ TRUE = list(itertools.product(VARIATIONS, HONEST))
 @pytest.mark.parametrize(("variation", "rule"), TRUE, ids=map("-".join, TRUE))
 def test_what_is_right_in_every_way_is_proved(variation, rule):
     conv = CONV()
-    other = told(copy.deepcopy(conv), VARIATIONS[variation], HONEST[rule])
+    other = forked(copy.deepcopy(conv), VARIATIONS[variation], HONEST[rule])
     verdict = prove(conv, other, SHAPE, seed=hash_of(variation, rule))
     assert isinstance(verdict, Proved), verdict
     assert "in float64 and float32" in verdict.scope
-    verdict = audit(lambda c: told(c, VARIATIONS[variation], HONEST[rule]), conv, SHAPE)
+    verdict = audit(lambda c: forked(c, VARIATIONS[variation], HONEST[rule]), conv, SHAPE)
     assert isinstance(verdict, Proved), verdict
 
 
@@ -78,10 +78,10 @@ def test_a_heavy_layer_goes_through_all_ways_once(variation, monkeypatch):
     """Later draws are handed over in one way."""
     monkeypatch.setattr(twins, "HEAVY", 2000)
     conv = nn.Conv2d(70, 30, 1)
-    other = told(conv, VARIATIONS[variation], LIES["flipped"])
+    other = forked(conv, VARIATIONS[variation], LIES["flipped"])
     other.rule = _with_lie(VARIATIONS[variation])
     assert not prove(conv, other, (70, 1, 2))
-    honest = told(conv, VARIATIONS[variation], HONEST["bias-behind"])
+    honest = forked(conv, VARIATIONS[variation], HONEST["bias-behind"])
     assert "each once" in prove(conv, honest, (70, 1, 2)).scope
 
 
@@ -159,7 +159,7 @@ def test_equal_for_these_weights_only_is_proved_for_them():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_sixteen_bits_are_measured(dtype):
     conv = CONV().to(dtype)
-    other = told(conv, VARIATIONS["batch-2"], HONEST["bias-behind"])
+    other = forked(conv, VARIATIONS["batch-2"], HONEST["bias-behind"])
     name = str(dtype).removeprefix("torch.")
     verdict = prove(conv, other, SHAPE)
     assert f"in float64 ({name} is measured)" in verdict.scope

@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
-    "COMPILED_FUNCTIONS", "TorchDispatchMode", "arguments", "is_operator", "kernels",
+    "COMPILED_FUNCTIONS", "TorchDispatchMode", "is_operator", "kernels",
     "modes_are_bypassed", "overrides_are_disabled", "qualified_name", "run_as_parts",
     "without_overrides",
 ]  # fmt: skip
@@ -61,7 +61,7 @@ def qualified_name(func: Any) -> str:
     return str(func._schema.name)
 
 
-def arguments(func: Any) -> Any:
+def schema_arguments(func: Any) -> Any:
     """Return the arguments in an operator's schema: name, default_value, alias_info of each."""
     return func._schema.arguments
 

@@ -18,6 +18,17 @@
 | `sensitivity.py` | how far rounding alone can move a program |
 | `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |
 
+A verdict's scope names what was varied from draw to draw, and the dtypes in which the two sides are
+equal. Of modules with more than 4 million weights only the first draw goes through all ways to hand
+an input over ("each once"): a difference that shows in one of them alone is missed with one draw's
+probability.
+
+Everything else is taken as it is when the proof is asked for, and nothing is claimed of other
+settings: batches and strides that the scope does not name, inputs of a class of their own or
+written to before, autocast, the default dtype, threads, deterministic algorithms, kernels switched
+off, whether parameters learn; nor of programs that ask for a clock, an environment variable, a
+file, their caller or whether they are compiled, or whose hooks count or wait for a gradient.
+
 The judge shares no mathematics with the accused: nothing here knows how an exchange works.
 """
 

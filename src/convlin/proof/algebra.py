@@ -14,7 +14,7 @@ partial sum on the way, in any order::
     view, permute, index, pad, cat, copy  maximum                           maximum
 
 A program that takes any other step leaves the list for good: a `Value` remembers the first one.
-Not every argument fits: a factor that is not whole, a computed index, a sum scattered onto places.
+Not every argument fits: a factor that is not whole, a computed index, a sum scattered by index.
 Steps that are exact on whole numbers all the same (a ReLU, a comparison) still allow
 counterexamples to be trusted bit for bit; steps that round do not.
 """
@@ -121,7 +121,7 @@ class Value:
             results=self.results + (inner > 1),
         )
 
-    def left(self, operation: str, exact: bool = False) -> Value:
+    def off_the_list(self, operation: str, exact: bool = False) -> Value:
         """Return this value after a step off the list."""
         return replace(self, off=self.off or operation, exact=self.exact and exact)
 
@@ -149,8 +149,8 @@ def constant(number: Any) -> Value:
     return Value(coefficient=abs(int(number)), signed=number < 0)
 
 
-Given = Mapping[str, Any]
-Rule = Callable[[Given, Callable[[Any], Value]], Value]
+Arguments = Mapping[str, Any]
+Rule = Callable[[Arguments, Callable[[Any], Value]], Value]
 """From an operation's arguments, by name, and what each of them is, to what its result is."""
 
 
@@ -163,28 +163,28 @@ def _sum_of_two(sign: int, scaled: str = "other") -> Rule:
     """Hold for one argument plus or minus alpha times the `scaled` one."""
     plain = "self" if scaled == "other" else "other"
 
-    def rule(given: Given, of: Callable[[Any], Value]) -> Value:
-        total = of(given[plain]).plus(_scaled(of(given[scaled]), given["alpha"]))
+    def rule(args: Arguments, of: Callable[[Any], Value]) -> Value:
+        total = of(args[plain]).plus(_scaled(of(args[scaled]), args["alpha"]))
         return replace(total, signed=total.signed or sign < 0)
 
     return rule
 
 
-def _product(given: Given, of: Callable[[Any], Value]) -> Value:
-    return of(given["self"]).times(of(given["other"]))
+def _product(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    return of(args["self"]).times(of(args["other"]))
 
 
-def _contraction(given: Given, of: Callable[[Any], Value]) -> Value:
+def _contraction(args: Arguments, of: Callable[[Any], Value]) -> Value:
     """Hold for mm, bmm, mv and dot: the last axis of the first runs with the second."""
-    first, second, *_ = given.values()
+    first, second, *_ = args.values()
     return of(first).times(of(second), first.shape[-1])
 
 
-def _affine(given: Given, of: Callable[[Any], Value]) -> Value:
+def _affine(args: Arguments, of: Callable[[Any], Value]) -> Value:
     """Hold for addmm, addmv and baddbmm: beta·bias + alpha·(left @ right)."""
-    bias, left, right, *_ = given.values()
-    product = _scaled(of(left).times(of(right), left.shape[-1]), given["alpha"])
-    beta = given["beta"]
+    bias, left, right, *_ = args.values()
+    product = _scaled(of(left).times(of(right), left.shape[-1]), args["alpha"])
+    beta = args["beta"]
     return _with_bias(product, _scaled(of(bias), beta)) if beta else product
 
 
@@ -193,43 +193,43 @@ def _with_bias(product: Value, bias: Value) -> Value:
     return replace(product.plus(bias), results=max(product.results, bias.results + 1))
 
 
-def _convolution(given: Given, of: Callable[[Any], Value]) -> Value:
-    weight, bias = given["weight"], given["bias"]
-    channels = weight.shape[0] // given["groups"] if given["transposed"] else weight.shape[1]
-    product = of(given["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
+def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    weight, bias = args["weight"], args["bias"]
+    channels = weight.shape[0] // args["groups"] if args["transposed"] else weight.shape[1]
+    product = of(args["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
     return product if bias is None else _with_bias(product, of(bias))
 
 
-def _sum(given: Given, of: Callable[[Any], Value]) -> Value:
-    summed, axes = given["self"], given.get("dim")
+def _sum(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    summed, axes = args["self"], args.get("dim")
     axes = [axes] if isinstance(axes, int) else axes
     if not summed.ndim:
         return of(summed)
     return of(summed).summed(prod(summed.shape[axis] for axis in axes or range(summed.ndim)))
 
 
-def _fold(given: Given, of: Callable[[Any], Value]) -> Value:
-    return of(given["self"]).summed(prod(given["kernel_size"]))
+def _fold(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    return of(args["self"]).summed(prod(args["kernel_size"]))
 
 
-def _negative(given: Given, of: Callable[[Any], Value]) -> Value:
-    return replace(of(given["self"]), signed=True)
+def _negative(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    return replace(of(args["self"]), signed=True)
 
 
 def _one_of(*names: str) -> Rule:
-    """Hold for results that are elements of these arguments."""
+    """Hold for results that are elements of these args."""
 
-    def rule(given: Given, of: Callable[[Any], Value]) -> Value:
-        return Value().join(*(of(given[name]) for name in names))
+    def rule(args: Arguments, of: Callable[[Any], Value]) -> Value:
+        return Value().join(*(of(args[name]) for name in names))
 
     return rule
 
 
-def _zero(given: Given, of: Callable[[Any], Value]) -> Value:
+def _zero(args: Arguments, of: Callable[[Any], Value]) -> Value:
     return Value()
 
 
-def _one(given: Given, of: Callable[[Any], Value]) -> Value:
+def _one(args: Arguments, of: Callable[[Any], Value]) -> Value:
     return Value(coefficient=1)
 
 

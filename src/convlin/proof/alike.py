@@ -22,7 +22,7 @@ from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import NAMES, reason
-from convlin.proof.twins import Holdings, Region, home, mark_weights
+from convlin.proof.twins import Region, Twins, home, mark_weights
 from convlin.proof.verdict import OwnDraws
 from convlin.proof.watch import Watch
 from convlin.proof.ways import PLAIN, Way, batches_for, one_round
@@ -52,14 +52,14 @@ def alike(
     exact = exact_in(*homes.pop()) if len(homes) == 1 else None
     if exact is None or exact == FLOAT64:
         return Alike()
-    trial = _Trial(sides, Holdings(sides, exact.dtype, exact.device), exact, exact.largest(*values))
+    trial = _Trial(sides, Twins(sides, exact.dtype, exact.device), exact, exact.largest(*values))
     degree = max(value.degree for value in values)
     count = trial.count(degree, probability)
     if count is None:
         return Alike()
     for draw in range(count):
         ways = one_round(draws, shape)
-        if draw and trial.holdings.heavy:
+        if draw and trial.twins.heavy:
             ways = draws.shuffled(ways)[:1]
         trial.fill(draws)
         x = draws.numbers((max(batches_for(shape)), *shape), trial.largest)
@@ -74,18 +74,18 @@ class _Trial:
     """Two modules to be filled with whole numbers, the same where they hold the same."""
 
     sides: tuple[Any, Any]
-    holdings: Holdings
+    twins: Twins
     exact: Exact
     largest: int
     ways: list[Way] = field(default_factory=list)
 
     def failure(self, degree: int) -> float:
         """Return the probability that one draw misses a difference, at most."""
-        return self.holdings.atom * degree / (2 * self.largest + 1)
+        return self.twins.atom * degree / (2 * self.largest + 1)
 
     def count(self, degree: int, probability: float) -> int | None:
         """Return how many draws are enough, None if the modules cannot be drawn anew alike."""
-        same = {tensor.dtype for tensor in self.holdings.tensors} == {self.exact.dtype}
+        same = {tensor.dtype for tensor in self.twins.tensors} == {self.exact.dtype}
         if not same or not self.largest or self.groups is None:
             return None
         return draws_for(self.failure(degree), probability)
@@ -96,16 +96,16 @@ class _Trial:
 
         None if one side holds numbers that the other does not.
         """
-        mine, theirs = ({id(r) for r in self.holdings.regions_of(side)} for side in self.sides)
+        mine, theirs = ({id(r) for r in self.twins.regions_of(side)} for side in self.sides)
         groups: list[list[Region]] = []
-        for region in self.holdings.regions:
+        for region in self.twins.regions:
             group = next((g for g in groups if _same_numbers(g[0], region)), None)
             if group is None:
                 groups.append(group := [])
             group.append(region)
         for group in groups:
-            held = {id(region) for region in group}
-            if not (held & mine and held & theirs):
+            members = {id(region) for region in group}
+            if not (members & mine and members & theirs):
                 return None
         return groups
 
@@ -118,7 +118,7 @@ class _Trial:
 
     def parting(self, x: Tensor, ways: Iterable[Way], watched: bool) -> str | None:
         """Return how the sides part on `x`; "" if they do so in float64 too, None if nowhere."""
-        programs = [self.holdings.twin(side) for side in self.sides]
+        programs = [self.twins.twin(side) for side in self.sides]
         watches = [Watch(), Watch()] if watched else [None, None]
         for watch, program in zip(watches, programs, strict=True):
             if watch is not None:
@@ -142,17 +142,17 @@ class _Trial:
         return None
 
     def _words(self, left: Outcome, right: Outcome, note: str) -> str:
-        place = int((left.numbers != right.numbers).nonzero()[0])
-        mine, theirs = (float(side.numbers[place]) for side in (left, right))
+        position = int((left.numbers != right.numbers).nonzero()[0])
+        mine, theirs = (float(side.numbers[position]) for side in (left, right))
         return (
-            f"equal in float64, but {note} and with other weights output {left.place(place)} "
+            f"equal in float64, but {note} and with other weights output {left.index_of(position)} "
             f"is {mine:g} against {theirs:g}"
         )
 
     def _part_in_float64(self, x: Tensor, way: Way) -> bool:
         """Whether the numbers drawn part the sides in float64 as well: their own are special."""
-        wide = Holdings(self.sides)
-        for region, drawn in zip(wide.regions, self.holdings.regions, strict=True):
+        wide = Twins(self.sides)
+        for region, drawn in zip(wide.regions, self.twins.regions, strict=True):
             region.target.copy_(drawn.target)
         left, right = (run(wide.twin(side), x.cpu().double(), None, way) for side in self.sides)
         return left.parts_from(right) is not None or not left.numbers.equal(right.numbers)

@@ -32,9 +32,9 @@ from convlin.proof.entrance import (
 )
 from convlin.proof.gradient import cut
 from convlin.proof.outcome import Outcome, run
-from convlin.proof.real import Look, look, own_dtype, refused_by, rounding
+from convlin.proof.real import OwnRun, measured_rounding, own_dtype, own_run, refused_by
 from convlin.proof.trial import Convert, Trial
-from convlin.proof.twins import Holdings, home, mark_weights, shadow
+from convlin.proof.twins import Twins, home, mark_weights, shadow
 from convlin.proof.verdict import Measured, OwnDraws, Proved, Refuted, Verdict
 from convlin.proof.watch import Watch
 from convlin.proof.ways import Way, batches_for, in_words
@@ -69,14 +69,9 @@ def audit(
     The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`): the batch,
     the memory layout, what autograd does; and in which dtypes the two are equal: sums of whole
     numbers are exact in float64, and of small ones in float32; what 16 bits do is only measured.
-    In layers of more than 4 million weights only the first draw goes through all ways ("each
-    once"): a difference that shows in one of them alone is missed with one draw's probability.
 
-    Held as they are found, and nothing is claimed of other settings: batches and strides that are
-    not named, inputs of a class of their own or written to before, autocast, the default dtype,
-    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
-    programs that ask for a clock, an environment variable, a file, their caller or whether they are
-    compiled, or whose hooks count or wait for a gradient.
+    Nothing is claimed of settings that were not varied, such as autocast, threads or the default
+    dtype, nor of programs that ask for a clock or a file: `help("convlin.proof")` names them all.
 
     Raises `Refused` for an input that the layer itself does not take, and passes on a `Refused`
     that the conversion answers with. The layer is not changed: `convert` only sees copies.
@@ -105,28 +100,28 @@ def _judged(
 ) -> Verdict:  # fmt: skip
     x = draws.normal((max(batches_for(shape)), *shape))
     way = Way(batches_for(shape)[0], mode="gradients")
-    given = copy.deepcopy(layer)
-    left = look(shadow(layer), x, way=way)
+    subject = copy.deepcopy(layer)
+    left = own_run(shadow(layer), x, way=way)
     if left.outcome.error:
         raise refused_by("the layer", shape, left.outcome.error)
-    converted, watch, error = _converted(convert, given)
-    breach = modified(layer, given) or (None if error else broken(given, converted, copies))
-    right = Look(left.home, Outcome(error=error))
+    converted, watch, error = _converted(convert, subject)
+    breach = modified(layer, subject) or (None if error else broken(subject, converted, copies))
+    right = OwnRun(left.home, Outcome(error=error))
     if callable(converted):
-        right = Look(left.home, run(converted, x.to(*left.home), watch, way))
+        right = OwnRun(left.home, run(converted, x.to(*left.home), watch, way))
     breach = breach or left.outcome.parts_from(right.outcome)
     if breach is not None:
         return Refuted(breach)
-    owners, unlearning = aliasing(given, converted), cut(given, converted, x[: way.batch])
+    owners, unlearning = aliasing(subject, converted), cut(subject, converted, x[: way.batch])
     del converted
-    holdings = Holdings([layer])
-    found = rounding(left, right, x, layer, holdings)
+    twins = Twins([layer])
+    rounding = measured_rounding(left, right, x, layer, twins)
     values = left.outcome.value, right.outcome.value
-    trial = Trial(convert, layer, holdings, draws, values)
+    trial = Trial(convert, layer, twins, draws, values)
     counterexample = trial.refuted(shape, count) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)
-    verdict = own_dtype(left, right, found, [(layer, copy.deepcopy), (layer, convert)], x)
+    verdict = own_dtype(left, right, rounding, [(layer, copy.deepcopy), (layer, convert)], x)
     if verdict is not None:
         return verdict
     own = None if trial.why else trial.in_own_dtype(*left.home)
@@ -135,19 +130,19 @@ def _judged(
         return Refuted(counterexample)
     why = trial.why or (own.why if own else "")
     if why:
-        return Measured(why, found)
+        return Measured(why, rounding)
     scope = _scope(shape, layer, owners, trial, own)
     draws_there = OwnDraws(own.name, own.count, own.failure**own.count) if own else None
-    return Proved(scope, count, trial.failure**count, found, draws_there)
+    return Proved(scope, count, trial.failure**count, rounding, draws_there)
 
 
-def _converted(convert: Convert, given: nn.Module) -> tuple[Any, Watch, Exception | None]:
+def _converted(convert: Convert, subject: nn.Module) -> tuple[Any, Watch, Exception | None]:
     """Convert the layer, watched; an exception is an outcome."""
     watch = Watch()
-    mark_weights(watch, given)
+    mark_weights(watch, subject)
     try:
         with watch:
-            return convert(given), watch, None
+            return convert(subject), watch, None
     except Refused:
         raise
     except Exception as error:

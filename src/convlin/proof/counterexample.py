@@ -71,49 +71,49 @@ def shrink(
         mine, theirs = pair(candidate)
         return mine.parts_from(theirs) is None and bool(differ(mine, theirs).any())
 
-    def found(kind: Kind, x: Tensor, place: tuple[int, ...] | None, *words: str) -> Shrunk:
+    def shown(kind: Kind, x: Tensor, index: tuple[int, ...] | None, *words: str) -> Shrunk:
         mine, theirs = seen if x is start else pair(x)
         position = int(differ(mine, theirs).nonzero()[0])
-        output = mine.place(position)
+        output = mine.index_of(position)
         if len(x) > 1:
             words = (*words, f"in a batch of {len(x)}, counted first")
         elif batched:
             first = len(mine.tensors) > 1  # behind the output's number
             output = output[:first] + output[first + 1 :]
         text = "; ".join(filter(None, (note, *words)))
-        return Shrunk(kind, x, (mine, theirs), position, output, place, text)
+        return Shrunk(kind, x, (mine, theirs), position, output, index, text)
 
     start = x
     if (seen[0].numbers.isnan() ^ seen[1].numbers.isnan()).any():
-        return found("value", start, None, "NaN on one side only")
+        return shown("value", start, None, "NaN on one side only")
     if not shows(start):
-        return found("value", start, None, "in the first run only")
+        return shown("value", start, None, "in the first run only")
     for sample in range(len(x)):
         if len(x) > 1 and shows(x[sample : sample + 1]):
             x = x[sample : sample + 1]
             break
     if shows(torch.zeros_like(x)):
-        return found("bias", torch.zeros_like(x), None)
+        return shown("bias", torch.zeros_like(x), None)
     x = _smallest(shows, x)
-    places = x.nonzero()
-    if len(places) > 1:
-        return found("value", x, None, f"{len(places)} inputs are not 0")
-    index = tuple(places[0].tolist())
-    place = index[1:] if len(x) == 1 else index
+    support = x.nonzero()
+    if len(support) > 1:
+        return shown("value", x, None, f"{len(support)} inputs are not 0")
+    full_index = tuple(support[0].tolist())
+    index = full_index[1:] if len(x) == 1 else full_index
     unit = (x != 0).to(x.dtype)
     if linear and shows(unit):
-        return found("weight", unit, place)
-    return found("value", x, place, f"input {place} is {x[index].item():g}, the others 0")
+        return shown("weight", unit, index)
+    return shown("value", x, index, f"input {index} is {x[full_index].item():g}, the others 0")
 
 
 def _smallest(shows: Callable[[Tensor], bool], x: Tensor) -> Tensor:
     """Return `x` with as many elements set to 0 as leaves the difference showing."""
     support, parts, runs = x.flatten().nonzero().flatten(), 2, 0
 
-    def only(places: Tensor) -> Tensor:
-        kept = torch.zeros_like(x).flatten()
-        kept[places] = x.flatten()[places]
-        return kept.view(x.shape)
+    def only(positions: Tensor) -> Tensor:
+        masked = torch.zeros_like(x).flatten()
+        masked[positions] = x.flatten()[positions]
+        return masked.view(x.shape)
 
     while len(support) > 1 and runs < BUDGET:
         pieces = list(support.chunk(parts))

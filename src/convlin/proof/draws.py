@@ -63,7 +63,7 @@ class Draws:
 
     def shuffled(self, things: Sequence[T]) -> list[T]:
         """Return the same things in a random order."""
-        return [things[place] for place in self._own.permutation(len(things))]
+        return [things[index] for index in self._own.permutation(len(things))]
 
     def prime(self, largest: int) -> int:
         """Return a prime drawn uniformly from [largest/2, largest]."""

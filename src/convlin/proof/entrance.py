@@ -60,8 +60,8 @@ def require_programs(site: str, **modules: Any) -> None:
     for field, module in modules.items():
         if not isinstance(module, nn.Module) or not hasattr(module, "_modules"):
             raise Refused(Refusal(site, field, shown(module), "a torch.nn.Module"))
-        held = [*module.named_parameters(), *module.named_buffers()]
-        refusals = [r for name, tensor in held for r in _unfit(field, name, tensor)]
+        tensors = [*module.named_parameters(), *module.named_buffers()]
+        refusals = [r for name, tensor in tensors for r in _unfit(field, name, tensor)]
         if refusals:
             raise Refused(refusals)
         try:

@@ -35,23 +35,23 @@ def _reached(program: Callable[[Tensor], Any], x: Tensor) -> set[str]:
     """Return the names of the parameters, and of the input, that the outputs' graph leads to."""
     floats = [p for p in getattr(program, "parameters", list)() if p.is_floating_point()]
     like = floats[0] if floats else x
-    given = x.detach().to(like.device, like.dtype, copy=True).requires_grad_()
-    names = {id(given): "its input"}
+    handed = x.detach().to(like.device, like.dtype, copy=True).requires_grad_()
+    names = {id(handed): "its input"}
     if isinstance(program, nn.Module):
         names |= {id(weight): name for name, weight in program.named_parameters()}
     try:
         with torch.enable_grad():  # on a copy, since it may work in place on its input
-            outputs = tree_leaves(program(given.clone()))
+            outputs = tree_leaves(program(handed.clone()))
     except Exception:  # not served with gradients at all
         return set()
     steps = [y.grad_fn for y in outputs if isinstance(y, Tensor) and y.grad_fn is not None]
-    seen, found = set(steps), set()
+    seen, reached = set(steps), set()
     while steps:
         step = steps.pop()
         leaf = getattr(step, "variable", None)  # of AccumulateGrad, where a graph ends
         if id(leaf) in names:
-            found.add(names[id(leaf)])
+            reached.add(names[id(leaf)])
         later = {after for after, _ in step.next_functions if after is not None} - seen
         seen |= later
         steps += later
-    return found
+    return reached

@@ -41,10 +41,10 @@ LIBRARY = str(Path(torch.__file__).parent)
 
 
 class Watcher(Protocol):
-    """Who is told."""
+    """Whom a guard reports to."""
 
-    def leave(self, step: str, tree: Any) -> None: ...
-    def lose(self, step: str, exact: bool) -> None: ...
+    def out_of_sight(self, step: str, tree: Any) -> None: ...
+    def disqualify(self, step: str, exact: bool) -> None: ...
 
 
 class Guard(TorchFunctionMode):
@@ -68,24 +68,24 @@ class Guard(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if modes_are_bypassed():
-            self._watch.leave(f"{_name(func)} where no mode watches", (args, kwargs))
+            self._watch.out_of_sight(f"{_name(func)} where no mode watches", (args, kwargs))
         name, data = _name(func), (args, kwargs)
         if name in FROM_DATA:
             lists = [arg for arg in args[FROM_DATA[name] :] if not isinstance(arg, Tensor)]
-            self._watch.leave(f"torch.{name} of single numbers", lists)
+            self._watch.out_of_sight(f"torch.{name} of single numbers", lists)
         elif name in MEMORY:
-            self._watch.leave(f"Tensor.{name}", data)
+            self._watch.out_of_sight(f"Tensor.{name}", data)
         elif _foreign(func):
-            self._watch.leave(f"{name} outside torch", data)
+            self._watch.out_of_sight(f"{name} outside torch", data)
         out = func(*args, **kwargs)
         if _reads(name, out):
-            self._watch.leave(f"Tensor.{name}", data)
+            self._watch.out_of_sight(f"Tensor.{name}", data)
         return out
 
     def _thread(self, frame: Any, event: str, arg: Any) -> None:
         """Run once in each thread that starts."""
         sys.setprofile(self._hooks[-1] if self._hooks else None)
-        self._watch.lose("a thread of its own", exact=False)
+        self._watch.disqualify("a thread of its own", exact=False)
 
 
 def _foreign(func: Any) -> bool:

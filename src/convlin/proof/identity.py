@@ -17,13 +17,13 @@ from convlin.proof.counterexample import shrink
 from convlin.proof.draws import Draws
 from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
-from convlin.proof.outcome import Outcome, run, words
-from convlin.proof.real import NAMES, look, own_dtype, reason, refused_by, rounding
+from convlin.proof.outcome import Outcome, one_line, run
+from convlin.proof.real import NAMES, measured_rounding, own_dtype, own_run, reason, refused_by
 from convlin.proof.remembered import hidden, state
 from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.same import repeats, same
 from convlin.proof.sensitivity import unexplained
-from convlin.proof.twins import Holdings, home, mark_weights, named_tensors, shadow
+from convlin.proof.twins import Twins, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch
 from convlin.proof.ways import Way, batches_for, in_words, one_round
@@ -52,16 +52,11 @@ def prove(
 
     The verdict's scope says what was varied from draw to draw (`convlin.proof.ways`), and in which
     dtypes the two are equal. Their own float32 is one if they hold the same numbers, so that these
-    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. Of modules
-    with more than 4 million weights only the first draw goes through all ways ("each once"): a
-    difference that shows in one of them alone is missed with one draw's probability. An input
+    can be drawn anew (`convlin.proof.alike`); else it is only measured, as 16 bits are. An input
     that both fail on in the same way decides nothing.
 
-    Held as they are found, and nothing is claimed of other settings: batches and strides that are
-    not named, inputs of a class of their own or written to before, autocast, the default dtype,
-    threads, deterministic algorithms, kernels switched off, whether parameters learn; nor of
-    programs that ask for a clock, an environment variable, a file, their caller or whether they are
-    compiled, or whose hooks count or wait for a gradient.
+    Nothing is claimed of settings that were not varied, such as autocast, threads or the default
+    dtype, nor of programs that ask for a clock or a file: `help("convlin.proof")` names them all.
 
     Raises `Refused` for weights that are NaN or infinite (naming each), and for an input shape
     that neither module takes. The modules are not changed.
@@ -82,43 +77,43 @@ def prove(
 
 
 def _judged(
-    given: tuple[nn.Module, nn.Module], shape: tuple[int, ...], probability: float, draws: Draws
+    modules: tuple[nn.Module, nn.Module], shape: tuple[int, ...], probability: float, draws: Draws
 ) -> Verdict:
     size = batches_for(shape)[0]
     x = draws.normal((size, *shape))
-    if same(*given) and _returns(repeats(shadow(given[0]), x.to(*home(given[0])))):
+    if same(*modules) and _returns(repeats(shadow(modules[0]), x.to(*home(modules[0])))):
         scope = f"every input of shape {shape}: the same program with the same weights, bit for bit"
         return Proved(scope, 0, 0.0, None, by="identity")
-    left, right = (look(shadow(side), x, way=Way(size)) for side in given)
+    left, right = (own_run(shadow(side), x, way=Way(size)) for side in modules)
     if left.outcome.error and right.outcome.error:
         raise refused_by("the modules", shape, left.outcome.error)
     parting = left.outcome.parts_from(right.outcome)
     if parting is not None and (parting.kind != "dtype" or left.dtype == right.dtype):
         return Refuted(parting)
-    holdings = Holdings(given)
-    found = rounding(left, right, x, given[0], holdings)
+    twins = Twins(modules)
+    rounding = measured_rounding(left, right, x, modules[0], twins)
     values = left.outcome.value, right.outcome.value
-    unseen = next(filter(None, map(hidden, given)), "")  # a copy may hold no trace of it
+    unseen = next(filter(None, map(hidden, modules)), "")  # a copy may hold no trace of it
     why = f"{unseen} cannot be watched" if unseen else reason(*values, NAMES)
-    plan = None if why else Plan.of(*values, holdings)
+    plan = None if why else Plan.of(*values, twins)
     if plan is None:
         why = why or "the sums are too long for exact arithmetic in float64"
-        return _measured(given, x, holdings, found, why)
+        return _measured(modules, x, twins, rounding, why)
     count = plan.draws_for(probability)
-    sides = Modular(*given, holdings, draws)
-    verdict, ways = _disproved(sides, plan, shape, count, found)
+    sides = Modular(*modules, twins, draws)
+    verdict, ways = _disproved(sides, plan, shape, count, rounding)
     if verdict is None:  # not `or`: a verdict is false unless it is Proved
-        verdict = own_dtype(left, right, found, [(side, _itself) for side in given], x)
+        verdict = own_dtype(left, right, rounding, [(side, _itself) for side in modules], x)
     if verdict is not None:
         return verdict
-    own = alike(given, shape, values, draws, probability)
+    own = alike(modules, shape, values, draws, probability)
     if own.why:
-        return Measured(own.why, found)
-    once = ", each once" * holdings.heavy
+        return Measured(own.why, rounding)
+    once = ", each once" * twins.heavy
     dtypes = dtypes_in_words(max(left.dtype, right.dtype, key=unit), own.draws is not None)
     varied = in_words(ways, *([own.ways] if own.draws else []))
     scope = f"these weights, every input of shape {shape}, in {dtypes}; {varied}{once}"
-    return Proved(scope, count, plan.failure**count, found, own.draws)
+    return Proved(scope, count, plan.failure**count, rounding, own.draws)
 
 
 def _returns(outcome: Outcome | None) -> bool:
@@ -130,7 +125,7 @@ def _itself(module: Any) -> Any:
 
 
 def _disproved(
-    sides: Modular, plan: Plan, shape: tuple[int, ...], count: int, found: Rounding
+    sides: Modular, plan: Plan, shape: tuple[int, ...], count: int, rounding: Rounding
 ) -> tuple[Verdict | None, list[Way]]:
     """Return what keeps two polynomials from being proved equal, and the ways they agreed in."""
     constants, agreed = None, list[Way]()
@@ -142,32 +137,32 @@ def _disproved(
             plain, others = sides.draws.shuffled([plain, *others])[0], []
         for way in (plain, *others):
             left, right = sides.watched(x, way)
-            verdict = _parted(sides, plan, x, (left, right), way, found)
+            verdict = _parted(sides, plan, x, (left, right), way, rounding)
             if verdict is None and way is plain and not draw:
-                verdict = _unsteady(sides, x, (left, right), way, found)
+                verdict = _unsteady(sides, x, (left, right), way, rounding)
             if verdict is not None:
                 return verdict, agreed
             if left.decides(right):
                 agreed.append(way)
         seen = [frozenset(watch.constants) for watch in sides.watches]
         if constants not in (None, seen):
-            return Measured("a constant changes from run to run", found), agreed
+            return Measured("a constant changes from run to run", rounding), agreed
         constants = seen
     if not agreed:
-        return Measured("there is no input on which both return", found), agreed
+        return Measured("there is no input on which both return", rounding), agreed
     return None, agreed
 
 
 def _parted(
     sides: Modular, plan: Plan, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way,
-    found: Rounding,
+    rounding: Rounding,
 ) -> Verdict | None:  # fmt: skip
     """Return what one watched run of both sides shows against their being equal."""
     left, right = outcomes
     error = left.error or right.error
     if error and way.usual:
-        why = f"it does not run with other weights, in float64 on the CPU ({words(error)})"
-        return Measured(why, found)
+        why = f"it does not run with other weights, in float64 on the CPU ({one_line(error)})"
+        return Measured(why, rounding)
     parting = left.parts_from(right, way.note)
     if parting is not None:
         return Refuted(parting)
@@ -175,20 +170,20 @@ def _parted(
         return None
     why = reason(left.value, right.value, NAMES)
     if not why and not all(plan.covers(side.value) for side in outcomes):
-        return _longer(sides, x, outcomes, way, found)
+        return _longer(sides, x, outcomes, way, rounding)
     if not why and bool((left.numbers.isnan() & right.numbers.isnan()).any()):
         why = "both sides give NaN"
     if not why and (left.changes_itself or right.changes_itself):
         why = "a module's state changes with every call"
     if why:
-        return Measured(why, found)
+        return Measured(why, rounding)
     if sides.differ(left, right).any():
         return Refuted(sides.counterexample(x, outcomes, plan, way))
     return None
 
 
 def _longer(
-    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, found: Rounding
+    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, rounding: Rounding
 ) -> Verdict:
     """Return what sums that are longer than planned show modulo a prime that is small enough."""
     plan = sides.plan(*(side.value for side in outcomes))
@@ -198,11 +193,11 @@ def _longer(
         left, right = again = sides.watched(x, way)
         if left.decides(right) and sides.differ(left, right).any():
             return Refuted(sides.counterexample(x, again, plan, way))
-    return Measured("it takes other steps in float64", found)
+    return Measured("it takes other steps in float64", rounding)
 
 
 def _unsteady(
-    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, found: Rounding
+    sides: Modular, x: Tensor, outcomes: tuple[Outcome, Outcome], way: Way, rounding: Rounding
 ) -> Verdict | None:
     """Return what differs in a second run, unwatched."""
     before = [state(program) for program in sides.programs]
@@ -213,12 +208,12 @@ def _unsteady(
         same, other = "the same for the same input", "another in a second run"
         return Refuted(Counterexample("contract", same, other, field=f"the output of {name}"))
     if not all(steady) or [state(program) for program in sides.programs] != before:
-        return Measured("a module's state changes with every call", found)
+        return Measured("a module's state changes with every call", rounding)
     return None
 
 
 def _measured(
-    sides: tuple[nn.Module, nn.Module], x: Tensor, holdings: Holdings, found: Rounding, why: str
+    sides: tuple[nn.Module, nn.Module], x: Tensor, twins: Twins, rounding: Rounding, why: str
 ) -> Verdict:
     """Return how far the modules lie apart in float64 too; refute what no rounding explains.
 
@@ -227,27 +222,27 @@ def _measured(
     weights of one may have been computed from the other's, in their own dtype.
     Where both round in their own ways, any deviation is only measured.
     """
-    for region in holdings.regions:
+    for region in twins.regions:
         region.target.copy_(region.source)
-    programs = [holdings.twin(side) for side in sides]
+    programs = [twins.twin(side) for side in sides]
     watches = [Watch(), Watch()]
     for watch, program in zip(watches, programs, strict=True):
         mark_weights(watch, program)
     left, right = (run(p, x, w) for p, w in zip(programs, watches, strict=True))
     if left.error or right.error:
-        return Measured(f"{why}; it does not run in float64 on the CPU", found)
+        return Measured(f"{why}; it does not run in float64 on the CPU", rounding)
 
     firm = any(side.value.exact for side in (left, right)) and left.parts_from(right) is None
     far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
     if far.any():
         dtype = max((home(side)[1] for side in sides), key=unit)
-        twins = [(program, _itself) for program in programs]
-        far = unexplained(far, left, right, twins, x, dtype)
+        sides_there = [(program, _itself) for program in programs]
+        far = unexplained(far, left, right, sides_there, x, dtype)
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)
-    note = "; ".join(filter(None, (found.note, f"in float64 deviation {wide.deviation:.2g}")))
-    return Measured(why, replace(found, note=note))
+    note = "; ".join(filter(None, (rounding.note, f"in float64 deviation {wide.deviation:.2g}")))
+    return Measured(why, replace(rounding, note=note))
 
 
 def _shown(
@@ -266,10 +261,10 @@ def _shown(
     if differ(*seen).any():
         shrunk = shrink(pair, differ, x, seen, linear=False, note="in float64")
         return shrunk.show(*shrunk.numbers)
-    place = int(far.nonzero()[0])
-    expected, got = (float(side.numbers[place]) for side in seen)
+    position = int(far.nonzero()[0])
+    expected, got = (float(side.numbers[position]) for side in seen)
     note = f"in float64; in a batch of {len(x)}, counted first"
-    return Counterexample("value", expected, got, seen[0].place(place), note=note)
+    return Counterexample("value", expected, got, seen[0].index_of(position), note=note)
 
 
 def _refuse_unfit(a: nn.Module, b: nn.Module) -> None:
@@ -277,10 +272,10 @@ def _refuse_unfit(a: nn.Module, b: nn.Module) -> None:
     refusals = []
     for name, module in zip(NAMES, (a, b), strict=True):
         for path, tensor in named_tensors(module).items():
-            place = _not_finite(tensor)
-            if place is not None:
-                value = tensor.detach()[place].item()
-                refusals.append(Refusal(name, f"{path}{list(place)}", value, "a finite number"))
+            index = _not_finite(tensor)
+            if index is not None:
+                value = tensor.detach()[index].item()
+                refusals.append(Refusal(name, f"{path}{list(index)}", value, "a finite number"))
     if refusals:
         raise Refused(refusals)
 

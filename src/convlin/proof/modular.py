@@ -28,7 +28,7 @@ from convlin.proof.counterexample import Shrunk, shrink
 from convlin.proof.draws import Draws, primes_between
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.residues import LARGEST_PRIME, Spread
-from convlin.proof.twins import Holdings, mark_weights
+from convlin.proof.twins import Twins, mark_weights
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 from convlin.proof.ways import PLAIN, Way
@@ -53,13 +53,13 @@ class Plan:
     bits: int
 
     @classmethod
-    def of(cls, left: Value, right: Value, holdings: Holdings) -> Plan | None:
+    def of(cls, left: Value, right: Value, twins: Twins) -> Plan | None:
         """Return the plan for two values made of these weights; None if their sums are too long."""
         bound = min(largest_integer(left), largest_integer(right))
         largest = min(2 * bound + 1, LARGEST_PRIME)
         if largest < SMALLEST:
             return None
-        span = reduce(Spread.join, (region.powers for region in holdings.regions), Spread())
+        span = reduce(Spread.join, (region.powers for region in twins.regions), Spread())
         value = left.join(right)
         coefficients = max(1, left.coefficient + right.coefficient)
         bits = ceil(log2(coefficients)) + value.weights * (span.highest - span.lowest)
@@ -102,15 +102,15 @@ class Modular:
 
     >>> from torch import nn
     >>> one, other = nn.Linear(3, 2), nn.Linear(3, 2)
-    >>> sides = Modular(one, other, Holdings([one, other]), Draws(1))
+    >>> sides = Modular(one, other, Twins([one, other]), Draws(1))
     >>> sides.load(7919)
     >>> mine, theirs = sides.pair(torch.ones(1, 3, dtype=torch.float64))
     >>> bool(sides.differ(mine, theirs).any())
     True
     """
 
-    def __init__(self, left: Any, right: Any, holdings: Holdings, draws: Draws) -> None:
-        self._given, self._holdings, self.heavy = (left, right), holdings, holdings.heavy
+    def __init__(self, left: Any, right: Any, twins: Twins, draws: Draws) -> None:
+        self._modules, self._twins, self.heavy = (left, right), twins, twins.heavy
         self.draws = draws
         self.prime = 0
         self.programs: list[Any] = []
@@ -118,14 +118,14 @@ class Modular:
 
     def plan(self, left: Value, right: Value) -> Plan | None:
         """Return the plan for results that these values describe."""
-        return Plan.of(left, right, self._holdings)
+        return Plan.of(left, right, self._twins)
 
     def load(self, prime: int) -> None:
         """Replace the weights by their residues modulo an odd prime."""
         self.prime = prime
-        for region in self._holdings.regions:
+        for region in self._twins.regions:
             region.reduce(prime)
-        self.programs = [self._holdings.twin(side) for side in self._given]
+        self.programs = [self._twins.twin(side) for side in self._modules]
         self.watches = [Watch(), Watch()]
         for watch, program in zip(self.watches, self.programs, strict=True):
             mark_weights(watch, program)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from convlin.internals.dispatch import arguments, qualified_name
+from convlin.internals.dispatch import qualified_name, schema_arguments
 from convlin.internals.trees import tree_leaves
 
 __all__ = ["Operation", "tensors"]
@@ -34,11 +34,11 @@ class Operation:
         return qualified_name(self.func).replace("::", ".")
 
     @cached_property
-    def given(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """All arguments by name, in the schema's order, defaults filled in.
 
         >>> import torch
-        >>> Operation(torch.ops.aten.sum.dim_IntList, ("x", [1]), {}).given
+        >>> Operation(torch.ops.aten.sum.dim_IntList, ("x", [1]), {}).arguments
         {'self': 'x', 'dim': [1], 'keepdim': False, 'dtype': None}
         """
         names, defaults = _signature(self.func)
@@ -52,9 +52,9 @@ class Operation:
     @property
     def written(self) -> list[Tensor]:
         """The tensors that it writes into."""
-        schema = arguments(self.func)
+        schema = schema_arguments(self.func)
         names = [a.name for a in schema if a.alias_info is not None and a.alias_info.is_write]
-        return tensors([self.given[name] for name in names])
+        return tensors([self.arguments[name] for name in names])
 
     @property
     def device(self) -> str:
@@ -72,5 +72,5 @@ def tensors(tree: Any) -> list[Tensor]:
 @lru_cache(maxsize=1024)
 def _signature(func: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the arguments' names, and what each is if it is not passed."""
-    schema = arguments(func)
+    schema = schema_arguments(func)
     return tuple(a.name for a in schema), {a.name: a.default_value for a in schema}

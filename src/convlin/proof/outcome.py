@@ -18,7 +18,7 @@ from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 from convlin.proof.ways import PLAIN, Way
 
-__all__ = ["Outcome", "run", "words"]
+__all__ = ["Outcome", "one_line", "run"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Outcome:
         """Whether the run changed the program's own tensors."""
         return any(name != "its input" for name in self.effects)
 
-    def place(self, position: int) -> tuple[int, ...]:
+    def index_of(self, position: int) -> tuple[int, ...]:
         """Return the index of an element of `numbers`: preceded by the output's number if many."""
         for number, tensor in enumerate(self.tensors):
             if position < tensor.numel():
@@ -82,7 +82,7 @@ class Outcome:
     def parts_from(self, other: Outcome, note: str = "") -> Counterexample | None:
         """Return how the other outcome's error, structure, shapes or dtypes differ from this."""
         if type(self.error) is not type(other.error):
-            expected, got = words(self.error), words(other.error)
+            expected, got = one_line(self.error), one_line(other.error)
             return Counterexample("exception", expected, got, field="the outcome", note=note)
         for name in ("its input", "its own tensors"):
             changed = [_changed(side, name) for side in (self, other)]
@@ -132,29 +132,31 @@ def run(
     """
     before = _samples(program)
     with way.grad_mode():
-        given = way.hand(x)
-        asked = given.detach().clone()
+        handed = way.hand(x)
+        intact = handed.detach().clone()
         if watch is not None:
             watch.look_into(program)
-            watch.mark(given, Value(inputs=1, coefficient=1))
+            watch.mark(handed, Value(inputs=1, coefficient=1))
         so_far = watch.so_far if watch is not None else Value()
         try:
             with watch if watch is not None else nullcontext():
-                tree = program(given)
+                tree = program(handed)
         except Exception as error:
             if watch is not None:  # nothing came of this run, nor can it steer another
                 watch.so_far = so_far
                 alone = run(program, x, way=way)
                 if alone.error is None:
-                    watch.lose(f"what fails where it is watched ({words(error)})", exact=False)
+                    watch.disqualify(
+                        f"what fails where it is watched ({one_line(error)})", exact=False
+                    )
                     return replace(alone, value=watch.value(alone.tensors))
             return Outcome(error=error)
     own = _registered(program)
     changed = {
-        name: own[name] for name, held in _samples(program).items() if held != before.get(name)
+        name: own[name] for name, now in _samples(program).items() if now != before.get(name)
     }
-    if given.shape != asked.shape or not (given.is_meta or torch.equal(given, asked)):
-        changed = {"its input": given, **changed}
+    if handed.shape != intact.shape or not (handed.is_meta or torch.equal(handed, intact)):
+        changed = {"its input": handed, **changed}
     leaves, structure = tree_flatten(tree)
     value = watch.value((leaves, changed)) if watch is not None else Value()
     effects = {name: tensor.detach().clone() for name, tensor in changed.items()}
@@ -176,7 +178,7 @@ def _samples(program: Any) -> dict[str, bytes]:
     }
 
 
-def words(error: Exception | None) -> str:
+def one_line(error: Exception | None) -> str:
     """Return an exception in one line."""
     if error is None:
         return "no exception"

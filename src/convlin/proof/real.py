@@ -1,6 +1,6 @@
 """Both sides as they are: real numbers, their own dtype and device.
 
-The first look of every proof. It finds what no proof is needed for (an exception, a shape), what
+The first run of every proof. It finds what no proof is needed for (an exception, a shape), what
 each side is made of, and, in the end, how far rounding took the two apart.
 """
 
@@ -16,23 +16,23 @@ from torch import Tensor
 from convlin.errors import Refusal, Refused
 from convlin.numerics.roundoff import unit
 from convlin.proof.algebra import Value
-from convlin.proof.outcome import Outcome, run, words
+from convlin.proof.outcome import Outcome, one_line, run
 from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.sensitivity import Side, unexplained
-from convlin.proof.twins import Holdings, home, mark_weights
+from convlin.proof.twins import Twins, home, mark_weights
 from convlin.proof.verdict import Counterexample, Measured, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch
 from convlin.proof.ways import PLAIN, Way
 
 __all__ = [
-    "NAMES", "Look", "look", "own_dtype", "reason", "refused_by", "rounding",
+    "NAMES", "OwnRun", "measured_rounding", "own_dtype", "own_run", "reason", "refused_by",
 ]  # fmt: skip
 
 NAMES = "the first module", "the second module"
 
 
 @dataclass(frozen=True)
-class Look:
+class OwnRun:
     """A program's run in its own dtype, on its own device."""
 
     home: tuple[torch.device, torch.dtype]
@@ -44,23 +44,25 @@ class Look:
         return self.home[1]
 
 
-def look(program: Any, x: Tensor, watch: Watch | None = None, way: Way = PLAIN) -> Look:
+def own_run(program: Any, x: Tensor, watch: Watch | None = None, way: Way = PLAIN) -> OwnRun:
     """Run a program on `x`, brought to its own dtype and device."""
     watch = watch if watch is not None else Watch()
     mark_weights(watch, program)
     where = home(program)
-    return Look(where, run(program, x.to(*where), watch, way))
+    return OwnRun(where, run(program, x.to(*where), watch, way))
 
 
 def refused_by(program: str, shape: tuple[int, ...], error: Exception) -> Refused:
     """Return the refusal of an input that a program itself does not take."""
-    return Refused(Refusal("proof", "input_shape", shape, f"one for {program}", words(error)))
+    return Refused(Refusal("proof", "input_shape", shape, f"one for {program}", one_line(error)))
 
 
-def rounding(left: Look, right: Look, x: Tensor, program: Any, holdings: Holdings) -> Rounding:
-    """Return the deviation of two looks, bounded by `program`'s run on absolute values.
+def measured_rounding(
+    left: OwnRun, right: OwnRun, x: Tensor, program: Any, twins: Twins
+) -> Rounding:
+    """Return the deviation of two runs, bounded by `program`'s run on absolute values.
 
-    Overwrites the numbers of the holdings' twins.
+    Overwrites the numbers that the twins share.
     """
     dtype = max(left.dtype, right.dtype, key=unit)
     value = left.outcome.value.join(right.outcome.value)
@@ -70,16 +72,16 @@ def rounding(left: Look, right: Look, x: Tensor, program: Any, holdings: Holding
     elif value.signed:
         note = "no bound is derived through differences"
     else:
-        for region in holdings.regions:
+        for region in twins.regions:
             region.target.copy_(region.source).abs_()
         rounded = x.to(dtype).double().abs()
-        outcome = run(holdings.twin(program), rounded)
+        outcome = run(twins.twin(program), rounded)
         absolute = None if outcome.error else outcome.numbers
     return measure(left.outcome, right.outcome, dtype, absolute, note)
 
 
 def own_dtype(
-    left: Look, right: Look, rounding: Rounding, sides: Sequence[Side], x: Tensor
+    left: OwnRun, right: OwnRun, rounding: Rounding, sides: Sequence[Side], x: Tensor
 ) -> Verdict | None:
     """Return what keeps two sides that are equal over the reals from being so in their dtype.
 
@@ -94,10 +96,10 @@ def own_dtype(
     if far.any():
         far = unexplained(far, left.outcome, right.outcome, sides, x, dtype)
     if far.any():
-        place = int(far.nonzero()[0])
-        expected, got = (float(side[place]) for side in numbers)
+        position = int(far.nonzero()[0])
+        expected, got = (float(side[position]) for side in numbers)
         note = f"on real numbers in {rounding.dtype}, though equal in exact arithmetic"
-        output = left.outcome.place(place)
+        output = left.outcome.index_of(position)
         return Refuted(Counterexample("value", expected, got, output, note=note))
     if not rounding.within:
         return Measured(
@@ -107,7 +109,7 @@ def own_dtype(
 
 
 def reason(left: Value, right: Value, names: tuple[str, str]) -> str:
-    """Return why two programs are not proved: who left the list, and how; "" if nobody."""
+    """Return why two programs are not proved: which went off the list, and how; "" if nobody."""
     if left.off and left.off == right.off:
         return f"{left.off} is not on the list of exact operations"
     texts = [

@@ -49,7 +49,7 @@ def state(program: Any) -> list[str | bytes]:
     >>> state(program) == before
     False
     """
-    return [_printed(thing) for thing in _held(program)]
+    return [_printed(thing) for thing in _reachable(program)]
 
 
 def hidden(program: Any) -> str:
@@ -58,7 +58,7 @@ def hidden(program: Any) -> str:
     >>> hidden(nn.Linear(2, 3))
     ''
     """
-    return next(filter(None, map(_hides, _held(program))), "")
+    return next(filter(None, map(_hides, _reachable(program))), "")
 
 
 def _hides(thing: object) -> str:
@@ -94,7 +94,7 @@ def _numbers(tensor: Tensor) -> bytes:
         return b""
 
 
-def _held(program: Any) -> Iterator[Any]:
+def _reachable(program: Any) -> Iterator[Any]:
     """Yield everything that a program holds, each once, always in the same order."""
     seen: dict[int, Any] = {}  # and keeps what is made on the way, so that no id is used again
     waiting = [program]

@@ -89,9 +89,9 @@ class _Chance(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _memory(program: Any) -> list[Any]:
     """Return what a program, and the generators of random numbers, remember."""
     tensors = named_tensors(program).items()
-    kept = [(name, sample(t)) for name, t in tensors if identity(t) is not None]
+    numbers = [(name, sample(t)) for name, t in tensors if identity(t) is not None]
     generators = (torch.get_rng_state().tolist(), random.getstate(), repr(np.random.get_state()))
-    return [state(program), kept, *generators]
+    return [state(program), numbers, *generators]
 
 
 class _Pairs:
@@ -166,7 +166,7 @@ class _Pairs:
         return all(self.same(getattr(one, part), getattr(other, part)) for part in parts)
 
     def _globals(self, one: Any, other: Any) -> bool:
-        """Whether two functions look names up in the same place, or were generated alike."""
+        """Whether two functions look names up in the same globals, or were generated alike."""
         generated = one.__code__.co_filename.startswith("<")
         if generated:
             return self.same(one.__globals__, other.__globals__)

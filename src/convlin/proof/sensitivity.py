@@ -25,7 +25,7 @@ __all__ = ["Side", "unexplained"]
 
 TIMES = 96
 """An output that rounding moves a quarter of the time stays where it is this often once in 10¹²."""
-PLACES = 16
+LAST_PLACES = 16
 """By how many units in the last place to move, at most: many values must come of it."""
 
 Side = tuple[Any, Callable[[Any], Any]]
@@ -89,4 +89,4 @@ def _move(tensor: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Non
     """
     eps = 2 * max(unit(dtype), unit(tensor.dtype))
     parts = torch.rand(tensor.shape, generator=generator, dtype=torch.float64) * 2 - 1
-    tensor.copy_(tensor * (1 + eps * PLACES * parts.to(tensor.device)).to(tensor.dtype))
+    tensor.copy_(tensor * (1 + eps * LAST_PLACES * parts.to(tensor.device)).to(tensor.dtype))

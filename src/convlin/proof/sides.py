@@ -31,12 +31,12 @@ class Sides:
     watches: Watches
     values: tuple[Value, ...]
     convert: Callable[[Any], Any]
-    given: Any
+    subject: Any
 
     def seen(self, mine: Outcome, theirs: Outcome) -> Sides:
         """Return the same with the values of two watched outcomes."""
         values = mine.value, theirs.value
-        return Sides(self.pair, self.watches, values, self.convert, self.given)
+        return Sides(self.pair, self.watches, values, self.convert, self.subject)
 
     @property
     def exact(self) -> bool:
@@ -77,7 +77,7 @@ class Sides:
 
     def _unexplained(self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way) -> bool:
         """Whether an element differs by more than rounding moves either side."""
-        sides: list[Side] = [(self.pair[0], _itself), (self.given, self.convert)]
+        sides: list[Side] = [(self.pair[0], _itself), (self.subject, self.convert)]
         far = self.differ(mine, theirs)
         return bool(unexplained(far, mine, theirs, sides, x, torch.float64, way).any())
 

@@ -69,14 +69,14 @@ def whole_constant(tensor: Tensor) -> Value:
     if not tensor.numel():
         return Value()
     if not sample(tensor):
-        return Value().left("a tensor without numbers")
+        return Value().off_the_list("a tensor without numbers")
     narrow = tensor.is_floating_point() and tensor.itemsize < 2  # PyTorch computes nothing in them
     if tensor.is_complex() or tensor.is_quantized or narrow:
-        return Value().left(f"a constant of dtype {tensor.dtype}")
+        return Value().off_the_list(f"a constant of dtype {tensor.dtype}")
     numbers = tensor.detach()
     whole = tensor.is_floating_point() and (numbers == numbers.round()) & numbers.isfinite()
     if whole is not False and not bool(whole.all()):
-        return Value().left("a constant that is not whole")
+        return Value().off_the_list("a constant that is not whole")
     low, high = (int(bound) for bound in numbers.to(_exact_dtype(tensor)).aminmax())
     return Value(coefficient=max(abs(low), abs(high)), signed=low < 0)
 

@@ -20,11 +20,11 @@ COMPOSITE = "math kernel"
 
 def own(func: Any, device: str) -> bool:
     """Whether PyTorch's own kernels run for an operation of aten on a type of device."""
-    found = kernels(func, device)
-    return bool(found) and all(any(s in place for s in SOURCES) for place, _ in found)
+    registered = kernels(func, device)
+    return bool(registered) and all(any(s in path for s in SOURCES) for path, _ in registered)
 
 
 def composite(func: Any, device: str) -> bool:
     """Whether PyTorch itself runs an operation as its parts, with gradients and without."""
-    found = kernels(func, device)
-    return bool(found) and all(kind == COMPOSITE for _, kind in found)
+    registered = kernels(func, device)
+    return bool(registered) and all(kind == COMPOSITE for _, kind in registered)

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from convlin.errors import Refused
 from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
-from convlin.proof.outcome import Outcome, run, words
+from convlin.proof.outcome import Outcome, one_line, run
 from convlin.proof.real import reason
 from convlin.proof.remembered import state
 from convlin.proof.rounding import beyond_rounding
 from convlin.proof.sides import Sides, Watches, undecided
-from convlin.proof.twins import Holdings, mark_weights, named_tensors
+from convlin.proof.twins import Twins, mark_weights, named_tensors
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 from convlin.proof.ways import EMPTY, UNBATCHED, Way, batches_for, one_round
@@ -49,15 +49,15 @@ class Trial:
     """
 
     def __init__(
-        self, convert: Convert, layer: nn.Module, holdings: Holdings, draws: Draws,
+        self, convert: Convert, layer: nn.Module, twins: Twins, draws: Draws,
         values: Sequence[Value], exact: Exact = FLOAT64,
     ) -> None:  # fmt: skip
         self._convert, self._layer, self._draws = convert, layer, draws
-        self._holdings, self._exact, self._values = holdings, exact, tuple(values)
+        self._twins, self._exact, self._values = twins, exact, tuple(values)
         self.why = reason(self._values[0], self._values[1], NAMES)
         self.both_modes = False
         self.ways: list[Way] = []
-        self.heavy = holdings.heavy
+        self.heavy = twins.heavy
         self.degree = max(value.degree for value in values)
         self.largest = exact.largest(*values)
         if self.why:
@@ -81,16 +81,16 @@ class Trial:
     def in_own_dtype(self, device: torch.device, dtype: torch.dtype) -> Trial | None:
         """Return the same trial in a layer's own dtype, None if sums are not exact there."""
         exact = exact_in(device, dtype)
-        if exact in (None, FLOAT64) or {t.dtype for t in self._holdings.tensors} != {dtype}:
+        if exact in (None, FLOAT64) or {t.dtype for t in self._twins.tensors} != {dtype}:
             return None
-        holdings = Holdings([self._layer], dtype, device)
-        own = Trial(self._convert, self._layer, holdings, self._draws, self._values, exact)
+        twins = Twins([self._layer], dtype, device)
+        own = Trial(self._convert, self._layer, twins, self._draws, self._values, exact)
         return own if own.count else None
 
     @property
     def failure(self) -> float:
         """The probability that one draw misses a difference, at most (Schwartz and Zippel)."""
-        return self._holdings.atom * self.degree / (2 * self.largest + 1)
+        return self._twins.atom * self.degree / (2 * self.largest + 1)
 
     def refuted(self, shape: tuple[int, ...], draws: int) -> Counterexample | None:
         """Return a counterexample; None if all draws, ways and modes agree."""
@@ -102,9 +102,9 @@ class Trial:
             if draw and self.heavy:
                 ways = self._draws.shuffled(ways)[:1]
             watches = (Watch(), Watch()) if not draw or self._exact is FLOAT64 else (None, None)
-            found = self._draw(x, ways, watches, thorough=draw == 0)
-            if found is not None:
-                return found
+            counterexample = self._draw(x, ways, watches, thorough=draw == 0)
+            if counterexample is not None:
+                return counterexample
         if not self.ways:
             self.why = self.why or "there is no input on which both sides return"
         tensors = named_tensors(self._layer).values()
@@ -115,7 +115,7 @@ class Trial:
 
     def _fill(self, shape: tuple[int, ...]) -> Tensor:
         """Draw new weights, and return new inputs."""
-        self._holdings.fill(self._draws, self.largest)
+        self._twins.fill(self._draws, self.largest)
         x = self._draws.numbers((max(batches_for(shape)), *shape), self.largest)
         return x.to(self._exact.device, self._exact.dtype)
 
@@ -125,15 +125,15 @@ class Trial:
     ) -> Counterexample | None:  # fmt: skip
         """Convert a layer anew and compare, watched or not, on one batch."""
         note = "; ".join(filter(None, (self._note, "channels_last weights" * channels_last)))
-        layer, given = (self._holdings.twin(self._layer, channels_last) for _ in range(2))
-        for watch, program in zip(watches, (layer, given), strict=True):
+        layer, subject = (self._twins.twin(self._layer, channels_last) for _ in range(2))
+        for watch, program in zip(watches, (layer, subject), strict=True):
             if watch is not None:
                 mark_weights(watch, program)
         plain, *ways = ways
         first = run(layer, x, watches[0], plain)  # before the conversion can touch its weights
         try:
             with watches[1] or nullcontext():
-                converted = self._convert(given)
+                converted = self._convert(subject)
         except Refused:
             if channels_last:  # a conversion may refuse storage that no view can hold
                 return None
@@ -141,21 +141,21 @@ class Trial:
         except Exception as error:
             where = note or f"converting {self._exact.name} weights"
             return Outcome().parts_from(Outcome(error=error), where)
-        sides = Sides((layer, converted), watches, self._values, self._convert, given)
-        found = self._compare(sides, x, plain, note, first)
+        sides = Sides((layer, converted), watches, self._values, self._convert, subject)
+        counterexample = self._compare(sides, x, plain, note, first)
         if thorough:
-            found = found or self._unsteady(sides, x, note)
+            counterexample = counterexample or self._unsteady(sides, x, note)
             ways += [EMPTY, UNBATCHED]
         for way in ways:
-            found = found or self._compare(sides, x, way, note)
+            counterexample = counterexample or self._compare(sides, x, way, note)
         if thorough:
-            found = found or self._other_mode(sides, x)
+            counterexample = counterexample or self._other_mode(sides, x)
         if watches[1] is not None:
             constants = frozenset(watches[1].constants)
             if self._constants not in (None, constants):
                 self.why = self.why or "a constant changes from one conversion to the next"
             self._constants = constants
-        return found
+        return counterexample
 
     def _compare(
         self, sides: Sides, x: Tensor, way: Way, note: str, mine: Outcome | None = None
@@ -165,7 +165,7 @@ class Trial:
         if mine.error:
             if way.usual:
                 where = f"in {self._exact.name} on the {self._exact.device.type.upper()}"
-                why = f"the layer does not run {where} ({words(mine.error)})"
+                why = f"the layer does not run {where} ({one_line(mine.error)})"
                 self.why = self.why or why
             return None
         theirs = run(sides.pair[1], x, sides.watches[1], way)
@@ -175,14 +175,14 @@ class Trial:
         note = "; ".join(filter(None, (note, way.note)))
         if self._rounds(sides, mine, theirs):
             return None
-        found = sides.part(mine, theirs, x, way, note)
-        if found is None and way.batch:
+        counterexample = sides.part(mine, theirs, x, way, note)
+        if counterexample is None and way.batch:
             self.ways.append(way)
             if undecided(mine, theirs).any():
                 self.why = self.why or "both sides give NaN"
             if mine.changes_itself:
                 self.why = self.why or "the layer's state changes with every call"
-        return found
+        return counterexample
 
     def _rounds(self, sides: Sides, mine: Outcome, theirs: Outcome) -> bool:
         """Whether the sides part in the own dtype, by no more than kernels that do not sum may."""

@@ -24,7 +24,7 @@ from convlin.proof.draws import Draws
 from convlin.proof.residues import Spread, residues, spread
 from convlin.proof.watch import Watch
 
-__all__ = ["Holdings", "Region", "home", "mark_weights", "named_tensors", "shadow"]
+__all__ = ["Region", "Twins", "home", "mark_weights", "named_tensors", "shadow"]
 
 HEAVY = 2**22
 
@@ -66,14 +66,14 @@ class Region:
             self.target.copy_(here)
 
 
-class Holdings:
+class Twins:
     """All float tensors of some modules, and the memory (float64, CPU) that their twins use.
 
     >>> layer = nn.Linear(2, 3)
-    >>> holdings = Holdings([layer])
-    >>> for region in holdings.regions:
+    >>> twins = Twins([layer])
+    >>> for region in twins.regions:
     ...     _ = region.target.fill_(7)
-    >>> holdings.twin(layer).bias.tolist()
+    >>> twins.twin(layer).bias.tolist()
     [7.0, 7.0, 7.0]
     """
 
@@ -172,13 +172,13 @@ def named_tensors(module: Any) -> Mapping[str, Tensor]:
     """Return the parameters, buffers and plain tensor attributes of a module, by name."""
     if not isinstance(module, nn.Module):
         return {}
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for prefix, child in module.named_modules(remove_duplicate=False):
         for group in (child._parameters, child._buffers, vars(child)):
             for name, tensor in group.items():
                 if isinstance(tensor, Tensor):
-                    found[f"{prefix}.{name}".lstrip(".")] = tensor
-    return found
+                    tensors[f"{prefix}.{name}".lstrip(".")] = tensor
+    return tensors
 
 
 def home(program: Any) -> tuple[torch.device, torch.dtype]:

@@ -88,7 +88,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._seen.append(program)
             step = hidden(program)
             if step:
-                self.lose(step, exact=True)
+                self.disqualify(step, exact=True)
 
     def value(self, tree: Any) -> Value:
         """Return what is known of all tensors of a tree together, and of the whole run."""
@@ -98,16 +98,16 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return value
             return replace(value, off=self.so_far.off, exact=value.exact and self.so_far.exact)
 
-    def leave(self, step: str, tree: Any) -> None:
+    def out_of_sight(self, step: str, tree: Any) -> None:
         """Note a step that carried the numbers of these tensors out of sight, if any has some."""
         with without_overrides(), self._aside():
             value = Value().join(*map(self._of, tensors(tree)))
             if not value.constant:
-                self.lose(step, value.exact)
+                self.disqualify(step, value.exact)
 
-    def lose(self, step: str, exact: bool) -> None:
+    def disqualify(self, step: str, exact: bool) -> None:
         """Take the whole run off the list; not `exact`: a rounded number may have steered it."""
-        self.so_far = self.so_far.left(step, exact)
+        self.so_far = self.so_far.off_the_list(step, exact)
 
     # -- one operation ---------------------------------------------------------------------
 
@@ -116,10 +116,10 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self._busy:
             return func(*args, **kwargs)
         if overrides_are_disabled() and not self._inside:
-            self.leave(f"{func} behind disabled overrides", (args, kwargs))
+            self.out_of_sight(f"{func} behind disabled overrides", (args, kwargs))
         with without_overrides():
             if not is_operator(func):  # torch.cond and its kind
-                self.lose(str(func), exact=False)
+                self.disqualify(str(func), exact=False)
                 return func(*args, **kwargs)
             call = Operation(func, args, kwargs)
             if call.name not in LISTS and composite(func, call.device):
@@ -131,7 +131,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 out = func(*args, **kwargs)
             except Exception:
                 if not before.constant:
-                    self.lose(f"{call.title} raised an exception", before.exact)
+                    self.disqualify(f"{call.title} raised an exception", before.exact)
                 raise
             if step:
                 self._off_the_list(call, step, before, out)
@@ -143,23 +143,24 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         choice = CHOICE.get(call.name)
         if not self._own(call):
             step = f"{call.title} with a kernel that is not PyTorch's"
-            return before.left(step), step
-        if choice and not self._constant(call.given[choice]):
-            step = f"{call.title} at computed places"
-            return before.left(step, exact=call.name in PIECEWISE), step
+            return before.off_the_list(step), step
+        if choice and not self._constant(call.arguments[choice]):
+            step = f"{call.title} at computed positions"
+            return before.off_the_list(step, exact=call.name in PIECEWISE), step
         if call.name in SHAPE_ONLY:
             return Value(), ""
         if call.name in RULES:
-            return RULES[call.name](call.given, self._operand), ""
-        if call.name in MOVES and not call.given.get("accumulate"):
-            moved = [given for name, given in call.given.items() if name != choice]
+            return RULES[call.name](call.arguments, self._operand), ""
+        if call.name in MOVES and not call.arguments.get("accumulate"):
+            moved = [argument for name, argument in call.arguments.items() if name != choice]
             return Value().join(*map(self._of, tensors(moved))), ""
         if call.name in PIECEWISE:
             leaves = tree_leaves((call.args, call.kwargs))
             numbers = [leaf for leaf in leaves if isinstance(leaf, int | float)]
-            return before.join(*map(constant, numbers)).left(call.title, exact=True), call.title
+            value = before.join(*map(constant, numbers))
+            return value.off_the_list(call.title, exact=True), call.title
         value = replace(before, random=before.random or RANDOM in call.func.tags)
-        return value.left(call.title), call.title
+        return value.off_the_list(call.title), call.title
 
     def _off_the_list(self, call: Operation, step: str, before: Value, out: Any) -> None:
         """Take the whole run off the list with an operation that saw what it depends on."""
@@ -169,7 +170,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             or not (tensors(out) or call.written)
         )
         if before.degree or (before.random and steers):
-            self.lose(step, exact=before.exact or not steers)
+            self.disqualify(step, exact=before.exact or not steers)
 
     def _record(self, call: Operation, value: Value, before: Value, step: str, out: Any) -> None:
         """Store what is known of everything that an operation made or wrote."""
@@ -177,8 +178,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = [t for t in tensors(out) if not any(t is w for w in written)]
         narrowed = _narrowed(call.operands, (*written, *made)) if value.degree and not step else ""
         if narrowed:
-            self.lose(narrowed, exact=True)
-            value = value.left(narrowed)
+            self.disqualify(narrowed, exact=True)
+            value = value.off_the_list(narrowed)
         certain = before.constant and not value.random and call.name not in SHAPE_ONLY
         for number, tensor in enumerate((*made, *written)):
             if call.name in SHAPE_ONLY:
@@ -196,24 +197,24 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return what is known of a tensor; of one from elsewhere, what its numbers show."""
         key = identity(tensor)
         if key is None:
-            return OPAQUE.left(f"a {type(tensor).__name__} of layout {tensor.layout}")
+            return OPAQUE.off_the_list(f"a {type(tensor).__name__} of layout {tensor.layout}")
         if key not in self._known:
             self._met(tensor)
         known = self._known[key]
         if known.sample != sample(tensor):
-            self.lose("a tensor changed by no operation that was seen", exact=False)
+            self.disqualify("a tensor changed by no operation that was seen", exact=False)
         if known.dtype == tensor.dtype:
             return known.value
         if known.value.constant:
             return whole_constant(tensor)
-        return known.value.left(f"bits read as {tensor.dtype}")
+        return known.value.off_the_list(f"bits read as {tensor.dtype}")
 
     def _met(self, tensor: Tensor) -> None:
         """Take a tensor that was made out of sight for a constant, unless its memory is known."""
-        place = memory(tensor)
+        addresses = memory(tensor)
         for known in self._known.values():
-            if known.overlaps(place) and not known.value.constant:
-                self.lose("memory under another name", exact=False)
+            if known.overlaps(addresses) and not known.value.constant:
+                self.disqualify("memory under another name", exact=False)
         self.constants.add(sample(tensor))
         self._store(tensor, whole_constant(tensor), whole=True)
 
@@ -271,9 +272,9 @@ class _Known:
     dtype: torch.dtype | None  # None: the same bits were numbers of two dtypes
     memory: range
 
-    def overlaps(self, place: range) -> bool:
+    def overlaps(self, addresses: range) -> bool:
         """Whether a storage that still exists lies, in part, at these addresses."""
-        apart = place.stop <= self.memory.start or self.memory.stop <= place.start
+        apart = addresses.stop <= self.memory.start or self.memory.stop <= addresses.start
         return not apart and not self.storage.expired()  # type: ignore[no-untyped-call]
 
 

@@ -62,13 +62,13 @@ class Way:
         extent = 1 + sum((n - 1) * step for n, step in zip(x.shape, strides, strict=True))
         start = self.offset if x.numel() else 0
         memory = x.new_empty(start + extent if x.numel() else 0)
-        given = torch.as_strided(memory, x.shape, strides, start)
+        handed = torch.as_strided(memory, x.shape, strides, start)
         once = tuple(slice(1 if step == 0 else None) for step in strides)
-        given[once].copy_(x[once])
+        handed[once].copy_(x[once])
         if self.mode == "a learning input":  # no leaf, so that a program may work in place on it
             memory = memory.requires_grad_().clone()
-            given = torch.as_strided(memory, given.shape, strides, given.storage_offset())
-        return given
+            handed = torch.as_strided(memory, handed.shape, strides, handed.storage_offset())
+        return handed
 
     def _strides(self, x: Tensor) -> tuple[int, ...]:
         like = torch.empty(x.shape, device="meta")

@@ -27,7 +27,7 @@ from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.parting import Pair
 from convlin.models.dense.report import AgainstModel
 from convlin.models.dense.side_by_side import Comparison
-from convlin.proof.twins import Holdings, named_tensors, shadow
+from convlin.proof.twins import Twins, named_tensors, shadow
 
 __all__ = ["Refold", "run_against"]
 
@@ -72,13 +72,13 @@ def run_against(
 def _in_float64(model: nn.Module, network: FullyConvolutional, refolds: Sequence[Refold]) -> Pair:
     """Return copies in float64 on the CPU, where both still share what they share."""
     parts = [part for refold in refolds for part in (refold.kernel, refold.linear)]
-    holdings = Holdings([model, network, *parts])
-    for region in holdings.regions:
+    twins = Twins([model, network, *parts])
+    for region in twins.regions:
         region.target.copy_(region.source)
     for refold in refolds:
-        _refold(refold, holdings.twin(refold.kernel).weight, holdings.twin(refold.linear).weight)
+        _refold(refold, twins.twin(refold.kernel).weight, twins.twin(refold.linear).weight)
     like = torch.empty(0, dtype=torch.float64)
-    return Pair(holdings.twin(model), holdings.twin(network), like, copied=True)
+    return Pair(twins.twin(model), twins.twin(network), like, copied=True)
 
 
 def _refold(refold: Refold, kernel: Tensor, weight: Tensor) -> None:

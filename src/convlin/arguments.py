@@ -109,7 +109,7 @@ def fraction(site: str, field: str, value: Any) -> float:
     except Exception:
         number = 0.0
     if not 0 < number < 1:
-        raise Refused(Refusal(site, field, shown(value), "between 0 and 1"))
+        raise Refused(Refusal(site, field, shown(value), "a number between 0 and 1"))
     return number
 
 

@@ -26,7 +26,9 @@ __all__ = ["convert"]
 
 def convert(
     model: Model,
-    out: Annotated[Path, typer.Option("--output", "-o", help="The .pt2 file to write.")],
+    out: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .pt2 file to write.")
+    ],
     window: Window = "3,224,224",
     weights: Weights = None,
     allow_inexact: Annotated[

@@ -24,11 +24,14 @@ PORT = 8765
 
 
 def explore(
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen at.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option(
             help=f"The port; 0: any free one. Without it {PORT}, or a free one if that is taken.",
+            metavar="N",
             min=0,
             max=65535,
         ),
@@ -57,7 +60,7 @@ def explore(
         _write(export, shown, force)
         return
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise InputError("convlin explore needs a web server: pip install convlin[teach]")
+        raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
 
     from convlin.teach.explore.hosts import bracketed
     from convlin.teach.explore.server import serve

@@ -19,10 +19,17 @@ def prove(
     a: Annotated[str, typer.Argument(metavar="A", help="Import path, or a .pt2 file.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Import path, or a .pt2 file.")],
     input_shape: Annotated[
-        str, typer.Option(help="What both take, without a batch: channels,height,width.")
+        str,
+        typer.Option(
+            metavar="SHAPE", help="What both take, without a batch: channels,height,width."
+        ),
     ],
-    weights_a: Annotated[Path | None, typer.Option(help="State dict for A.")] = None,
-    weights_b: Annotated[Path | None, typer.Option(help="State dict for B.")] = None,
+    weights_a: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="State dict for A.")
+    ] = None,
+    weights_b: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="State dict for B.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option(help="Open files that can run code when they are loaded.")
     ] = False,

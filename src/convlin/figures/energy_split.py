@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.patches import Patch
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.arguments import shown
+from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
 from convlin.figures.figure_words import spoken
 from convlin.figures.palette import ENERGIES, INK, ink_on
@@ -101,17 +102,18 @@ def _require_fit(
 ) -> None:
     lengths = {len(course) for course in shares.values()}
     if not lengths or 0 in lengths:
-        raise Refused(Refusal("energy", "energies", Description("none"), "one Energy or more"))
+        raise Refused(Refusal("energy", "number of energies", 0, "1 or more"))
     if labels is None:
         return
     if lengths != {len(labels)}:
         allowed = " or ".join(map(str, sorted(lengths)))
         raise Refused(Refusal("energy", "len(labels)", len(labels), allowed, "one for each energy"))
-    if max(lengths) > BARS and np.asarray(labels).dtype.kind not in "iuf":
-        raise Refused(
-            Refusal("energy", "labels", Description(f"{labels[0]!r}, …"), "numbers",
-                    f"more than {BARS} energies are drawn as a course")
-        )  # fmt: skip
+    if max(lengths) > BARS:
+        reason = f"more than {BARS} energies are drawn as a course"
+        for n, label in enumerate(labels):
+            if np.asarray(label).dtype.kind not in "iuf":
+                field = f"labels[{n}]"
+                raise Refused(Refusal("energy", field, shown(label), "a number", reason))
 
 
 def _bars(ax: Axes, course: Float[np.ndarray, "n 3"], names: Sequence[Any]) -> None:

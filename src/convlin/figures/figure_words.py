@@ -22,6 +22,9 @@ def spoken(
     unknown = [name for name in words or {} if name not in english]
     if unknown:
         raise Refused(
-            [Refusal(site, "words", name, f"keys among {', '.join(english)}") for name in unknown]
+            [
+                Refusal(site, "key of words", name, f"one of {', '.join(english)}")
+                for name in unknown
+            ]
         )
     return {**english, **(words or {})}

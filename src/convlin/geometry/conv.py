@@ -353,9 +353,8 @@ def _integers(field: str, value: Any, ndim: int) -> tuple[int, ...]:
         return (_integer(field, value),) * ndim
     numbers = tuple(_integer(field, number) for number in given)
     if len(numbers) != ndim:
-        raise GeometryError(
-            Refusal("geometry", field, numbers, f"{ndim} numbers, one per kernel dimension")
-        )
+        allowed = f"{ndim} number{'s' * (ndim > 1)}, one per kernel dimension"
+        raise GeometryError(Refusal("geometry", field, numbers, allowed))
     return numbers
 
 
@@ -381,7 +380,6 @@ def _pairs(
             )
         pairs.append((_integer("padding", pair[0]), _integer("padding", pair[1])))
     if len(pairs) != len(kernel):
-        raise GeometryError(
-            Refusal("geometry", "padding", tuple(pairs), f"{len(kernel)} entries, one a dimension")
-        )
+        allowed = "one number, or one or a pair for each kernel dimension"
+        raise GeometryError(Refusal("geometry", "padding", tuple(pairs), allowed))
     return tuple(pairs)

@@ -44,11 +44,8 @@ class ReceptiveField:
             least = None if name == "offset" else 1
             numbers = wholes("receptive field", name, value, least, error=GeometryError)
             object.__setattr__(self, name, numbers)
-        if not len(self.size) == len(self.stride) == len(self.offset):
-            lengths = (len(self.size), len(self.stride), len(self.offset))
-            raise GeometryError(
-                Refusal("receptive field", "numbers of size, stride and offset", lengths, "as many")
-            )
+        for name in ("stride", "offset"):
+            self._numbers(name, getattr(self, name))
 
     @classmethod
     def pixel(cls, ndim: int) -> ReceptiveField:
@@ -114,6 +111,6 @@ class ReceptiveField:
         """Return one whole number per dimension."""
         numbers = wholes("receptive field", name, value, error=GeometryError)
         if len(numbers) != self.ndim:
-            allowed = f"{self.ndim} numbers"
+            allowed = f"{self.ndim} number{'s' * (self.ndim > 1)}, one per dimension"
             raise GeometryError(Refusal("receptive field", name, numbers, allowed))
         return numbers

@@ -89,16 +89,16 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     problems = [
         _listed("missing", [name for name in own if name not in state]),
         _listed("unexpected", [name for name in state if name not in own]),
-        _listed("no plain tensor", [
+        _listed("not a plain tensor", [
             name for name in own if name in state and not _is_plain(state[name])
         ]),
         _listed("of another shape", [
-            f"{name} {tuple(given.shape)} for {tuple(wanted.shape)}"
+            f"{name} {tuple(given.shape)} instead of {tuple(wanted.shape)}"
             for name, given, wanted in both if given.shape != wanted.shape
         ]),
         *(
             _listed(f"of {kind} dtype", [
-                f"{name} {given.dtype} for {wanted.dtype}"
+                f"{name} {given.dtype} instead of {wanted.dtype}"
                 for name, given, wanted in both if _misfit(given.dtype, wanted.dtype) == kind
             ])
             for kind in ("another", "a wider")

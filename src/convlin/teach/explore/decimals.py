@@ -26,7 +26,7 @@ def read(field: str, text: str) -> int:
     """
     match = PATTERN.fullmatch(text)
     if match is None or not (match[2] or match[3]):
-        allowed = f"numbers from -{written(LARGEST)} to {written(LARGEST)}, 3 decimals at most"
+        allowed = f"a number from -{written(LARGEST)} to {written(LARGEST)}, 3 decimals at most"
         raise Refused(Refusal("explore", field, shortened(text), allowed))
     sign, whole, part = match.groups()
     number = int(whole or 0) * SCALE + int((part or "").ljust(3, "0"))

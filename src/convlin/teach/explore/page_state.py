@@ -67,7 +67,7 @@ class State:
         geometry, size = bounded(fields)
         along = decimals.read("along", given.get("along", "0"))
         if not ALONG[0] * SCALE <= along <= ALONG[1] * SCALE:
-            allowed = f"from {ALONG[0]} to {ALONG[1]}"
+            allowed = f"a number from {ALONG[0]} to {ALONG[1]}"
             raise Refused(Refusal("explore", "along", Description(written(along)), allowed))
         alike = [name for name, own in PRESETS.items() if _numbers(DEFAULTS | own) == fields]
         pinned = given.get("at", base.get("at") if asked in alike else None)

@@ -48,7 +48,7 @@ class Pin:
         if len(pin.place) != len(sizes) or any(
             n >= most for n, most in zip(pin.place, sizes, strict=True)
         ):
-            raise Refused(Refusal("explore", "at", text, f"{pin.kind} below {sizes}"))
+            raise Refused(Refusal("explore", "at", text, f"indices below {sizes}"))
         if pin.kind == "tap":
             o, i = pin.place[:2]
             group = o // (geometry.out_channels // geometry.groups)

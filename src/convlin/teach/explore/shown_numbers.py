@@ -62,7 +62,11 @@ def values_of(field: str, text: str, own: Int[np.ndarray, "*shape"]) -> Int[np.n
             reason = f"one for each of {own.shape}"
             raise Refused(
                 Refusal(
-                    "explore", field, Description(f"{len(parts)} values"), str(own.size), reason
+                    "explore",
+                    field,
+                    Description(f"{len(parts)} values"),
+                    f"{own.size} values",
+                    reason,
                 )
             )
         return np.array([read(field, part) for part in parts]).reshape(own.shape)

@@ -129,13 +129,17 @@ def test_lesson_4():
     found = lesson.mistaken.counterexample
     own, other = (lesson.orders[order][found.input] for order in ("CHW", "HWC"))
     assert (found.expected, found.got) == (own + 27 * found.output[0], other + 27 * found.output[0])
-    assert lesson.found == tuple(n - 3 + 1 for n in lesson.larger)
+    assert lesson.fits == tuple(n - 3 + 1 for n in lesson.larger)
 
 
 def test_lesson_5():
     lesson = uses()
-    assert (lesson.place.positions, lesson.place.pointwise, lesson.place.flattened) == (9, 1, 9)
-    assert lesson.place.shuffled
+    assert (lesson.locality.positions, lesson.locality.pointwise, lesson.locality.flattened) == (
+        9,
+        1,
+        9,
+    )
+    assert lesson.locality.shuffled
     assert [size.flattened for size in lesson.sizes] == [True, False, False]
     assert all(size.size == size.pointwise for size in lesson.sizes)
     wide = lesson.channels

@@ -61,8 +61,8 @@ def convert(
         )
     difference, tried = _write(network, out, model, force)
     if json:
-        found = {"output": str(out), "difference": difference, "compared_on": tried}
-        print(jsonlib.dumps(found | network.report.as_dict(), indent=2))
+        summary = {"output": str(out), "difference": difference, "compared_on": tried}
+        print(jsonlib.dumps(summary | network.report.as_dict(), indent=2))
         return
     console = output()
     console.print(network.report)

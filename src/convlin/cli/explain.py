@@ -33,7 +33,7 @@ def explain(
     lang: Annotated[Literal["en", "zh"], typer.Option(help="English or Chinese.")] = "en",
     lesson: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", min=1, max=5, help="Only this lesson; may be given several times."),
+        typer.Option(metavar="N", min=1, max=5, help="Only this lesson; may be repeated."),
     ] = None,
     html: Annotated[
         Path | None,

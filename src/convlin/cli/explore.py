@@ -55,9 +55,9 @@ def explore(
         check_output(export, ".html", force)
     from convlin.teach.explore.page_state import State
 
-    shown = State.of(state)
+    first = State.of(state)
     if export is not None:
-        _write(export, shown, force)
+        _write(export, first, force)
         return
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
@@ -69,7 +69,7 @@ def explore(
         number = listening.getsockname()[1]
         if port is None and number != PORT:
             typer.echo(f"port {PORT} is taken; this is a free one", err=True)
-        query = shown.link if len(shown.link) > 1 else ""
+        query = first.link if len(first.link) > 1 else ""
         url = f"http://{bracketed(host)}:{number}/{query}"
         output().print(url, markup=False, soft_wrap=True)
         if browser:

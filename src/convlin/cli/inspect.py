@@ -26,8 +26,7 @@ def inspect(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Picture on whose windows to measure how far off the result is; may be given "
-            "several times.",
+            help="Picture on whose windows to measure how far off the result is; may be repeated.",
         ),
     ] = None,
     proofs: Proofs = True,

@@ -42,13 +42,13 @@ def prove(
     both sides is proved by identity, whatever it is made of.
     """
     shape = parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,32,32")
-    left = open_model(a, weights_a, trust, json)
+    first = open_model(a, weights_a, trust, json)
     one_file = a == b and a.lower().endswith(".pt2") and weights_a == weights_b
-    right = left if one_file else open_model(b, weights_b, trust, json)
+    second = first if one_file else open_model(b, weights_b, trust, json)
 
     import convlin
 
-    verdict = convlin.prove(left, right, shape)
+    verdict = convlin.prove(first, second, shape)
     if json:
         print(jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict.as_dict(), indent=2))
     else:

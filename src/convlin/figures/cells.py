@@ -26,7 +26,7 @@ FAINT = "#D0D0D0"
 
 @dataclass(frozen=True)
 class Sheet:
-    """A map of rows × columns at a place of the figure, all in inches.
+    """A map of rows × columns, where it stands on the figure; all in inches.
 
     >>> Sheet(1.0, 2.0, rows=4, columns=6, side=0.5).middle(3, 0)
     (1.25, 3.75)
@@ -40,12 +40,12 @@ class Sheet:
 
     @property
     def right(self) -> float:
-        """Where it ends."""
+        """Where it ends, to the right."""
         return self.left + self.columns * self.side
 
     @property
     def bottom(self) -> float:
-        """Where it ends."""
+        """Where it ends, at the bottom."""
         return self.top + self.rows * self.side
 
     def middle(self, row: int, column: int) -> tuple[float, float]:
@@ -107,20 +107,20 @@ class Sheet:
         ink: str | None = None,
     ) -> None:
         """Colour some cells, in stripes where one has several colours; numbers where they fit."""
-        places, corners, widths, faces = [], [], [], []
+        cells, corners, widths, faces = [], [], [], []
         for (row, column), several in colors.items():
             for n, color in enumerate(several):
                 corners.append((column + n / len(several), row))
                 widths.append(1 / len(several))
                 faces.append(color)
-            places.append((row, column, several))
+            cells.append((row, column, several))
         squares(axes, self, np.array(corners), np.array(widths), faces, edge="white", zorder=5)
         if values is None:
             return
-        texts = [number(values[row, column].item()) for row, column, _ in places]
+        texts = [number(values[row, column].item()) for row, column, _ in cells]
         size = self.letters(max((len(text) for text in texts), default=1))
         if size:
-            for (row, column, several), text in zip(places, texts, strict=True):
+            for (row, column, several), text in zip(cells, texts, strict=True):
                 behind = covering("white") if len(several) > 1 else {}
                 color = ink or (INK if behind else ink_on(several[0]))
                 write(axes, self.middle(row, column), text, size, color, zorder=6, **behind)
@@ -152,15 +152,15 @@ def squares(
 
 def write(
     axes: Axes,
-    place: tuple[float, float],
+    point: tuple[float, float],
     text: str,
     size: float = 9,
     color: str = INK,
     **options: Any,
 ) -> None:
-    """Write text around a place."""
+    """Write text around a point."""
     options = {"zorder": 8, "ha": "center", "va": "center_baseline", **options}
-    axes.text(*place, text, fontsize=size, color=color, parse_math=False, **options)
+    axes.text(*point, text, fontsize=size, color=color, parse_math=False, **options)
 
 
 def number(value: Any) -> str:

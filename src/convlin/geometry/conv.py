@@ -68,12 +68,12 @@ class ConvGeometry:
         transposed: bool = False,
         output_padding: Sizes = 0,
     ) -> None:
-        given = elements(kernel)
-        if given is None:
+        items = elements(kernel)
+        if items is None:
             allowed = "one number per dimension, as in (3, 3)"
             raise GeometryError(Refusal("geometry", "kernel", shown(kernel), allowed))
-        ndim = len(given)
-        sizes = _integers("kernel", given, ndim)
+        ndim = len(items)
+        sizes = _integers("kernel", items, ndim)
         fields: dict[str, Any] = {
             "in_channels": _integer("in_channels", in_channels),
             "out_channels": _integer("out_channels", out_channels),
@@ -348,10 +348,10 @@ def _integer(field: str, value: Any) -> int:
 
 def _integers(field: str, value: Any, ndim: int) -> tuple[int, ...]:
     """Return one whole number per dimension, repeating a single one."""
-    given = elements(value)
-    if given is None:
+    items = elements(value)
+    if items is None:
         return (_integer(field, value),) * ndim
-    numbers = tuple(_integer(field, number) for number in given)
+    numbers = tuple(_integer(field, number) for number in items)
     if len(numbers) != ndim:
         allowed = f"{ndim} number{'s' * (ndim > 1)}, one per kernel dimension"
         raise GeometryError(Refusal("geometry", field, numbers, allowed))

@@ -61,8 +61,8 @@ class ReceptiveField:
 
     def then(self, later: ReceptiveField) -> ReceptiveField:
         """Return the field of `later` stacked behind this one, seen from this one's input."""
-        given: Any = later
-        if not isinstance(given, ReceptiveField):
+        other: Any = later
+        if not isinstance(other, ReceptiveField):
             allowed = "a ReceptiveField"
             raise GeometryError(Refusal("receptive field", "later", shown(later), allowed))
         if later.ndim != self.ndim:

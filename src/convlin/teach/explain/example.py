@@ -63,7 +63,8 @@ class Example:
             covers = f"it covers {_times(geometry.extent)}{spread}"
             raise Refused(
                 Refusal("--kernel", "size", Description(_times(self.kernel.shape)),
-                        f"one that covers at most {_times(padded)}, the image with its padding", covers)
+                        f"one that covers at most {_times(padded)}, the image with its padding",
+                        covers)
             )  # fmt: skip
         outputs = geometry.output_size(image)
         if max(outputs) > LONGEST:

@@ -1,4 +1,4 @@
-"""The numbers of a link: decimals of three places at most, kept as whole thousandths.
+"""The numbers of a link: decimals of three digits at most, as whole thousandths.
 
 Whole numbers make everything exact: a product of two, summed over all taps of the largest kernel
 there may be, fits into 64 bits.

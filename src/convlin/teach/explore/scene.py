@@ -106,13 +106,13 @@ def _slices(geometry: ConvGeometry) -> list[list[int]]:
     outputs = geometry.out_channels // geometry.groups
     inputs = geometry.in_channels // geometry.groups
 
-    def place(o: int, i: int) -> int:
+    def slice_of(o: int, i: int) -> int:
         if o // outputs != i // inputs:
             return -1
         return i * outputs + o % outputs if geometry.transposed else o * inputs + i % inputs
 
     return [
-        [place(o, i) for i in range(geometry.in_channels)] for o in range(geometry.out_channels)
+        [slice_of(o, i) for i in range(geometry.in_channels)] for o in range(geometry.out_channels)
     ]
 
 

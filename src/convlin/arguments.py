@@ -60,11 +60,11 @@ def wholes(
         ...
     convlin.errors.Refused: to_conv: feature_size is (3, 4.5, 5), expected whole numbers ≥ 1
     """
-    given = elements(value)
-    numbers = [None] if given is None else [index(number) for number in given]
+    items = elements(value)
+    numbers = [None] if items is None else [index(number) for number in items]
     if any(number is None or (least is not None and number < least) for number in numbers):
         allowed = allowed or "whole numbers" + ("" if least is None else f" ≥ {least}")
-        raise error(Refusal(site, field, shown(value if given is None else given), allowed))
+        raise error(Refusal(site, field, shown(value if items is None else items), allowed))
     return tuple(number for number in numbers if number is not None)
 
 
@@ -79,10 +79,10 @@ def elements(value: Any) -> tuple[Any, ...] | None:
     try:
         if hasattr(value, "__len__") and len(value) > MOST:  # a tensor makes all rows at once
             return None
-        given = tuple(itertools.islice(iter(value), MOST + 1))
+        items = tuple(itertools.islice(iter(value), MOST + 1))
     except Exception:  # whatever an object of others raises, it is no sequence
         return None
-    return given if len(given) <= MOST else None
+    return items if len(items) <= MOST else None
 
 
 def flag(site: str, field: str, value: Any) -> bool:
@@ -109,7 +109,7 @@ def fraction(site: str, field: str, value: Any) -> float:
     except Exception:
         number = 0.0
     if not 0 < number < 1:
-        raise Refused(Refusal(site, field, shown(value), "between 0 and 1"))
+        raise Refused(Refusal(site, field, shown(value), "a number between 0 and 1"))
     return number
 
 

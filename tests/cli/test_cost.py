@@ -48,14 +48,14 @@ def test_one_number_is_every_side(run):
 
 
 BAD = {
-    "syntax": (["models_here:padded", "--input-size", "3x10x7"], "--input-size 3x10x7: not whole numbers with commas, such as 3,224,224"),
-    "axes": (["models_here:padded", "--input-size", "1,1,3,10,7"], "--input-size 1,1,3,10,7: 5 numbers, where 1 or 2 or 3 or 4 fit, such as 3,224,224"),
+    "syntax": (["models_here:padded", "--input-size", "3x10x7"], "--input-size is '3x10x7', expected whole numbers with commas, such as 3,224,224"),
+    "axes": (["models_here:padded", "--input-size", "1,1,3,10,7"], "--input-size is '1,1,3,10,7', expected 1, 2, 3 or 4 numbers, such as 3,224,224"),
     "channels": (["models_here:padded", "--input-size", "2,10,7"], "0: input of the model is (2, 10, 7), expected the shape of a sample that it can take (Given groups=1, "),
     "size": (["models_here:padded", "--input-size", "3,11,7"], "3: input of the model is (3, 11, 7), expected the shape of a sample that it can take (mat1 and mat2 shapes"),
     "other-axes": (["models_here:padded", "--input-size", "2,3,10,7"], "0: input of the model is (2, 3, 10, 7), expected the shape of a sample that it can take; its first convolution takes (3, height, width) ("),
     "archive": (["net.pt2"], "net.pt2: a .pt2 serves `convlin prove` only; give an import path"),
     "weights": (["models_here:padded", "--weights", "w.pth"], "w.pth: no such file"),
-    "no-such-factory": (["models_here:pad"], "models_here:pad: models_here has no 'pad'; near: padded"),
+    "no-such-factory": (["models_here:pad"], "models_here:pad: models_here has no 'pad'; did you mean padded?"),
 }  # fmt: skip
 
 

@@ -83,22 +83,22 @@ def test_a_page_without_matplotlib(run, monkeypatch):
     monkeypatch.setattr(sys.modules[explain.__module__], "find_spec", lambda name: None)
     result = run("explain", "--html", "out.html")
     assert result.exit_code == 2
-    assert result.stderr == "convlin: --html draws with matplotlib: pip install 'convlin[teach]'\n"
+    assert result.stderr == 'convlin: --html draws with matplotlib: pip install "convlin[teach]"\n'
 
 
 BAD = {
-    "ragged": (["--image", "1 2; 3"], "--image 1 2; 3: row 2 has 1 numbers, row 1 has 2; all need as many, and 1 or more"),
-    "empty-row": (["--image", "1 2;"], "--image 1 2;: row 2 has 0 numbers, row 1 has 2; all need as many, and 1 or more"),
-    "letters": (["--kernel", "1 a"], "--kernel 1 a: not rows of numbers, such as '1 0 0; 0 1 0'"),
-    "nothing": (["--kernel", ""], "--kernel : row 1 has 0 numbers, row 1 has 0; all need as many, and 1 or more"),
-    "not-a-number": (["--kernel", "nan"], "--kernel: number is nan, expected numbers from -1e+06 to 1e+06"),
-    "picture": (["--image", "none.png"], "--image none.png: neither a picture file nor rows"),
+    "ragged": (["--image", "1 2; 3"], "--image is '1 2; 3', expected rows of equally many numbers, such as '1 0 0; 0 1 0' (numbers in each row: 2, 1)"),
+    "empty-row": (["--image", "1 2;"], "--image is '1 2;', expected rows of equally many numbers, such as '1 0 0; 0 1 0' (numbers in each row: 2, 0)"),
+    "letters": (["--kernel", "1 a"], "--kernel is '1 a', expected rows of equally many numbers, such as '1 0 0; 0 1 0'"),
+    "nothing": (["--kernel", ""], "--kernel is '', expected rows of equally many numbers, such as '1 0 0; 0 1 0' (numbers in each row: 0)"),
+    "not-a-number": (["--kernel", "nan"], "--kernel: number in row 1, column 1 is nan, expected a number from -1,000,000 to 1,000,000"),
+    "picture": (["--image", "none.png"], "--image is 'none.png', expected a picture file, or rows"),
     "large-picture": (["--image", "large.png"], "--image: size is 40×33, expected 1×1 to 32×32 (the lessons count every wire)"),
-    "kernel": (["--kernel", "1 1 1 1 1 1 1"], "--kernel: size is 1×7, expected what covers at most 6×6, the image with its padding (it covers 1×7)"),
-    "dilation": (["--dilation", "3,1"], "--kernel: size is 3×3, expected what covers at most 6×6, the image with its padding (it covers 7×3 with dilation 3×1)"),
-    "stride": (["--stride", "0"], "--stride 0: 1 or more fits"),
-    "padding": (["--padding", "-1"], "--padding -1: not one or two numbers below 1000, such as 2 or 2,1"),
-    "padding-too-large": (["--padding", "15,0"], "--padding: outputs is 34×4, expected at most 32×32 (the lessons count every wire)"),
+    "kernel": (["--kernel", "1 1 1 1 1 1 1"], "--kernel: size is 1×7, expected one that covers at most 6×6, the image with its padding (it covers 1×7)"),
+    "dilation": (["--dilation", "3,1"], "--kernel: size is 3×3, expected one that covers at most 6×6, the image with its padding (it covers 7×3 with dilation 3×1)"),
+    "stride": (["--stride", "0"], "--stride is '0', expected one or two whole numbers from 1 to 999, such as 2 or 2,1"),
+    "padding": (["--padding", "-1"], "--padding is '-1', expected one or two whole numbers from 0 to 999, such as 2 or 2,1"),
+    "padding-too-large": (["--padding", "15,0"], "--padding: output size is 34×4, expected at most 32×32 (the lessons count every wire)"),
     "lesson": (["--lesson", "6"], "Invalid value for '--lesson': "),
     "language": (["--lang", "de"], "Invalid value for '--lang': "),
     "page-name": (["--html", "out.pdf"], "out.pdf: the file must end in .html"),

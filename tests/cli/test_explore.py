@@ -150,7 +150,7 @@ def test_a_missing_extra_is_named(run, house, monkeypatch, package):
     result = run("explore")
     assert result.exit_code == 2
     assert result.stderr == (
-        "convlin: convlin explore needs a web server: pip install convlin[teach]\n"
+        'convlin: convlin explore needs a web server: pip install "convlin[teach]"\n'
     )
     assert run("explore", "--export", "page.html").exit_code == 0  # which needs none
 

@@ -204,7 +204,7 @@ REFUSED = {
     "zero": (nn.Conv2d(1, 1, 3), (7, 0), "cost: input_size is (7, 0), expected numbers ≥ 1"),
     "fraction": (nn.Conv2d(1, 1, 3), (7.5, 7), "cost: input_size is (7.5, 7), expected whole numbers, such as (3, 224, 224)"),
     "no-module": (torch.relu, (7, 7), "cost: layer_or_model is builtin_function_or_method, expected a torch.nn.Module"),
-    "lazy": (nn.Sequential(nn.LazyConv2d(1, 3)), (7, 7), "0: parameters is not made yet, expected made ones (run the model once)"),
+    "lazy": (nn.Sequential(nn.LazyConv2d(1, 3)), (7, 7), "0: layer is lazy, expected one that has its parameters (run the model once)"),
     "no-channels": (nn.ReLU(), (), "ReLU: input_size is (), expected the shape of a sample, such as (3, 224, 224)"),
     "first-layer": (nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), (3, 5), "1: input of the model is (3, 5), expected the shape of a sample that it can take (mat1 and mat2 shapes cannot be multiplied"),
     "later-layer": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Conv2d(3, 2, 3))), (7, 7), "1.1: input of the model is (1, 7, 7), expected the shape of a sample that it can take (Given groups=1, weight of size [2, 3, 3, 3], expected input"),

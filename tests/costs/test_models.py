@@ -531,8 +531,8 @@ class Sum(nn.Module):
 INPUTS = {
     "tokens": (lambda: nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 4)), (5,), "Sequential: input is indices that 0 (Embedding) looks up, expected numbers: the part of the model behind the embedding"),
     "an-embedding": (lambda: nn.Embedding(9, 8), (5,), "Embedding: input is indices that Embedding (Embedding) looks up, expected numbers: the part of the model behind the embedding"),
-    "two-inputs": (Sum, (3, 8, 8), "Sum: inputs is (left, right), expected one tensor; a module that takes one may call the model with what else it needs"),
-    "bilinear": (lambda: nn.Bilinear(8, 8, 8), (8,), "Bilinear: inputs is (input1, input2), expected one tensor; a module that takes one may call the model with what else it needs"),
+    "two-inputs": (Sum, (3, 8, 8), "Sum: input is (left, right), expected one tensor; a module that takes one may call the model with what else it needs"),
+    "bilinear": (lambda: nn.Bilinear(8, 8, 8), (8,), "Bilinear: input is (input1, input2), expected one tensor; a module that takes one may call the model with what else it needs"),
 }  # fmt: skip
 
 

@@ -129,13 +129,17 @@ def test_lesson_4():
     found = lesson.mistaken.counterexample
     own, other = (lesson.orders[order][found.input] for order in ("CHW", "HWC"))
     assert (found.expected, found.got) == (own + 27 * found.output[0], other + 27 * found.output[0])
-    assert lesson.found == tuple(n - 3 + 1 for n in lesson.larger)
+    assert lesson.fits == tuple(n - 3 + 1 for n in lesson.larger)
 
 
 def test_lesson_5():
     lesson = uses()
-    assert (lesson.place.positions, lesson.place.pointwise, lesson.place.flattened) == (9, 1, 9)
-    assert lesson.place.shuffled
+    assert (lesson.locality.positions, lesson.locality.pointwise, lesson.locality.flattened) == (
+        9,
+        1,
+        9,
+    )
+    assert lesson.locality.shuffled
     assert [size.flattened for size in lesson.sizes] == [True, False, False]
     assert all(size.size == size.pointwise for size in lesson.sizes)
     wide = lesson.channels
@@ -163,10 +167,10 @@ def test_two_pointwise_layers_collapse_and_a_relu_keeps_them_apart():
 REFUSED = {
     "no-rows": ({"image": np.zeros((0, 3))}, "--image: size is 0×3, expected 1×1 to 32×32 (the lessons count every wire)"),
     "large": ({"image": np.zeros((4, 33))}, "--image: size is 4×33, expected 1×1 to 32×32 (the lessons count every wire)"),
-    "number": ({"kernel": np.array([[1, -2e6]])}, "--kernel: number is -2000000.0, expected numbers from -1e+06 to 1e+06"),
-    "kernel": ({"kernel": np.zeros((2, 7))}, "--kernel: size is 2×7, expected what covers at most 6×6, the image with its padding (it covers 2×7)"),
-    "dilation": ({"dilation": (3, 1), "padding": (0, 1)}, "--kernel: size is 3×3, expected what covers at most 6×8, the image with its padding (it covers 7×3 with dilation 3×1)"),
-    "outputs": ({"padding": (15, 0)}, "--padding: outputs is 34×4, expected at most 32×32 (the lessons count every wire)"),
+    "number": ({"kernel": np.array([[1, -2e6]])}, "--kernel: number in row 1, column 2 is -2000000.0, expected a number from -1,000,000 to 1,000,000"),
+    "kernel": ({"kernel": np.zeros((2, 7))}, "--kernel: size is 2×7, expected one that covers at most 6×6, the image with its padding (it covers 2×7)"),
+    "dilation": ({"dilation": (3, 1), "padding": (0, 1)}, "--kernel: size is 3×3, expected one that covers at most 6×8, the image with its padding (it covers 7×3 with dilation 3×1)"),
+    "outputs": ({"padding": (15, 0)}, "--padding: output size is 34×4, expected at most 32×32 (the lessons count every wire)"),
 }  # fmt: skip
 
 

@@ -83,13 +83,14 @@ def test_the_zero_matrix_has_no_bar():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: energy([]), "energies is none, expected one Energy or more"),
-        (lambda: energy({}), "energies is none"),
+        (lambda: energy([]), "number of energies is 0, expected 1 or more"),
+        (lambda: energy({}), "number of energies is 0"),
         (lambda: energy(course(3), ["a"]), r"len\(labels\) is 1, expected 3"),
-        (lambda: energy(course(13), ["a"] * 13), "labels is 'a', …, expected numbers"),
+        (lambda: energy(course(13), ["a"] * 13), r"labels\[0\] is 'a', expected a number"),
+        (lambda: energy(course(13), [*range(12), "a"]), r"labels\[12\] is 'a', expected a number"),
         (
             lambda: energy(course(3), words={"epoch": "Epoche"}),
-            "words is 'epoch', expected keys among",
+            "key of words is 'epoch', expected one of",
         ),
     ],
 )

@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_refused_with_what_would():
         lambda: neuron(matrix, np.full(36, "a"))
     )
     assert "output is (0, 4, 0)" in refuse(lambda: neuron(matrix, IMAGE, (0, 4, 0)))
-    assert "words is 'title', expected keys among input" in refuse(
+    assert "key of words is 'title', expected one of input" in refuse(
         lambda: neuron(matrix, IMAGE, words={"title": "x"})
     )
     solid = ConvMatrix(ConvGeometry(1, 1, (2, 2, 2)), np.ones((1, 1, 2, 2, 2)), 3)

@@ -131,7 +131,7 @@ ERRORS = {
     "negative-padding": ({"padding": (0, -2)}, "padding is ((0, 0), (-2, -2)), expected whole numbers ≥ 0"),
     "padding-word": ({"padding": "full"}, "padding is 'full', expected 'same', 'valid' or numbers"),
     "padding-triple": ({"padding": ((1, 2, 3), 0)}, "padding is (1, 2, 3), expected one number, or (before, after)"),
-    "padding-of-three": ({"padding": (1, 2, 3)}, "padding is ((1, 1), (2, 2), (3, 3)), expected 2 entries, one a dimension"),
+    "padding-of-three": ({"padding": (1, 2, 3)}, "padding is ((1, 1), (2, 2), (3, 3)), expected one number, or one or a pair for each kernel dimension"),
     "groups": ({"groups": 3}, "in_channels is 4, expected a multiple of groups = 3"),
     "mode": ({"padding_mode": "wrap"}, "padding_mode is 'wrap', expected zeros, reflect, replicate, circular"),
     "strided-same": ({"padding": "same", "stride": 2}, "stride is (2, 2), expected 1 in every dimension (padding is 'same')"),

@@ -134,7 +134,8 @@ def test_a_dtype_fits_if_the_models_is_of_its_kind_and_holds_every_number(
             with pytest.raises(InputError) as caught:
                 load_model("weights_house:Typed", house / "w.pth")
             assert str(caught.value) == (
-                f"{house / 'w.pth'}: does not fit Typed: of {what} dtype: own {given} for {wanted}"
+                f"{house / 'w.pth'}: does not fit Typed: "
+                f"of {what} dtype: own {given} instead of {wanted}"
             )
 
 

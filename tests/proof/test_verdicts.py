@@ -196,7 +196,7 @@ REFUSALS = {
     "draws": (lambda: audit(lambda layer: layer, PLAIN(), (3, 4, 7), draws=0), "draws is 0, expected a whole number ≥ 1"),
     "probability": (
         lambda: prove(PLAIN(), PLAIN(), (3, 4, 7), failure_probability=1.0),
-        "prove: failure_probability is 1.0, expected between 0 and 1",
+        "prove: failure_probability is 1.0, expected a number between 0 and 1",
     ),
 }  # fmt: skip
 

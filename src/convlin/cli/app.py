@@ -124,7 +124,9 @@ def main() -> None:
 def _unexpected(error: Exception) -> str:
     """Return an error in one line; those of usage are click's, or Typer's own copy of click's."""
     if hasattr(error, "format_message"):
-        return printable(f"{' '.join(error.format_message().split())} (see --help)")
+        text = " ".join(error.format_message().split())
+        # pydantic, which reads the options for Typer, names the exception before what it says.
+        return printable(f"{text.replace('Value error, ', '', 1)} (see --help)")
     return printable(f"stopped by {told(error)} (convlin --debug shows where)")
 
 

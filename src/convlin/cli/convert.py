@@ -26,7 +26,9 @@ __all__ = ["convert"]
 
 def convert(
     model: Model,
-    out: Annotated[Path, typer.Option("--output", "-o", help="The .pt2 file to write.")],
+    out: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .pt2 file to write.")
+    ],
     window: Window = "3,224,224",
     weights: Weights = None,
     allow_inexact: Annotated[
@@ -59,8 +61,8 @@ def convert(
         )
     difference, tried = _write(network, out, model, force)
     if json:
-        found = {"output": str(out), "difference": difference, "compared_on": tried}
-        print(jsonlib.dumps(found | network.report.as_dict(), indent=2))
+        summary = {"output": str(out), "difference": difference, "compared_on": tried}
+        print(jsonlib.dumps(summary | network.report.as_dict(), indent=2))
         return
     console = output()
     console.print(network.report)

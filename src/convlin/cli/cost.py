@@ -20,8 +20,9 @@ def cost(
     input_size: Annotated[
         str,
         typer.Option(
+            metavar="SIZE",
             help="One sample: channels,height,width; without channels, those of the first "
-            "convolution; one number: all of them."
+            "convolution; one number: every side.",
         ),
     ] = "3,224,224",
     weights: Weights = None,

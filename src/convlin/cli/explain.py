@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from convlin.arguments import shown as quoted
 from convlin.cli.images import read_image
 from convlin.cli.terminal import output, shown
 from convlin.cli.written_files import check_output
@@ -25,26 +26,34 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 ROWS = re.compile(r"[\s\d.,;+\-eE]*\d[\s\d.,;+\-eE]*")
+EXAMPLE = "rows of equally many numbers, such as '1 0 0; 0 1 0'"
 
 
 def explain(
     lang: Annotated[Literal["en", "zh"], typer.Option(help="English or Chinese.")] = "en",
     lesson: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=5, help="Only this lesson; may be given several times."),
+        typer.Option(metavar="N", min=1, max=5, help="Only this lesson; may be repeated."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write one HTML file instead; needs the extra `explain`.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one HTML file instead; needs the extra `teach`."),
     ] = None,
     image: Annotated[
         str | None,
-        typer.Option(help="Your own image, for lessons 1 and 2: a small picture, or rows of "
-                     "numbers such as '1 0 0; 0 1 0'."),
+        typer.Option(metavar="FILE|ROWS", help="Your own image, for lessons 1 and 2: a small "
+                     "picture, or rows of numbers such as '1 0 0; 0 1 0'."),
     ] = None,
-    kernel: Annotated[str | None, typer.Option(help="Your own kernel: rows of numbers.")] = None,
-    stride: Annotated[str, typer.Option(help="One number, or down,across.")] = "1",
-    padding: Annotated[str, typer.Option(help="Zeros around the image, likewise.")] = "0",
-    dilation: Annotated[str, typer.Option(help="Step between the kernel's taps.")] = "1",
+    kernel: Annotated[
+        str | None, typer.Option(metavar="ROWS", help="Your own kernel: rows of numbers.")
+    ] = None,
+    stride: Annotated[str, typer.Option(metavar="N", help="One number, or down,across.")] = "1",
+    padding: Annotated[
+        str, typer.Option(metavar="N", help="Zeros around the image, likewise.")
+    ] = "0",
+    dilation: Annotated[
+        str, typer.Option(metavar="N", help="Step between the kernel's taps.")
+    ] = "1",
     force: Annotated[bool, typer.Option(help="Overwrite the HTML file.")] = False,
 ) -> None:  # fmt: skip
     """Explain in five lessons how convolutions and fully connected layers relate.
@@ -101,8 +110,8 @@ def _image(text: str) -> Float[np.ndarray, "h w"]:
     try:
         file = existing(Path(text))
     except InputError:
-        known = "neither a picture file nor rows such as '1 0 0; 0 1 0'"
-        raise InputError(f"--image {text}: {known}") from None
+        wanted = f"a picture file, or {EXAMPLE}"
+        raise InputError(f"--image is {quoted(text)}, expected {wanted}") from None
     grey = read_image(file, 1, (1, 1))[0]
     pixels: np.ndarray = (grey * 255).round().astype(float)
     return pixels
@@ -112,15 +121,15 @@ def _rows(text: str, option: str) -> Float[np.ndarray, "h w"]:
     """Return rows of numbers, with spaces or commas between them and semicolons between rows."""
     import numpy as np
 
+    wrong = f"{option} is {quoted(text)}, expected {EXAMPLE}"
     rows = [row.replace(",", " ").split() for row in text.split(";")]
     try:
         numbers = [[float(item) for item in row] for row in rows]
     except ValueError:
-        raise InputError(f"{option} {text}: not rows of numbers, such as '1 0 0; 0 1 0'") from None
-    for place, row in enumerate(rows, 1):
-        if not row or len(row) != len(rows[0]):
-            lengths = f"row {place} has {len(row)} numbers, row 1 has {len(rows[0])}"
-            raise InputError(f"{option} {text}: {lengths}; all need as many, and 1 or more")
+        raise InputError(wrong) from None
+    lengths = [len(row) for row in rows]
+    if 0 in lengths or len(set(lengths)) > 1:
+        raise InputError(f"{wrong} (numbers in each row: {', '.join(map(str, lengths))})")
     return np.array(numbers)
 
 
@@ -131,15 +140,14 @@ def _pair(text: str, option: str, least: int) -> tuple[int, int]:
     ((2, 2), (2, 1))
     """
     match = re.fullmatch(r"\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?", text)
-    if match is None:
-        raise InputError(f"{option} {text}: not one or two numbers below 1000, such as 2 or 2,1")
-    down, across = int(match[1]), int(match[2] or match[1])
-    if min(down, across) < least:
-        raise InputError(f"{option} {text}: {least} or more fits")
-    return down, across
+    pair = (int(match[1]), int(match[2] or match[1])) if match else (-1, -1)
+    if min(pair) < least:
+        wanted = f"one or two whole numbers from {least} to 999, such as 2 or 2,1"
+        raise InputError(f"{option} is {quoted(text)}, expected {wanted}")
+    return pair
 
 
 def _check_page(html: Path, force: bool) -> None:
     check_output(html, ".html", force)
     if find_spec("matplotlib") is None:
-        raise InputError("--html draws with matplotlib: pip install 'convlin[teach]'")
+        raise InputError('--html draws with matplotlib: pip install "convlin[teach]"')

@@ -24,11 +24,14 @@ PORT = 8765
 
 
 def explore(
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="The address to listen at.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
         typer.Option(
             help=f"The port; 0: any free one. Without it {PORT}, or a free one if that is taken.",
+            metavar="N",
             min=0,
             max=65535,
         ),
@@ -52,12 +55,12 @@ def explore(
         check_output(export, ".html", force)
     from convlin.teach.explore.page_state import State
 
-    shown = State.of(state)
+    first = State.of(state)
     if export is not None:
-        _write(export, shown, force)
+        _write(export, first, force)
         return
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
-        raise InputError("convlin explore needs a web server: pip install convlin[teach]")
+        raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
 
     from convlin.teach.explore.hosts import bracketed
     from convlin.teach.explore.server import serve
@@ -66,7 +69,7 @@ def explore(
         number = listening.getsockname()[1]
         if port is None and number != PORT:
             typer.echo(f"port {PORT} is taken; this is a free one", err=True)
-        query = shown.link if len(shown.link) > 1 else ""
+        query = first.link if len(first.link) > 1 else ""
         url = f"http://{bracketed(host)}:{number}/{query}"
         output().print(url, markup=False, soft_wrap=True)
         if browser:

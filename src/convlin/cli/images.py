@@ -31,7 +31,7 @@ def read_image(
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if channels not in (1, 3):
-        raise InputError(f"{path}: a picture has 1 or 3 channels, not {channels}")
+        raise InputError(f"{path}: the window has {channels} channels, a picture has 1 or 3")
     existing(path)
     try:
         with warnings.catch_warnings():
@@ -45,7 +45,9 @@ def read_image(
         raise InputError(f"{path}: not a readable picture: {error}") from error
     if image.height < least[0] or image.width < least[1]:
         size = f"{image.width}x{image.height} pixels"
-        raise InputError(f"{path}: {size}, smaller than a window of {least[1]}x{least[0]}")
+        raise InputError(
+            f"{path}: size is {size}, expected a window of {least[1]}x{least[0]} or more"
+        )
     return pixels
 
 

@@ -24,7 +24,10 @@ def inspect(
     weights: Weights = None,
     image: Annotated[
         list[Path] | None,
-        typer.Option(help="Picture on whose windows to measure how far off the result is."),
+        typer.Option(
+            metavar="FILE",
+            help="Picture on whose windows to measure how far off the result is; may be repeated.",
+        ),
     ] = None,
     proofs: Proofs = True,
     trust: Trust = False,
@@ -65,5 +68,6 @@ def inspect(
 def _plane(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return the window's height and width; a picture serves no other kind."""
     if len(shape) != 3:
-        raise InputError("--image: pictures serve windows channels,height,width only")
+        text = ",".join(map(str, shape))
+        raise InputError(f"--window is {text!r}, expected channels,height,width where --image is")
     return shape[1], shape[2]

@@ -11,10 +11,12 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
 ]
 Window = Annotated[
-    str, typer.Option(help="Input shape the model classifies: channels,height,width.")
+    str,
+    typer.Option(metavar="SHAPE", help="Input shape the model classifies: channels,height,width."),
 ]
 Weights = Annotated[
-    Path | None, typer.Option(help="State dict: safetensors, or what torch.save wrote.")
+    Path | None,
+    typer.Option(metavar="FILE", help="State dict: safetensors, or what torch.save wrote."),
 ]
 Proofs = Annotated[bool, typer.Option(help="Prove every exchange.")]
 Trust = Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")]

@@ -19,10 +19,17 @@ def prove(
     a: Annotated[str, typer.Argument(metavar="A", help="Import path, or a .pt2 file.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Import path, or a .pt2 file.")],
     input_shape: Annotated[
-        str, typer.Option(help="What both take, without a batch: channels,height,width.")
+        str,
+        typer.Option(
+            metavar="SHAPE", help="What both take, without a batch: channels,height,width."
+        ),
     ],
-    weights_a: Annotated[Path | None, typer.Option(help="State dict for A.")] = None,
-    weights_b: Annotated[Path | None, typer.Option(help="State dict for B.")] = None,
+    weights_a: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="State dict for A.")
+    ] = None,
+    weights_b: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="State dict for B.")
+    ] = None,
     trust: Annotated[
         bool, typer.Option(help="Open files that can run code when they are loaded.")
     ] = False,
@@ -35,13 +42,13 @@ def prove(
     both sides is proved by identity, whatever it is made of.
     """
     shape = parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,32,32")
-    left = open_model(a, weights_a, trust, json)
+    first = open_model(a, weights_a, trust, json)
     one_file = a == b and a.lower().endswith(".pt2") and weights_a == weights_b
-    right = left if one_file else open_model(b, weights_b, trust, json)
+    second = first if one_file else open_model(b, weights_b, trust, json)
 
     import convlin
 
-    verdict = convlin.prove(left, right, shape)
+    verdict = convlin.prove(first, second, shape)
     if json:
         print(jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict.as_dict(), indent=2))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from convlin.arguments import shown
 from convlin.errors import InputError
 
 __all__ = ["parse_shape", "parse_size"]
@@ -14,27 +15,26 @@ LONGEST = 10_000_000  # pixels along one side; `int` itself stops at 4,300 digit
 def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> tuple[int, ...]:
     """Return a shape of positive numbers, with as many axes as one of `axes`.
 
+    option: how the user writes it, as messages say it; example: of a shape that fits.
+
     >>> parse_shape("3,224,224", "--window", (2, 3, 4), "3,224,224")
     (3, 224, 224)
     >>> parse_shape("3x224", "--window", (2, 3, 4), "3,224,224")
     Traceback (most recent call last):
         ...
-    convlin.errors.InputError: --window 3x224: not whole numbers with commas, such as 3,224,224
-    """
+    convlin.errors.InputError: --window is '3x224', expected whole numbers with commas, such as 3,224,224
+    """  # noqa: E501
+    is_text = f"{option} is {shown(text)}"
     if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
-        raise InputError(f"{option} {text}: not whole numbers with commas, such as {example}")
+        raise InputError(f"{is_text}, expected whole numbers with commas, such as {example}")
     parts = [part.strip().lstrip("0") or "0" for part in text.split(",")]
-    if any(len(part) > len(str(LONGEST)) or int(part) > LONGEST for part in parts):
-        raise InputError(f"{option} {text}: at most {LONGEST:,} a side")
-    shape = tuple(map(int, parts))
-    if min(shape) < 1:
-        raise InputError(f"{option} {text}: every number must be 1 or more")
-    if len(shape) not in axes:
-        few = " or ".join(str(n) for n in axes)
-        raise InputError(
-            f"{option} {text}: {len(shape)} numbers, where {few} fit, such as {example}"
-        )
-    return shape
+    if not all(len(part) <= len(str(LONGEST)) and 1 <= int(part) <= LONGEST for part in parts):
+        raise InputError(f"{is_text}, expected whole numbers from 1 to {LONGEST:,}")
+    if len(parts) not in axes:
+        *some, last = map(str, axes)
+        few = f"{', '.join(some)} or {last}" if some else last
+        raise InputError(f"{is_text}, expected {few} numbers, such as {example}")
+    return tuple(map(int, parts))
 
 
 def parse_size(text: str, option: str) -> tuple[int, int]:
@@ -45,6 +45,7 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"(\d{1,5})(?:[x×](\d{1,5}))?", text)
     if match is None:
-        raise InputError(f"{option} {text}: not WIDTHxHEIGHT in pixels, such as 1280x1024")
+        wanted = "WIDTHxHEIGHT in pixels, such as 1280x1024"
+        raise InputError(f"{option} is {shown(text)}, expected {wanted}")
     width = int(match[1])
     return int(match[2] or width), width

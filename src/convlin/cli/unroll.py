@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from convlin.arguments import shown as quoted
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Model, Trust, Weights
 from convlin.cli.shapes import parse_shape
@@ -27,19 +28,24 @@ __all__ = ["unroll"]
 def unroll(
     model: Model,
     layer: Annotated[
-        str, typer.Argument(metavar="LAYER", help="Name of a convolution in it, as features.0.")
+        str,
+        typer.Argument(metavar="LAYER", help="Name of a convolution in it, such as features.0."),
     ],
     input_size: Annotated[
         str,
         typer.Option(
-            help="What the layer reads, in pixels: height,width; one number: all of them; also "
-            "with the layer's channels before."
+            metavar="SIZE",
+            help="What the layer reads, in pixels: height,width; one number: every side; also "
+            "with the layer's channels before.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")],
+    out: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .npz file to write.")
+    ],
     weights: Weights = None,
-    memory_limit: Annotated[int, typer.Option(help="Bytes that the matrix may take.", min=1)] = 2
-    * 2**30,
+    memory_limit: Annotated[
+        int, typer.Option(metavar="BYTES", help="What the matrix may take.", min=1)
+    ] = 2 * 2**30,
     force: Annotated[bool, typer.Option(help="Overwrite the output file.")] = False,
     trust: Trust = False,
 ) -> None:
@@ -81,9 +87,10 @@ def _layer(network: nn.Module, model: str, name: str) -> Conv:
         own or "'', the model itself" for own, each in layers.items() if isinstance(each, kinds)
     ]
     listed = ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
-    what = "not there" if layer is None else f"a {type(layer).__name__}"
-    what = what if name else f"the model itself, {what}"
-    raise InputError(f"{model}: {name!r} is {what}; its convolutions: {listed or 'none'}")
+    reason = "no such layer" if layer is None else f"its type is {type(layer).__name__}"
+    reason = reason if name else f"the model itself: {reason}"
+    allowed = f"the name of a convolution: {listed or 'it has none'}"
+    raise InputError(f"{model}: layer is {quoted(name)}, expected {allowed} ({reason})")
 
 
 def _size(convolution: Conv, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -96,11 +103,10 @@ def _size(convolution: Conv, name: str, shape: tuple[int, ...]) -> tuple[int, ..
         size = size[1:]
     what = f"{name or 'the model'} ({type(convolution).__name__} {short(geometry)})"
     if len(size) != geometry.ndim:
+        text = ",".join(map(str, shape))
         axes = ",".join(("depth", "height", "width")[-geometry.ndim :])
-        raise InputError(
-            f"--input-size {','.join(map(str, shape))}: {what} takes {axes} or "
-            f"{geometry.in_channels},{axes}"
-        )
+        allowed = f"{axes} or {geometry.in_channels},{axes}"
+        raise InputError(f"{what}: --input-size is {text!r}, expected {allowed}")
     try:
         geometry.output_size(size)
     except GeometryError as error:

@@ -26,7 +26,7 @@ FAINT = "#D0D0D0"
 
 @dataclass(frozen=True)
 class Sheet:
-    """A map of rows × columns at a place of the figure, all in inches.
+    """A map of rows × columns, where it stands on the figure; all in inches.
 
     >>> Sheet(1.0, 2.0, rows=4, columns=6, side=0.5).middle(3, 0)
     (1.25, 3.75)
@@ -40,12 +40,12 @@ class Sheet:
 
     @property
     def right(self) -> float:
-        """Where it ends."""
+        """Where it ends, to the right."""
         return self.left + self.columns * self.side
 
     @property
     def bottom(self) -> float:
-        """Where it ends."""
+        """Where it ends, at the bottom."""
         return self.top + self.rows * self.side
 
     def middle(self, row: int, column: int) -> tuple[float, float]:
@@ -70,6 +70,7 @@ class Sheet:
     def rule(self, axes: Axes, every: tuple[int, int] = (1, 1), width: float = 0.5) -> None:
         """Draw the lines between every so many rows and columns, and the border."""
         dense = self.side * min(every) < GRID
+        # A last step that is not whole leaves out the border, which the sets below add.
         ys = np.arange(0, self.rows + 1, self.rows if dense else every[0])
         xs = np.arange(0, self.columns + 1, self.columns if dense else every[1])
         lines = [
@@ -95,6 +96,8 @@ class Sheet:
 
     def letters(self, length: int) -> float:
         """Return the size in points of so many characters in a cell; 0 if there is no room."""
+        # In points, of which an inch has 72. Letters get 0.86 of the cell's width, each 0.62 of the
+        # size: a digit of DejaVu Sans takes 0.64 of it, a decimal point 0.32.
         cell = 72 * self.side
         size = min(LARGEST, 0.5 * cell, 0.86 * cell / (0.62 * max(length, 1)))
         return size if size >= SMALLEST else 0.0
@@ -107,20 +110,20 @@ class Sheet:
         ink: str | None = None,
     ) -> None:
         """Colour some cells, in stripes where one has several colours; numbers where they fit."""
-        places, corners, widths, faces = [], [], [], []
+        cells, corners, widths, faces = [], [], [], []
         for (row, column), several in colors.items():
             for n, color in enumerate(several):
-                corners.append((column + n / len(several), row))
+                corners.append((column + n / len(several), row))  # stripe n of as many
                 widths.append(1 / len(several))
                 faces.append(color)
-            places.append((row, column, several))
+            cells.append((row, column, several))
         squares(axes, self, np.array(corners), np.array(widths), faces, edge="white", zorder=5)
         if values is None:
             return
-        texts = [number(values[row, column].item()) for row, column, _ in places]
+        texts = [number(values[row, column].item()) for row, column, _ in cells]
         size = self.letters(max((len(text) for text in texts), default=1))
         if size:
-            for (row, column, several), text in zip(places, texts, strict=True):
+            for (row, column, several), text in zip(cells, texts, strict=True):
                 behind = covering("white") if len(several) > 1 else {}
                 color = ink or (INK if behind else ink_on(several[0]))
                 write(axes, self.middle(row, column), text, size, color, zorder=6, **behind)
@@ -139,6 +142,7 @@ def squares(
     if not len(corners):
         return
     x, y = corners[:, 0], corners[:, 1]
+    # (n, corner, x or y), clockwise from the top left: in cells, whose lower edge is at y + 1.
     outline: Any = np.stack(
         [np.stack([x, x + widths, x + widths, x], 1), np.stack([y, y, y + 1, y + 1], 1)], axis=2
     )
@@ -152,15 +156,15 @@ def squares(
 
 def write(
     axes: Axes,
-    place: tuple[float, float],
+    point: tuple[float, float],
     text: str,
     size: float = 9,
     color: str = INK,
     **options: Any,
 ) -> None:
-    """Write text around a place."""
+    """Write text around a point."""
     options = {"zorder": 8, "ha": "center", "va": "center_baseline", **options}
-    axes.text(*place, text, fontsize=size, color=color, parse_math=False, **options)
+    axes.text(*point, text, fontsize=size, color=color, parse_math=False, **options)
 
 
 def number(value: Any) -> str:

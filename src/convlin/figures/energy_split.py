@@ -15,9 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import FigureBase
 from matplotlib.patches import Patch
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.arguments import shown
+from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import ENERGIES, INK, ink_on
 from convlin.structure import Energy
 
@@ -55,9 +56,10 @@ def energy(
     >>> energy(found.energy)  # doctest: +ELLIPSIS
     <Drawing size ... with 1 Axes>
     """
-    said = spoken("energy", WORDS, words)
-    given = [energies] if isinstance(energies, Energy) else energies
-    courses = given if isinstance(given, Mapping) else {"": given}
+    texts = figure_texts("energy", WORDS, words)
+    if isinstance(energies, Energy):
+        energies = [energies]
+    courses = energies if isinstance(energies, Mapping) else {"": energies}
     shares = {
         title: np.array([one.fractions for one in course]) for title, course in courses.items()
     }
@@ -80,19 +82,19 @@ def energy(
             names = [str(n + 1) for n in range(len(course))] if labels is None else labels
             _bars(top, course, names if len(course) > 1 or labels else [""])
         else:
-            places = np.arange(1, len(course) + 1) if labels is None else np.asarray(labels)
-            _area(top, course, places)
-            _lines(panels[1, column], course, places, said)
+            epochs = np.arange(1, len(course) + 1) if labels is None else np.asarray(labels)
+            _area(top, course, epochs)
+            _lines(panels[1, column], course, epochs, texts)
             top.sharex(panels[1, column])
     if rows == 1:
-        panels[0, 0].set_xlabel(said["share"])
+        panels[0, 0].set_xlabel(texts["share"])
         figure.legend(
             [Patch(color=color) for color in ENERGIES.values()],
-            [said[name] for name in ENERGIES],
+            [texts[name] for name in ENERGIES],
             loc="outside upper center", ncols=3, frameon=False, fontsize=9,
         )  # fmt: skip
     else:
-        panels[1, 0].set_ylabel(said["share"])
+        panels[1, 0].set_ylabel(texts["share"])
     return figure
 
 
@@ -101,68 +103,69 @@ def _require_fit(
 ) -> None:
     lengths = {len(course) for course in shares.values()}
     if not lengths or 0 in lengths:
-        raise Refused(Refusal("energy", "energies", Description("none"), "one Energy or more"))
+        raise Refused(Refusal("energy", "number of energies", 0, "1 or more"))
     if labels is None:
         return
     if lengths != {len(labels)}:
         allowed = " or ".join(map(str, sorted(lengths)))
         raise Refused(Refusal("energy", "len(labels)", len(labels), allowed, "one for each energy"))
-    if max(lengths) > BARS and np.asarray(labels).dtype.kind not in "iuf":
-        raise Refused(
-            Refusal("energy", "labels", Description(f"{labels[0]!r}, …"), "numbers",
-                    f"more than {BARS} energies are drawn as a course")
-        )  # fmt: skip
+    if max(lengths) > BARS:
+        reason = f"more than {BARS} energies are drawn as a course"
+        for n, label in enumerate(labels):
+            if np.asarray(label).dtype.kind not in "iuf":
+                field = f"labels[{n}]"
+                raise Refused(Refusal("energy", field, shown(label), "a number", reason))
 
 
 def _bars(ax: Axes, course: Float[np.ndarray, "n 3"], names: Sequence[Any]) -> None:
     """Draw a bar for each energy, from the top down, with percentages where they fit."""
-    places = np.arange(len(course))
+    rows = np.arange(len(course))
     start = np.zeros(len(course))
     for part, color in enumerate(ENERGIES.values()):
-        ax.barh(places, course[:, part], left=start, color=color, height=0.72)
-        for place, share in enumerate(course[:, part]):
+        ax.barh(rows, course[:, part], left=start, color=color, height=0.72)
+        for row, share in enumerate(course[:, part]):
             if share >= ROOM:
                 ax.text(
-                    start[place] + share / 2, place, f"{share:.1%}", ha="center",
+                    start[row] + share / 2, row, f"{share:.1%}", ha="center",
                     va="center_baseline", fontsize=8.5, color=ink_on(color),
                 )  # fmt: skip
         start = start + course[:, part]
-    ax.set_yticks(places, [str(name) for name in names])
+    ax.set_yticks(rows, [str(name) for name in names])
     ax.set(xlim=(0, 1), ylim=(len(course) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _area(ax: Axes, course: Float[np.ndarray, "n 3"], places: np.ndarray) -> None:
+def _area(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray) -> None:
     """Draw the whole as an area of three parts."""
-    ax.stackplot(places, course.T, colors=list(ENERGIES.values()), linewidth=0)
-    ax.set(ylim=(0, 1), xlim=(places[0], places[-1]))
+    ax.stackplot(epochs, course.T, colors=list(ENERGIES.values()), linewidth=0)
+    ax.set(ylim=(0, 1), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.tick_params(labelbottom=False)
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def _lines(
-    ax: Axes, course: Float[np.ndarray, "n 3"], places: np.ndarray, said: Mapping[str, str]
+    ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray, texts: Mapping[str, str]
 ) -> None:
     """Draw each part as a line on a logarithmic scale, with its name and last share behind it."""
     height = np.inf
     for part, color in enumerate(ENERGIES.values()):
         line = np.where(course[:, part] >= LEAST, course[:, part], np.nan)
-        ax.plot(places, line, color=color, linewidth=2)
+        ax.plot(epochs, line, color=color, linewidth=2)
     for part in np.argsort(-course[-1], kind="stable"):
         name, share = list(ENERGIES)[part], course[-1, part]
         if share >= LEAST:
             height = min(share, height / APART)
             for text, color, shift in (
-                ("■", ENERGIES[name], 5), (f"{said[name]} {share:.1%}", INK, 16),
+                ("■", ENERGIES[name], 5), (f"{texts[name]} {share:.1%}", INK, 16),
             ):  # fmt: skip
                 ax.annotate(
-                    text, (places[-1], height), xytext=(shift, 0), textcoords="offset points",
+                    text, (epochs[-1], height), xytext=(shift, 0), textcoords="offset points",
                     va="center", fontsize=8.5, color=color, annotation_clip=False,
                 )  # fmt: skip
-    ax.set(yscale="log", ylim=(LEAST, 1.6), xlim=(places[0], places[-1]))
+    ax.set(yscale="log", ylim=(LEAST, 1.6), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)

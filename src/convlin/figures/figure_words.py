@@ -6,22 +6,25 @@ from collections.abc import Mapping
 
 from convlin.errors import Refusal, Refused
 
-__all__ = ["spoken"]
+__all__ = ["figure_texts"]
 
 
-def spoken(
+def figure_texts(
     site: str, english: Mapping[str, str], words: Mapping[str, str] | None
 ) -> dict[str, str]:
-    """Return the English words with the caller's in their place; raise for a word not used here.
+    """Return the English words, but the caller's where given; raise for a word not used here.
 
     A word may hold `{names}` of numbers, which the figure fills in.
 
-    >>> spoken("neuron", {"input": "input", "output": "output"}, {"input": "Bild"})
+    >>> figure_texts("neuron", {"input": "input", "output": "output"}, {"input": "Bild"})
     {'input': 'Bild', 'output': 'output'}
     """
     unknown = [name for name in words or {} if name not in english]
     if unknown:
         raise Refused(
-            [Refusal(site, "words", name, f"keys among {', '.join(english)}") for name in unknown]
+            [
+                Refusal(site, "key of words", name, f"one of {', '.join(english)}")
+                for name in unknown
+            ]
         )
     return {**english, **(words or {})}

@@ -16,7 +16,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import write
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MARKS, MUTED, VERDICTS, ink_on
 from convlin.models.dense.report import Report, Row
 
@@ -70,8 +70,8 @@ def exchange_map(report: Report, *, words: Mapping[str, str] | None = None) -> D
     >>> exchange_map(report)  # doctest: +ELLIPSIS
     <Drawing size ... with 1 Axes>
     """
-    said = spoken("exchange_map", WORDS, words)
-    boxes = list(_boxes(report.rows, said))
+    texts = figure_texts("exchange_map", WORDS, words)
+    boxes = list(_boxes(report.rows, texts))
     columns = -(-len(boxes) // TALL) or 1
     each = -(-len(boxes) // columns)
     stacks = [boxes[start : start + each] for start in range(0, len(boxes), each or 1)]
@@ -80,7 +80,7 @@ def exchange_map(report: Report, *, words: Mapping[str, str] | None = None) -> D
     used = {mark for box in boxes for mark in box.marks} - {"kept"}
     marks = [mark for mark in MARKS if mark in used]
     figure, axes = blank(width, ABOVE + height + STEP * len(marks) + BELOW)
-    write(axes, (MARGIN, 0.3), said["title"], 11, weight="bold", ha="left")
+    write(axes, (MARGIN, 0.3), texts["title"], 11, weight="bold", ha="left")
     for n, stack in enumerate(stacks):
         top = ABOVE
         left = MARGIN + n * (BOX + ASIDE)
@@ -94,23 +94,23 @@ def exchange_map(report: Report, *, words: Mapping[str, str] | None = None) -> D
                 )  # fmt: skip
             _draw(axes, box, left, top)
             top += box.height + BETWEEN
-    _foot(axes, report, marks, said, ABOVE + height + 0.15)
+    _foot(axes, report, marks, texts, ABOVE + height + 0.15)
     return figure
 
 
-def _boxes(rows: Sequence[Row], said: Mapping[str, str]) -> Iterable[Box]:
+def _boxes(rows: Sequence[Row], texts: Mapping[str, str]) -> Iterable[Box]:
     """Yield a box for each layer, or for each run of kept ones where there are many layers."""
     together = len(rows) > MANY
     for alike, run in itertools.groupby(rows, lambda row: together and _marks(row) == ("kept",)):
         listed = list(run)
         if alike and len(listed) > 2:
             first, last = listed[0].layer, listed[-1].layer
-            name = said["run"].format(count=len(listed))
+            name = texts["run"].format(count=len(listed))
             yield Box(_short(name), (_short(f"{first} … {last}"),), (), ("kept",))
             continue
         for row in listed:
-            kept = row.exchange == "kept"
-            lines = [said["kept"]] if kept else _wrapped(row.exchange, LETTERS)
+            unchanged = row.exchange == "kept"
+            lines = [texts["kept"]] if unchanged else _wrapped(row.exchange, LETTERS)
             reasons = [] if row.equal else _wrapped(row.why, SMALL)
             name = f"{row.layer}: {row.operation}" if row.layer else row.operation
             yield Box(_short(name), tuple(lines), tuple(reasons), _marks(row))
@@ -143,8 +143,8 @@ def _draw(axes: Axes, box: Box, left: float, top: float) -> None:
     for n, text in enumerate((*box.lines, *box.reasons), 1):
         reason = n > len(box.lines)
         color = MUTED if quiet or reason else INK
-        place = (left + 0.14, line + LINE * n)
-        write(axes, place, text, 7.5 if reason else 9, color, ha="left")
+        point = (left + 0.14, line + LINE * n)
+        write(axes, point, text, 7.5 if reason else 9, color, ha="left")
     if not quiet:
         for n, mark in enumerate(box.marks):
             _mark(axes, mark, left + BOX - 0.25 - 0.36 * n, top + box.height / 2)
@@ -157,17 +157,17 @@ def _mark(axes: Axes, mark: str, x: float, y: float, radius: float = 0.15) -> No
 
 
 def _foot(
-    axes: Axes, report: Report, marks: Sequence[str], said: Mapping[str, str], top: float
+    axes: Axes, report: Report, marks: Sequence[str], texts: Mapping[str, str], top: float
 ) -> None:
     """Write what the marks mean, and what holds of the whole."""
     for n, mark in enumerate(marks):
         y = top + STEP * n
         _mark(axes, mark, MARGIN + 0.1, y, 0.09)
-        write(axes, (MARGIN + 0.27, y), said[mark], 8, ha="left")
+        write(axes, (MARGIN + 0.27, y), texts[mark], 8, ha="left")
     y = top + STEP * len(marks)
-    write(axes, (MARGIN, y), said["equal" if report.exact else "differs"], 8, ha="left")
+    write(axes, (MARGIN, y), texts["equal" if report.exact else "differs"], 8, ha="left")
     before, after = report.parameters_before, report.parameters_after
-    count = said["parameters"].format(before=before, after=after)
+    count = texts["parameters"].format(before=before, after=after)
     write(axes, (MARGIN, y + STEP), count, 8, MUTED, ha="left")
 
 

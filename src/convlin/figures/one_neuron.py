@@ -17,7 +17,7 @@ from matplotlib.path import Path
 
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import TINY, Sheet, covering, number, write
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.neuron_layout import Layout, arrange
 from convlin.figures.palette import MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
@@ -59,10 +59,10 @@ def neuron(
     <Drawing size ... with 1 Axes>
     """
     require_plane("neuron", matrix)
-    said = spoken("neuron", WORDS, words)
+    texts = figure_texts("neuron", WORDS, words)
     pixels = read_image("neuron", matrix, image)
     wires = matrix.wires(output)
-    channel, *position = _place(output, matrix.output_shape)
+    channel, *position = _position(output, matrix.output_shape)
     row, column = on_paper(tuple(position))
     values = np.asarray(matrix.dot(pixels.ravel()))
     values = values.reshape(plane_shape(matrix.output_shape))[channel]
@@ -84,8 +84,8 @@ def neuron(
         _draw_taps(axes, sheet, layout.inputs[c], kernel[c], pixels[c], wires, c)
     layout.output.paint(axes, {(row, column): ["#FFFFFF"]}, values)
     layout.output.frame(axes, (row, column), (row, column))
-    _caption(axes, layout, said, matrix.geometry.in_channels)
-    sentence = said["wires"].format(
+    _caption(axes, layout, texts, matrix.geometry.in_channels)
+    sentence = texts["wires"].format(
         place=(channel, *position), value=number(values[row, column].item()),
         wires=len(wires), all=matrix.shape[1],
     )  # fmt: skip
@@ -93,7 +93,7 @@ def neuron(
     return figure
 
 
-def _place(
+def _position(
     output: SupportsIndex | Sequence[SupportsIndex], shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Return an output that exists as (channel, *position)."""
@@ -124,12 +124,12 @@ def _draw_wires(
     axes: Axes,
     layout: Layout,
     wires: Sequence[Wire],
-    place: tuple[int, int],
+    cell: tuple[int, int],
     kernel: tuple[int, ...],
 ) -> None:
     """Draw every wire whose channel is drawn, from pixel to tap to output."""
     colors = tap_colors(int(np.prod(kernel)))
-    target = layout.output.middle(*place)
+    target = layout.output.middle(*cell)
     thin = 1.4 if len(wires) <= 64 else 0.7
     for wire in wires:
         if wire.input[0] not in layout.kernels:
@@ -175,7 +175,7 @@ def _draw_taps(
             tap = on_paper(wire.tap)
             taps[tap] = [colors[tap[0] * kernel.shape[1] + tap[1]]]
             read.setdefault(on_paper(wire.input[1:]), []).extend(taps[tap])
-    unread = {place: [UNREAD] for place in np.ndindex(kernel.shape) if place not in taps}
+    unread = {tap: [UNREAD] for tap in np.ndindex(kernel.shape) if tap not in taps}
     sheet.paint(axes, unread, kernel, MUTED)
     sheet.paint(axes, taps, kernel)
     image.paint(axes, read, pixels)
@@ -184,7 +184,7 @@ def _draw_taps(
         image.frame(axes, (min(rows), min(columns)), (max(rows), max(columns)))
 
 
-def _caption(axes: Axes, layout: Layout, said: Mapping[str, str], channels: int) -> None:
+def _caption(axes: Axes, layout: Layout, texts: Mapping[str, str], channels: int) -> None:
     """Write what each column is, and which channel each map."""
     columns = {
         "input": next(iter(layout.inputs.values())),
@@ -193,7 +193,7 @@ def _caption(axes: Axes, layout: Layout, said: Mapping[str, str], channels: int)
     }
     for name, sheet in columns.items():
         if sheet is not None:
-            text = said[name].format(rows=sheet.rows, columns=sheet.columns)
+            text = texts[name].format(rows=sheet.rows, columns=sheet.columns)
             middle = (sheet.left + sheet.right) / 2
             above = 0.36 if channels > 1 and name != "output" else 0.18
             write(axes, (middle, sheet.top - above), text, 10, weight="bold", **covering("white"))
@@ -201,8 +201,8 @@ def _caption(axes: Axes, layout: Layout, said: Mapping[str, str], channels: int)
         for sheets in (layout.inputs, layout.kernels):
             for channel, sheet in sheets.items():
                 middle = (sheet.left + sheet.right) / 2
-                text = said["channel"].format(channel=channel)
+                text = texts["channel"].format(channel=channel)
                 write(axes, (middle, sheet.top - 0.14), text, 8, MUTED, **covering("white"))
     if len(layout.inputs) < channels:
-        text = said["some"].format(shown=len(layout.inputs), all=channels)
+        text = texts["some"].format(shown=len(layout.inputs), all=channels)
         write(axes, (layout.width / 2, 0.16), text, 8, MUTED)

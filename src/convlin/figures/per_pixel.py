@@ -17,7 +17,7 @@ from matplotlib.patches import Circle
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
 from convlin.matrix import ConvMatrix, sources
@@ -61,34 +61,34 @@ def pointwise(
     """
     require_plane("pointwise", matrix)
     _require_one_tap(matrix)
-    said = spoken("pointwise", WORDS, words)
+    texts = figure_texts("pointwise", WORDS, words)
     shapes = plane_shape(matrix.input_shape), plane_shape(matrix.output_shape)
     inputs: Values = None if image is None else read_image("pointwise", matrix, image)
     outputs: Values = None
     if inputs is not None:
         outputs = np.asarray(matrix.dot(inputs.ravel())).reshape(shapes[1])
-    places = _places(matrix)
+    positions = _positions(matrix)
     each = max(min(shape[0], SHOWN) for shape in shapes) * STEP + 0.5
-    height = max(each * len(places), *(_height(shape) for shape in shapes))
-    left = _maps(shapes[0], MARGIN, height)
-    layer = left[0].right + BETWEEN
-    right = _maps(shapes[1], layer + LAYER + BETWEEN, height)
+    height = max(each * len(positions), *(_height(shape) for shape in shapes))
+    in_maps = _maps(shapes[0], MARGIN, height)
+    layer = in_maps[0].right + BETWEEN
+    out_maps = _maps(shapes[1], layer + LAYER + BETWEEN, height)
     weights = _weights(matrix, (layer + LAYER / 2, ABOVE + height + BELOW))
     below = ABOVE + height + BELOW + (weights.rows * weights.side + 0.25 if weights else 0)
-    figure, axes = blank(right[0].right + MARGIN, below)
-    for sheets, values in ((left, inputs), (right, outputs)):
+    figure, axes = blank(out_maps[0].right + MARGIN, below)
+    for sheets, values in ((in_maps, inputs), (out_maps, outputs)):
         for channel, sheet in enumerate(sheets):
             if values is None:
                 sheet.rule(axes)
             else:
                 sheet.shade(axes, values[channel])
-            _above(axes, sheet, said["channel"].format(channel=channel))
-    for n, place in enumerate(places):
-        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(places) + 0.1)
-        _layer(axes, matrix, place, middle, (left, right), (inputs, outputs))
-        text = said["pixel"].format(place=place)
+            _above(axes, sheet, texts["channel"].format(channel=channel))
+    for n, position in enumerate(positions):
+        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(positions) + 0.1)
+        _layer(axes, matrix, position, middle, (in_maps, out_maps), (inputs, outputs))
+        text = texts["pixel"].format(place=position)
         write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering("white"))
-    _captions(axes, matrix, said, (left, right), height)
+    _captions(axes, matrix, texts, (in_maps, out_maps), height)
     if weights is not None:
         kernel = weight_of(matrix).reshape(weights.rows, weights.columns)
         colors = tap_colors(kernel.size)
@@ -106,7 +106,7 @@ def _require_one_tap(matrix: ConvMatrix) -> None:
         )  # fmt: skip
 
 
-def _places(matrix: ConvMatrix) -> list[tuple[int, ...]]:
+def _positions(matrix: ConvMatrix) -> list[tuple[int, ...]]:
     """Return the first, the middle and the last output position that reads a pixel."""
     reading = [
         np.flatnonzero(sources(matrix.geometry, dim, n)[:, 0] >= 0).tolist()
@@ -154,7 +154,7 @@ def _maps(shape: Shape, left: float, height: float) -> list[Sheet]:
 def _layer(
     axes: Axes,
     matrix: ConvMatrix,
-    place: tuple[int, ...],
+    position: tuple[int, ...],
     middle: tuple[float, float],
     maps: tuple[Sequence[Sheet], Sequence[Sheet]],
     values: tuple[Values, Values],
@@ -163,6 +163,7 @@ def _layer(
     count = int(np.prod(matrix.geometry.weight_shape))
     colors = tap_colors(min(count, COLORS))
     numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
+    # k nodes around the middle: the nth is n - (k - 1)/2 steps below it, which sums to 0.
     nodes = tuple(
         [
             (middle[0] + sign * LAYER / 2, middle[1] + STEP * (n - (len(sheets) - 1) / 2))
@@ -170,16 +171,16 @@ def _layer(
         ]
         for sign, sheets in zip((-1, 1), maps, strict=True)
     )
-    read: tuple[int, ...] = place
+    read: tuple[int, ...] = position
     for out in range(len(maps[1])):
-        for wire in numbered.wires((out, *place)):
-            channel, *position = wire.input
-            read = tuple(position)
+        for wire in numbered.wires((out, *position)):
+            channel, *at = wire.input
+            read = tuple(at)
             if channel < len(maps[0]):
                 (x0, y0), (x1, y1) = nodes[0][channel], nodes[1][out]
                 color = colors[wire.weight % COLORS]
                 axes.plot([x0, x1], [y0, y1], color=color, linewidth=2.2, zorder=2)
-    for side, pixel in enumerate((on_paper(read), on_paper(place))):
+    for side, pixel in enumerate((on_paper(read), on_paper(position))):
         for channel, sheet in enumerate(maps[side]):
             sheet.frame(axes, pixel, pixel)
             x, y = nodes[side][channel]
@@ -195,31 +196,29 @@ def _layer(
 
 
 def _above(axes: Axes, sheet: Sheet, text: str) -> None:
-    place = ((sheet.left + sheet.right) / 2, sheet.top - 0.13)
-    write(axes, place, text, 8, MUTED, **covering("white"))
+    point = ((sheet.left + sheet.right) / 2, sheet.top - 0.13)
+    write(axes, point, text, 8, MUTED, **covering("white"))
 
 
 def _captions(
     axes: Axes,
     matrix: ConvMatrix,
-    said: Mapping[str, str],
+    texts: Mapping[str, str],
     maps: tuple[Sequence[Sheet], Sequence[Sheet]],
     height: float,
 ) -> None:
     """Write what each column is, and how often the same weights are used."""
     geometry = matrix.geometry
-    texts = []
     shapes = plane_shape(matrix.input_shape), plane_shape(matrix.output_shape)
-    for name, shape, sheets in zip(("input", "output"), shapes, maps, strict=True):
+    for name, shape, (sheet, *_) in zip(("input", "output"), shapes, maps, strict=True):
         channels, rows, columns = shape
-        texts.append((sheets[0], said[name].format(channels=channels, rows=rows, columns=columns)))
-    for sheet, text in texts:
+        text = texts[name].format(channels=channels, rows=rows, columns=columns)
         write(axes, ((sheet.left + sheet.right) / 2, 0.3), text, 10, weight="bold")
     middle = (maps[0][0].right + maps[1][0].left) / 2
-    layer = said["layer"].format(inputs=geometry.in_channels, outputs=geometry.out_channels)
+    layer = texts["layer"].format(inputs=geometry.in_channels, outputs=geometry.out_channels)
     write(axes, (middle, 0.3), layer, 10, weight="bold")
     weights, pixels = int(np.prod(geometry.weight_shape)), int(np.prod(matrix.output_size))
-    sentence = said["weights"].format(weights=weights, pixels=pixels)
+    sentence = texts["weights"].format(weights=weights, pixels=pixels)
     if max(geometry.in_channels, geometry.out_channels) > SHOWN:
-        sentence += "; " + said["some"].format(shown=SHOWN)
+        sentence += "; " + texts["some"].format(shown=SHOWN)
     write(axes, (middle, ABOVE + height + 0.35), sentence)

@@ -34,9 +34,9 @@ def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return channels, rows, columns
 
 
-def on_paper(place: tuple[int, ...]) -> tuple[int, int]:
+def on_paper(position: tuple[int, ...]) -> tuple[int, int]:
     """Return a position (…, y, x) as row and column; a position (x,) is in row 0."""
-    row, column = (0, *place)[-2:]
+    row, column = (0, *position)[-2:]
     return row, column
 
 
@@ -62,9 +62,9 @@ def weight_of(matrix: ConvMatrix) -> Shaped[np.ndarray, "a b *kernel"]:
     return _numpy(matrix.weight, "weight")
 
 
-def _numpy(given: Any, name: str) -> Shaped[np.ndarray, "*shape"]:
-    if is_torch_array(given):
+def _numpy(array: Any, name: str) -> Shaped[np.ndarray, "*shape"]:
+    if is_torch_array(array):
         from convlin.matrix.tensors import to_numpy
 
-        return to_numpy(given, name)
-    return np.asarray(given)
+        return to_numpy(array, name)
+    return np.asarray(array)

@@ -19,7 +19,16 @@ from convlin.figures.cells import Sheet, squares
 from convlin.figures.palette import SEVERAL, tap_colors
 from convlin.matrix import ConvMatrix
 
-__all__ = ["LIMIT", "SQUARES", "Held", "draw", "everywhere", "held", "owned", "shares"]
+__all__ = [
+    "LIMIT",
+    "SQUARES",
+    "ColoredEntries",
+    "all_entries",
+    "draw",
+    "entry_colors",
+    "separate_entries",
+    "shared_entries",
+]
 
 LIMIT = 4096 * 4096  # entries drawn
 SQUARES = 0.055  # inches: smaller cells are drawn as an image
@@ -28,8 +37,8 @@ WALK = 997  # colours where every entry has a weight of its own, before they com
 
 
 @dataclass(frozen=True)
-class Held:
-    """What is drawn where: entries of `shape`, by row, column, and place in `colors`.
+class ColoredEntries:
+    """What is drawn where: entries of `shape`, by row, column, and index in `colors`.
 
     Entries of one position stand side by side; `share` is the part of the cell each one gets, and
     `offset` where it begins.
@@ -43,54 +52,56 @@ class Held:
     offset: Float[np.ndarray, " entries"]
     share: Float[np.ndarray, " entries"]
 
-    def within(self, low: tuple[int, int], size: tuple[int, int]) -> Held:
+    def within(self, low: tuple[int, int], size: tuple[int, int]) -> ColoredEntries:
         """Return the entries of a rectangle of rows and columns, counted from its corner."""
         rows, columns = self.rows - low[0], self.columns - low[1]
-        kept = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
-        return Held(
-            size, rows[kept], columns[kept], self.color[kept], self.colors, self.offset[kept],
-            self.share[kept],
+        inside = (rows >= 0) & (rows < size[0]) & (columns >= 0) & (columns < size[1])
+        return ColoredEntries(
+            size, rows[inside], columns[inside], self.color[inside], self.colors,
+            self.offset[inside], self.share[inside],
         )  # fmt: skip
 
 
-def shares(matrix: ConvMatrix) -> list[str]:
+def entry_colors(matrix: ConvMatrix) -> list[str]:
     """Return the colours of what a matrix shares: of its taps, or of its weights if all are 1×1."""
     geometry = matrix.geometry
     return tap_colors(geometry.taps if geometry.taps > 1 else int(np.prod(geometry.weight_shape)))
 
 
-def held(site: str, matrix: ConvMatrix) -> Held:
+def shared_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
     """Return every stored entry with the colour of the tap that it holds."""
-    rows, columns = _places(site, matrix)
+    rows, columns = _positions(site, matrix)
     weights = matrix.entry_weights()
     what = weights.taps if matrix.geometry.taps > 1 else weights.index
+    # `starts` is CSR's: entry e holds the weights starts[e] … starts[e + 1] - 1. Each gets a row of
+    # its own here, the nth of m at n/m of the cell: n is its number less that of the entry's first.
     sizes = np.diff(weights.starts)
     entry = np.repeat(np.arange(len(sizes)), sizes)
     share = 1 / sizes[entry]
     offset = (np.arange(len(entry)) - weights.starts[entry]) * share
-    return Held(
-        matrix.shape, rows[entry], columns[entry], what.astype(np.int64), shares(matrix), offset,
-        share,
+    return ColoredEntries(
+        matrix.shape, rows[entry], columns[entry], what.astype(np.int64), entry_colors(matrix),
+        offset, share,
     )  # fmt: skip
 
 
-def owned(site: str, matrix: ConvMatrix) -> Held:
-    """Return the same places, each with a colour of its own, as a locally connected layer has."""
-    rows, columns = _places(site, matrix)
+def separate_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
+    """Return the same entries, each with a colour of its own, as a locally connected layer has."""
+    rows, columns = _positions(site, matrix)
     return _each_its_own(matrix.shape, rows, columns)
 
 
-def everywhere(matrix: ConvMatrix) -> Held:
-    """Return every place, each with a colour of its own, as a fully connected layer has.
+def all_entries(matrix: ConvMatrix) -> ColoredEntries:
+    """Return every entry of a fully connected layer, each with a colour of its own.
 
-    Of a matrix with more places than an image has pixels, as many as that.
+    Of a matrix with more entries than an image has pixels, as many as that.
     """
     rows, columns = _pixels(matrix.shape)
-    places = np.indices((rows, columns)).reshape(2, -1)
-    return _each_its_own((rows, columns), places[0], places[1])
+    positions = np.indices((rows, columns)).reshape(2, -1)
+    return _each_its_own((rows, columns), positions[0], positions[1])
 
 
-def _places(
+def _positions(
     site: str, matrix: ConvMatrix
 ) -> tuple[Int[np.ndarray, " entries"], Int[np.ndarray, " entries"]]:
     if matrix.nnz > LIMIT:
@@ -104,15 +115,15 @@ def _each_its_own(
     shape: tuple[int, int],
     rows: Int[np.ndarray, " entries"],
     columns: Int[np.ndarray, " entries"],
-) -> Held:
+) -> ColoredEntries:
     count = len(rows)
-    return Held(
+    return ColoredEntries(
         shape, rows, columns, np.arange(count) % WALK, tap_colors(max(min(count, WALK), 10)),
         np.zeros(count), np.ones(count),
     )  # fmt: skip
 
 
-def draw(axes: Axes, sheet: Sheet, entries: Held) -> None:
+def draw(axes: Axes, sheet: Sheet, entries: ColoredEntries) -> None:
     """Draw the entries on a sheet as large as their matrix."""
     if sheet.side >= SQUARES:
         faces = np.array(entries.colors)[entries.color]
@@ -125,13 +136,14 @@ def draw(axes: Axes, sheet: Sheet, entries: Held) -> None:
     )  # fmt: skip
 
 
-def _image(entries: Held) -> Float[np.ndarray, "height width rgba"]:
+def _image(entries: ColoredEntries) -> Float[np.ndarray, "height width rgba"]:
     """Return the matrix as an image; of entries that fall on one pixel, some one is seen."""
     height, width = _pixels(entries.shape)
     image = np.zeros((height, width, 4))  # transparent where nothing stands
     colors = np.array([to_rgba(color) for color in (*entries.colors, SEVERAL)])
     color = np.where(entries.share < 1, len(colors) - 1, entries.color)
     order = np.random.default_rng(0).permutation(len(color))  # the last one is seen: not one tap
+    # Row r of so many lies from r/rows of the height on, whose pixel is ⌊r·height/rows⌋ < height.
     y, x = entries.rows * height // entries.shape[0], entries.columns * width // entries.shape[1]
     image[y[order], x[order]] = colors[color[order]]
     return image

@@ -12,10 +12,16 @@ from collections.abc import Mapping
 from convlin.costs import Form, convolution_forms
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, write
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import MUTED
 from convlin.figures.plane import require_plane
-from convlin.figures.stored_entries import Held, draw, everywhere, held, owned
+from convlin.figures.stored_entries import (
+    ColoredEntries,
+    all_entries,
+    draw,
+    separate_entries,
+    shared_entries,
+)
 from convlin.figures.unrolled import border
 from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
@@ -49,11 +55,11 @@ def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Draw
     <Drawing size ... with 1 Axes>
     """
     require_plane("forms", matrix)
-    said = spoken("forms", WORDS, words)
-    drawn: dict[Form, Held] = {
-        "conv": held("forms", matrix),
-        "local": owned("forms", matrix),
-        "linear": everywhere(matrix),
+    texts = figure_texts("forms", WORDS, words)
+    drawn: dict[Form, ColoredEntries] = {
+        "conv": shared_entries("forms", matrix),
+        "local": separate_entries("forms", matrix),
+        "linear": all_entries(matrix),
     }
     costs = convolution_forms(matrix.geometry, matrix.input_size, bias=False)
     weights = {cost.form: cost.parameters for cost in costs}
@@ -67,8 +73,8 @@ def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Draw
         sheet = Sheet(middle - columns * side / 2, ABOVE, rows, columns, side)
         draw(axes, sheet, entries)
         border(axes, sheet, matrix)
-        write(axes, (middle, ABOVE - 0.2), said[form], 10, weight="bold")
-        count = said[f"{form}_count"].format(weights=weights[form])
+        write(axes, (middle, ABOVE - 0.2), texts[form], 10, weight="bold")
+        count = texts[f"{form}_count"].format(weights=weights[form])
         write(axes, (middle, sheet.bottom + 0.25), count)
         if n:
             between = middle - width / 2 - GAP / 2

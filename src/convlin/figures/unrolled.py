@@ -11,10 +11,16 @@ from matplotlib.patches import Rectangle
 
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, number, write
-from convlin.figures.figure_words import spoken
+from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MUTED, SEVERAL, ink_on
 from convlin.figures.plane import plane_shape, require_plane, weight_of
-from convlin.figures.stored_entries import SQUARES, Held, draw, held, shares
+from convlin.figures.stored_entries import (
+    SQUARES,
+    ColoredEntries,
+    draw,
+    entry_colors,
+    shared_entries,
+)
 from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
 
@@ -50,8 +56,8 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     <Drawing size ... with 1 Axes>
     """
     require_plane("matrix", matrix)
-    said = spoken("matrix", WORDS, words)
-    entries = held("matrix", matrix)
+    texts = figure_texts("matrix", WORDS, words)
+    entries = shared_entries("matrix", matrix)
     rows, columns = matrix.shape
     side = min(CELL, WIDTH / columns, HEIGHT / rows)
     sheet = Sheet(MARGIN, ABOVE, rows, columns, side)
@@ -66,17 +72,17 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     if side >= 0.2:
         _numbers(axes, sheet, matrix)
     if enlarged:
-        top = _enlarge(axes, sheet, entries, matrix, (left, top), said["enlarged"]) + 0.6
-    _legend(axes, matrix, replace(legend, top=top), said, blurred=side < SQUARES)
+        top = _enlarge(axes, sheet, entries, matrix, (left, top), texts["enlarged"]) + 0.6
+    _legend(axes, matrix, replace(legend, top=top), texts, blurred=side < SQUARES)
     weights = int(np.prod(matrix.geometry.weight_shape))
     title = short_at(matrix.geometry, matrix.input_size)
-    left_up = {"ha": "left", "va": "baseline"}
-    write(axes, (MARGIN, 0.35), title, 10, weight="bold", **left_up)
+    aligned = {"ha": "left", "va": "baseline"}
+    write(axes, (MARGIN, 0.35), title, 10, weight="bold", **aligned)
     write(axes, ((sheet.left + sheet.right) / 2, ABOVE - 0.15),
-          said["columns"].format(columns=columns), 8, MUTED)  # fmt: skip
+          texts["columns"].format(columns=columns), 8, MUTED)  # fmt: skip
     write(axes, (MARGIN - 0.18, (sheet.top + sheet.bottom) / 2),
-          said["rows"].format(rows=rows), 8, MUTED, rotation=90, va="center")  # fmt: skip
-    counts = said["counts"].format(stored=matrix.nnz, all=rows * columns, weights=weights)
+          texts["rows"].format(rows=rows), 8, MUTED, rotation=90, va="center")  # fmt: skip
+    counts = texts["counts"].format(stored=matrix.nnz, all=rows * columns, weights=weights)
     write(axes, (MARGIN, below + 0.3), counts, ha="left")
     return figure
 
@@ -86,6 +92,8 @@ def border(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     sheet.rule(axes)
     _, out_rows, out_columns = plane_shape(matrix.output_shape)
     _, in_rows, in_columns = plane_shape(matrix.input_shape)
+    # C order puts one row of a map behind another, so one begins every so many outputs, and inputs.
+    # Maps of one row would have a line at each channel: they have none.
     every = (out_columns if out_rows > 1 else sheet.rows, in_columns)
     if in_rows == 1:
         every = (every[0], sheet.columns)
@@ -98,7 +106,7 @@ def border(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
 def _numbers(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     """Write the weight of each stored entry that holds one tap."""
     stored, weights = matrix.tocsr(), matrix.entry_weights()
-    colors = shares(matrix)
+    colors = entry_colors(matrix)
     alone = np.diff(weights.starts) == 1
     texts = [number(value) for value in stored.data.tolist()]
     size = sheet.letters(max(map(len, texts), default=1))
@@ -107,25 +115,27 @@ def _numbers(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(stored.indptr))
     what = weights.taps if matrix.geometry.taps > 1 else weights.index
     for entry in np.flatnonzero(alone):
-        place = sheet.middle(int(rows[entry]), int(stored.indices[entry]))
+        point = sheet.middle(int(rows[entry]), int(stored.indices[entry]))
         ink = ink_on(colors[int(what[weights.starts[entry]])])
-        write(axes, place, texts[entry], size, ink)
+        write(axes, point, texts[entry], size, ink)
 
 
 def _enlarge(
     axes: Axes,
     sheet: Sheet,
-    entries: Held,
+    entries: ColoredEntries,
     matrix: ConvMatrix,
     corner: tuple[float, float],
     word: str,
 ) -> float:
     """Draw a part of the matrix larger, from an output in its middle; return where it ends."""
     size = min(DETAIL, sheet.rows), min(DETAIL, sheet.columns)
+    # Rows of the matrix are outputs in C order, so a row of their map starts at multiples of `wide`:
+    # from such a one, or further up where less than the part's height is below it.
     _, _, wide = plane_shape(matrix.output_shape)
     middle = min(sheet.rows // 2 // wide * wide, sheet.rows - size[0])
-    begun = entries.columns[entries.rows == middle]
-    first = min(int(begun[len(begun) // 2]) if len(begun) else 0, sheet.columns - size[1])
+    read = entries.columns[entries.rows == middle]
+    first = min(int(read[len(read) // 2]) if len(read) else 0, sheet.columns - size[1])
     part = Sheet(*corner, *size, DETAIL_SIDE)
     draw(axes, part, entries.within((middle, first), size))
     part.rule(axes, size, width=1.0)
@@ -150,7 +160,7 @@ def _legend(
     axes: Axes,
     matrix: ConvMatrix,
     legend: Sheet,
-    said: Mapping[str, str],
+    texts: Mapping[str, str],
     blurred: bool,
 ) -> None:
     """Draw the kernel's taps, or the weights of a 1×1 kernel, in their colours.
@@ -158,19 +168,19 @@ def _legend(
     Blurred, as an image is, an entry that holds several taps has a colour for that.
     """
     geometry = matrix.geometry
-    colors = shares(matrix)
+    colors = entry_colors(matrix)
     by_tap = geometry.taps > 1
     rows, columns = legend.rows, legend.columns
     one_pair = geometry.weight_shape[:2] == (1, 1)
     weight = weight_of(matrix).reshape(rows, columns) if one_pair or not by_tap else None
     legend.paint(
         axes,
-        {place: [colors[place[0] * columns + place[1]]] for place in np.ndindex(rows, columns)},
+        {cell: [colors[cell[0] * columns + cell[1]]] for cell in np.ndindex(rows, columns)},
         weight,
     )
-    word = said["taps" if by_tap else "weights"]
+    word = texts["taps" if by_tap else "weights"]
     write(axes, (legend.left, legend.top - 0.15), word, 8, MUTED, ha="left")
     if blurred and matrix.entry_weights().starts[-1] > matrix.nnz:
         more = Sheet(legend.left, legend.bottom + 0.15, 1, 1, 0.2)
         more.paint(axes, {(0, 0): [SEVERAL]})
-        write(axes, (more.right + 0.1, more.middle(0, 0)[1]), said["several"], 8, ha="left")
+        write(axes, (more.right + 0.1, more.middle(0, 0)[1]), texts["several"], 8, ha="left")

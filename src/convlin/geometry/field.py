@@ -7,6 +7,10 @@ A layer behind another one composes::
     stride = stride₁·stride₂
     offset = offset₁ + offset₂·stride₁
 
+Output i of the second reads size₂ cells j from i·stride₂ + offset₂ on, and each of them size₁ inputs
+from j·stride₁ + offset₁ on. So the first input is (i·stride₂ + offset₂)·stride₁ + offset₁, and the
+last cell begins size₂ - 1 steps of stride₁ behind it.
+
 (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", 2019.)
 """
 
@@ -44,11 +48,8 @@ class ReceptiveField:
             least = None if name == "offset" else 1
             numbers = wholes("receptive field", name, value, least, error=GeometryError)
             object.__setattr__(self, name, numbers)
-        if not len(self.size) == len(self.stride) == len(self.offset):
-            lengths = (len(self.size), len(self.stride), len(self.offset))
-            raise GeometryError(
-                Refusal("receptive field", "numbers of size, stride and offset", lengths, "as many")
-            )
+        for name in ("stride", "offset"):
+            self._numbers(name, getattr(self, name))
 
     @classmethod
     def pixel(cls, ndim: int) -> ReceptiveField:
@@ -64,8 +65,8 @@ class ReceptiveField:
 
     def then(self, later: ReceptiveField) -> ReceptiveField:
         """Return the field of `later` stacked behind this one, seen from this one's input."""
-        given: Any = later
-        if not isinstance(given, ReceptiveField):
+        other: Any = later
+        if not isinstance(other, ReceptiveField):
             allowed = "a ReceptiveField"
             raise GeometryError(Refusal("receptive field", "later", shown(later), allowed))
         if later.ndim != self.ndim:
@@ -103,6 +104,7 @@ class ReceptiveField:
         >>> ReceptiveField((4, 6), (2, 3), (0, 0)).cells((9, 5))
         (3, 0)
         """
+        # Fields start at 0, stride, 2·stride, …; the last that fits starts at n - size or before.
         return tuple(
             max(0, (n - size) // stride + 1)
             for n, size, stride in zip(
@@ -114,6 +116,6 @@ class ReceptiveField:
         """Return one whole number per dimension."""
         numbers = wholes("receptive field", name, value, error=GeometryError)
         if len(numbers) != self.ndim:
-            allowed = f"{self.ndim} numbers"
+            allowed = f"{self.ndim} number{'s' * (self.ndim > 1)}, one per dimension"
             raise GeometryError(Refusal("receptive field", name, numbers, allowed))
         return numbers

@@ -43,9 +43,9 @@ def require_module(site: str, field: str, model: Any) -> None:
     _raise(
         Refusal(
             name or "model",
-            "parameters",
-            Description("not made yet"),
-            "made ones",
+            "layer",
+            Description("lazy"),
+            "one that has its parameters",
             "run the model once",
         )
         for name, layer in model.named_modules()

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from convlin.display.article import indefinite
+from convlin.arguments import shown
 from convlin.display.inputs import existing
 from convlin.errors import ConvlinError, InputError, told
 from convlin.models.archive import load_archive
@@ -35,7 +35,7 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = Fa
     >>> load_model("torch.nn:ReLv")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    convlin.errors.InputError: torch.nn:ReLv: torch.nn has no 'ReLv'; near: ReLU, ...
+    convlin.errors.InputError: torch.nn:ReLv: torch.nn has no 'ReLv'; did you mean ReLU or ...
     """
     suffix = Path(spec).suffix.lower()
     if suffix == ".onnx":
@@ -57,7 +57,7 @@ def _build(spec: str) -> nn.Module:
     """Import, look up, call."""
     name, colon, attribute = spec.partition(":")
     if not (colon and attribute and all(part.isidentifier() for part in name.split("."))):
-        raise InputError(f"{spec}: not package.module:factory, and no .pt2 file")
+        raise InputError(f"model is {shown(spec)}, expected package.module:factory or a .pt2 file")
     named: Any = _import(spec, name)
     for part in attribute.split("."):
         with _running(f"{spec}: looking up {part}"):
@@ -67,12 +67,13 @@ def _build(spec: str) -> nn.Module:
             named = getattr(named, part)
     if not isinstance(named, nn.Module):
         if not callable(named):
-            kind = indefinite(type(named).__name__)
-            raise InputError(f"{spec}: {kind}, not a factory or a module")
+            allowed = "a factory or a torch.nn.Module"
+            raise InputError(f"{spec}: type is {type(named).__name__}, expected {allowed}")
         with _running(f"{spec}: calling it without arguments"):
             named = named()
     if not isinstance(named, nn.Module):
-        raise InputError(f"{spec}: gave {indefinite(type(named).__name__)}, not a torch.nn.Module")
+        kind = type(named).__name__
+        raise InputError(f"{spec}: type of the result is {kind}, expected a torch.nn.Module")
     return named
 
 
@@ -102,4 +103,4 @@ def _running(what: str) -> Iterator[None]:
 
 def _near(name: str, names: list[str]) -> str:
     near = difflib.get_close_matches(name, names, n=3)
-    return f"; near: {', '.join(near)}" if near else ""
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -89,16 +89,16 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     problems = [
         _listed("missing", [name for name in parts if name not in state]),
         _listed("unexpected", [name for name in state if name not in parts]),
-        _listed("no plain tensor", [
+        _listed("not a plain tensor", [
             name for name in parts if name in state and not _is_plain(state[name])
         ]),
         _listed("of another shape", [
-            f"{name} {tuple(stored.shape)} for {tuple(own.shape)}"
+            f"{name} {tuple(stored.shape)} instead of {tuple(own.shape)}"
             for name, stored, own in both if stored.shape != own.shape
         ]),
         *(
             _listed(f"of {kind} dtype", [
-                f"{name} {stored.dtype} for {own.dtype}"
+                f"{name} {stored.dtype} instead of {own.dtype}"
                 for name, stored, own in both if _misfit(stored.dtype, own.dtype) == kind
             ])
             for kind in ("another", "a wider")

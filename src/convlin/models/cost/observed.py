@@ -73,7 +73,7 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
     inputs = _required(model)
     if len(inputs) > 1:
         allowed = "one tensor; a module that takes one may call the model with what else it needs"
-        return Refusal(name, "inputs", Description(f"({', '.join(inputs)})"), allowed)
+        return Refusal(name, "input", Description(f"({', '.join(inputs)})"), allowed)
     layer = model.get_submodule(site)
     if isinstance(layer, nn.Embedding | nn.EmbeddingBag):
         value = f"indices that {site or name} ({type(layer).__name__}) looks up"

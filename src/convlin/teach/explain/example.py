@@ -63,12 +63,13 @@ class Example:
             covers = f"it covers {_times(geometry.extent)}{spread}"
             raise Refused(
                 Refusal("--kernel", "size", Description(_times(self.kernel.shape)),
-                        f"what covers at most {_times(padded)}, the image with its padding", covers)
+                        f"one that covers at most {_times(padded)}, the image with its padding",
+                        covers)
             )  # fmt: skip
         outputs = geometry.output_size(image)
         if max(outputs) > LONGEST:
             raise Refused(
-                Refusal("--padding", "outputs", Description(_times(outputs)),
+                Refusal("--padding", "output size", Description(_times(outputs)),
                         f"at most {LONGEST}×{LONGEST}", "the lessons count every wire")
             )  # fmt: skip
 
@@ -150,8 +151,10 @@ def _require_moderate(name: str, values: np.ndarray) -> None:
                     "the lessons count every wire")
         )  # fmt: skip
     if not (np.abs(values) <= LARGEST).all():
-        largest = values.flat[np.abs(values).argmax()]
-        raise Refused(Refusal(name, "number", largest, f"numbers from -{LARGEST:g} to {LARGEST:g}"))
+        row, column = np.unravel_index(np.abs(values).argmax(), values.shape)
+        position = f"number in row {row + 1}, column {column + 1}"
+        allowed = f"a number from -{LARGEST:,.0f} to {LARGEST:,.0f}"
+        raise Refused(Refusal(name, position, values[row, column], allowed))
 
 
 def _times(sizes: tuple[int, ...]) -> str:

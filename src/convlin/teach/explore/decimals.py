@@ -1,7 +1,7 @@
-"""The numbers of a link: decimals of three places at most, kept as whole thousandths.
+"""The numbers of a link: decimals of three digits at most, as whole thousandths.
 
-Whole numbers make everything exact: a product of two, summed over all taps of the largest kernel
-there may be, fits into 64 bits.
+Whole numbers make everything exact: a product of two is below (10⁷)² = 10¹⁴, and the largest kernel
+there may be, 8 channels of 11×11 taps, sums 968 of them: below 10¹⁷, where 64 bits hold 9·10¹⁸.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read(field: str, text: str) -> int:
     """
     match = PATTERN.fullmatch(text)
     if match is None or not (match[2] or match[3]):
-        allowed = f"numbers from -{written(LARGEST)} to {written(LARGEST)}, 3 decimals at most"
+        allowed = f"a number from -{written(LARGEST)} to {written(LARGEST)}, 3 decimals at most"
         raise Refused(Refusal("explore", field, shortened(text), allowed))
     sign, whole, part = match.groups()
     number = int(whole or 0) * SCALE + int((part or "").ljust(3, "0"))

@@ -29,11 +29,12 @@ def matrix_png(state: State) -> bytes:
             Refusal("explore", "size", Description(f"a matrix of {rows:,} × {columns:,}"),
                     f"at most {LARGEST:,} × {LARGEST:,}")
         )  # fmt: skip
+    # An entry's pixel is its index in the palette: a tap, or one of the two behind all taps.
     colors = [*tap_colors(state.geometry.taps), SEVERAL, "#000000"]
     several, blank = len(colors) - 2, len(colors) - 1
-    csr, held = matrix.tocsr(), matrix.entry_weights()
-    alone = np.diff(held.starts) == 1
-    number = np.where(alone, held.taps[held.starts[:-1]], several)
+    csr, weights = matrix.tocsr(), matrix.entry_weights()
+    alone = np.diff(weights.starts) == 1
+    number = np.where(alone, weights.taps[weights.starts[:-1]], several)
     picture = np.full((rows, columns), blank, dtype=np.uint8)
     picture[np.repeat(np.arange(rows), np.diff(csr.indptr)), csr.indices] = number
     image = Image.fromarray(picture, "P")

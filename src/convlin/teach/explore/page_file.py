@@ -42,8 +42,8 @@ def exported(state: State) -> str:
             f'<script type="module">\n{bundle()}</script>',
         ),
     ):
-        before, found, after = page.partition(mark)
-        assert found, f"index.html lacks {mark}"
+        before, there, after = page.partition(mark)
+        assert there, f"index.html lacks {mark}"
         page = before + text + after
     return page
 

@@ -78,11 +78,11 @@ def limits(fields: Mapping[str, Any]) -> dict[str, list[int]]:
     is that of both. Channels move by whole groups, the third number. Groups have `divisors`.
     """
     groups = fields["groups"]
-    found = {name: _pair(fields, name) for name in PAIRS}
+    ranges = {name: _pair(fields, name) for name in PAIRS}
     for name in ("in", "out"):
         values = range(groups, BOUNDS[name][1] + 1, groups)
-        found[name] = [*_around(fields, name, values, fields[name]), groups]
-    return found
+        ranges[name] = [*_around(fields, name, values, fields[name]), groups]
+    return ranges
 
 
 def divisors(fields: Mapping[str, Any]) -> list[int]:

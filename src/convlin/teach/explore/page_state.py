@@ -60,25 +60,25 @@ class State:
 
         What a preset says holds where the link itself says nothing.
         """
-        given = {name: text for name, text in _fields(link).items() if text or name not in OPTIONAL}
-        asked = given.get("preset")
+        texts = {name: text for name, text in _fields(link).items() if text or name not in OPTIONAL}
+        asked = texts.get("preset")
         base = preset(asked) if asked else {}
-        fields = _numbers(DEFAULTS | base | given)
+        fields = _numbers(DEFAULTS | base | texts)
         geometry, size = bounded(fields)
-        along = decimals.read("along", given.get("along", "0"))
+        along = decimals.read("along", texts.get("along", "0"))
         if not ALONG[0] * SCALE <= along <= ALONG[1] * SCALE:
-            allowed = f"from {ALONG[0]} to {ALONG[1]}"
+            allowed = f"a number from {ALONG[0]} to {ALONG[1]}"
             raise Refused(Refusal("explore", "along", Description(written(along)), allowed))
         alike = [name for name, own in PRESETS.items() if _numbers(DEFAULTS | own) == fields]
-        pinned = given.get("at", base.get("at") if asked in alike else None)
+        pinned = texts.get("at", base.get("at") if asked in alike else None)
         return cls(
             fields, geometry, size,
-            values_of("image", given.get("image", ""), own_image((geometry.in_channels, *size))),
-            values_of("weights", given.get("weights", ""), own_weights(geometry.weight_shape)),
+            values_of("image", texts.get("image", ""), own_image((geometry.in_channels, *size))),
+            values_of("weights", texts.get("weights", ""), own_weights(geometry.weight_shape)),
             along,
             Pin.read(pinned, geometry, size) if pinned else None,
             asked if asked in alike else _named(alike, pinned),
-            language(given.get("lang", "en")),
+            language(texts.get("lang", "en")),
         )  # fmt: skip
 
     @property
@@ -97,13 +97,13 @@ class State:
     @property
     def link(self) -> str:
         """The link of this state: a query with everything that is not the default."""
-        left_out = DEFAULTS | {"along": "0", "lang": "en"}
-        said = {
+        defaults = DEFAULTS | {"along": "0", "lang": "en"}
+        texts = {
             name: text
             for name, text in self.texts.items()
-            if text is not None and name != "preset" and text != left_out.get(name)
+            if text is not None and name != "preset" and text != defaults.get(name)
         }
-        return _query(said)
+        return _query(texts)
 
     @property
     def geometry_link(self) -> str:
@@ -135,15 +135,15 @@ def _fields(link: str) -> dict[str, str]:
     except ValueError:
         allowed = "field=value&field=value, in UTF-8"
         raise Refused(Refusal("explore", "link", shortened(query), allowed)) from None
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for name, text in pairs:
         if name not in DEFAULTS and name not in OPTIONAL:
             allowed = ", ".join((*DEFAULTS, *OPTIONAL))
             raise Refused(Refusal("explore", shortened(name), shortened(text), f"one of {allowed}"))
-        if name in found:
+        if name in fields:
             raise Refused(Refusal("explore", name, shortened(text), "each field once"))
-        found[name] = text
-    return found
+        fields[name] = text
+    return fields
 
 
 def _numbers(texts: Mapping[str, str]) -> dict[str, Any]:

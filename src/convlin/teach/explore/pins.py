@@ -31,10 +31,10 @@ class Pin:
     """
 
     kind: str
-    place: tuple[int, ...]
+    indices: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{self.kind}:{','.join(map(str, self.place))}"
+        return f"{self.kind}:{','.join(map(str, self.indices))}"
 
     @classmethod
     def read(cls, text: str, geometry: ConvGeometry, size: tuple[int, int]) -> Pin:
@@ -45,12 +45,12 @@ class Pin:
             raise Refused(Refusal("explore", "at", shortened(text), allowed))
         pin = cls(match[1], tuple(map(int, match[2].split(","))))
         sizes = _sizes(pin.kind, geometry, size)
-        if len(pin.place) != len(sizes) or any(
-            n >= most for n, most in zip(pin.place, sizes, strict=True)
+        if len(pin.indices) != len(sizes) or any(
+            n >= most for n, most in zip(pin.indices, sizes, strict=True)
         ):
-            raise Refused(Refusal("explore", "at", text, f"{pin.kind} below {sizes}"))
+            raise Refused(Refusal("explore", "at", text, f"indices below {sizes}"))
         if pin.kind == "tap":
-            o, i = pin.place[:2]
+            o, i = pin.indices[:2]
             group = o // (geometry.out_channels // geometry.groups)
             if i // (geometry.in_channels // geometry.groups) != group:
                 reason = f"groups = {geometry.groups}: these channels are not connected"
@@ -60,11 +60,12 @@ class Pin:
     def output(self, output_shape: tuple[int, ...]) -> int:
         """Return the row of the output this is about, 0 where it is about none."""
         if self.kind == "entry":
-            return self.place[0]
+            return self.indices[0]
         if self.kind != "output":
             return 0
+        # C order: (c, y, x) of a C×H×W map is (c·H + y)·W + x, by Horner's rule.
         row = 0
-        for n, most in zip(self.place, output_shape, strict=True):
+        for n, most in zip(self.indices, output_shape, strict=True):
             row = row * most + n
         return row
 

@@ -1,12 +1,13 @@
 """The image and the weights of a state: those of its link, or small whole numbers of their own.
 
 A link gives all values in C order (`1,0,-2.5`), or those that differ from the state's own by
-their places (`7:3,12:-1`), whichever is shorter.
+their indices (`7:3,12:-1`), whichever is shorter.
 """
 
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 from jaxtyping import Int
@@ -29,8 +30,8 @@ def own_image(shape: tuple[int, int, int]) -> Int[np.ndarray, "c h w"]:
     if shape == (1, 6, 6):
         numbers = np.array([int(digit) for digit in IMAGE.replace(" ", "")])
     else:
-        place = np.arange(math.prod(shape))
-        numbers = (7 * place + 3 * (place // 10) + 1) % 10
+        index = np.arange(math.prod(shape))
+        numbers = (7 * index + 3 * (index // 10) + 1) % 10
     return numbers.reshape(shape) * SCALE
 
 
@@ -62,17 +63,21 @@ def values_of(field: str, text: str, own: Int[np.ndarray, "*shape"]) -> Int[np.n
             reason = f"one for each of {own.shape}"
             raise Refused(
                 Refusal(
-                    "explore", field, Description(f"{len(parts)} values"), str(own.size), reason
+                    "explore",
+                    field,
+                    Description(f"{len(parts)} values"),
+                    f"{own.size} values",
+                    reason,
                 )
             )
         return np.array([read(field, part) for part in parts]).reshape(own.shape)
     values = own.flatten()
     for part in parts:
-        place, _, value = part.partition(":")
-        if not (place.isascii() and place.isdigit() and len(place) < 7 and int(place) < own.size):
-            allowed = f"place:value, place below {own.size}"
+        index, _, value = part.partition(":")
+        if not (re.fullmatch("[0-9]{1,6}", index) and int(index) < own.size):
+            allowed = f"index:value, index below {own.size}"
             raise Refused(Refusal("explore", field, shortened(part), allowed))
-        values[int(place)] = read(field, value)
+        values[int(index)] = read(field, value)
     return values.reshape(own.shape)
 
 
@@ -88,4 +93,4 @@ def link_of(values: Int[np.ndarray, "*shape"], own: Int[np.ndarray, "*shape"]) -
     if not changed:
         return None
     texts = [written(number) for number in numbers]
-    return min(",".join(texts), ",".join(f"{place}:{texts[place]}" for place in changed), key=len)
+    return min(",".join(texts), ",".join(f"{n}:{texts[n]}" for n in changed), key=len)

@@ -37,7 +37,7 @@ def lessons(
     ['A kernel as large as the map']
     """
     words, shown = Words(lang), example or article_example()
-    told = tuple(_lesson(number, words, shown) for number in numbers)
+    chosen = tuple(_lesson(number, words, shown) for number in numbers)
     lead = [words("page.lead"), *_own(words, shown)]
     return Document(
         lang,
@@ -45,7 +45,7 @@ def lessons(
         (" " if lang == "en" else "").join(lead),
         words("page.contents"),
         words("page.end", version=__version__),
-        told,
+        chosen,
     )
 
 

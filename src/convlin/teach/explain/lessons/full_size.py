@@ -36,7 +36,7 @@ def full_size_lesson(words: Words, lesson: FullSize) -> Iterator[Block]:
     )  # fmt: skip
     yield Paragraph(words("full_size.order"))
     yield from _orders(words, lesson)
-    yield Paragraph(words("full_size.larger", larger=lesson.larger, found=lesson.found))
+    yield Paragraph(words("full_size.larger", larger=lesson.larger, fits=lesson.fits))
     right, wrong = lesson.orders
     verdict = proof(words, lesson.mistaken, "these")
     mistaken = words("full_size.mistaken", wrong=wrong, right=right, verdict=verdict)
@@ -56,9 +56,9 @@ def full_size_lesson(words: Words, lesson: FullSize) -> Iterator[Block]:
 def _orders(words: Words, lesson: FullSize) -> Iterator[Block]:
     """Yield where the elements land; a colour for each channel."""
     channels = lesson.shape[0]
-    for order, places in lesson.orders.items():
+    for order, numbers in lesson.orders.items():
         grids = []
-        for c, values in enumerate(places):
+        for c, values in enumerate(numbers):
 
             def paint(_: tuple[int, int], text: str, c: int = c) -> Cell:
                 return Cell(text, c)

@@ -83,14 +83,15 @@ def grid(
 ) -> Grid:
     """Return numbers as a grid; where there are too many, the part around `centre`.
 
-    paint: from a place and the number in words, the cell.
+    paint: from the position in the grid and the number in words, the cell.
     """
     paint = paint or (lambda _, text: Cell(text))
     if not tight:
-        places = np.ndindex(values.shape)
-        longest = max(len(paint((y, x), number(values[y, x], digits)).text) for y, x in places)
+        positions = np.ndindex(values.shape)
+        longest = max(len(paint((y, x), number(values[y, x], digits)).text) for y, x in positions)
         shown = PART if max(values.shape) > WIDEST else widest
         widest = shown[0], min(shown[1], ACROSS // (longest + 2))
+    # Half of what is shown before the centre; but no further than the last start that fills it.
     starts = [
         max(0, min(at - most // 2, n - most))
         for at, most, n in zip(centre, widest, values.shape, strict=True)
@@ -116,12 +117,12 @@ def proof(words: Words, verdict: Verdict, scope: str) -> str:
     if isinstance(verdict, Proved):
         chance = f"{verdict.failure_probability:.1e}"
         return words(f"proof.{scope}", draws=verdict.draws, chance=chance)
-    found = verdict.counterexample if isinstance(verdict, Refuted) else None
-    if found is not None and found.kind == "weight" and found.output and found.input:
-        channel, row, column = (index + 1 for index in found.input)
-        sides = {"expected": str(found.expected), "got": str(found.got)}
-        place = {"channel": channel, "row": row, "column": column}
-        return words("proof.refuted", output=found.output[0] + 1, **place, **sides)
+    example = verdict.counterexample if isinstance(verdict, Refuted) else None
+    if example is not None and example.kind == "weight" and example.output and example.input:
+        channel, row, column = (index + 1 for index in example.input)
+        sides = {"expected": str(example.expected), "got": str(example.got)}
+        pixel = {"channel": channel, "row": row, "column": column}
+        return words("proof.refuted", output=example.output[0] + 1, **pixel, **sides)
     return words("proof.measured", details=str(verdict))
 
 

@@ -53,27 +53,27 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
 def _grids(words: Words, lesson: Pointwise) -> Iterator[Block]:
     inputs = lesson.mixing.shape[1]
 
-    def own(place: tuple[int, int], text: str) -> Cell:
-        return Cell(text, place[1])
+    def own(cell: tuple[int, int], text: str) -> Cell:
+        return Cell(text, cell[1])
 
-    def marked(place: tuple[int, int], text: str) -> Cell:
-        return Cell(text, look="marked" if place == lesson.pixel else "plain")
+    def marked(cell: tuple[int, int], text: str) -> Cell:
+        return Cell(text, look="marked" if cell == lesson.pixel else "plain")
 
     grids = []
     for c in range(inputs):
 
-        def pixel(place: tuple[int, int], text: str, c: int = c) -> Cell:
-            return Cell(text, c, "marked") if place == lesson.pixel else Cell(text)
+        def pixel(cell: tuple[int, int], text: str, c: int = c) -> Cell:
+            return Cell(text, c, "marked") if cell == lesson.pixel else Cell(text)
 
         title = words("pointwise.channel", number=c + 1)
         grids.append(grid(words, title, lesson.map[c], pixel, taps=inputs))
     kernel = grid(words, words("pointwise.kernel"), lesson.mixing, own, taps=inputs)
-    found = [
+    results = [
         grid(words, words("pointwise.out", number=o + 1), values, marked)
         for o, values in enumerate(lesson.outputs)
     ]
     yield Beside((*grids, kernel), (*("",) * inputs, "*"))
-    yield Beside(tuple(found), ("=", *("",) * (len(found) - 1)))
+    yield Beside(tuple(results), ("=", *("",) * (len(results) - 1)))
 
 
 def _pixel(words: Words, lesson: Pointwise) -> Iterator[Block]:

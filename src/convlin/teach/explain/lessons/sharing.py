@@ -52,13 +52,13 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
 
 
 def _beside(words: Words, example: Example, neighbour: tuple[int, int]) -> Iterator[Block]:
-    place = {"row": neighbour[0] + 1, "column": neighbour[1] + 1}
+    position = {"row": neighbour[0] + 1, "column": neighbour[1] + 1}
     value = number(example.outputs[neighbour])
     both = (example.wires(at).values() for at in (example.neuron, neighbour))
     taps, others = ({tap for tap, _ in wires} for wires in both)
     # With the same taps they read other pixels, unless they read none; otherwise padding took some.
     key = "sharing.step" if taps and taps == others else "sharing.step_padding"
-    yield Paragraph(words(key, **place, value=value))
+    yield Paragraph(words(key, **position, value=value))
     yield Beside(
         (
             weights_by_pixel(words, words("sharing.first"), example, example.neuron),
@@ -75,13 +75,13 @@ def _matrix(words: Words, example: Example) -> Iterator[Block]:
     def letter(tap: int) -> str:
         return LETTERS[tap] if taps <= len(LETTERS) else "#"
 
-    def wire(place: tuple[int, int], _: str) -> Cell:
-        row, pixel = place
-        found = read[row].get(divmod(pixel, width))
-        return Cell(".", look="faint") if found is None else Cell(letter(found[0]), found[0])
+    def wire(cell: tuple[int, int], _: str) -> Cell:
+        row, pixel = cell
+        tap = read[row].get(divmod(pixel, width))
+        return Cell(".", look="faint") if tap is None else Cell(letter(tap[0]), tap[0])
 
-    def named(place: tuple[int, int], text: str) -> Cell:
-        tap = place[0] * columns + place[1]
+    def named(cell: tuple[int, int], text: str) -> Cell:
+        tap = cell[0] * columns + cell[1]
         return Cell(f"{letter(tap)} {text}", tap)
 
     yield Paragraph(words("sharing.matrix" if taps <= len(LETTERS) else "sharing.matrix_many"))

@@ -67,10 +67,10 @@ def weights_by_pixel(
     """Return an output's weights, each on the pixel it meets, in the colour of its tap."""
     read = example.wires(neuron)
 
-    def paint(place: tuple[int, int], _: str) -> Cell:
-        if place not in read:
+    def paint(cell: tuple[int, int], _: str) -> Cell:
+        if cell not in read:
             return Cell("0", look="faint")
-        tap, weight = read[place]
+        tap, weight = read[cell]
         return Cell(number(weight), tap)
 
     centre = _middle(read)
@@ -89,14 +89,14 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
     yield Paragraph(text)
     read, taps = example.wires(example.neuron), example.kernel.size
 
-    def pixel(place: tuple[int, int], text: str) -> Cell:
-        return Cell(text, read[place][0]) if place in read else Cell(text)
+    def pixel(cell: tuple[int, int], text: str) -> Cell:
+        return Cell(text, read[cell][0]) if cell in read else Cell(text)
 
-    def weight(place: tuple[int, int], text: str) -> Cell:
-        return Cell(text, place[0] * columns + place[1])
+    def weight(cell: tuple[int, int], text: str) -> Cell:
+        return Cell(text, cell[0] * columns + cell[1])
 
-    def value(place: tuple[int, int], text: str) -> Cell:
-        return Cell(text, look="marked" if place == (row, column) else "plain")
+    def value(cell: tuple[int, int], text: str) -> Cell:
+        return Cell(text, look="marked" if cell == (row, column) else "plain")
 
     centre = _middle(read)
     yield Beside(
@@ -111,8 +111,8 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
 
 def _straightened(words: Words, lesson: Sparse) -> Iterator[Block]:
     example, numbers = lesson.example, lesson.numbers
-    place = {"row": example.neuron[0] + 1, "column": example.neuron[1] + 1}
-    fields = {"first": 1, "last": example.pixels, "value": number(lesson.value), **place}
+    at = {"row": example.neuron[0] + 1, "column": example.neuron[1] + 1}
+    fields = {"first": 1, "last": example.pixels, "value": number(lesson.value), **at}
     if not numbers:
         yield Paragraph(words("sparse.nothing", **fields))
         return
@@ -185,9 +185,9 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
     )
 
 
-def _middle(places: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Return the place amid these, or the first one of the image."""
-    rows, columns = zip(*(list(places) or [(0, 0)]), strict=True)
+def _middle(cells: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """Return the cell amid these, or the first one of the image."""
+    rows, columns = zip(*(list(cells) or [(0, 0)]), strict=True)
     return (min(rows) + max(rows)) // 2, (min(columns) + max(columns)) // 2
 
 

@@ -28,9 +28,9 @@ class FullSize:
 
     each, all: weights of one kernel and of all, with three channels; one_channel: of all kernels
     on a map of one channel. linear, linear_one_channel: weights of the FC layer on each map.
-    orders: for each way to flatten, the place, from 1, of every map element in the vector. proof:
+    orders: for each way to flatten, the index, from 1, of every map element in the vector. proof:
     an audit over all weights. mistaken: the verdict on a kernel laid out in the other order.
-    larger, found: the size of a larger map, and of what the convolution makes of it.
+    larger, fits: the size of a larger map, and at how many positions the kernel fits on it.
     """
 
     outputs: int
@@ -45,7 +45,7 @@ class FullSize:
     proof: Verdict
     mistaken: Verdict
     larger: tuple[int, int]
-    found: tuple[int, int]
+    fits: tuple[int, int]
 
 
 def full_size() -> FullSize:
@@ -68,7 +68,7 @@ def full_size() -> FullSize:
     right, wrong = (to_conv(linear, SHAPE, order=order) for order in ORDERS)
     larger = (size[0] + 2, size[1] + 1)
     with torch.no_grad():
-        found = right.conv(torch.zeros(channels, *larger, dtype=torch.float64))
+        output = right.conv(torch.zeros(channels, *larger, dtype=torch.float64))
     return FullSize(
         outputs=OUTPUTS,
         shape=SHAPE,
@@ -78,20 +78,20 @@ def full_size() -> FullSize:
         linear=linear_forms(features, OUTPUTS, bias=False)[0].parameters,
         linear_one_channel=linear_forms(size[0] * size[1], OUTPUTS, bias=False)[0].parameters,
         features=features,
-        orders={order: _places(order) for order in ORDERS},
+        orders={order: _indices(order) for order in ORDERS},
         proof=audit(
             lambda layer: to_conv(layer, SHAPE), nn.Linear(features, OUTPUTS, bias=False),
             (features,),
         ),
         mistaken=prove(flattened, wrong.conv, SHAPE),
         larger=larger,
-        found=(found.shape[1], found.shape[2]),
+        fits=(output.shape[1], output.shape[2]),
     )  # fmt: skip
 
 
-def _places(order: str) -> Int[np.ndarray, "c h w"]:
+def _indices(order: str) -> Int[np.ndarray, "c h w"]:
     """Return where each map element stands in the vector, counted from 1."""
     elements = element_order(order, SHAPE)
-    places = np.empty_like(elements)
-    places[elements] = np.arange(1, len(elements) + 1)
-    return places.reshape(SHAPE)
+    indices = np.empty_like(elements)
+    indices[elements] = np.arange(1, len(elements) + 1)
+    return indices.reshape(SHAPE)

@@ -27,9 +27,9 @@ class Family:
     free: int
 
     @classmethod
-    def of(cls, found: SameOutputs) -> Family:
+    def of(cls, family: SameOutputs) -> Family:
         """Return the counts of a family of solutions."""
-        return cls(found.unknowns, found.rank, found.dimension)
+        return cls(family.unknowns, family.rank, family.dimension)
 
 
 @dataclass(frozen=True, eq=False)

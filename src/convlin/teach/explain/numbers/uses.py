@@ -16,7 +16,7 @@ from convlin.proof import Verdict, prove
 from convlin.teach.explain.numbers.given_layers import conv_holding, linear_holding, linear_of
 from convlin.teach.explain.numbers.pointwise import MAP, MIXING
 
-__all__ = ["Channels", "Collapse", "Place", "Size", "Uses", "uses"]
+__all__ = ["Channels", "Collapse", "Locality", "Size", "Uses", "uses"]
 
 SIZES = ((3, 3), (5, 7), (12, 4))
 WIDE_SIZE, WIDE_IN, WIDE_OUT = (448, 448), 100, 20
@@ -26,7 +26,7 @@ PIXELS = np.array([2, -1, 1]), np.array([-1, 2, -1])
 
 
 @dataclass(frozen=True)
-class Place:
+class Locality:
     """How many positions of the map one output reads, and what shuffling the pixels does.
 
     shuffled: whether an FC layer with its weights shuffled like the pixels gives the same outputs.
@@ -80,7 +80,7 @@ class Collapse:
 class Uses:
     """The four uses, one after the other."""
 
-    place: Place
+    locality: Locality
     sizes: tuple[Size, ...]
     channels: Channels
     collapse: Collapse
@@ -95,7 +95,7 @@ def uses() -> Uses:
     >>> lesson.collapse.product.tolist()
     [[4, -3, 4], [-3, 5, -3]]
     """
-    return Uses(_place(), _sizes(), _channels(), _collapse())
+    return Uses(_locality(), _sizes(), _channels(), _collapse())
 
 
 def _flattened(size: tuple[int, int]) -> nn.Linear:
@@ -104,7 +104,7 @@ def _flattened(size: tuple[int, int]) -> nn.Linear:
     return linear_holding(np.arange(rows * columns).reshape(rows, columns) % 7 + 1)
 
 
-def _place() -> Place:
+def _locality() -> Locality:
     conv, size = conv_holding(MIXING[:, :, None, None]), MAP.shape[1:]
     wired = {wire.input[1:] for wire in unroll(conv, size).wires((0, 1, 2))}
     linear = _flattened(size)
@@ -114,19 +114,19 @@ def _place() -> Place:
     # Whole numbers: sums in another order are the same to the last bit.
     same = torch.equal(linear(image), shuffled(image[shuffle]))
     reached = (linear.weight[5].detach() != 0).reshape(MAP.shape).any(0)
-    return Place(size[0] * size[1], len(wired), int(reached.sum()), same)
+    return Locality(size[0] * size[1], len(wired), int(reached.sum()), same)
 
 
 def _sizes() -> tuple[Size, ...]:
     conv = conv_holding(MIXING[:, :, None, None])
     flattened = nn.Sequential(nn.Flatten(), _flattened(SIZES[0]))
-    found = []
+    cases = []
     for size in SIZES:
         image = torch.zeros(1, MIXING.shape[1], *size, dtype=torch.float64)
         with torch.no_grad():
             height, width = conv(image).shape[2:]
-        found.append(Size(size, (height, width), _runs(flattened, image)))
-    return tuple(found)
+        cases.append(Size(size, (height, width), _runs(flattened, image)))
+    return tuple(cases)
 
 
 def _runs(layer: nn.Module, image: torch.Tensor) -> bool:

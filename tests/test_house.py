@@ -31,6 +31,29 @@ def test_a_basename_occurs_once_unless_its_folder_says_which():
     assert [name for name, count in named.items() if count > 1] == []
 
 
+PLAIN = (
+    "costs",
+    "exchange",
+    "geometry",
+    "matrix",
+    "numerics",
+    "solutions",
+    "spectrum",
+    "structure",
+)
+MARKUP = re.compile(r"</?(?:table|thead|tbody|t[rdh]|span|div|p|b|svg|path)\b[^>]*>|\[/?bold\b")
+
+
+@pytest.mark.parametrize("room", PLAIN)
+def test_rooms_of_integers_and_arrays_write_no_markup(room):
+    texts = {str(f): (ROOT / f).read_text("utf-8") for f in FILES if f.parts[0] == room}
+    assert texts and [file for file, text in texts.items() if MARKUP.search(text)] == []
+
+
+def test_markup_is_noticed_where_it_is():
+    assert MARKUP.search((ROOT / "display" / "html_view.py").read_text("utf-8"))
+
+
 def test_every_room_says_what_it_is_for():
     rooms = {file.parent for file in FILES if len(file.parts) > 1}
     texts = {room: (ROOT / room / "__init__.py").read_text("utf-8") for room in rooms}

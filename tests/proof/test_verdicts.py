@@ -30,7 +30,8 @@ VERDICTS = {
     "proved": (
         Proved("all inputs", 3, 4.6e-18, ROUNDING),
         "proved: all inputs; 3 draws, wrong with probability < 4.6e-18; "
-        "float32 deviation 2.5e-07, bound 3e-06, of 1.5",
+        "in float32 the largest difference is 2.5e-07 where outputs reach 1.5; "
+        "rounding explains up to 3e-06",
     ),
     "one-draw": (Proved("x", 1, 0.5, None), "proved: x; 1 draw, wrong with probability < 0.5"),
     "own-dtype": (
@@ -59,7 +60,7 @@ VERDICTS = {
     ),
     "measured": (
         Measured("aten.relu is not on the list", Rounding(0.5, None, 2, "float64", "why")),
-        "measured: float64 deviation 0.5, no bound, of 2 (why); "
+        "measured: in float64 the largest difference is 0.5 where outputs reach 2; no bound (why); "
         "not proved: aten.relu is not on the list",
     ),
 }
@@ -223,7 +224,7 @@ def test_networks_are_measured_and_left_alone(training):
     assert isinstance(verdict, Measured)
     assert verdict.reason.startswith("aten.native_batch_norm")
     assert verdict.rounding.deviation == 0
-    assert "in float64 deviation 0" in verdict.rounding.note
+    assert "in float64 it is 0" in verdict.rounding.note
     assert net.training is training
     assert all(torch.equal(before[name], tensor) for name, tensor in net.state_dict().items())
     assert all(parameter.grad is None for parameter in net.parameters())

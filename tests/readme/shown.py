@@ -20,9 +20,9 @@ TIMES = [
 ]
 # What another kernel rounds otherwise, and bounds of where it did so most: their size is claimed.
 SIZES = [
-    rf"float\d\d deviation (?P<n>{NUMBER}), ",
-    rf"float\d\d deviation {NUMBER}, bound (?P<n>{NUMBER}), ",
-    rf"float\d\d deviation {NUMBER}, bound {NUMBER}, of (?P<n>{NUMBER})",  # inputs are random
+    rf"the largest difference is (?P<n>{NUMBER}) where",
+    rf"where outputs reach (?P<n>{NUMBER});",  # inputs are random
+    rf"rounding explains up to (?P<n>{NUMBER})",
     rf"within (?P<n>{NUMBER}) in float\d\d",
     rf"off by at most (?P<n>{NUMBER}) ",
     rf"off by at most {NUMBER} \((?P<n>{NUMBER}) of the largest score",

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from convlin.cli.images import read_image
 from convlin.cli.shapes import parse_size
 from convlin.cli.terminal import output, progress, shown
+from convlin.display.blocks import Column, Table, Toned
+from convlin.display.numbers import count
+from convlin.display.terminal_view import renderable
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
     from convlin.demo.one_pass import Reading
-    from convlin.demo.race import Difference, Race
+    from convlin.demo.race import Difference, Precision, Race
     from convlin.demo.sheet import Sheet
 
 __all__ = ["demo"]
 
 LARGEST = 6144  # pixels; the first layer's map then takes 1.2 GB
+
+
+class Run(NamedTuple):
+    """One line of the race."""
+
+    name: str
+    seconds: float
+    multiply_adds: int
 
 
 def demo(
@@ -85,10 +95,10 @@ def demo(
 
 
 def _print_classifier(console: Console, record: dict[str, str]) -> None:
-    accuracy, count = float(record["held_out_accuracy"]), record["held_out"]
+    accuracy, digits = float(record["held_out_accuracy"]), record["held_out"]
     console.rule("[bold]a digit classifier, made fully convolutional[/]", align="left")
     console.print(
-        f"trained on windows of 32×32 pixels; {accuracy:.1%} right on {count} held-out digits\n"
+        f"trained on windows of 32×32 pixels; {accuracy:.1%} right on {digits} held-out digits\n"
     )
 
 
@@ -113,29 +123,34 @@ def _print_reading(console: Console, reading: Reading, sheet: Sheet) -> None:
 def _print_difference(console: Console, difference: Difference) -> None:
     console.print()
     console.rule("[bold]against sliding the classifier[/]", align="left")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("precision", "largest difference", "rounding bound there", "largest score"):
-        table.add_column(name, justify="right" if name != "precision" else "left")
-    for row in difference.rows:
-        colour = "green" if row.within else "red"
-        table.add_row(
-            row.dtype, f"[{colour}]{row.largest:.1e}[/]", f"{row.bound:.1e}", f"{row.scale:.1f}"
-        )
+    columns = (
+        Column("precision", "dtype"),
+        Column("largest difference", "", _largest, "right"),
+        Column("rounding bound there", "bound", "{:.1e}".format, "right"),
+        Column("largest score", "scale", "{:.1f}".format, "right"),
+    )
     console.print(f"scores of {difference.windows:,} windows, drawn at random")
-    console.print(table)
+    console.print(renderable([Table(columns, difference.rows)]))
+
+
+def _largest(row: Precision) -> Toned:
+    return Toned(f"{row.largest:.1e}", "good" if row.within else "bad")
 
 
 def _print_race(console: Console, result: Race) -> None:
     dense, sliding, ratio = result.medians
-    dense_sums, sliding_sums = (f"{count / 1e9:.1f} G" for count in result.multiply_adds)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(f"all {result.windows:,} windows")
-    table.add_column("seconds", justify="right")
-    table.add_column("multiply-adds", justify="right")
-    table.add_row(f"slid, batches of {result.batch}", f"{sliding:.2f}", sliding_sums)
-    table.add_row("dense, one pass", f"{dense:.2f}", dense_sums)
+    dense_sums, sliding_sums = result.multiply_adds
+    columns = (
+        Column(f"all {result.windows:,} windows", "name"),
+        Column("seconds", "seconds", "{:.2f}".format, "right"),
+        Column("multiply-adds", "multiply_adds", count, "right"),
+    )
+    runs = (
+        Run(f"slid, batches of {result.batch}", sliding, sliding_sums),
+        Run("dense, one pass", dense, dense_sums),
+    )
     console.print()
-    console.print(table)
+    console.print(renderable([Table(columns, runs)]))
     slid = ", sliding" if result.timed == result.windows else (
         f"; sliding timed on {result.timed:,} random windows and scaled up,"
     )  # fmt: skip

@@ -7,8 +7,7 @@
 | `implied.py` | the zero padding that a layer with code of its own must have put on |
 | `row.py` | `LayerCost`: one layer, in every form |
 | `cost_table.py` | `CostTable`: all layers of a model, and their sum |
-| `drawing.py` | the table in a terminal and in HTML |
-| `amounts.py` | numbers as people read them |
+| `drawing.py` | the table as people read it |
 """
 
 from convlin.costs.cost_table import CostTable, LayerCost

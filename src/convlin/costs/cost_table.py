@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderResult
-
-from convlin.costs.drawing import as_html, in_terminal
+from convlin.costs.drawing import blocks, in_all
 from convlin.costs.form import FORMS, Form, FormCost, total
 from convlin.costs.row import LayerCost
-from convlin.display.printed import as_text
+from convlin.display.blocks import Block
+from convlin.display.numbers import sizes
+from convlin.display.shown import Shown
 
 __all__ = ["CostTable", "LayerCost"]
 
 
 @dataclass(frozen=True)
-class CostTable:
+class CostTable(Shown):
     """What a layer or a model costs at one input size: `rows`, and their `total` per form.
 
     `total["linear"]` is the model with every convolution and Linear in that form, and every other
@@ -59,7 +59,7 @@ class CostTable:
 
     @property
     def padded_multiply_adds(self) -> dict[Form, int]:
-        """Multiply-adds of one sample as others count them, in each form."""
+        """Multiply-adds of one sample, those with padded zeros counted too, in each form."""
         return {form: cost.padded_multiply_adds or 0 for form, cost in self.total.items()}
 
     @property
@@ -83,24 +83,18 @@ class CostTable:
             "model": self.model,
             "input_shape": self.input_shape,
             "rows": [row.as_dict() for row in self.rows],
-            "total": {form: cost.as_dict() for form, cost in self.total.items()},
+            "total": {row["form"]: row for row in in_all(self.rows, self.total).as_dicts()},
             "uncounted": self.uncounted,
             "notes": self.notes,
         }
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield in_terminal(self._heading, self.rows, self.total, self.notes, options.max_width)
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self._heading, self.rows, self.total, self.notes)
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        return blocks(self._heading, self.rows, self.total, self.notes, width)
 
     @property
     def _heading(self) -> str:
         what = self.rows[0].operation if len(self.rows) == 1 else self.model
-        return f"{what}, one sample of {'×'.join(map(str, self.input_shape))}"
+        return f"{what}, one sample of {sizes(self.input_shape)}"
 
 
 def _noted(rows: Iterable[LayerCost]) -> Iterable[str]:

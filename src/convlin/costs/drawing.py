@@ -1,75 +1,98 @@
-"""The table of costs in a terminal, 80 columns wide or more, and in HTML.
+"""The table of costs, as blocks: a line for each layer, and one for each form of the whole.
 
-In a terminal, a line for each convolution and Linear, and one for each kind of other layers. HTML
-has all layers, and exact numbers.
+A terminal has a line for each convolution and Linear, and one for each kind of other layers; 80
+columns are room enough. A notebook has a line for each layer.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from convlin.costs.amounts import bytes_of, count, overhead
 from convlin.costs.form import FORMS, Form, FormCost, total
 from convlin.costs.row import LayerCost
+from convlin.display.blocks import Block, Column, Table, Toned, Words
+from convlin.display.numbers import bytes_of, count, excess
 
-__all__ = ["as_html", "in_terminal"]
+__all__ = ["blocks", "in_all"]
 
-WIDE = 110  # columns from which there is room for what each layer is
-CAPTION = "params in each form; mul-adds, others' excess and output of the layer as it is"
-NAME = 26  # characters of a layer's name, its last, where there is no room
-NAMES = ("layer", "operation", "form", "in all, as")  # columns of words
-EXACT = 10_000_000  # the sum has room for exact numbers below
+WIDE = 110  # letters from which there is room for what each layer is: without, lines are folded
+NAME = 26  # letters of a layer's name, its last, where there is no room: the rest takes 54 of 80
+EXACT = 10_000_000  # the sum has room for exact numbers below: ten letters, as over the columns
+CAPTION = "parameters in each form; as it is, the rest (padding: what its zeros would add)"
 
 
-def in_terminal(
+def blocks(
     heading: str,
     rows: Sequence[LayerCost],
     sums: Mapping[Form, FormCost],
     notes: Sequence[str],
-    width: int,
-) -> RenderableType:
-    """Return the layers, the sum in each form, and the notes, to be printed."""
-    parts: list[RenderableType] = [Text(heading, "bold")]
+    width: int | None,
+) -> list[Block]:
+    """Return the layers, the sum in each form, and the notes; width None: all there is to say."""
+    parts: list[Block] = [Toned(heading, "strong")]
     if len(rows) > 1:
-        parts += [Text(CAPTION, "dim"), _layers(rows, width >= WIDE), Text()]
-    parts.append(_sums(rows, sums))
-    parts += [Text(note, "dim") for note in notes]
-    return Group(*parts)
+        listed = list(rows) if width is None else _by_kind(rows)
+        wide = width is None or width >= WIDE
+        parts += [Toned(CAPTION, "faint"), _layers(listed, wide), ""]
+    return [*parts, in_all(rows, sums), *(Toned(note, "faint") for note in notes)]
 
 
 def _layers(rows: Sequence[LayerCost], wide: bool) -> Table:
     """Return the table of layers: parameters in each form, the rest as the layer is."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
-    for name in ("layer", "operation") if wide else ("layer",):
-        table.add_column(name, overflow="fold")
-    for name in (*FORMS, "mul-adds", "others", "output"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in _shown(rows):
-        own = row.own
-        same = row.form is None  # in every form: said once
-        forms = [count(row.in_form(form).parameters) for form in FORMS[: 1 if same else None]]
-        others = overhead(own.padding_overhead)
-        if own.multiply_adds is None and own.padded_multiply_adds is not None:
-            others = count(own.padded_multiply_adds)
-        name = (row.layer or row.operation) if wide else _short(row)
-        name += f" ×{row.calls}" if row.calls > 1 else ""
-        table.add_row(
-            Text(name),
-            *([Text("" if row.operation in name else row.operation)] if wide else []),
-            *(forms if own.parameters else [""]),
-            *([""] * 3 if same else []),
-            "" if own.multiply_adds == 0 else count(own.multiply_adds),
-            Text(others, "yellow"),
-            bytes_of(own.activation_bytes) if own.activation_bytes else "",
-            style="dim" if same and row.counted else "",
-        )
-    return table
+    words = [Column("layer", form=partial(_name, wide=wide))]
+    if wide:
+        words.append(Column("operation", form=_operation))
+    forms = [Column(form, form=partial(_parameters, form=form), align="right") for form in FORMS]
+    return Table(
+        (
+            *words,
+            *forms,
+            Column("mul-adds", form=_multiply_adds, align="right"),
+            Column("padding", form=_padding, align="right"),
+            Column("output", form=_output, align="right"),
+        ),
+        rows,
+        gap=1,
+    )
+
+
+def _toned(row: LayerCost, text: str) -> Words:
+    """Return a text of a row; rows that are the same in every form stand back."""
+    return Toned(text, "faint") if row.form is None and row.counted else text
+
+
+def _name(row: LayerCost, wide: bool) -> Words:
+    name = (row.layer or row.operation) if wide else _short(row)
+    return _toned(row, name + (f" ×{row.calls}" if row.calls > 1 else ""))
+
+
+def _operation(row: LayerCost) -> Words:
+    said = row.operation in row.layer or not row.layer
+    return _toned(row, "" if said else row.operation)
+
+
+def _parameters(row: LayerCost, form: Form) -> Words:
+    once = row.form is None and form != FORMS[0]  # the same in every form: said once
+    return _toned(
+        row, "" if once or not row.own.parameters else count(row.in_form(form).parameters)
+    )
+
+
+def _multiply_adds(row: LayerCost) -> Words:
+    return _toned(row, "" if row.own.multiply_adds == 0 else count(row.own.multiply_adds))
+
+
+def _padding(row: LayerCost) -> Words:
+    """Return what padded zeros add; where nobody knows the true number, the one with them."""
+    if row.own.multiply_adds is None and row.own.padded_multiply_adds is not None:
+        return Toned(count(row.own.padded_multiply_adds), "caution")
+    return Toned(excess(row.own.padding_overhead), "caution")
+
+
+def _output(row: LayerCost) -> Words:
+    return _toned(row, bytes_of(row.own.activation_bytes) if row.own.activation_bytes else "")
 
 
 def _short(row: LayerCost) -> str:
@@ -87,13 +110,13 @@ def _short(row: LayerCost) -> str:
     return f"…{name[1 - NAME :]}" if "." in name and len(name) > NAME else name
 
 
-def _shown(rows: Sequence[LayerCost]) -> list[LayerCost]:
+def _by_kind(rows: Sequence[LayerCost]) -> list[LayerCost]:
     """Return the rows that have a form, and one row for each kind of the others, their sum."""
     shown = [row for row in rows if row.form]
-    others = sorted((row for row in rows if not row.form), key=lambda row: row.counted)
-    kinds = dict.fromkeys((row.counted, row.operation) for row in others)
+    formless = sorted((row for row in rows if not row.form), key=lambda row: row.counted)
+    kinds = dict.fromkeys((row.counted, row.operation) for row in formless)
     for counted, kind in kinds:
-        alike = [row for row in others if (row.counted, row.operation) == (counted, kind)]
+        alike = [row for row in formless if (row.counted, row.operation) == (counted, kind)]
         if len(alike) == 1:
             shown += alike
             continue
@@ -107,72 +130,33 @@ def _shown(rows: Sequence[LayerCost]) -> list[LayerCost]:
     return shown
 
 
-def _sums(rows: Sequence[LayerCost], sums: Mapping[Form, FormCost]) -> Table:
+def in_all(rows: Sequence[LayerCost], sums: Mapping[Form, FormCost]) -> Table:
     """Return the table of forms: everything in each."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("form" if len(rows) == 1 else "in all, as")
-    for name in ("parameters", "stored", "multiply-adds", "as others count", "output"):
-        table.add_column(name, justify="right", no_wrap=True)
-    least = "" if all(row.counted for row in rows) else "≥ "
-    alone = rows[0].own if len(rows) == 1 else None  # then what is not counted is not known at all
-    for form, cost in sums.items():
-        if alone is not None and not rows[0].counted:
-            adds, others, excess = "–", count(alone.padded_multiply_adds, EXACT), ""
-        else:
-            adds = least + count(cost.multiply_adds, EXACT)
-            others = least + count(cost.padded_multiply_adds, EXACT)
-            excess = "" if least else overhead(cost.padding_overhead)
-        table.add_row(
-            Text(form, "bold"),
-            count(cost.parameters, EXACT),
-            bytes_of(cost.stored_bytes),
-            adds,
-            Text.assemble(others, (f" {excess}" if excess else "", "yellow")),
-            bytes_of(cost.activation_bytes),
-        )
-    return table
+    counted = all(row.counted for row in rows)
+    unknown = len(rows) == 1 and not counted  # of one layer alone not even the least is known
+    least = "" if counted or unknown else "≥ "
+    exact = partial(count, exact=EXACT)
 
+    def adds(number: int) -> str:
+        return least + exact(None if unknown else number)
 
-def as_html(
-    heading: str,
-    rows: Sequence[LayerCost],
-    sums: Mapping[Form, FormCost],
-    notes: Sequence[str],
-) -> str:
-    """Return everything as plain HTML: two tables and the notes."""
-    figures = ("parameters", "stored bytes", "multiply-adds", "as others count", "output bytes")
-    by_layer = [
-        [row.layer, row.operation, cost.form if row.form else "", *_exact(cost)]
-        for row in rows
-        for cost in (row.costs if row.form else (row.own,))
-    ]
-    in_all = [[form, *_exact(cost)] for form, cost in sums.items()]
-    parts = [f"<p><b>{html.escape(heading)}</b></p>"]
-    if len(rows) > 1:
-        parts.append(_table(("layer", "operation", "form", *figures), by_layer))
-    parts.append(_table(("in all, as", *figures), in_all))
-    parts += [f"<p>{html.escape(note)}</p>" for note in notes]
-    return "".join(parts)
+    def padded(cost: FormCost) -> Words:
+        share = excess(cost.padding_overhead) if counted else ""
+        text = least + exact(cost.padded_multiply_adds or (None if unknown else 0))
+        return [text, Toned(f" {share}", "caution")] if share else text
 
-
-def _exact(cost: FormCost) -> list[str]:
-    numbers = (
-        cost.parameters, cost.stored_bytes, cost.multiply_adds, cost.padded_multiply_adds,
-        cost.activation_bytes,
-    )  # fmt: skip
-    return ["–" if number is None else f"{number:,}" for number in numbers]
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    sides = ["left" if title in NAMES else "right" for title in head]
-    titles = _cells("th", sides, head)
-    lines = "".join(f"<tr>{_cells('td', sides, line)}</tr>" for line in body)
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{lines}</tbody></table>"
-
-
-def _cells(tag: str, sides: Sequence[str], texts: Sequence[str]) -> str:
-    """Return a row's cells, each aligned as its column."""
-    return "".join(
-        f'<{tag} style="text-align:{side}">{html.escape(text)}</{tag}>'
-        for side, text in zip(sides, texts, strict=True)
+    return Table(
+        (
+            Column("form" if len(rows) == 1 else "in all, as", "form", _strong),
+            Column("parameters", "parameters", exact, "right"),
+            Column("stored", "stored_bytes", bytes_of, "right"),
+            Column("multiply-adds", "multiply_adds", adds, "right"),
+            Column("counting padded zeros", "", padded, "right"),
+            Column("output", "activation_bytes", bytes_of, "right"),
+        ),
+        list(sums.values()),
     )
+
+
+def _strong(text: str) -> Words:
+    return Toned(text, "strong")

@@ -2,8 +2,12 @@
 
 | file | idea |
 |---|---|
+| `blocks.py` | lines, tables and small pictures, before anybody knows where they are shown |
+| `terminal_view.py`, `html_view.py` | the same blocks in a terminal, as text, and in a notebook |
+| `shown.py` | objects that show themselves as blocks |
+| `numbers.py` | numbers as people read them |
+| `badges.py` | a mark and a colour for each outcome |
 | `article.py` | "a" or "an" |
 | `atomic.py` | files that are written whole or not at all |
 | `inputs.py` | files that are read |
-| `printed.py` | what a terminal shows, as plain text |
 """

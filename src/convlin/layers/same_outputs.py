@@ -7,7 +7,6 @@ here its directions become layers again.
 from __future__ import annotations
 
 import copy
-import html
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, SupportsIndex
@@ -18,6 +17,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from convlin.arguments import shown, whole
+from convlin.display.html_view import as_html
 from convlin.errors import Refusal, Refused
 from convlin.layers.agreement import agreement
 from convlin.layers.layer_data import (
@@ -121,7 +121,7 @@ class SameOutputs:
         return f"{who} on {where}: {text}{self._doubt}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(str(self))}</p><p>{html.escape(self.statement)}</p>"
+        return as_html([str(self), self.statement])
 
     @property
     def _doubt(self) -> str:

@@ -14,7 +14,7 @@
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
 | `adjoint.py` | Aᴴ as an operator, and products from the left |
 | `memory.py` | how much memory what is built may take |
-| `matrix_html.py` | the matrix in Jupyter |
+| `matrix_blocks.py` | the matrix as a notebook shows it |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |
 """
 

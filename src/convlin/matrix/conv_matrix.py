@@ -23,6 +23,8 @@ from scipy.sparse.linalg import LinearOperator
 from scipy.sparse.linalg import norm as sparse_norm
 
 from convlin.arguments import flag, shown, whole
+from convlin.display.html_view import as_html
+from convlin.display.numbers import sizes
 from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix.adjoint import Adjoint, as_array, from_left
@@ -30,7 +32,7 @@ from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries, index_bytes
 from convlin.matrix.entry_weights import EntryWeights
-from convlin.matrix.matrix_html import as_html
+from convlin.matrix.matrix_blocks import blocks
 from convlin.matrix.memory import MEMORY_LIMIT, require_own_memory
 from convlin.matrix.wires import Wire, wires
 
@@ -143,11 +145,11 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
 
     def __repr__(self) -> str:
-        size, where = "×".join(map(str, self.shape)), short_at(self.geometry, self.input_size)
+        size, where = sizes(self.shape), short_at(self.geometry, self.input_size)
         return f"<{size} ConvMatrix, {self.nnz:,} stored: {where}>"
 
     def _repr_html_(self) -> str:
-        return as_html(self)
+        return as_html(blocks(self))
 
     def tocsr(self, copy: bool = False) -> csr_array:
         """Return the matrix as CSR: sorted, one entry per position, zeros of the kernel kept.

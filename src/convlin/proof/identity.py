@@ -241,7 +241,7 @@ def _measured(
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)
-    note = "; ".join(filter(None, (rounding.note, f"in float64 deviation {wide.deviation:.2g}")))
+    note = "; ".join(filter(None, (rounding.note, f"in float64 it is {wide.deviation:.2g}")))
     return Measured(why, replace(rounding, note=note))
 
 

@@ -8,15 +8,17 @@ Verdict
 
 from __future__ import annotations
 
-import html
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from rich.text import Text
+from convlin.display.blocks import Block, Toned
+from convlin.display.shown import Shown
+from convlin.display.terminal_view import renderable
 
-from convlin.proof.badge import badge
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = [
     "Counterexample", "Kind", "Measured", "OwnDraws", "Proved", "Refuted", "Rounding", "Verdict",
@@ -34,8 +36,8 @@ class Rounding:
     is derived, and `note` says why. within: no element lies beyond its own bound.
 
     >>> print(Rounding(2.5e-7, 3.0e-6, scale=1.5, dtype="float32"))
-    float32 deviation 2.5e-07, bound 3e-06, of 1.5
-    """
+    in float32 the largest difference is 2.5e-07 where outputs reach 1.5; rounding explains up to 3e-06
+    """  # noqa: E501
 
     deviation: float
     bound: float | None
@@ -45,8 +47,11 @@ class Rounding:
     within: bool = True
 
     def __str__(self) -> str:
-        bound = "no bound" if self.bound is None else f"bound {self.bound:.2g}"
-        text = f"{self.dtype} deviation {self.deviation:.2g}, {bound}, of {self.scale:.2g}"
+        text = (
+            f"in {self.dtype} the largest difference is {self.deviation:.2g} "
+            f"where outputs reach {self.scale:.2g}; "
+        )
+        text += "no bound" if self.bound is None else f"rounding explains up to {self.bound:.2g}"
         return f"{text} ({self.note})" if self.note else text
 
 
@@ -104,11 +109,10 @@ class OwnDraws:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """What a proof found; true only if it proved something."""
 
     kind: ClassVar[Literal["proved", "refuted", "measured"]]
-    colour: ClassVar[str]
 
     def __bool__(self) -> bool:
         return self.kind == "proved"
@@ -125,11 +129,16 @@ class Verdict:
     def __str__(self) -> str:
         return f"{self.kind}: {self.details}"
 
-    def __rich__(self) -> Text:
-        return Text.assemble((self.kind, f"bold {self.colour}"), f": {self.details}")
+    @property
+    def words(self) -> list[str | Toned]:
+        """The verdict in one line, its kind as a badge."""
+        return [Toned(self.kind, self.kind), f": {self.details}"]
 
-    def _repr_html_(self) -> str:
-        return f"{badge(self.kind)} {html.escape(self.details)}"
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        return [self.words]
+
+    def __rich__(self) -> RenderableType:
+        return renderable(self._blocks())
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,6 @@ class Proved(Verdict):
     """
 
     kind = "proved"
-    colour = "green"
     scope: str
     draws: int
     failure_probability: float
@@ -174,7 +182,6 @@ class Refuted(Verdict):
     """
 
     kind = "refuted"
-    colour = "red"
     counterexample: Counterexample
 
     @property
@@ -188,7 +195,6 @@ class Measured(Verdict):
     """Neither proved nor refuted: `reason` says why, `rounding` how far apart the sides were."""
 
     kind = "measured"
-    colour = "yellow"
     reason: str
     rounding: Rounding | None
 

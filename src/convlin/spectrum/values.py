@@ -13,7 +13,6 @@ those that cut an image into patches.
 from __future__ import annotations
 
 import decimal
-import html
 import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
@@ -22,6 +21,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from convlin.arguments import index
+from convlin.display.blocks import Block, Column, Table
+from convlin.display.shown import Shown
 from convlin.errors import Refusal, Refused
 from convlin.geometry import short_at
 from convlin.matrix import ConvMatrix
@@ -40,12 +41,22 @@ Method: TypeAlias = Literal["per frequency", "dense", "Lanczos"]
 # Multiply-adds of a dense decomposition, rows·columns·min: a tenth of a second, and ten seconds.
 AT_ONCE, AT_MOST = 2**27, 2**34
 
+LISTED = 10  # singular values that a table lists, the largest: more would fill a notebook's page
+
 # A bound must be one as it is printed, too.
 UPWARDS = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING)
 
 
+class Listed(NamedTuple):
+    """One singular value in a table: which it is, and how far off it may be."""
+
+    rank: int
+    value: float
+    within: float | None
+
+
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class Spectrum(Shown):
     """Singular values of a convolution's matrix, largest first, and a bound above all of them.
 
     values: the singular values asked for, float64, read-only. method: how they were computed.
@@ -96,8 +107,14 @@ class Spectrum:
         bound = float(UPWARDS.create_decimal(self.upper_bound))
         return f"{self.subject}: {which}, {how}; norm ≤ {bound:.6g}"
 
-    def _repr_html_(self) -> str:
-        return f"<p>{html.escape(str(self))}</p>"
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        columns = [Column("", "rank"), Column("singular value", "value", "{:.6g}".format, "right")]
+        within = [None] * len(self)
+        if self.residuals is not None:
+            columns.append(Column("within", "within", "{:.1g}".format, "right"))
+            within = self.residuals.tolist()
+        listed = zip(range(1, LISTED + 1), self.values.tolist(), within, strict=False)
+        return [str(self), Table(columns, [Listed(*each) for each in listed])]
 
 
 def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Num
 
+from convlin.display.blocks import Block
+from convlin.display.shown import Shown
 from convlin.numerics.scaling import Scale
-from convlin.structure.energy_html import split
+from convlin.structure.energy_blocks import split, split_in_words
 
 __all__ = ["Energy", "largest_of"]
 
 
 @dataclass(frozen=True, repr=False)
-class Energy:
+class Energy(Shown):
     """A matrix's squared Frobenius norm in three parts that add up to it.
 
     shared: the squared norm of the nearest convolution. local: of what stands where taps reach,
@@ -67,13 +69,10 @@ class Energy:
         return f"<Energy: {self}>"
 
     def __str__(self) -> str:
-        names = ("shared", "local but not shared", "off the support")
-        return ", ".join(
-            f"{part:.1%} {name}" for part, name in zip(self.fractions, names, strict=True)
-        )
+        return split_in_words(self.fractions)
 
-    def _repr_html_(self) -> str:
-        return split(self.fractions, str(self))
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        return split(self.fractions)
 
 
 def largest_of(values: Num[np.ndarray, " entries"]) -> float:

@@ -21,6 +21,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy.sparse import csr_array
 
+from convlin.display.blocks import Block
+from convlin.display.shown import Shown
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries, dense_shape
@@ -28,7 +30,7 @@ from convlin.numerics.scaling import Scale
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.canonical import canonical, look_up, place_of, require_matrix, rows_of
 from convlin.structure.energy import Energy, largest_of
-from convlin.structure.energy_html import split
+from convlin.structure.energy_blocks import split
 
 __all__ = ["NearestConv", "nearest"]
 
@@ -36,7 +38,7 @@ ROOM = 900  # of exponents up to 1024: with twice that sums overflow, with half 
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NearestConv:
+class NearestConv(Shown):
     """The convolution of one geometry that is nearest to a matrix.
 
     `weight` is the kernel; where the geometry has taps that no matrix tells apart, it is that of
@@ -67,10 +69,14 @@ class NearestConv:
         return f"<{type(self).__name__}: {self}>"
 
     def __str__(self) -> str:
-        return f"nearest {self.geometry.kind}: distance {self.distance:.4g}; {self.energy}"
+        return f"{self._heading}; {self.energy}"
 
-    def _repr_html_(self) -> str:
-        return split(self.energy.fractions, str(self))
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        return [self._heading, *split(self.energy.fractions)]
+
+    @property
+    def _heading(self) -> str:
+        return f"nearest {self.geometry.kind}: distance {self.distance:.4g}"
 
 
 def nearest(

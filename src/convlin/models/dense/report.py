@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from convlin.display.printed import as_text
+from convlin.display.blocks import Block, Column, Table, Toned, Words
+from convlin.display.shown import Shown
 from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["AgainstModel", "Deviation", "Report", "Row"]
@@ -100,7 +97,7 @@ class AgainstModel:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Shown):
     """All rows; `exact` iff every window's output equals the classifier's on that crop."""
 
     rows: tuple[Row, ...]
@@ -117,9 +114,8 @@ class Report:
         if self.exact:
             equal = "equal to the classifier on every window, up to rounding"
         else:
-            some = ", ".join(breaking[:4]) + (
-                f" and {len(breaking) - 4} more" if breaking[4:] else ""
-            )
+            more = f" and {len(breaking) - 4} more" if breaking[4:] else ""
+            some = ", ".join(breaking[:4]) + more
             equal = f"not equal to the classifier on every window: {some}"
         return (
             f"output: {equal}",
@@ -132,71 +128,66 @@ class Report:
         """Return everything as plain values, for JSON."""
         return {
             **vars(self),
-            "rows": [row.as_dict() for row in self.rows],
+            "rows": self._table.as_dicts(),
             "deviation": self.deviation and vars(self.deviation),
             "seen": self.seen and vars(self.seen),
         }
 
-    def __rich__(self) -> RenderableType:
-        proofs = [row for row in self.rows if row.verdict is not None]
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for name in ("layer", "exchange", *(["proof"] if proofs else []), "= sliding"):
-            table.add_column(name, overflow="fold", min_width=9)
-        for row in self.rows:
-            equal = Text("equal", "green") if row.equal else Text("differs", "red")
-            proof = [_proof(row.verdict)] if proofs else []
-            table.add_row(Text(row.layer), _exchange(row), *proof, equal)
-        alike: dict[str, list[Row]] = {}
-        for row in proofs:
-            alike.setdefault(str(row.verdict), []).append(row)
-        lines = []
-        for same in alike.values():
-            sites = ", ".join(row.layer for row in same)
-            if same[0].verdict is not None:
-                lines.append(Text.assemble((sites, "bold"), " ", same[0].verdict.__rich__()))
-        for why in dict.fromkeys(row.why for row in self.rows if not row.equal):
-            layers = [row.layer for row in self.rows if row.why == why and not row.equal]
-            verb = "differs" if len(layers) == 1 else "differ"
-            lines.append(
-                Text.assemble((", ".join(layers), "bold"), (f" {verb}", "red"), f": {why}")
-            )
+    def _blocks(self, width: int | None = None) -> list[Block]:
         outcome, *rest = self.summary
-        lines += [Text(outcome, "green" if self.exact else "red"), *map(Text, rest)]
-        return Group(table, Text(), *lines)
+        said = Toned(outcome, "good" if self.exact else "bad")
+        return [self._table, "", *_proofs(self.rows), *_reasons(self.rows), said, *rest]
 
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        left = 'style="text-align:left"'
-        titles = ("layer", "operation", "exchange", "verdict", "window")
-        head = "".join(f"<th {left}>{title}</th>" for title in titles)
-        body = "".join(
-            "<tr>" + "".join(f"<td {left}>{cell}</td>" for cell in (
-                *map(html.escape, (row.layer, row.operation, row.exchange)),
-                "" if row.verdict is None else row.verdict._repr_html_(),
-                html.escape(_equal(row)) if row.equal else f"<b>≠ {html.escape(_equal(row))}</b>",
-            )) + "</tr>" for row in self.rows
-        )  # fmt: skip
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self.summary)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{lines}"
+    @property
+    def _table(self) -> Table:
+        columns = [
+            Column("layer", "layer"),
+            Column("exchange", "", _exchange),
+            Column("proof", "verdict", _proof),
+            Column("equals sliding?", "equal", _equal),
+        ]
+        if all(row.verdict is None for row in self.rows):
+            del columns[2]
+        return Table(columns, self.rows)
 
 
-def _exchange(row: Row) -> Text:
-    kept = row.exchange == "kept"
-    return Text(f"{row.operation}, kept", "dim") if kept else Text(row.exchange, "bold")
+def _exchange(row: Row) -> Words:
+    if row.exchange == "kept":
+        return Toned(f"{row.operation}, unchanged", "faint")
+    return Toned(row.exchange, "strong")
 
 
-def _proof(verdict: Verdict | None) -> Text:
+def _proof(verdict: Verdict | None) -> Words:
     if verdict is None:
-        return Text()
-    text = Text(verdict.kind, f"bold {verdict.colour}")
-    if isinstance(verdict, Proved):
-        text.append(f", p < {verdict.failure_probability:.1e}", "not bold default")
-    return text
+        return ""
+    chance = isinstance(verdict, Proved) and f", p < {verdict.failure_probability:.1e}"
+    return [Toned(verdict.kind, verdict.kind), chance or ""]
 
 
-def _equal(row: Row) -> str:
-    if row.equal:
-        return f"equal ({row.why})" if row.why else "equal"
-    return f"differs: {row.why}"
+def _equal(equal: bool) -> Words:
+    return Toned("yes", "good") if equal else Toned("no", "differs")
+
+
+def _proofs(rows: Sequence[Row]) -> list[Block]:
+    """Return each verdict in full once, behind the layers that it is about."""
+    about: dict[str, tuple[Verdict, list[str]]] = {}
+    for row in rows:
+        if row.verdict is not None:
+            about.setdefault(str(row.verdict), (row.verdict, []))[1].append(row.layer)
+    return [
+        [Toned(", ".join(layers), "strong"), " ", *verdict.words]
+        for verdict, layers in about.values()
+    ]
+
+
+def _reasons(rows: Sequence[Row]) -> list[Block]:
+    """Return each reason to differ once, behind the layers that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in rows:
+        if not row.equal:
+            about.setdefault(row.why, []).append(row.layer)
+    return [
+        [Toned(", ".join(layers), "strong"), " ",
+         Toned("differ" if layers[1:] else "differs", "differs"), f": {why}"]
+        for why, layers in about.items()
+    ]  # fmt: skip

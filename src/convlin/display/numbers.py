@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["bytes_of", "count", "overhead"]
+from collections.abc import Iterable
 
-PREFIXES = ("", "k", "M", "G", "T", "P", "E")
+__all__ = ["bytes_of", "count", "excess", "sizes"]
+
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")  # a table's columns have room for one letter
 
 
 def count(number: int | None, exact: int = 10_000) -> str:
     """Return a count, exact below `exact`; a dash where nobody counted.
 
-    >>> count(9_408), count(11_689_512), count(999_999), count(999_999, exact=10**6), count(None)
-    ('9,408', '11.7 M', '1.00 M', '999,999', '–')
+    >>> count(9_408), count(10_000), count(999_999), count(999_999, exact=10**6), count(None)
+    ('9,408', '10.0 k', '1.00 M', '999,999', '–')
     """
     if number is None:
         return "–"
@@ -27,10 +29,10 @@ def bytes_of(number: int) -> str:
     return f"{number} B" if number < 1000 else f"{_scaled(number)}B"
 
 
-def overhead(share: float | None) -> str:
+def excess(share: float | None) -> str:
     """Return how much too many: in percent, as a factor from 100 % on; nothing where it is 0.
 
-    >>> overhead(0.0888), overhead(5.54), overhead(0.0)
+    >>> excess(0.0888), excess(5.54), excess(0.0)
     ('+8.9%', '6.5×', '')
     """
     if not share:
@@ -38,10 +40,19 @@ def overhead(share: float | None) -> str:
     return f"{1 + share:.1f}×" if share >= 1 else f"+{share:.1%}"
 
 
+def sizes(numbers: Iterable[int]) -> str:
+    """Return the sizes of an image, a kernel or a matrix.
+
+    >>> sizes((3, 224, 224))
+    '3×224×224'
+    """
+    return "×".join(map(str, numbers))
+
+
 def _scaled(number: int) -> str:
     """Return three digits and a prefix; 999,500 and more are a million already."""
     value, power = float(number), 0
     while value >= 999.5 and power < len(PREFIXES) - 1:
         value, power = value / 1000, power + 1
-    places = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
-    return f"{value:.{places}f} {PREFIXES[power]}"
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{decimals}f} {PREFIXES[power]}"

@@ -1,0 +1,78 @@
+"""A `ConvMatrix` as blocks: what it is, and a small picture where it is small; nothing is built.
+
+The picture is in the page's own ink, light or dark: the larger a weight, the stronger. Larger
+matrices, and a colour for each tap, are drawn by `convlin.figures`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from convlin.display.blocks import Block, Column, Picture, Table, Toned
+from convlin.geometry import ConvGeometry
+
+__all__ = ["blocks"]
+
+SIDE = 128  # rows and columns of a small picture: they have 4 pixels each, and no more can be told
+ENTRIES = 2048  # stored entries of one: some 40 kB in a notebook's file
+WIDEST, CELL = 480, 12.0  # pixels: of a picture, half a notebook's page, and of one entry
+LEVELS = (0.15, 0.4, 0.7, 1.0)  # of ink; the least is for 0
+
+
+class Matrix(Protocol):
+    """What is shown of a `ConvMatrix`."""
+
+    geometry: ConvGeometry
+    shape: tuple[int, int]
+    dtype: Any
+
+    @property
+    def nnz(self) -> int: ...
+    @property
+    def needed_bytes(self) -> int: ...
+    def tocsr(self) -> Any: ...
+
+
+class Fact(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    value: str
+
+
+def blocks(matrix: Matrix) -> list[Block]:
+    """Return the matrix's numbers as a table, with its picture where it is small."""
+    rows, columns = matrix.shape
+    facts = [
+        Fact("outputs × inputs", f"{rows:,} × {columns:,}"),
+        Fact("stored entries", f"{matrix.nnz:,} ({matrix.nnz / (rows * columns):.2%})"),
+        Fact("weights", f"{math.prod(matrix.geometry.weight_shape):,} {matrix.dtype}"),
+        Fact("bytes if built (CSR)", f"{matrix.needed_bytes:,}"),
+    ]
+    table = Table((Column("", "name", _strong), Column("", "value")), facts)
+    heading = Toned(repr(matrix)[1:-1], "strong")
+    small = max(rows, columns) <= SIDE and 0 < matrix.nnz <= ENTRIES
+    return [heading, table, *([_picture(matrix)] if small else [])]
+
+
+def _strong(text: str) -> Toned:
+    return Toned(text, "strong")
+
+
+def _picture(matrix: Matrix) -> Picture:
+    """Return the stored entries as squares."""
+    stored = matrix.tocsr()
+    height, width = matrix.shape
+    rows = np.repeat(np.arange(height), np.diff(stored.indptr))
+    magnitude = np.abs(stored.data).astype(np.float64)
+    largest = magnitude.max() or 1.0
+    level = np.ceil(np.nan_to_num(magnitude / largest) * (len(LEVELS) - 1)).astype(int)
+    inks = {
+        ink: [(x, y, 1, 1) for x, y in zip(stored.indices[at], rows[at], strict=True)]
+        for ink, at in ((ink, level == number) for number, ink in enumerate(LEVELS))
+    }
+    scale = min(CELL, WIDEST / max(height, width))
+    return Picture((width, height), inks, "where its entries stand", scale)

@@ -12,6 +12,7 @@ from PIL import Image
 from convlin.teach.explore.files import PAGE
 from convlin.teach.explore.page_file import bundle, exported
 from convlin.teach.explore.page_state import State
+from convlin.teach.explore.page_words import words
 from convlin.teach.explore.scene import as_json, scene
 
 QUERIES = {
@@ -91,7 +92,7 @@ def test_every_module_is_listed():
 
 
 def test_a_text_cannot_end_the_script(monkeypatch):
-    wicked = {"title": "</script><script>alert(1)</script><!--"}
+    wicked = words("en") | {"title": "</script><script>alert(1)</script><!--"}
     monkeypatch.setattr("convlin.teach.explore.scene.words", lambda language: wicked)
     text = exported(State.of(""))
     assert text.lower().count("</script") == 2 and "<!--" not in text

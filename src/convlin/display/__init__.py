@@ -7,6 +7,7 @@
 | `shown.py` | objects that show themselves as blocks |
 | `numbers.py` | numbers as people read them |
 | `badges.py` | a mark and a colour for each outcome |
+| `languages.py` | texts in several languages, and the numbers in them |
 | `article.py` | "a" or "an" |
 | `atomic.py` | files that are written whole or not at all |
 | `inputs.py` | files that are read |

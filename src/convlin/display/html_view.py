@@ -14,8 +14,8 @@ __all__ = ["as_html"]
 def as_html(blocks: Sequence[Block]) -> str:
     """Return blocks as HTML; a line that stands alone is no paragraph.
 
-    >>> as_html(["a < b"]), as_html([[Toned("refuted", "refuted"), ": it is 3"]])[62:]
-    ('a &lt; b', '✗ refuted</b> it is 3')
+    >>> as_html(["a < b"]), as_html([[Toned("no", "differs"), ": b"], ""])
+    ('a &lt; b', '<p><b>≠ no</b>: b</p><p></p>')
     """
     if len(blocks) == 1 and not isinstance(blocks[0], Table | Picture):
         return _line(blocks[0])

@@ -6,7 +6,7 @@
 | `canvas.py` | a figure measured in inches, which saves to the same bytes every time |
 | `cells.py` | maps as cells |
 | `stored_entries.py` | the stored entries of a matrix, as squares or as an image |
-| `plane.py`, `figure_words.py` | what fits on paper, and the words on it |
+| `plane.py` | what fits on paper |
 | `one_neuron.py` | `neuron`, laid out by `neuron_layout.py` |
 | `unrolled.py` | `matrix` |
 | `three_forms.py` | `forms` |

@@ -16,9 +16,9 @@ from matplotlib.figure import FigureBase
 from matplotlib.patches import Patch
 
 from convlin.arguments import shown
+from convlin.display.languages import Texts, figure_texts
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import ENERGIES, INK, ink_on
 from convlin.structure import Energy
 
@@ -146,9 +146,7 @@ def _area(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray) -> Non
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _lines(
-    ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray, texts: Mapping[str, str]
-) -> None:
+def _lines(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray, texts: Texts) -> None:
     """Draw each part as a line on a logarithmic scale, with its name and last share behind it."""
     height = np.inf
     for part, color in enumerate(ENERGIES.values()):

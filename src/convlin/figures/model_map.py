@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch
 
+from convlin.display.languages import Texts, figure_texts
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import write
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MARKS, MUTED, VERDICTS, ink_on
 from convlin.models.dense.report import Report, Row
 
@@ -98,14 +98,14 @@ def exchange_map(report: Report, *, words: Mapping[str, str] | None = None) -> D
     return figure
 
 
-def _boxes(rows: Sequence[Row], texts: Mapping[str, str]) -> Iterable[Box]:
+def _boxes(rows: Sequence[Row], texts: Texts) -> Iterable[Box]:
     """Yield a box for each layer, or for each run of kept ones where there are many layers."""
     together = len(rows) > MANY
     for alike, run in itertools.groupby(rows, lambda row: together and _marks(row) == ("kept",)):
         listed = list(run)
         if alike and len(listed) > 2:
             first, last = listed[0].layer, listed[-1].layer
-            name = texts["run"].format(count=len(listed))
+            name = texts("run", count=len(listed))
             yield Box(_short(name), (_short(f"{first} … {last}"),), (), ("kept",))
             continue
         for row in listed:
@@ -156,9 +156,7 @@ def _mark(axes: Axes, mark: str, x: float, y: float, radius: float = 0.15) -> No
     write(axes, (x, y), MARKS[mark], 66 * radius, ink_on(color), weight="bold")
 
 
-def _foot(
-    axes: Axes, report: Report, marks: Sequence[str], texts: Mapping[str, str], top: float
-) -> None:
+def _foot(axes: Axes, report: Report, marks: Sequence[str], texts: Texts, top: float) -> None:
     """Write what the marks mean, and what holds of the whole."""
     for n, mark in enumerate(marks):
         y = top + STEP * n
@@ -167,7 +165,7 @@ def _foot(
     y = top + STEP * len(marks)
     write(axes, (MARGIN, y), texts["equal" if report.exact else "differs"], 8, ha="left")
     before, after = report.parameters_before, report.parameters_after
-    count = texts["parameters"].format(before=before, after=after)
+    count = texts("parameters", before=before, after=after)
     write(axes, (MARGIN, y + STEP), count, 8, MUTED, ha="left")
 
 

@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from convlin.display.languages import Texts, figure_texts
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import TINY, Sheet, covering, number, write
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.neuron_layout import Layout, arrange
 from convlin.figures.palette import MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
@@ -85,8 +85,8 @@ def neuron(
     layout.output.paint(axes, {(row, column): ["#FFFFFF"]}, values)
     layout.output.frame(axes, (row, column), (row, column))
     _caption(axes, layout, texts, matrix.geometry.in_channels)
-    sentence = texts["wires"].format(
-        place=(channel, *position), value=number(values[row, column].item()),
+    sentence = texts("wires",
+        place=str((channel, *position)), value=number(values[row, column].item()),
         wires=len(wires), all=matrix.shape[1],
     )  # fmt: skip
     write(axes, (layout.width / 2, layout.height - 0.2), sentence)
@@ -184,7 +184,7 @@ def _draw_taps(
         image.frame(axes, (min(rows), min(columns)), (max(rows), max(columns)))
 
 
-def _caption(axes: Axes, layout: Layout, texts: Mapping[str, str], channels: int) -> None:
+def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int) -> None:
     """Write what each column is, and which channel each map."""
     columns = {
         "input": next(iter(layout.inputs.values())),
@@ -193,7 +193,7 @@ def _caption(axes: Axes, layout: Layout, texts: Mapping[str, str], channels: int
     }
     for name, sheet in columns.items():
         if sheet is not None:
-            text = texts[name].format(rows=sheet.rows, columns=sheet.columns)
+            text = texts(name, rows=sheet.rows, columns=sheet.columns)
             middle = (sheet.left + sheet.right) / 2
             above = 0.36 if channels > 1 and name != "output" else 0.18
             write(axes, (middle, sheet.top - above), text, 10, weight="bold", **covering("white"))
@@ -201,8 +201,8 @@ def _caption(axes: Axes, layout: Layout, texts: Mapping[str, str], channels: int
         for sheets in (layout.inputs, layout.kernels):
             for channel, sheet in sheets.items():
                 middle = (sheet.left + sheet.right) / 2
-                text = texts["channel"].format(channel=channel)
+                text = texts("channel", channel=channel)
                 write(axes, (middle, sheet.top - 0.14), text, 8, MUTED, **covering("white"))
     if len(layout.inputs) < channels:
-        text = texts["some"].format(shown=len(layout.inputs), all=channels)
+        text = texts("some", shown=len(layout.inputs), all=channels)
         write(axes, (layout.width / 2, 0.16), text, 8, MUTED)

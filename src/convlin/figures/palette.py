@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 
+from convlin.display.badges import BADGES
+
 __all__ = [
     "BLANK",
     "ENERGIES",
@@ -35,23 +37,8 @@ FEW = (
     "#BBBBBB",  # grey
 )
 ENERGIES = {"shared": "#0072B2", "local": "#E69F00", "off": "#009E73"}
-VERDICTS = {
-    "proved": "#009E73",
-    "measured": "#E69F00",
-    "refuted": "#D55E00",
-    "refused": "#CC79A7",
-    "exchanged": "#56B4E9",
-    "kept": "#BBBBBB",
-}
-# A mark beside each colour: no verdict is told by its colour alone.
-MARKS = {
-    "proved": "✓",
-    "measured": "≈",
-    "refuted": "✗",
-    "refused": "≠",
-    "exchanged": "⇒",
-    "kept": "·",
-}
+VERDICTS = {kind: badge.paper for kind, badge in BADGES.items()}
+MARKS = {kind: badge.mark for kind, badge in BADGES.items()}
 INK = "#222222"
 MUTED = "#767676"  # lines and small words beside what matters; 4.5 against white
 BLANK = "#FFFFFF"

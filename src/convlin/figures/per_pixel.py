@@ -14,10 +14,10 @@ from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
+from convlin.display.languages import Texts, figure_texts
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
 from convlin.matrix import ConvMatrix, sources
@@ -82,11 +82,11 @@ def pointwise(
                 sheet.rule(axes)
             else:
                 sheet.shade(axes, values[channel])
-            _above(axes, sheet, texts["channel"].format(channel=channel))
+            _above(axes, sheet, texts("channel", channel=channel))
     for n, position in enumerate(positions):
         middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(positions) + 0.1)
         _layer(axes, matrix, position, middle, (in_maps, out_maps), (inputs, outputs))
-        text = texts["pixel"].format(place=position)
+        text = texts("pixel", place=str(position))
         write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering("white"))
     _captions(axes, matrix, texts, (in_maps, out_maps), height)
     if weights is not None:
@@ -203,7 +203,7 @@ def _above(axes: Axes, sheet: Sheet, text: str) -> None:
 def _captions(
     axes: Axes,
     matrix: ConvMatrix,
-    texts: Mapping[str, str],
+    texts: Texts,
     maps: tuple[Sequence[Sheet], Sequence[Sheet]],
     height: float,
 ) -> None:
@@ -212,13 +212,13 @@ def _captions(
     shapes = plane_shape(matrix.input_shape), plane_shape(matrix.output_shape)
     for name, shape, (sheet, *_) in zip(("input", "output"), shapes, maps, strict=True):
         channels, rows, columns = shape
-        text = texts[name].format(channels=channels, rows=rows, columns=columns)
+        text = texts(name, channels=channels, rows=rows, columns=columns)
         write(axes, ((sheet.left + sheet.right) / 2, 0.3), text, 10, weight="bold")
     middle = (maps[0][0].right + maps[1][0].left) / 2
-    layer = texts["layer"].format(inputs=geometry.in_channels, outputs=geometry.out_channels)
+    layer = texts("layer", inputs=geometry.in_channels, outputs=geometry.out_channels)
     write(axes, (middle, 0.3), layer, 10, weight="bold")
     weights, pixels = int(np.prod(geometry.weight_shape)), int(np.prod(matrix.output_size))
-    sentence = texts["weights"].format(weights=weights, pixels=pixels)
+    sentence = texts("weights", weights=weights, pixels=pixels)
     if max(geometry.in_channels, geometry.out_channels) > SHOWN:
-        sentence += "; " + texts["some"].format(shown=SHOWN)
+        sentence += "; " + texts("some", shown=SHOWN)
     write(axes, (middle, ABOVE + height + 0.35), sentence)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convlin.costs import Form, convolution_forms
+from convlin.display.languages import figure_texts
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, write
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import MUTED
 from convlin.figures.plane import require_plane
 from convlin.figures.stored_entries import (
@@ -74,7 +74,7 @@ def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Draw
         draw(axes, sheet, entries)
         border(axes, sheet, matrix)
         write(axes, (middle, ABOVE - 0.2), texts[form], 10, weight="bold")
-        count = texts[f"{form}_count"].format(weights=weights[form])
+        count = texts(f"{form}_count", weights=weights[form])
         write(axes, (middle, sheet.bottom + 0.25), count)
         if n:
             between = middle - width / 2 - GAP / 2

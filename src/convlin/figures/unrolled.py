@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from convlin.display.languages import Texts, figure_texts
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, number, write
-from convlin.figures.figure_words import figure_texts
 from convlin.figures.palette import INK, MUTED, SEVERAL, ink_on
 from convlin.figures.plane import plane_shape, require_plane, weight_of
 from convlin.figures.stored_entries import (
@@ -79,10 +79,10 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     aligned = {"ha": "left", "va": "baseline"}
     write(axes, (MARGIN, 0.35), title, 10, weight="bold", **aligned)
     write(axes, ((sheet.left + sheet.right) / 2, ABOVE - 0.15),
-          texts["columns"].format(columns=columns), 8, MUTED)  # fmt: skip
+          texts("columns", columns=columns), 8, MUTED)  # fmt: skip
     write(axes, (MARGIN - 0.18, (sheet.top + sheet.bottom) / 2),
-          texts["rows"].format(rows=rows), 8, MUTED, rotation=90, va="center")  # fmt: skip
-    counts = texts["counts"].format(stored=matrix.nnz, all=rows * columns, weights=weights)
+          texts("rows", rows=rows), 8, MUTED, rotation=90, va="center")  # fmt: skip
+    counts = texts("counts", stored=matrix.nnz, all=rows * columns, weights=weights)
     write(axes, (MARGIN, below + 0.3), counts, ha="left")
     return figure
 
@@ -160,7 +160,7 @@ def _legend(
     axes: Axes,
     matrix: ConvMatrix,
     legend: Sheet,
-    texts: Mapping[str, str],
+    texts: Texts,
     blurred: bool,
 ) -> None:
     """Draw the kernel's taps, or the weights of a 1×1 kernel, in their colours.

@@ -20,15 +20,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from convlin.display.languages import Texts
 from convlin.matrix import ConvMatrix
 from convlin.solutions import DesignBlocks, SolutionFamily
 from convlin.teach.explore.decimals import SCALE, plain
-from convlin.teach.explore.page_words import filled
 
 __all__ = ["STEP", "Neuron", "still"]
 
 STEP = 10**6  # parts to the unit of a direction
-SENTENCE = "one FC output on 1 input: {dimension} of {of} directions free (rank {rank})"
 
 
 def still(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -84,7 +83,7 @@ class Neuron:
         key = "family.sentence" if family.dimension else "family.fixed"
         return numbers | {
             "row": self.row,
-            "sentence": filled(texts.get(key, SENTENCE), **numbers),
+            "sentence": Texts(texts)(key, **numbers),
             "weights": plain(weights, SCALE * STEP),
             "base": plain(base.tolist(), SCALE),
             "output": plain([output], SCALE * SCALE * STEP)[0],

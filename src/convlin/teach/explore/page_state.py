@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl, quote
 import numpy as np
 from jaxtyping import Int
 
+from convlin.display.languages import language
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.teach.explore import decimals
 from convlin.teach.explore.decimals import SCALE, shortened, written
 from convlin.teach.explore.page_limits import ALONG, BOUNDS, PAIRS, bounded
-from convlin.teach.explore.page_words import language
 from convlin.teach.explore.pins import Pin
 from convlin.teach.explore.presets import PRESETS, preset
 from convlin.teach.explore.shown_numbers import link_of, own_image, own_weights, values_of
@@ -78,7 +78,7 @@ class State:
             along,
             Pin.read(pinned, geometry, size) if pinned else None,
             asked if asked in alike else _named(alike, pinned),
-            language(texts.get("lang", "en")),
+            language("explore", texts.get("lang", "en")),
         )  # fmt: skip
 
     @property

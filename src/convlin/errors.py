@@ -28,8 +28,9 @@ __all__ = [
     "InputError",
     "Refusal",
     "Refused",
+    "first_line",
+    "one_line",
     "printable",
-    "told",
 ]
 
 
@@ -45,14 +46,19 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     r"""Return an exception of others in one line: its type and the first line that it says.
 
-    >>> told(KeyError("head")), told(ValueError()), told(OSError("first\nsecond"))
+    >>> one_line(KeyError("head")), one_line(ValueError()), one_line(OSError("first\nsecond"))
     ("KeyError: 'head'", 'ValueError', 'OSError: first')
     """
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    kind = type(error).__name__
+    return f"{kind}: {first_line(error)}" if str(error).strip() else kind
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line that an exception of others says; its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()
 
 
 class Description(str):

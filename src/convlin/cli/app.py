@@ -27,7 +27,7 @@ from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
 from convlin.cli.unroll import unroll
-from convlin.errors import ConvlinError, printable, told
+from convlin.errors import ConvlinError, one_line, printable
 
 __all__ = ["app", "main"]
 
@@ -127,7 +127,7 @@ def _unexpected(error: Exception) -> str:
         text = " ".join(error.format_message().split())
         # pydantic, which reads the options for Typer, names the exception before what it says.
         return printable(f"{text.replace('Value error, ', '', 1)} (see --help)")
-    return printable(f"stopped by {told(error)} (convlin --debug shows where)")
+    return printable(f"stopped by {one_line(error)} (convlin --debug shows where)")
 
 
 def _hang_up() -> None:

@@ -16,7 +16,7 @@ from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress, shown
 from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
-from convlin.errors import InputError
+from convlin.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from convlin import FullyConvolutional
@@ -102,8 +102,8 @@ def _write(
             warnings.filterwarnings("ignore", "No complete tensor found")
             torch.export.save(program, archive)
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{model}: torch.export cannot export it: {first}") from error
+        reason = first_line(error)
+        raise InputError(f"{model}: torch.export cannot export it: {reason}") from error
     with replacing(out, force=force) as file:
         file.write(archive.getbuffer())
         file.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from convlin.errors import InputError, told
+from convlin.errors import InputError, one_line
 
 __all__ = ["existing"]
 
@@ -20,7 +20,7 @@ def existing(path: Path) -> Path:
     try:
         there, file = path.exists(), path.is_file()
     except (OSError, ValueError) as error:  # a name that no file can have
-        raise InputError(f"{path}: cannot be read: {told(error)}") from error
+        raise InputError(f"{path}: cannot be read: {one_line(error)}") from error
     if not there:
         raise InputError(f"{path}: no such file")
     if not file:

@@ -66,7 +66,7 @@ def load(package: str, lang: str) -> dict[str, str]:
 def language(site: str, name: str) -> str:
     """Return the name of a language that there is; raise `Refused` for any other."""
     if name not in LANGUAGES:
-        raise Refused(Refusal(site, "lang", repr(name), " or ".join(LANGUAGES)))
+        raise Refused(Refusal(site, "lang", name, " or ".join(LANGUAGES)))
     return name
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Description, Refusal
+from convlin.errors import Description, Refusal, one_line
 from convlin.geometry import ConvGeometry, short
 from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
 from convlin.layers import sliding
@@ -203,7 +203,7 @@ def _differs(
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             outputs = base.forward(twin, x)
     except Exception as error:
-        does = f"{type(error).__name__}: {(str(error).strip() or '…').splitlines()[0]}"
+        does = one_line(error)
     else:
         if isinstance(outputs, Tensor) and torch.equal(outputs, y):
             return

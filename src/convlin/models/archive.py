@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from convlin.errors import InputError, told
+from convlin.errors import InputError, one_line
 
 __all__ = ["load_archive"]
 
@@ -34,6 +34,6 @@ def load_archive(path: Path, *, trust: bool = False) -> nn.Module:
     try:
         return torch.export.load(path).module()
     except Exception as error:  # of damaged files: whatever their readers stumble over
-        raise InputError(f"{path}: not a readable .pt2 archive: {told(error)}") from error
+        raise InputError(f"{path}: not a readable .pt2 archive: {one_line(error)}") from error
     finally:
         log.disabled = before

@@ -13,7 +13,7 @@ from torch import nn
 
 from convlin.arguments import shown
 from convlin.display.inputs import existing
-from convlin.errors import ConvlinError, InputError, told
+from convlin.errors import ConvlinError, InputError, one_line
 from convlin.models.archive import load_archive
 from convlin.models.weights import fill, read_weights
 
@@ -98,7 +98,7 @@ def _running(what: str) -> Iterator[None]:
     except (ConvlinError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise InputError(f"{what} raised {told(error)}") from error
+        raise InputError(f"{what} raised {one_line(error)}") from error
 
 
 def _near(name: str, names: list[str]) -> str:

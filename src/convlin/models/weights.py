@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convlin.errors import InputError, told
+from convlin.errors import InputError, one_line
 
 __all__ = ["fill", "read_weights"]
 
@@ -41,7 +41,7 @@ def read_weights(path: Path, *, trust: bool = False) -> Mapping[str, Tensor]:
     except InputError:
         raise
     except Exception as error:  # of damaged files: whatever their readers stumble over
-        raise InputError(f"{path}: not a readable weight file: {told(error)}") from error
+        raise InputError(f"{path}: not a readable weight file: {one_line(error)}") from error
     if isinstance(state, nn.Module):
         state = state.state_dict()
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
@@ -110,7 +110,7 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     try:
         model.load_state_dict(state)
     except Exception as error:  # of a model that loads in a way of its own
-        reason = f"{type(model).__name__} does not load it: {told(error)}"
+        reason = f"{type(model).__name__} does not load it: {one_line(error)}"
         raise InputError(f"{source}: {reason}") from error
 
 

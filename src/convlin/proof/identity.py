@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from convlin.arguments import fraction
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refusal, Refused, one_line
 from convlin.numerics.roundoff import unit
 from convlin.proof.alike import alike
 from convlin.proof.counterexample import shrink
 from convlin.proof.draws import Draws
 from convlin.proof.entrance import checked_seed, checked_shape, require_programs
 from convlin.proof.modular import Modular, Plan
-from convlin.proof.outcome import Outcome, one_line, run
+from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import NAMES, measured_rounding, own_dtype, own_run, reason, refused_by
 from convlin.proof.remembered import hidden, state
 from convlin.proof.rounding import beyond_rounding, measure

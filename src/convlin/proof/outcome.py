@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convlin.errors import one_line
 from convlin.internals.trees import tree_flatten
 from convlin.proof.algebra import Value
 from convlin.proof.storage import identity, sample
@@ -18,7 +19,7 @@ from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 from convlin.proof.ways import PLAIN, Way
 
-__all__ = ["Outcome", "one_line", "run"]
+__all__ = ["Outcome", "run"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Outcome:
     def parts_from(self, other: Outcome, note: str = "") -> Counterexample | None:
         """Return how the other outcome's error, structure, shapes or dtypes differ from this."""
         if type(self.error) is not type(other.error):
-            expected, got = one_line(self.error), one_line(other.error)
+            expected, got = _ending(self.error), _ending(other.error)
             return Counterexample("exception", expected, got, field="the outcome", note=note)
         for name in ("its input", "its own tensors"):
             changed = [_changed(side, name) for side in (self, other)]
@@ -178,9 +179,5 @@ def _samples(program: Any) -> dict[str, bytes]:
     }
 
 
-def one_line(error: Exception | None) -> str:
-    """Return an exception in one line."""
-    if error is None:
-        return "no exception"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+def _ending(error: Exception | None) -> str:
+    return "no exception" if error is None else one_line(error)

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refusal, Refused, one_line
 from convlin.numerics.roundoff import unit
 from convlin.proof.algebra import Value
-from convlin.proof.outcome import Outcome, one_line, run
+from convlin.proof.outcome import Outcome, run
 from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.sensitivity import Side, unexplained
 from convlin.proof.twins import Twins, home, mark_weights

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Refused
+from convlin.errors import Refused, one_line
 from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
-from convlin.proof.outcome import Outcome, one_line, run
+from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import reason
 from convlin.proof.remembered import state
 from convlin.proof.rounding import beyond_rounding

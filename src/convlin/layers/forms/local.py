@@ -21,7 +21,7 @@ from scipy import sparse
 from torch import Tensor, compiler, fx, nn
 
 from convlin.arguments import elements, flag, shown, whole
-from convlin.errors import Description, GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused, first_line
 from convlin.geometry import ConvGeometry, short_at
 from convlin.layers import sliding
 from convlin.layers.behaviour import misdescribed
@@ -107,7 +107,7 @@ class LocallyConnected(TracedOnly, nn.Module):
             return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         except Exception as error:  # each device has its own way to say no
             what = f"{math.prod(shape)} numbers, dtype {shown(dtype)}, device {shown(device)}"
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = first_line(error)[:200]
             allowed = "what a device of PyTorch holds, in floating point"
             raise Refused(
                 Refusal(type(self).__name__, name, Description(what), allowed, reason)

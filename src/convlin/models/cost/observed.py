@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused, first_line
 from convlin.layers.unchanged import unchanged
 from convlin.models.cost.sample import geometry_of
 from convlin.models.trace import LayerCall, sample, shapes_alone, watched
@@ -79,7 +79,7 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
         value = f"indices that {site or name} ({type(layer).__name__}) looks up"
         allowed = "numbers: the part of the model behind the embedding"
         return Refusal(name, "input", Description(value), allowed)
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    reason = first_line(error)[:300]
     allowed = "the shape of a sample that it can take"
     first = next(filter(None, map(geometry_of, model.modules())), None)
     if first is not None and len(shape) != first.ndim + 1:

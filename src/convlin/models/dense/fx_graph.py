@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.models.trace import sample, shapes_alone
 
 __all__ = ["BATCH", "native_shape", "site_of", "trace", "twin"]
@@ -35,7 +35,7 @@ def twin(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model, shared)
     except Exception as error:  # whatever its attributes raise
-        kind, reason = type(model).__name__, _words(error)
+        kind, reason = type(model).__name__, one_line(error)
         raise Refused(
             Refusal("model", "type", Description(kind), "a module that can be copied", reason)
         ) from error
@@ -49,7 +49,7 @@ def trace(model: nn.Module, window: tuple[int, ...]) -> fx.GraphModule:
         graph = tracer.trace(model, concrete_args=_defaults(model))
     except Exception as error:
         raise Refused(
-            Refusal(tracer.where or type(model).__name__, "forward", Description(_words(error)),
+            Refusal(tracer.where or type(model).__name__, "forward", Description(one_line(error)),
                     "what torch.fx can trace")
         ) from error  # fmt: skip
     traced = fx.GraphModule(model, graph)
@@ -102,7 +102,7 @@ class _Shapes(fx.Interpreter):
             shapes = [str(native_shape(source)) for source in n.all_input_nodes]
             raise Refused(
                 Refusal(site_of(n), "input", Description(", ".join(shapes)),
-                        "a window that this layer can take", f"at batch {BATCH}: {_words(error)}")
+                        "a window that this layer can take", f"at batch {BATCH}: {one_line(error)}")
             ) from error  # fmt: skip
         n.meta["native"] = map_aggregate(
             result, lambda value: tuple(value.shape) if isinstance(value, Tensor) else None
@@ -138,9 +138,3 @@ def _defaults(model: nn.Module) -> dict[str, Any]:
                     "a function of the images alone")
         )  # fmt: skip
     return {p.name: p.default for p in rest if p.default is not p.empty}
-
-
-def _words(error: Exception) -> str:
-    """Return the first line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -17,7 +17,7 @@ from math import inf, prod, sqrt
 import torch
 from torch import Tensor
 
-from convlin.errors import Description, Refusal, Refused, told
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.models.dense.network import at_cells, crops
 from convlin.models.dense.parting import (
     Pair,
@@ -131,7 +131,9 @@ class Comparison:
                 raise
             window = images[self._pair.network.crop((0,) * len(self._pair.network.stride))]
             parting = self._first_parting(window, None)
-            raise self._refused(parting.layer, parting.field, told(error), "no error") from error
+            raise self._refused(
+                parting.layer, parting.field, one_line(error), "no error"
+            ) from error
 
     def _apart(
         self, own: list[Tensor], there: list[Tensor], images: Tensor,

@@ -58,6 +58,19 @@ def test_numbers_stand_on_the_right_and_are_never_folded():
     assert lines[-3].endswith("    9,408  37.6 kB") and lines[-2].endswith("   16.8 M  67.1 MB")
     assert lines[-2].startswith("[bold]hea ") and lines[-1] == "d"  # words are, to nine letters
     assert as_html([TABLE]).count("text-align:right") == 2 * 3
+    narrow = as_text(renderable([TABLE]), width=24)
+    assert "\n[bold]hea " in narrow and "\n<stem> " in narrow
+
+
+def test_titles_are_folded_before_names():
+    words = Column("is it equal to sliding?", "name"), Column("parameters by name", "name")
+    table = Table(words, [Layer("layer2.0.downsample.0", 1, 2), Layer("head", 1, 2)])
+    for width in (45, 44):
+        lines = as_text(renderable([table], width), width=width).splitlines()
+        assert lines[-2].split() == ["layer2.0.downsample.0"] * 2
+    assert lines[0] == "is it equal to"
+    assert lines[1].split() == ["sliding?", "parameters", "by", "name"]
+    assert as_text(renderable([table], 46), width=46).splitlines()[0].startswith(words[0].title)
 
 
 def test_a_table_without_titles_has_no_head():

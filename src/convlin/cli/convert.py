@@ -16,6 +16,7 @@ from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress, shown
 from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
+from convlin.display.numbers import bytes_of, times
 from convlin.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -68,21 +69,16 @@ def convert(
     console.print(network.report)
     axes = zip("DHW"[-len(shape[1:]) :], shape[1:], strict=True)
     least = ", ".join(f"{name} ≥ {size}" for name, size in axes)
-    megabytes = out.stat().st_size / 1e6
+    batches = f"{len(tried)} batches, from {times(min(tried))} to {times(max(tried))}"
     console.print(
-        f"\n[bold green]wrote {shown(out)}[/], {megabytes:.1f} MB; loaded in a new process "
-        f"and compared on {len(tried)} batches, from {_times(min(tried))} to {_times(max(tried))}: "
-        f"largest difference {difference:.2g}"
+        f"\n[bold green]wrote {shown(out)}[/], {bytes_of(out.stat().st_size)}; loaded in a new "
+        f"process and compared on {batches}: largest difference {difference:.2g}"
     )
     console.print("load it with", style="dim")
     console.print(
         f'    network = torch.export.load("{shown(out)}").module()\n'
         f"    scores = network(images)  # (N, {shape[0]}, {least})"
     )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
 
 
 def _write(

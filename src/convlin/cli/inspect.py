@@ -13,6 +13,7 @@ from convlin.cli.models import open_classifier
 from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output, progress
+from convlin.display.numbers import times
 from convlin.errors import InputError
 
 __all__ = ["inspect"]
@@ -61,8 +62,7 @@ def inspect(
         return
     console = output()
     console.print(network.report)
-    steps_of = "×".join(str(step) for step in network.stride)
-    console.print(f"a window every {steps_of} pixels")
+    console.print(f"a window every {times(network.stride)} pixels")
 
 
 def _plane(shape: tuple[int, ...]) -> tuple[int, int]:

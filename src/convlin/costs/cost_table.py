@@ -10,7 +10,7 @@ from convlin.costs.drawing import blocks, in_all
 from convlin.costs.form import FORMS, Form, FormCost, total
 from convlin.costs.row import LayerCost
 from convlin.display.blocks import Block
-from convlin.display.numbers import sizes
+from convlin.display.numbers import times
 from convlin.display.shown import Shown
 
 __all__ = ["CostTable", "LayerCost"]
@@ -94,7 +94,7 @@ class CostTable(Shown):
     @property
     def _heading(self) -> str:
         what = self.rows[0].operation if len(self.rows) == 1 else self.model
-        return f"{what}, one sample of {sizes(self.input_shape)}"
+        return f"{what}, one sample of {times(self.input_shape)}"
 
 
 def _noted(rows: Iterable[LayerCost]) -> Iterable[str]:

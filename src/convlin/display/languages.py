@@ -14,7 +14,7 @@ from importlib.resources import files
 from string import Formatter
 from typing import Any
 
-from convlin.display.numbers import sizes
+from convlin.display.numbers import times
 from convlin.errors import Refusal, Refused
 
 __all__ = ["LANGUAGES", "Texts", "figure_texts", "language", "load"]
@@ -48,7 +48,7 @@ class Texts(Formatter):
         if format_spec or isinstance(value, str):
             return str(super().format_field(value, format_spec))
         if isinstance(value, tuple):
-            return sizes(value)
+            return times(value)
         return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["bytes_of", "count", "excess", "sizes"]
+__all__ = ["bytes_of", "count", "excess", "times"]
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")  # a table's columns have room for one letter
 
@@ -40,10 +40,10 @@ def excess(share: float | None) -> str:
     return f"{1 + share:.1f}×" if share >= 1 else f"+{share:.1%}"
 
 
-def sizes(numbers: Iterable[int]) -> str:
+def times(numbers: Iterable[int]) -> str:
     """Return the sizes of an image, a kernel or a matrix.
 
-    >>> sizes((3, 224, 224))
+    >>> times((3, 224, 224))
     '3×224×224'
     """
     return "×".join(map(str, numbers))

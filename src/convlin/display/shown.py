@@ -23,7 +23,7 @@ class Shown:
         raise NotImplementedError
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield renderable(self._blocks(options.max_width))
+        yield renderable(self._blocks(options.max_width), options.max_width)
 
     def __str__(self) -> str:
         return as_text(self)

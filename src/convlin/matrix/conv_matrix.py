@@ -24,7 +24,7 @@ from scipy.sparse.linalg import norm as sparse_norm
 
 from convlin.arguments import flag, shown, whole
 from convlin.display.html_view import as_html
-from convlin.display.numbers import sizes
+from convlin.display.numbers import times
 from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix.adjoint import Adjoint, as_array, from_left
@@ -145,7 +145,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return int(self.nnz * (self.dtype.itemsize + index) + (self.shape[0] + 1) * index)
 
     def __repr__(self) -> str:
-        size, where = sizes(self.shape), short_at(self.geometry, self.input_size)
+        size, where = times(self.shape), short_at(self.geometry, self.input_size)
         return f"<{size} ConvMatrix, {self.nnz:,} stored: {where}>"
 
     def _repr_html_(self) -> str:

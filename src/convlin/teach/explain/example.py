@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from convlin.display.numbers import times
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers import unroll
@@ -59,17 +60,17 @@ class Example:
         geometry, image = self.geometry, self.image.shape
         if any(n < least for n, least in zip(image, geometry.smallest_input, strict=True)):
             padded = tuple(n + 2 * p for n, p in zip(image, self.padding, strict=True))
-            spread = f" with dilation {_times(self.dilation)}" * (max(self.dilation) > 1)
-            covers = f"it covers {_times(geometry.extent)}{spread}"
+            spread = f" with dilation {times(self.dilation)}" * (max(self.dilation) > 1)
+            covers = f"it covers {times(geometry.extent)}{spread}"
             raise Refused(
-                Refusal("--kernel", "size", Description(_times(self.kernel.shape)),
-                        f"one that covers at most {_times(padded)}, the image with its padding",
+                Refusal("--kernel", "size", Description(times(self.kernel.shape)),
+                        f"one that covers at most {times(padded)}, the image with its padding",
                         covers)
             )  # fmt: skip
         outputs = geometry.output_size(image)
         if max(outputs) > LONGEST:
             raise Refused(
-                Refusal("--padding", "output size", Description(_times(outputs)),
+                Refusal("--padding", "output size", Description(times(outputs)),
                         f"at most {LONGEST}×{LONGEST}", "the lessons count every wire")
             )  # fmt: skip
 
@@ -147,7 +148,7 @@ def article_example() -> Example:
 def _require_moderate(name: str, values: np.ndarray) -> None:
     if not values.size or max(values.shape) > LONGEST:
         raise Refused(
-            Refusal(name, "size", Description(_times(values.shape)), f"1×1 to {LONGEST}×{LONGEST}",
+            Refusal(name, "size", Description(times(values.shape)), f"1×1 to {LONGEST}×{LONGEST}",
                     "the lessons count every wire")
         )  # fmt: skip
     if not (np.abs(values) <= LARGEST).all():
@@ -155,7 +156,3 @@ def _require_moderate(name: str, values: np.ndarray) -> None:
         position = f"number in row {row + 1}, column {column + 1}"
         allowed = f"a number from -{LARGEST:,.0f} to {LARGEST:,.0f}"
         raise Refused(Refusal(name, position, values[row, column], allowed))
-
-
-def _times(sizes: tuple[int, ...]) -> str:
-    return "×".join(map(str, sizes))

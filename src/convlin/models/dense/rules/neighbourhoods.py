@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from convlin.display.numbers import times
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConstantPadBase
 from convlin.layers.parameters import holding
@@ -214,13 +215,9 @@ def _dilated(call: Call, value: MapValue, stride: Sequence[int], dilation: Seque
     """Note that a layer was dilated where the window's neighbours lie apart."""
     apart = tuple(d * q for d, q in zip(dilation, value.step, strict=True))
     call.exchanged(
-        f"{call.operation} d{_times(dilation)} s{_times(stride)} ⇒ "
-        f"d{_times(apart)} s{_times(value.grid_stride(stride))}"
+        f"{call.operation} d{times(dilation)} s{times(stride)} ⇒ "
+        f"d{times(apart)} s{times(value.grid_stride(stride))}"
     )
-
-
-def _times(numbers: Sequence[int]) -> str:
-    return "×".join(map(str, numbers))
 
 
 def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from convlin.display.numbers import times
 from convlin.models.dense import grid, layout
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.call import Call
@@ -116,7 +117,7 @@ def _pooled(call: Call, value: MapValue, kernel: tuple[int, ...], kind: str) -> 
     if all(k == 1 for k in kernel):
         call.exchanged(f"{call.operation} of one cell ⇒ nothing")
         return call.mapped(value, value.node, axes)
-    text = "×".join(map(str, kernel))
+    text = times(kernel)
     if kind == "avg" and value.is_spread:
         node = call.walk.function(grid.dilated_mean, value.node, kernel, value.step)
     else:

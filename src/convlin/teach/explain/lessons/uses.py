@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from convlin.display.numbers import times
 from convlin.teach.explain.document import Beside, Block, Heading, Paragraph, Table
 from convlin.teach.explain.lessons.parts import grid, judgement, proof, unbroken
 from convlin.teach.explain.numbers import Uses
@@ -39,7 +40,7 @@ def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
     yield Heading(words("uses.size"))
     yield Paragraph(words("uses.size_text"))
     rows = [
-        ("×".join(map(str, case.size)), "×".join(map(str, case.pointwise)),
+        (times(case.size), times(case.pointwise),
          words("uses.runs" if case.flattened else "uses.refuses"))
         for case in sizes
     ]  # fmt: skip

@@ -31,8 +31,8 @@ def cost(
 ) -> None:
     """Count parameters, bytes and multiply-adds of MODEL, as convolution, FC and sparse matrix.
 
-    For one sample. Multiply-adds are the true ones; beside them, how many more other counters
-    count, which multiply by padded zeros too. JSON has every layer in every form, exactly.
+    For one sample. Multiply-adds are the true ones; beside them stands what counting padded zeros
+    adds, as most counters do. JSON has every layer in every form, exactly.
     """
     shape = parse_shape(input_size, "--input-size", (1, 2, 3, 4), "3,224,224")
     classifier = open_classifier(model, weights, trust, json)

@@ -106,12 +106,12 @@ def _print_reading(console: Console, reading: Reading, sheet: Sheet) -> None:
     height, width = sheet.image.shape
     console.print()
     console.rule(f"[bold]a sheet of {width}×{height} pixels, read in one pass[/]", align="left")
-    count, result = len(reading.detections), reading.result
+    digits, result = len(reading.detections), reading.result
     if result is None:
-        console.print(f"{count} digits found")
+        console.print(f"{digits} digits found")
         return
     console.print(
-        f"{count} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
+        f"{digits} digits found, {len(sheet.digits)} there: {len(result.matches)} right, "
         f"{len(result.false)} wrong, {len(result.missed)} missed"
     )
     console.print(

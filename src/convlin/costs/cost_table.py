@@ -54,7 +54,7 @@ class CostTable(Shown):
 
     @property
     def multiply_adds(self) -> dict[Form, int]:
-        """True multiply-adds of one sample, in each form; `uncounted` layers left out."""
+        """True multiply-adds of one sample, in each form; `uncounted` layers omitted."""
         return {form: cost.multiply_adds or 0 for form, cost in self.total.items()}
 
     @property

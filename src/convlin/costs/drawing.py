@@ -17,9 +17,9 @@ from convlin.display.numbers import bytes_of, count, excess
 
 __all__ = ["blocks", "in_all"]
 
-WIDE = 110  # letters from which there is room for what each layer is: without, lines are folded
-NAME = 26  # letters of a layer's name, its last, where there is no room: the rest takes 54 of 80
-EXACT = 10_000_000  # the sum has room for exact numbers below: ten letters, as over the columns
+WIDE = 110  # letters from which to say what each layer is; with half of them every line is folded
+NAME = 26  # letters of a name, its last, in a narrower terminal: numbers take the other 54 of 80
+EXACT = 10_000_000  # numbers below are exact in the sum: no wider than "parameters" over them
 CAPTION = "parameters in each form; as it is, the rest (padding: what its zeros would add)"
 
 

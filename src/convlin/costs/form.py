@@ -24,7 +24,7 @@ class FormCost:
     stored_bytes: what they take, with the indices of a sparse matrix and a layer's buffers.
     multiply_adds: the true ones, of weights that meet an input; None where nobody counted. Adding
     a bias is none.
-    padded_multiply_adds: as other counters count, multiplications by padded zeros included.
+    padded_multiply_adds: multiplications by padded zeros counted too, as most counters do.
     activation_bytes: of the output of one sample, whether or not it overwrites the input.
 
     >>> FormCost("conv", 9, 36, 144, 144, 64).padding_overhead
@@ -40,7 +40,7 @@ class FormCost:
 
     @property
     def padding_overhead(self) -> float | None:
-        """How much too many others count, as a share of the true number; None if not known."""
+        """What counting padded zeros adds, as a share of the true number; None if not known."""
         if self.multiply_adds is None or self.padded_multiply_adds is None:
             return None
         return self.padded_multiply_adds / self.multiply_adds - 1 if self.multiply_adds else 0.0
@@ -51,7 +51,7 @@ class FormCost:
 
 
 def total(form: Form, costs: Iterable[FormCost]) -> FormCost:
-    """Return the sum of these as one cost; numbers that nobody counted are left out.
+    """Return the sum of these as one cost; numbers that nobody counted are omitted.
 
     >>> total("conv", [FormCost("conv", 9, 36, 144, 144, 64), FormCost("conv", 2, 8, None, None, 4)])
     FormCost(form='conv', parameters=11, stored_bytes=44, multiply_adds=144, padded_multiply_adds=144, activation_bytes=68)

@@ -3,7 +3,7 @@
 A convolution of weights W = in·out/groups·taps at one input size, `cells` output and `pixels`
 input positions::
 
-    form     weights            bias        true multiply-adds       as others count
+    form     weights            bias        true multiply-adds       counting padded zeros
     conv     W                  out         wires                    W·cells
     local    W·cells            out·cells   wires                    W·cells
     linear   out·cells·in·pix.  out·cells   out·cells·in·pixels      the same
@@ -13,7 +13,7 @@ wires = in·out/groups · Π over dimensions of the (output, tap) pairs that rea
 (`ConvGeometry.connections`). stored entries = the same product over *distinct* (output, input)
 pairs: fewer where reflect, replicate or circular padding makes several taps of an output read one
 pixel, else just as many. A transposed convolution sends every input through every tap, so for it
-`cells` in the weights and in others' counts is `pixels`: its local form has a kernel for each
+`cells` in the weights and in the last column is `pixels`: its local form has a kernel for each
 input position, as that of its adjoint has.
 """
 

@@ -30,10 +30,10 @@ def implied(
     """
     if geometry.transposed:
         return None
-    found = [_choices(geometry, dim, n, output_size[dim]) for dim, n in enumerate(input_size)]
-    for counts in itertools.product(*found):
+    paddings = [_choices(geometry, dim, n, output_size[dim]) for dim, n in enumerate(input_size)]
+    for counts in itertools.product(*paddings):
         if math.prod(counts) == reads:
-            pairs = tuple(choices[count] for choices, count in zip(found, counts, strict=True))
+            pairs = tuple(choices[count] for choices, count in zip(paddings, counts, strict=True))
             return replace(geometry, padding=pairs, padding_mode="zeros")
     return None
 

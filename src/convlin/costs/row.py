@@ -45,7 +45,7 @@ class LayerCost:
         return self.own.multiply_adds is not None
 
     def in_form(self, form: Form) -> FormCost:
-        """Return the costs in this form, without what an earlier layer holds left out."""
+        """Return the costs in this form, also of what an earlier layer holds."""
         return self.costs[FORMS.index(form)]
 
     def beside_ties(self, form: Form) -> FormCost:

@@ -16,9 +16,9 @@ from convlin.geometry import ConvGeometry
 
 __all__ = ["blocks"]
 
-SIDE = 128  # rows and columns of a small picture: they have 4 pixels each, and no more can be told
-ENTRIES = 2048  # stored entries of one: some 40 kB in a notebook's file
-WIDEST, CELL = 480, 12.0  # pixels: of a picture, half a notebook's page, and of one entry
+SIDE = 128  # rows and columns of a small picture; each has 3 pixels or more, and is seen
+ENTRIES = 2048  # stored entries of one: each takes 15 bytes or so of a notebook's file
+WIDEST, CELL = 480, 12.0  # pixels: a picture at most half as wide as a page, an entry like a letter
 LEVELS = (0.15, 0.4, 0.7, 1.0)  # of ink; the least is for 0
 
 

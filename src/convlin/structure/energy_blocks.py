@@ -10,7 +10,7 @@ from convlin.display.blocks import Block, Column, Picture, Table
 __all__ = ["split", "split_in_words"]
 
 INKS = {"shared": 0.9, "local but not shared": 0.45, "off the support": 0.15}
-BAR = (300, 14)  # pixels: as wide as the table above it
+BAR = (300, 14)  # pixels: a line of text high, and a part of one percent is 3 wide
 
 
 class Part(NamedTuple):

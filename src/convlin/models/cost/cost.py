@@ -42,7 +42,7 @@ def cost(
     compiled from.
 
     A convolution's true multiply-adds are the structural non-zeros of its matrix (zero padding);
-    the numbers as others count them include multiplications by padded zeros.
+    `padded_multiply_adds` counts multiplications by padded zeros too.
 
     Raises `GeometryError` for an input too small, and `Refused` for a model that cannot run on
     such an input, naming the layer, the shape and the reason; also for one of token indices or of

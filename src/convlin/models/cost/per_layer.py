@@ -298,7 +298,7 @@ def _reads(layer: Conv, size: tuple[int, ...]) -> int | None:
 
 
 def _padded(layer: Conv, did: Tally) -> int:
-    """Return the multiply-adds as others count them: weights times output (or input) positions."""
+    """Return the multiply-adds counting padded zeros: weights times output (or input) positions."""
     positions = sum(
         prod(size if layer.transposed else output) * times
         for size, output, times in _uses(layer, did)

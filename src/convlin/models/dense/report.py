@@ -12,6 +12,8 @@ from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["AgainstModel", "Deviation", "Report", "Row"]
 
+NAMED = 4  # layers named where all is summed up: with twice as many it fills several lines
+
 
 @dataclass(frozen=True)
 class Row:
@@ -114,8 +116,8 @@ class Report(Shown):
         if self.exact:
             equal = "equal to the classifier on every window, up to rounding"
         else:
-            more = f" and {len(breaking) - 4} more" if breaking[4:] else ""
-            some = ", ".join(breaking[:4]) + more
+            more = f" and {len(breaking) - NAMED} more" if breaking[NAMED:] else ""
+            some = ", ".join(breaking[:NAMED]) + more
             equal = f"not equal to the classifier on every window: {some}"
         return (
             f"output: {equal}",

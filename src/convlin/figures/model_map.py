@@ -24,13 +24,13 @@ __all__ = ["exchange_map"]
 
 WORDS = {
     "title": "What became of each layer",
-    "kept": "kept",
+    "kept": "unchanged",
     "exchanged": "exchanged, not proved",
     "proved": "proved",
     "measured": "measured",
     "refuted": "refuted",
     "refused": "differs from the sliding window",
-    "run": "{count} layers kept",
+    "run": "{count} layers unchanged",
     "equal": "every window's output equals the classifier's",
     "differs": "not every window's output equals the classifier's",
     "parameters": "parameters: {before:,} before, {after:,} after",

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torchvision import models
 
 import convlin

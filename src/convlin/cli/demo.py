@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 LARGEST = 6144  # pixels; the first layer's map then takes 1.2 GB
-
-
-class Run(NamedTuple):
-    """One line of the race."""
-
-    name: str
-    seconds: float
-    multiply_adds: int
 
 
 def demo(
@@ -139,24 +131,25 @@ def _largest(row: Precision) -> Toned:
 
 def _print_race(console: Console, result: Race) -> None:
     dense, sliding, ratio = result.medians
-    dense_sums, sliding_sums = result.multiply_adds
     columns = (
-        Column(f"all {result.windows:,} windows", "name"),
+        Column(f"all {result.windows:,} windows", "way"),
         Column("seconds", "seconds", "{:.2f}".format, "right"),
         Column("multiply-adds", "multiply_adds", count, "right"),
     )
-    runs = (
-        Run(f"slid, batches of {result.batch}", sliding, sliding_sums),
-        Run("dense, one pass", dense, dense_sums),
-    )
+    slid, once = f"slid, batches of {result.batch}", "dense, one pass"
+    dense_adds, sliding_adds = result.multiply_adds
+    rows = [
+        {"way": slid, "seconds": sliding, "multiply_adds": sliding_adds},
+        {"way": once, "seconds": dense, "multiply_adds": dense_adds},
+    ]
     console.print()
-    console.print(renderable([Table(columns, runs)]))
-    slid = ", sliding" if result.timed == result.windows else (
+    console.print(renderable([Table(columns, rows)]))
+    scaled = ", sliding" if result.timed == result.windows else (
         f"; sliding timed on {result.timed:,} random windows and scaled up,"
     )  # fmt: skip
     console.print(
         f"[bold green]{ratio:.0f} times faster[/] (from {result.ratios[0]:.0f} to "
-        f"{result.ratios[-1]:.0f}; medians of {len(result.dense)} rounds by turns{slid} with the "
+        f"{result.ratios[-1]:.0f}; medians of {len(result.dense)} rounds by turns{scaled} with the "
         "fastest batch size)"
     )
 

@@ -147,7 +147,9 @@ def in_all(rows: Sequence[LayerCost], sums: Mapping[Form, FormCost]) -> Table:
 
     return Table(
         (
-            Column("form" if len(rows) == 1 else "in all, as", "form", _strong),
+            Column(
+                "form" if len(rows) == 1 else "in all, as", "form", partial(Toned, tone="strong")
+            ),
             Column("parameters", "parameters", exact, "right"),
             Column("stored", "stored_bytes", bytes_of, "right"),
             Column("multiply-adds", "multiply_adds", adds, "right"),
@@ -156,7 +158,3 @@ def in_all(rows: Sequence[LayerCost], sums: Mapping[Form, FormCost]) -> Table:
         ),
         list(sums.values()),
     )
-
-
-def _strong(text: str) -> Words:
-    return Toned(text, "strong")

@@ -33,9 +33,9 @@ Words: TypeAlias = str | Toned | list[str | Toned]
 class Column:
     """One column of a table.
 
-    title: what stands over it. key: the attribute of a row that it shows, as JSON calls it; "" for
-    the whole row. form: that value in words, such as `numbers.count`. Words are on the left and may
-    be folded, numbers on the right and are not.
+    title: what stands over it. key: the value of a row that it shows, as JSON calls it; "" for the
+    whole row. form: that value in words, such as `numbers.count`. Words are on the left and may be
+    folded, numbers on the right and are not.
     """
 
     title: str
@@ -45,19 +45,20 @@ class Column:
 
     def cell(self, row: Any) -> Words:
         """Return what stands in this column of a row."""
-        return self.form(getattr(row, self.key) if self.key else row)
+        if not self.key:
+            return self.form(row)
+        return self.form(row[self.key] if isinstance(row, dict) else getattr(row, self.key))
 
 
 @dataclass(frozen=True)
 class Table:
     """Rows of values, and the columns in which people read them; JSON has all values of a row.
 
-    gap: the space between two columns, in letters.
+    A row is a dict, or an object whose `as_dict` is one. gap: between two columns, in letters.
 
-    >>> from types import SimpleNamespace as Row
     >>> from convlin.display.numbers import count
     >>> columns = Column("layer", "layer"), Column("params", "parameters", count, "right")
-    >>> table = Table(columns, [Row(layer="head", parameters=16_100_000, calls=1)])
+    >>> table = Table(columns, [{"layer": "head", "parameters": 16_100_000, "calls": 1}])
     >>> [[column.cell(row) for column in table.columns] for row in table.rows]
     [['head', '16.1 M']]
     >>> table.as_dicts()
@@ -70,7 +71,7 @@ class Table:
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as plain values, for JSON."""
-        return [row.as_dict() if hasattr(row, "as_dict") else dict(vars(row)) for row in self.rows]
+        return [row if isinstance(row, dict) else row.as_dict() for row in self.rows]
 
 
 @dataclass(frozen=True)

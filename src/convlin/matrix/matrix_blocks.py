@@ -7,7 +7,8 @@ matrices, and a colour for each tap, are drawn by `convlin.figures`.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -36,30 +37,20 @@ class Matrix(Protocol):
     def tocsr(self) -> Any: ...
 
 
-class Fact(NamedTuple):
-    """One line of the table."""
-
-    name: str
-    value: str
-
-
 def blocks(matrix: Matrix) -> list[Block]:
     """Return the matrix's numbers as a table, with its picture where it is small."""
     rows, columns = matrix.shape
-    facts = [
-        Fact("outputs × inputs", f"{rows:,} × {columns:,}"),
-        Fact("stored entries", f"{matrix.nnz:,} ({matrix.nnz / (rows * columns):.2%})"),
-        Fact("weights", f"{math.prod(matrix.geometry.weight_shape):,} {matrix.dtype}"),
-        Fact("bytes if built (CSR)", f"{matrix.needed_bytes:,}"),
-    ]
-    table = Table((Column("", "name", _strong), Column("", "value")), facts)
+    facts = {
+        "outputs × inputs": f"{rows:,} × {columns:,}",
+        "stored entries": f"{matrix.nnz:,} ({matrix.nnz / (rows * columns):.2%})",
+        "weights": f"{math.prod(matrix.geometry.weight_shape):,} {matrix.dtype}",
+        "bytes if built (CSR)": f"{matrix.needed_bytes:,}",
+    }
+    columns_of = Column("", "fact", partial(Toned, tone="strong")), Column("", "value")
+    table = Table(columns_of, [{"fact": fact, "value": value} for fact, value in facts.items()])
     heading = Toned(repr(matrix)[1:-1], "strong")
     small = max(rows, columns) <= SIDE and 0 < matrix.nnz <= ENTRIES
     return [heading, table, *([_picture(matrix)] if small else [])]
-
-
-def _strong(text: str) -> Toned:
-    return Toned(text, "strong")
 
 
 def _picture(matrix: Matrix) -> Picture:

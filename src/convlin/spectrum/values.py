@@ -47,14 +47,6 @@ LISTED = 10  # singular values that a table lists, the largest: more would fill 
 UPWARDS = decimal.Context(prec=6, rounding=decimal.ROUND_CEILING)
 
 
-class Listed(NamedTuple):
-    """One singular value in a table: which it is, and how far off it may be."""
-
-    rank: int
-    value: float
-    within: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class Spectrum(Shown):
     """Singular values of a convolution's matrix, largest first, and a bound above all of them.
@@ -108,13 +100,14 @@ class Spectrum(Shown):
         return f"{self.subject}: {which}, {how}; norm ≤ {bound:.6g}"
 
     def _blocks(self, width: int | None = None) -> list[Block]:
+        largest = self.values[:LISTED].tolist()
+        rows = [{"rank": rank, "value": value} for rank, value in enumerate(largest, 1)]
         columns = [Column("", "rank"), Column("singular value", "value", "{:.6g}".format, "right")]
-        within = [None] * len(self)
         if self.residuals is not None:
             columns.append(Column("within", "within", "{:.1g}".format, "right"))
-            within = self.residuals.tolist()
-        listed = zip(range(1, LISTED + 1), self.values.tolist(), within, strict=False)
-        return [str(self), Table(columns, [Listed(*each) for each in listed])]
+            for row, residual in zip(rows, self.residuals.tolist(), strict=False):
+                row["within"] = residual
+        return [str(self), Table(columns, rows)]
 
 
 def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:

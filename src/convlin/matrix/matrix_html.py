@@ -8,30 +8,15 @@ from __future__ import annotations
 
 import html
 import math
-from typing import Any, Protocol
 
 import numpy as np
 
-from convlin.geometry import ConvGeometry
+from convlin.matrix.protocol import Matrix
 
 __all__ = ["as_html"]
 
 SIDE, ENTRIES = 128, 2048  # rows, columns and stored entries that are still a small picture
 LEVELS = (0.15, 0.4, 0.7, 1.0)  # of ink; the least is for 0
-
-
-class Matrix(Protocol):
-    """What is told of a `ConvMatrix`."""
-
-    geometry: ConvGeometry
-    shape: tuple[int, int]
-    dtype: Any
-
-    @property
-    def nnz(self) -> int: ...
-    @property
-    def needed_bytes(self) -> int: ...
-    def tocsr(self) -> Any: ...
 
 
 def as_html(matrix: Matrix) -> str:

@@ -34,12 +34,12 @@ def to_numpy(weight: Tensor, name: str = "weight") -> Shaped[np.ndarray, "*shape
         layout = "nested" if weight.is_nested else weight.layout
         raise Refused(Refusal(name, "layout", Description(layout), "plain numbers: to_dense()"))
     require_own_memory("matrix", name, weight)
-    held = weight.detach().cpu()
-    if held.dtype.is_floating_point and held.dtype.itemsize < 4:
-        held = held.float()
-    elif held.dtype == torch.complex32:
-        held = held.to(torch.complex64)
-    array: np.ndarray = held.resolve_conj().resolve_neg().numpy()
+    plain = weight.detach().cpu()
+    if plain.dtype.is_floating_point and plain.dtype.itemsize < 4:
+        plain = plain.float()
+    elif plain.dtype == torch.complex32:
+        plain = plain.to(torch.complex64)
+    array: np.ndarray = plain.resolve_conj().resolve_neg().numpy()
     return array
 
 

@@ -91,12 +91,12 @@ def _cropped(
 
 def _inexact(site: str, weight: Any) -> Tensor:
     """Return whole numbers in the default dtype, which must hold them all; others as they are."""
-    held = torch.as_tensor(weight)
-    if held.is_floating_point() or held.is_complex():
-        return held
-    floats = held.to(torch.get_default_dtype())
-    if floats.tolist() != held.tolist():  # as Python compares them: exactly
-        largest = max(map(abs, held.flatten().tolist()))
+    tensor = torch.as_tensor(weight)
+    if tensor.is_floating_point() or tensor.is_complex():
+        return tensor
+    floats = tensor.to(torch.get_default_dtype())
+    if floats.tolist() != tensor.tolist():  # as Python compares them: exactly
+        largest = max(map(abs, tensor.flatten().tolist()))
         fits = f"numbers that {floats.dtype} holds"
         raise Refused(
             Refusal(site, "weight", Description(f"whole numbers up to {largest}"), fits,

@@ -24,14 +24,14 @@ from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
 from convlin.numerics.roundoff import unit
 
-__all__ = ["Given", "as_array", "known_numbers", "read_matrix"]
+__all__ = ["ReadMatrix", "as_array", "known_numbers", "read_matrix"]
 
 
 SPARSE = (torch.sparse_coo, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Given:
+class ReadMatrix:
     """A matrix for NumPy or SciPy, a bias if it has one, and what it was.
 
     like: the tensor or NumPy dtype that weights go back to, None for that of the matrix.
@@ -55,12 +55,12 @@ class Given:
         if not isinstance(self.like, Tensor):
             # Only what was widened is narrowed again.
             return array.astype(self.like) if array.dtype == self.matrix.dtype else array
-        held = torch.from_numpy(np.ascontiguousarray(array))
-        return held.to(self.like.device, self.like.dtype if _inexact(self.like) else held.dtype)
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.to(self.like.device, self.like.dtype if _inexact(self.like) else tensor.dtype)
 
 
 @singledispatch
-def read_matrix(matrix: Any) -> Given:
+def read_matrix(matrix: Any) -> ReadMatrix:
     """Return any matrix for NumPy or SciPy.
 
     Takes tensors (strided or sparse), nn.Linear, ConvMatrix, and the locally connected layers; of
@@ -70,26 +70,26 @@ def read_matrix(matrix: Any) -> Given:
     array = known_numbers(matrix if issparse(matrix) else as_array(matrix), "matrix", "dtype")
     if array.dtype == np.float16:  # which SciPy lacks
         narrow = unit(array.dtype)
-        return Given(array.astype(np.float32), like=array.dtype, unit_roundoff=narrow)
-    return Given(array)
+        return ReadMatrix(array.astype(np.float32), like=array.dtype, unit_roundoff=narrow)
+    return ReadMatrix(array)
 
 
 @read_matrix.register
-def _(matrix: ConvMatrix) -> Given:
-    given = read_matrix(matrix.tocsr())
+def _(matrix: ConvMatrix) -> ReadMatrix:
+    stored = read_matrix(matrix.tocsr())
     weight = matrix.weight
     like = weight if isinstance(weight, Tensor) else np.asarray(weight).dtype
-    return Given(given.matrix, like=like)
+    return ReadMatrix(stored.matrix, like=like)
 
 
 @read_matrix.register
-def _(matrix: LinearOperator) -> Given:
+def _(matrix: LinearOperator) -> ReadMatrix:
     site, hint = type(matrix).__name__, "A.tocsr() or A @ np.eye(A.shape[1]) builds one"
     raise Refused(Refusal("matrix", "type", Description(site), "a matrix that exists", hint))
 
 
 @read_matrix.register
-def _(matrix: nn.Module) -> Given:
+def _(matrix: nn.Module) -> ReadMatrix:
     site = type(matrix).__name__
     kinds = "nn.Linear, or a locally connected layer"
     hint = "the matrix of a convolution is unroll(conv, input_size)"
@@ -97,17 +97,19 @@ def _(matrix: nn.Module) -> Given:
 
 
 @read_matrix.register
-def _(matrix: nn.Linear) -> Given:
+def _(matrix: nn.Linear) -> ReadMatrix:
     weight = weight_of(matrix, nn.Linear)
     entries = to_numpy(weight, "weight")
     own = computed(matrix, "bias")
     bias = None if own is None else to_numpy(own, "bias")
-    return Given(entries, bias, weight, _unit_roundoff(weight))
+    return ReadMatrix(entries, bias, weight, _unit_roundoff(weight))
 
 
 @read_matrix.register
-def _(matrix: Tensor) -> Given:
-    return Given(_read_tensor(matrix.detach()), like=matrix, unit_roundoff=_unit_roundoff(matrix))
+def _(matrix: Tensor) -> ReadMatrix:
+    return ReadMatrix(
+        _read_tensor(matrix.detach()), like=matrix, unit_roundoff=_unit_roundoff(matrix)
+    )
 
 
 def _require_matrix(matrix: Any) -> None:

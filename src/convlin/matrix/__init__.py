@@ -13,6 +13,7 @@
 | `dense.py` | the dense matrix A(w) at one input size |
 | `conv_matrix.py` | `ConvMatrix`: all of these as one operator |
 | `adjoint.py` | Aᴴ as an operator, and products from the left |
+| `protocol.py`, `kernel_numbers.py` | what a `ConvMatrix` offers; the numbers of its kernel |
 | `memory.py` | how much memory what is built may take |
 | `matrix_blocks.py` | the matrix as a notebook shows it |
 | `tensors.py` | the matrix as PyTorch tensors; the only file here that imports torch |

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from array_api_compat import is_torch_array
@@ -11,23 +11,9 @@ from scipy.sparse.linalg import LinearOperator
 
 from convlin.errors import GeometryError, Refusal
 from convlin.matrix.correlate import adjoint
+from convlin.matrix.protocol import Matrix
 
 __all__ = ["Adjoint", "as_array", "from_left"]
-
-
-class Matrix(Protocol):
-    """What an adjoint asks of the `ConvMatrix` that it belongs to."""
-
-    dtype: Any
-    shape: tuple[int, int]
-
-    def toarray(self) -> np.ndarray: ...
-    def _on_tensor(self, run: Any, x: Any, length: int) -> Any: ...
-    def _matmat(self, x: np.ndarray) -> np.ndarray: ...
-    def _rmatmat(self, y: np.ndarray) -> np.ndarray: ...
-    def _matvec(self, x: np.ndarray) -> np.ndarray: ...
-    def _rmatvec(self, y: np.ndarray) -> np.ndarray: ...
-    def _transpose(self) -> LinearOperator: ...
 
 
 class Adjoint(LinearOperator):  # type: ignore[misc]

@@ -25,15 +25,16 @@ from scipy.sparse.linalg import norm as sparse_norm
 from convlin.arguments import flag, shown, whole
 from convlin.display.html_view import as_html
 from convlin.display.numbers import times
-from convlin.errors import Description, GeometryError, Refusal, Refused
+from convlin.errors import GeometryError, Refusal, Refused
 from convlin.geometry import ConvGeometry, short_at
 from convlin.matrix.adjoint import Adjoint, as_array, from_left
 from convlin.matrix.correlate import adjoint, forward
 from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries, index_bytes
 from convlin.matrix.entry_weights import EntryWeights
+from convlin.matrix.kernel_numbers import as_numpy, require_numbers
 from convlin.matrix.matrix_blocks import blocks
-from convlin.matrix.memory import MEMORY_LIMIT, require_own_memory
+from convlin.matrix.memory import MEMORY_LIMIT
 from convlin.matrix.wires import Wire, wires
 
 if TYPE_CHECKING:
@@ -90,14 +91,14 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         self._set(Entries(geometry, size), weight, memory_limit)
 
     def _set(self, entries: Entries, weight: Any, memory_limit: int) -> None:
-        shape = _require_numbers(entries.geometry.kind, weight)
+        shape = require_numbers(entries.geometry.kind, weight)
         if shape != entries.geometry.weight_shape:
             allowed = str(entries.geometry.weight_shape)
             raise GeometryError(Refusal(entries.geometry.kind, "weight.shape", shape, allowed))
         self._entries = entries
         self.weight = weight
         self.memory_limit = memory_limit
-        super().__init__(_numpy(weight).dtype, (entries.rows, entries.columns))
+        super().__init__(as_numpy(weight).dtype, (entries.rows, entries.columns))
 
     def with_kernel(self, weight: Shaped[Any, "*shape"]) -> ConvMatrix:
         """Return the matrix of another kernel, sharing this one's index arrays.
@@ -167,7 +168,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         copy = flag("tocsr", "copy", copy)
         self._require(self.needed_bytes, "CSR")
         layout = self._entries.by_position
-        values = layout.values(_numpy(self.weight))
+        values = layout.values(as_numpy(self.weight))
         index = [layout.column_indices, layout.row_pointers]
         parts = (values, *(array.copy() if copy else array for array in index))
         matrix = csr_array(parts, shape=self.shape)
@@ -183,13 +184,13 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         layout = self._entries.by_tap
         index = layout.index_dtype.itemsize
         self._require(layout.count * (self.dtype.itemsize + 2 * index), "COO")
-        values = layout.values(_numpy(self.weight))
+        values = layout.values(as_numpy(self.weight))
         return coo_array((values, self._entries.coordinates()), shape=self.shape)
 
     def toarray(self) -> Shaped[np.ndarray, "rows columns"]:
         """Return the matrix as a dense NumPy array."""
         self._require(self.shape[0] * self.shape[1] * self.dtype.itemsize, "dense array")
-        matrix: np.ndarray = dense(self.geometry, _numpy(self.weight), self.input_size)
+        matrix: np.ndarray = dense(self.geometry, as_numpy(self.weight), self.input_size)
         return matrix
 
     def __array__(
@@ -209,7 +210,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         (True, 7.0, 7.0)
         """
         if ord is None or (isinstance(ord, str) and ord == "fro"):
-            return self._entries.by_position.frobenius(_numpy(self.weight))
+            return self._entries.by_position.frobenius(as_numpy(self.weight))
         if isinstance(ord, int | float) and not isinstance(ord, bool) and ord in (1, math.inf):
             return float(sparse_norm(self.tocsr(), ord))
         hint = "the largest singular value is singular_values(A, k=1)[0]"
@@ -221,22 +222,12 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         layout: torch.sparse_csr, torch.sparse_coo or torch.strided, or that name; "csr", "coo" and
         "dense" will do too.
         """
-        from convlin.matrix.tensors import sparse_coo, sparse_csr, strided
+        from convlin.matrix.tensors import LAYOUTS, layout_name
 
-        makers = {"sparse_csr": sparse_csr, "sparse_coo": sparse_coo, "strided": strided}
-        known = type(layout).__name__ in ("str", "layout")
-        name = str(layout).removeprefix("torch.") if known else ""
-        name = {"csr": "sparse_csr", "coo": "sparse_coo", "dense": "strided"}.get(name, name)
-        if name not in makers:
-            raise Refused(Refusal("to_torch", "layout", layout, ", ".join(makers)))
-        item, entries = self.dtype.itemsize, self._entries
-        needed = {
-            "sparse_csr": entries.by_position.count * (item + 8),
-            "sparse_coo": entries.by_tap.count * (item + 16),
-            "strided": self.shape[0] * self.shape[1] * item,
-        }
-        self._require(needed[name], f"{name} tensor")
-        return makers[name](entries, self.weight)
+        name = layout_name(layout)
+        bytes_of, make = LAYOUTS[name]
+        self._require(bytes_of(self._entries, self.dtype.itemsize), f"{name} tensor")
+        return make(self._entries, self.weight)
 
     def entry_weights(self) -> EntryWeights:
         """Return, for every stored entry of `tocsr()`, the weights it holds.
@@ -263,7 +254,7 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         >>> A.wires((0, 0))
         (Wire(input=(0, 0), tap=(1,), weight=7),)
         """
-        return wires(self.geometry, _numpy(self.weight), self.input_size, output)
+        return wires(self.geometry, as_numpy(self.weight), self.input_size, output)
 
     def dot(self, x: Any) -> Any:
         """Return A·x, for one flattened input or a column each, or A composed with an operator."""
@@ -290,11 +281,11 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
         return y[:, 0] if x.ndim == 1 else y
 
     def _matmat(self, x: np.ndarray) -> np.ndarray:
-        y: np.ndarray = forward(self.geometry, _numpy(self.weight), x, self.input_size)
+        y: np.ndarray = forward(self.geometry, as_numpy(self.weight), x, self.input_size)
         return y
 
     def _rmatmat(self, y: np.ndarray) -> np.ndarray:
-        x: np.ndarray = adjoint(self.geometry, _numpy(self.weight), y, self.input_size)
+        x: np.ndarray = adjoint(self.geometry, as_numpy(self.weight), y, self.input_size)
         return x
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:
@@ -319,26 +310,3 @@ class ConvMatrix(LinearOperator):  # type: ignore[misc]
                         f"the {self.shape[0]}×{self.shape[1]} matrix as {what} takes that; "
                         "products with the ConvMatrix itself need none of it")
             )  # fmt: skip
-
-
-def _require_numbers(site: str, weight: Any) -> tuple[int, ...]:
-    """Return the shape of an array; raise for anything else, and for one without numbers."""
-    if not is_torch_array(weight):
-        kind = getattr(getattr(weight, "dtype", None), "kind", "")
-        if kind not in tuple("biufc") or not hasattr(weight, "shape"):
-            allowed = "an array of numbers, NumPy or PyTorch"
-            raise GeometryError(Refusal(site, "weight", shown(weight), allowed))
-    elif weight.is_nested:
-        raise GeometryError(Refusal(site, "weight", Description("a nested tensor"), "a plain one"))
-    return tuple(weight.shape)
-
-
-def _numpy(weight: Any) -> np.ndarray:
-    """Return the weight as a NumPy array, on the same storage where SciPy has its dtype."""
-    if not is_torch_array(weight):
-        array = np.asarray(weight)
-        require_own_memory("matrix", "weight", array)
-        return array.astype(np.float32) if array.dtype == np.float16 else array
-    from convlin.matrix.tensors import to_numpy
-
-    return to_numpy(weight)

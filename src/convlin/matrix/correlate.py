@@ -165,8 +165,8 @@ def _unpad(
         copies = folded(geometry, n, position).tolist()
         # A copy; asarray(copy=True) would cut gradients off in older versions of PyTorch.
         whole = xp.concat([padded[(*lead, slice(lo, lo + n))]], axis=axis)
-        for place in np.flatnonzero((position < 0) | (position >= n)).tolist():
-            whole[(*lead, copies[place])] += padded[(*lead, place)]
+        for padding in np.flatnonzero((position < 0) | (position >= n)).tolist():
+            whole[(*lead, copies[padding])] += padded[(*lead, padding)]
         padded = whole
     return padded
 

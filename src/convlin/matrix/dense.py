@@ -45,18 +45,18 @@ def dense(
            [5, 7],
            [0, 5]])
     """
-    xp, place = array_namespace(weight), device(weight)
+    xp, on = array_namespace(weight), device(weight)
     rows, columns = dense_shape(geometry, input_size)
     groups = geometry.groups
     outputs, inputs = geometry.out_channels // groups, geometry.in_channels // groups
     cells, pixels = rows // (groups * outputs), columns // (groups * inputs)
-    matrix = xp.zeros((rows, columns), dtype=weight.dtype, device=place)
+    matrix = xp.zeros((rows, columns), dtype=weight.dtype, device=on)
     blocks = xp.reshape(matrix, (groups, outputs, cells, groups, inputs, pixels))
     blocks = xp.permute_dims(blocks, (2, 5, 0, 3, 1, 4))
-    diagonal = xp.arange(groups, device=place)
+    diagonal = xp.arange(groups, device=on)
     taps = by_tap(geometry, weight)
     for tap, (reading, read) in enumerate(connected(geometry, input_size)):
-        cell = xp.asarray(reading, device=place)[:, None]
-        pixel = xp.asarray(read, device=place)[:, None]
+        cell = xp.asarray(reading, device=on)[:, None]
+        pixel = xp.asarray(read, device=on)[:, None]
         blocks[cell, pixel, diagonal, diagonal] += taps[tap, ...]
     return matrix

@@ -14,7 +14,7 @@ __all__ = ["EntryWeights"]
 class EntryWeights:
     """Which weights each stored entry of a CSR matrix holds, as a ragged list.
 
-    Entry `e` is the sum of the weights `index[starts[e]:starts[e + 1]]`, places in the flattened
+    Entry `e` is the sum of the weights `index[starts[e]:starts[e + 1]]`, numbers in the flattened
     kernel; just one each, unless a padding mode repeats pixels. `taps` are their kernel positions,
     also flattened.
     """

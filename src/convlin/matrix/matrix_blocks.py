@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any, Protocol
 
 import numpy as np
 
 from convlin.display.blocks import Block, Column, Picture, Table, Toned
-from convlin.geometry import ConvGeometry
+from convlin.matrix.protocol import Matrix
 
 __all__ = ["blocks"]
 
@@ -21,20 +20,6 @@ SIDE = 128  # rows and columns of a small picture; each has 3 pixels or more, an
 ENTRIES = 2048  # stored entries of one: each takes 15 bytes or so of a notebook's file
 WIDEST, CELL = 480, 12.0  # pixels: a picture at most half as wide as a page, an entry like a letter
 LEVELS = (0.15, 0.4, 0.7, 1.0)  # of ink; the least is for 0
-
-
-class Matrix(Protocol):
-    """What is shown of a `ConvMatrix`."""
-
-    geometry: ConvGeometry
-    shape: tuple[int, int]
-    dtype: Any
-
-    @property
-    def nnz(self) -> int: ...
-    @property
-    def needed_bytes(self) -> int: ...
-    def tocsr(self) -> Any: ...
 
 
 def blocks(matrix: Matrix) -> list[Block]:

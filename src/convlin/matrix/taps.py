@@ -41,8 +41,8 @@ def sources(geometry: ConvGeometry, dim: int, n: int) -> Int[np.ndarray, "out ta
 
 
 def folded(
-    geometry: ConvGeometry, n: int, position: Int[np.ndarray, "*places"]
-) -> Int[np.ndarray, "*places"]:
+    geometry: ConvGeometry, n: int, position: Int[np.ndarray, "*positions"]
+) -> Int[np.ndarray, "*positions"]:
     """Return which of `n` input pixels stands at each position; -1 where there is only padding.
 
     Positions count from the input's first pixel, so those below 0 or from `n` on are padding, which

@@ -5,6 +5,7 @@ The one file of this room that imports torch, and only when a tensor is asked fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from convlin.matrix.dense import dense
 from convlin.matrix.entries import Entries
 from convlin.matrix.memory import require_own_memory
 
-__all__ = ["beside", "sparse_coo", "sparse_csr", "strided", "to_numpy"]
+__all__ = ["LAYOUTS", "beside", "layout_name", "to_numpy"]
 
 
 def to_numpy(weight: Tensor, name: str = "weight") -> Shaped[np.ndarray, "*shape"]:
@@ -33,18 +34,28 @@ def to_numpy(weight: Tensor, name: str = "weight") -> Shaped[np.ndarray, "*shape
         layout = "nested" if weight.is_nested else weight.layout
         raise Refused(Refusal(name, "layout", Description(layout), "plain numbers: to_dense()"))
     require_own_memory("matrix", name, weight)
-    held = weight.detach().cpu()
-    if held.dtype.is_floating_point and held.dtype.itemsize < 4:
-        held = held.float()
-    elif held.dtype == torch.complex32:
-        held = held.to(torch.complex64)
-    array: np.ndarray = held.resolve_conj().resolve_neg().numpy()
+    plain = weight.detach().cpu()
+    if plain.dtype.is_floating_point and plain.dtype.itemsize < 4:
+        plain = plain.float()
+    elif plain.dtype == torch.complex32:
+        plain = plain.to(torch.complex64)
+    array: np.ndarray = plain.resolve_conj().resolve_neg().numpy()
     return array
 
 
 def beside(weight: Shaped[np.ndarray, "*shape"], x: Tensor) -> Tensor:
     """Return a NumPy weight as a tensor on the device of `x`."""
     return torch.as_tensor(np.ascontiguousarray(weight), device=x.device)
+
+
+def layout_name(layout: Any) -> str:
+    """Return a layout's name in full; raise for one that a matrix does not have."""
+    known = isinstance(layout, str | torch.layout)
+    name = str(layout).removeprefix("torch.") if known else ""
+    name = {"csr": "sparse_csr", "coo": "sparse_coo", "dense": "strided"}.get(name, name)
+    if name not in LAYOUTS:
+        raise Refused(Refusal("to_torch", "layout", layout, ", ".join(LAYOUTS)))
+    return name
 
 
 def sparse_csr(entries: Entries, weight: Any) -> Tensor:
@@ -88,3 +99,11 @@ def _gathered(entries: Entries, kernel: Tensor) -> Tensor:
     """Return the weight of every entry."""
     index = torch.from_numpy(entries.weight_index()).to(kernel.device, torch.int64)
     return kernel.reshape(-1)[index]
+
+
+# Of each layout: the bytes that values of so many bytes and indices of 8 take, and how it is made.
+LAYOUTS: dict[str, tuple[Callable[[Entries, int], int], Callable[[Entries, Any], Tensor]]] = {
+    "sparse_csr": (lambda entries, item: entries.by_position.count * (item + 8), sparse_csr),
+    "sparse_coo": (lambda entries, item: entries.by_tap.count * (item + 16), sparse_coo),
+    "strided": (lambda entries, item: entries.rows * entries.columns * item, strided),
+}

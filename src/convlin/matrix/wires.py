@@ -49,24 +49,24 @@ def wires(
         sources(geometry, dim, n)[p]
         for dim, (n, p) in enumerate(zip(input_size, position, strict=True))
     ]
-    found = []
+    row = []
     for c, *tap in np.ndindex(*kernel.shape):
-        pixel = tuple(int(row[t]) for row, t in zip(read, tap, strict=True))
+        pixel = tuple(int(pixels[t]) for pixels, t in zip(read, tap, strict=True))
         if min(pixel) >= 0:
-            found.append(Wire((first + c, *pixel), tuple(tap), kernel[(c, *tap)].item()))
-    return tuple(found)
+            row.append(Wire((first + c, *pixel), tuple(tap), kernel[(c, *tap)].item()))
+    return tuple(row)
 
 
 def _index(output: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return an output's channel and position, however it was named."""
     rows = math.prod(shape)
-    given = elements(output)
-    numbers = [index(number) for number in ((output,) if given is None else given)]
-    place = tuple(number for number in numbers if number is not None)
-    if given is None and len(place) == 1 and 0 <= place[0] < rows:
-        return tuple(int(n) for n in np.unravel_index(place[0], shape))
-    complete = given is not None and len(place) == len(numbers) == len(shape)
-    if complete and all(0 <= n < size for n, size in zip(place, shape, strict=True)):
-        return place
+    several = elements(output)
+    numbers = [index(number) for number in ((output,) if several is None else several)]
+    known = tuple(number for number in numbers if number is not None)
+    if several is None and len(known) == 1 and 0 <= known[0] < rows:
+        return tuple(int(n) for n in np.unravel_index(known[0], shape))
+    complete = several is not None and len(known) == len(numbers) == len(shape)
+    if complete and all(0 <= n < size for n, size in zip(known, shape, strict=True)):
+        return known
     allowed = f"(channel, *position) below {shape}, or a row below {rows}"
     raise Refused(Refusal("wires", "output", output, allowed))

@@ -49,8 +49,8 @@ class AxisSpace:
         """How many positions each two taps share."""
         gram = np.diag(self.counts)
         for step in range(1, self.table.shape[1] if self.overlap else 1):
-            left, right = self.table[:, :-step], self.table[:, step:]
-            shared = ((left == right) & (left >= 0)).sum(axis=0)
+            earlier, later = self.table[:, :-step], self.table[:, step:]
+            shared = ((earlier == later) & (earlier >= 0)).sum(axis=0)
             at = np.flatnonzero(shared)
             gram[at, at + step] = gram[at + step, at] = shared[at]
         return gram

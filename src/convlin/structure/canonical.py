@@ -11,7 +11,7 @@ from scipy.sparse import csr_array, issparse
 from convlin.errors import Description, Refusal, Refused
 from convlin.matrix import require_own_memory
 
-__all__ = ["canonical", "look_up", "place_of", "require_matrix", "rows_of"]
+__all__ = ["canonical", "look_up", "position_of", "require_matrix", "rows_of"]
 
 
 def canonical(matrix: Any, site: str) -> csr_array:
@@ -32,7 +32,7 @@ def canonical(matrix: Any, site: str) -> csr_array:
         csr.sum_duplicates()
         csr.eliminate_zeros()
     if not np.isfinite(csr.data).all():
-        row, column = place_of(csr, int(np.argmax(~np.isfinite(csr.data))))
+        row, column = position_of(csr, int(np.argmax(~np.isfinite(csr.data))))
         raise Refused(Refusal(site, f"matrix[{row}, {column}]", csr[row, column], "finite numbers"))
     return csr
 
@@ -53,8 +53,8 @@ def require_matrix(matrix: Any, site: str) -> tuple[int, int]:
 
 
 def look_up(
-    matrix: csr_array, rows: Int[np.ndarray, "*places"], columns: Int[np.ndarray, "*places"]
-) -> Num[np.ndarray, "*places"]:
+    matrix: csr_array, rows: Int[np.ndarray, "*positions"], columns: Int[np.ndarray, "*positions"]
+) -> Num[np.ndarray, "*positions"]:
     """Return what a canonical matrix holds at these positions, 0 where nothing is stored.
 
     >>> look_up(csr_array(np.array([[0, 5], [7, 0]])), np.array([0, 1]), np.array([0, 0])).tolist()
@@ -66,15 +66,15 @@ def look_up(
     wanted = rows * wide + columns
     if not len(keys):
         return np.zeros(wanted.shape, dtype=matrix.dtype)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: np.ndarray = np.where(keys[place] == wanted, matrix.data[place], matrix.dtype.type(0))
-    return found
+    number = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    values: np.ndarray = np.where(keys[number] == wanted, matrix.data[number], matrix.dtype.type(0))
+    return values
 
 
-def place_of(matrix: csr_array, entry: int) -> tuple[int, int]:
+def position_of(matrix: csr_array, entry: int) -> tuple[int, int]:
     """Return row and column of the stored entry of this number.
 
-    >>> place_of(csr_array(np.array([[0, 5], [7, 0]])), 1)
+    >>> position_of(csr_array(np.array([[0, 5], [7, 0]])), 1)
     (1, 0)
     """
     row = int(np.searchsorted(matrix.indptr, entry, side="right")) - 1

@@ -15,7 +15,7 @@ from convlin.matrix import ConvMatrix
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.canonical import look_up, rows_of
 
-__all__ = ["Difference", "differences", "told"]
+__all__ = ["Difference", "as_refusal", "differences"]
 
 
 class Difference:
@@ -26,22 +26,22 @@ class Difference:
 
     def __init__(
         self,
-        given: csr_array,
+        matrix: csr_array,
         model: ConvMatrix,
         spaces: Sequence[AxisSpace],
-        held: csr_array,
-        left: csr_array,
+        expected: csr_array,
+        remainder: csr_array,
     ) -> None:
-        self.given, self.model, self.spaces = given, model, spaces
-        self.held, self.left = held, left
-        self.count = left.nnz
-        rows = rows_of(left)
-        first = int(np.argmax(_off_support(model, spaces, rows, left.indices)))
-        self.row, self.column = int(rows[first]), int(left.indices[first])
+        self.matrix, self.model, self.spaces = matrix, model, spaces
+        self.expected, self.remainder = expected, remainder
+        self.count = remainder.nnz
+        rows = rows_of(remainder)
+        first = int(np.argmax(_off_support(model, spaces, rows, remainder.indices)))
+        self.row, self.column = int(rows[first]), int(remainder.indices[first])
 
 
 def differences(
-    given: csr_array, model: ConvMatrix, spaces: Sequence[AxisSpace], unit_roundoff: float
+    matrix: csr_array, model: ConvMatrix, spaces: Sequence[AxisSpace], unit_roundoff: float
 ) -> Difference | None:
     """Return where the given matrix is not the model's; None if they are equal.
 
@@ -49,47 +49,50 @@ def differences(
     those may be off by the rounding of the two sums, j·u·Σ|w| each for j taps and unit roundoff u
     (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
     """
-    held = model.tocsr()
-    left = csr_array(given - held)
-    left.eliminate_zeros()
-    left.sort_indices()
+    expected = model.tocsr()
+    remainder = csr_array(matrix - expected)
+    remainder.eliminate_zeros()
+    remainder.sort_indices()
     summed = any(space.overlap for space in spaces)
-    if left.nnz and summed and given.dtype.kind in "fc":
-        sizes = abs(model.weight).astype(given.real.dtype)
+    if remainder.nnz and summed and matrix.dtype.kind in "fc":
+        sizes = abs(model.weight).astype(matrix.real.dtype)
         terms = model.with_kernel((sizes > 0).astype(np.int64)).tocsr()
         largest = model.with_kernel(sizes).tocsr()
-        rows = rows_of(left)
-        j = look_up(terms, rows, left.indices)
-        allowed = 2 * j * unit_roundoff * look_up(largest, rows, left.indices)
-        left.data[(j > 1) & (np.abs(left.data) <= allowed)] = 0
-        left.eliminate_zeros()
-    return Difference(given, model, spaces, held, left) if left.nnz else None
+        rows = rows_of(remainder)
+        j = look_up(terms, rows, remainder.indices)
+        allowed = 2 * j * unit_roundoff * look_up(largest, rows, remainder.indices)
+        remainder.data[(j > 1) & (np.abs(remainder.data) <= allowed)] = 0
+        remainder.eliminate_zeros()
+    return Difference(matrix, model, spaces, expected, remainder) if remainder.nnz else None
 
 
-def told(found: Difference) -> Refusal:
+def as_refusal(difference: Difference) -> Refusal:
     """Return the first difference as a refusal that names outputs, inputs and taps."""
-    model, spaces = found.model, found.spaces
-    output = _index(found.row, model.output_shape)
-    read = _index(found.column, model.input_shape)
-    value = _at(found.given, found.row, found.column)
+    model, spaces = difference.model, difference.spaces
+    output = _index(difference.row, model.output_shape)
+    read = _index(difference.column, model.input_shape)
+    value = _at(difference.matrix, difference.row, difference.column)
     here = f"output {output} reads input {read}"
-    field = f"matrix[{found.row}, {found.column}]"
+    field = f"matrix[{difference.row}, {difference.column}]"
     taps = _taps(model, spaces, output, read)
     if not taps:
-        other = _agreeing(found, output)
+        other = _agreeing(difference, output)
         allows = f"that output {other} allows" if other else f"of this {model.geometry.kind}"
         return Refusal("recognize", field, value, "0", f"{here}, off any kernel {allows}")
-    expected = _at(found.held, found.row, found.column)
+    expected = _at(difference.expected, difference.row, difference.column)
     if len(taps) > 1:
         names = " and ".join(str(tap) for tap in taps)
         reason = f"{here} through taps {names}, whose weights elsewhere sum to {expected!r}"
         return Refusal("recognize", field, value, repr(expected), reason)
     reason = f"weights of tap {taps[0]} differ: {value!r} at output {output} from input {read}"
     for row, column in _sharing(model, spaces, output, read, taps[0]):
-        if not found.left[row, column] and (row, column) != (found.row, found.column):
-            place = f"output {_index(row, model.output_shape)}"
-            place += f" from input {_index(column, model.input_shape)}"
-            reason += f", {_at(found.given, row, column)!r} at {place}"
+        if not difference.remainder[row, column] and (row, column) != (
+            difference.row,
+            difference.column,
+        ):
+            elsewhere = f"output {_index(row, model.output_shape)}"
+            elsewhere += f" from input {_index(column, model.input_shape)}"
+            reason += f", {_at(difference.matrix, row, column)!r} at {elsewhere}"
             break
     return Refusal("recognize", field, value, repr(expected), reason)
 
@@ -136,8 +139,8 @@ def _sharing(
 ) -> Iterator[tuple[int, int]]:
     """Yield row and column of the positions where this tap's weight stands alone."""
     on = [np.flatnonzero(space.alone[:, t]) for space, t in zip(spaces, tap, strict=True)]
-    for place in np.ndindex(*(len(outputs) for outputs in on)):
-        cell = [int(outputs[i]) for outputs, i in zip(on, place, strict=True)]
+    for numbers in np.ndindex(*(len(outputs) for outputs in on)):
+        cell = [int(outputs[i]) for outputs, i in zip(on, numbers, strict=True)]
         pixel = [int(s.table[q, t]) for s, q, t in zip(spaces, cell, tap, strict=True)]
         yield (
             int(np.ravel_multi_index((output[0], *cell), model.output_shape)),
@@ -145,17 +148,17 @@ def _sharing(
         )
 
 
-def _agreeing(found: Difference, output: tuple[int, ...]) -> tuple[int, ...] | None:
+def _agreeing(difference: Difference, output: tuple[int, ...]) -> tuple[int, ...] | None:
     """Return the output of this channel, nearest before or else after, whose row does agree."""
-    size = math.prod(found.model.output_size)
+    size = math.prod(difference.model.output_size)
     start = output[0] * size
-    differing = np.diff(found.left.indptr[start : start + size + 1]) > 0
-    empty = np.diff(found.given.indptr[start : start + size + 1]) == 0
+    differing = np.diff(difference.remainder.indptr[start : start + size + 1]) > 0
+    empty = np.diff(difference.matrix.indptr[start : start + size + 1]) == 0
     agreeing: Int[np.ndarray, " rows"] = np.flatnonzero(~differing & ~empty) + start
     if not len(agreeing):
         return None
-    before = agreeing[agreeing < found.row]
-    return _index(int(before[-1] if len(before) else agreeing[0]), found.model.output_shape)
+    before = agreeing[agreeing < difference.row]
+    return _index(int(before[-1] if len(before) else agreeing[0]), difference.model.output_shape)
 
 
 def _at(matrix: csr_array, row: int, column: int) -> Any:

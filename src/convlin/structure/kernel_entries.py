@@ -67,6 +67,6 @@ def agreed_by_vote(
 def _lone(space: AxisSpace, fraction: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for every tap an output that reads by it alone, the pixel, and if there is one."""
     at = [np.flatnonzero(column) for column in space.alone.T]
-    outputs = [int(found[round(fraction * (len(found) - 1))]) if len(found) else 0 for found in at]
+    outputs = [int(o[round(fraction * (len(o) - 1))]) if len(o) else 0 for o in at]
     pixels = np.maximum(0, space.table[outputs, np.arange(len(at))])
-    return np.array(outputs), pixels, np.array([len(found) > 0 for found in at])
+    return np.array(outputs), pixels, np.array([len(o) > 0 for o in at])

@@ -28,7 +28,7 @@ from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix, Entries, dense_shape
 from convlin.numerics.scaling import Scale
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.canonical import canonical, look_up, place_of, require_matrix, rows_of
+from convlin.structure.canonical import canonical, look_up, position_of, require_matrix, rows_of
 from convlin.structure.energy import Energy, largest_of
 from convlin.structure.energy_blocks import split
 
@@ -132,7 +132,7 @@ def _near(matrix: csr_array) -> tuple[csr_array, Scale]:
     matrix.data = scale.down(entries)
     inexact = np.flatnonzero(scale.back(matrix.data) != entries)
     if len(inexact):
-        row, column = place_of(matrix, int(inexact[0]))
+        row, column = position_of(matrix, int(inexact[0]))
         raise Refused(
             Refusal("nearest_conv", f"matrix[{row}, {column}]", entries[inexact[0]].item(),
                     f"0, or ≥ {scale.back(sys.float_info.min):.3g}",

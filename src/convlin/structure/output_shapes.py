@@ -86,14 +86,14 @@ def _sampled(
 
     shape: as in `_agreement`, of which this is an estimate.
     """
-    places = np.random.default_rng(0).random((2, len(shape), count))
-    one, other = (places * np.array(shape)[:, None]).astype(int)
+    draws = np.random.default_rng(0).random((2, len(shape), count))
+    one, other = (draws * np.array(shape)[:, None]).astype(int)
     agree = np.ones(count, dtype=bool)
     for dim, span in enumerate(spans, 2):
         beside = other.copy()
         beside[[0, dim]] = one[[0, dim]]
-        left, right = (span[np.ravel_multi_index(tuple(at), shape)] for at in (one, beside))
-        agree &= ((left == right) | (left < 0) | (right < 0)).all(axis=1)
+        first, second = (span[np.ravel_multi_index(tuple(at), shape)] for at in (one, beside))
+        agree &= ((first == second) | (first < 0) | (second < 0)).all(axis=1)
     return float(agree.mean())
 
 

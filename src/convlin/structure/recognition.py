@@ -23,7 +23,7 @@ from convlin.geometry import ConvGeometry, PaddingMode, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
 from convlin.structure.canonical import canonical, require_matrix
-from convlin.structure.difference import told
+from convlin.structure.difference import as_refusal
 from convlin.structure.fibres import Layout
 from convlin.structure.output_shapes import output_shapes
 from convlin.structure.search import SEARCHED, Form, Search
@@ -126,28 +126,28 @@ def recognize(
     if out is not None and len(out) != len(into):
         fits = f"{len(into)} numbers, as {into} has"
         raise Refused(Refusal("recognize", "output_shape", out, fits))
-    given = canonical(matrix, "recognize")
-    shapes = output_shapes(given, into) if out is None else [out]
+    csr = canonical(matrix, "recognize")
+    shapes = output_shapes(csr, into) if out is None else [out]
     if unit_roundoff is None:
-        unit_roundoff = unit(given.dtype) if given.dtype.kind in "fc" else 0.0
-    tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, given.nnz)))]
-    searches = _search_all(given, into, tried, unit_roundoff, modes)
+        unit_roundoff = unit(csr.dtype) if csr.dtype.kind in "fc" else 0.0
+    tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, csr.nnz)))]
+    searches = _search_all(csr, into, tried, unit_roundoff, modes)
     candidates = [_candidate(search) for search in searches]
     if len(shapes) > len(tried):
         more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
         candidates.append(Candidate(shapes[len(tried)], more))
-    found = min((s for s in searches if s.found), key=_key, default=None)
-    if "zeros" in modes and (found is None or not found.least):
-        turned = min(_transposed(given, into, tried, unit_roundoff), key=_key, default=None)
-        if turned is not None and (found is None or _key(turned)[0] < _key(found)[0]):
+    smallest = min((s for s in searches if s.form), key=_key, default=None)
+    if "zeros" in modes and (smallest is None or not smallest.least):
+        turned = min(_transposed(csr, into, tried, unit_roundoff), key=_key, default=None)
+        if turned is not None and (smallest is None or _key(turned)[0] < _key(smallest)[0]):
             return _answer(turned, candidates, transposed=True)
-    if found is not None:
-        return _answer(found, candidates)
-    raise Refused(_why_not(searches, given, into, output_shape is not None, padding_mode))
+    if smallest is not None:
+        return _answer(smallest, candidates)
+    raise Refused(_why_not(searches, csr, into, output_shape is not None, padding_mode))
 
 
 def _search_all(
-    given: csr_array,
+    csr: csr_array,
     into: tuple[int, ...],
     shapes: Sequence[tuple[int, ...]],
     unit: float,
@@ -157,24 +157,24 @@ def _search_all(
     searches: list[Search] = []
     smallest: float = math.inf
     for shape in shapes:
-        search = Search(Layout(given, into, shape), unit, modes)
+        search = Search(Layout(csr, into, shape), unit, modes)
         if search.least_weights <= smallest:
             search.run()
-        if search.found:
+        if search.form:
             smallest = min(smallest, _key(search)[0])
         searches.append(search)
     return searches
 
 
 def _key(search: Search) -> tuple[int, ...]:
-    assert search.found is not None
-    return search.found.key
+    assert search.form is not None
+    return search.form.key
 
 
 def _candidate(search: Search) -> Candidate:
     shape = search.layout.output_shape
-    if search.found is not None:
-        return Candidate(shape, short_at(search.found.geometry, search.layout.input_shape[1:]))
+    if search.form is not None:
+        return Candidate(shape, short_at(search.form.geometry, search.layout.input_shape[1:]))
     if search.miss is not None:
         return Candidate(
             shape,
@@ -186,7 +186,7 @@ def _candidate(search: Search) -> Candidate:
 def _answer(
     search: Search, candidates: Sequence[Candidate], transposed: bool = False
 ) -> Recognized:
-    form, model = search.found, search.model
+    form, model = search.form, search.model
     assert form is not None and model is not None
     geometry = _turned(form, search.layout.output_shape[1:]) if transposed else form.geometry
     size = search.layout.output_shape[1:] if transposed else model.input_size
@@ -199,7 +199,7 @@ def _answer(
 
 
 def _transposed(
-    given: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+    csr: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
 ) -> Iterator[Search]:
     """Yield the searches that find a convolution in the transposed matrix.
 
@@ -207,15 +207,15 @@ def _transposed(
     """
     if math.prod(into[1:]) == 1:
         return
-    turned = csr_array(given.T)
+    turned = csr_array(csr.T)
     turned.sort_indices()
     for shape in shapes:
         search = Search(Layout(turned, shape, into), unit, ("zeros",))
         search.run()
-        if search.found is None:
+        if search.form is None:
             continue
         with suppress(GeometryError):  # it may need more output padding than there is
-            _turned(search.found, into[1:])
+            _turned(search.form, into[1:])
             yield search
 
 
@@ -260,7 +260,7 @@ def _free(form: Form, output_size: tuple[int, ...]) -> list[str]:
 
 def _why_not(
     searches: Sequence[Search],
-    given: csr_array,
+    csr: csr_array,
     into: tuple[int, ...],
     asked: bool,
     padding_mode: PaddingMode | None,
@@ -268,15 +268,15 @@ def _why_not(
     """Return the first difference from the nearest form, and what is always possible."""
     # The likeliest shapes come first; further ones are looked at only if they came near.
     near = [search for number, search in enumerate(searches) if search.miss or number < 3]
-    missed = [found for search in near if (found := search.why_not()) is not None]
-    ones = (given.shape[0], *(1,) * (len(into) - 1))
+    missed = [miss for search in near if (miss := search.why_not()) is not None]
+    ones = (csr.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
     refusals = []
     if missed:
-        found = min(missed, key=lambda miss: miss.count)
-        refusals.append(told(found))
-        nearest = short_at(found.model.geometry, found.model.input_size)
-        trivial += f"; the matrix differs least from {nearest}"
+        nearest = min(missed, key=lambda miss: miss.count)
+        refusals.append(as_refusal(nearest))
+        form = short_at(nearest.model.geometry, nearest.model.input_size)
+        trivial += f"; the matrix differs least from {form}"
     elif all(search.says_nothing for search in searches):
         reason = "every matrix that reads these pixels is such a convolution"
         refusals.append(

@@ -20,7 +20,7 @@ from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
 from convlin.structure.axis_forms import AxisForm, covering
 from convlin.structure.axis_space import AxisSpace
-from convlin.structure.canonical import place_of
+from convlin.structure.canonical import position_of
 from convlin.structure.circular_forms import circular_forms
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups
@@ -66,7 +66,7 @@ class Form:
 
 
 class Search:
-    """One search: after `run`, `found` and `model`, or perhaps `miss`.
+    """One search: after `run`, `form` and `model`, or perhaps `miss`.
 
     unit_roundoff: of the arithmetic that summed the taps of an entry.
     """
@@ -79,12 +79,12 @@ class Search:
         self.modes = modes
         channels, self.supports = layout.support()
         self.groups = groups(channels)
-        first = [place_of(layout.matrix, 0)] if layout.matrix.nnz else []
+        first = [position_of(layout.matrix, 0)] if layout.matrix.nnz else []
         self.fibres = [
             np.array([layout.fibre(axis, support, *entry) for entry in first])
             for axis, support in enumerate(self.supports, 1)
         ]
-        self.found: Form | None = None
+        self.form: Form | None = None
         self.model: ConvMatrix | None = None
         self.miss: Difference | None = None
         self.compared = 0
@@ -107,7 +107,7 @@ class Search:
             last = form
             model, difference = self._compare(form)
             if difference is None:
-                self.found, self.model = form, model
+                self.form, self.model = form, model
                 return
             self._keep(difference)
             self._learn(difference)
@@ -115,8 +115,8 @@ class Search:
     @property
     def least(self) -> bool:
         """Whether what was found has no more taps than its widest row shows."""
-        assert self.found is not None
-        return [axis.kernel for axis in self.found.axes] == self._least_kernels
+        assert self.form is not None
+        return [axis.kernel for axis in self.form.axes] == self._least_kernels
 
     @property
     def says_nothing(self) -> bool:
@@ -150,18 +150,18 @@ class Search:
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""
         self.compared += 1
-        spaces, given = form.spaces(), self.layout.matrix
+        spaces, matrix = form.spaces(), self.layout.matrix
         size = self.layout.input_shape[1:]
 
         def compare(weight: np.ndarray) -> tuple[ConvMatrix, Difference | None]:
             model = ConvMatrix(form.geometry, weight, size, memory_limit=2**62)
-            return model, differences(given, model, spaces, self.unit_roundoff)
+            return model, differences(matrix, model, spaces, self.unit_roundoff)
 
-        weight = extract(given, form.geometry, size, spaces)
+        weight = extract(matrix, form.geometry, size, spaces)
         model, difference = compare(weight)
         if difference is not None:
             # Where a weight was read off a wrong entry, all others seem to differ.
-            other = agreed_by_vote(given, form.geometry, size, spaces)
+            other = agreed_by_vote(matrix, form.geometry, size, spaces)
             if not np.array_equal(other, weight):
                 again = compare(other)
                 if again[1] is None or again[1].count < difference.count:

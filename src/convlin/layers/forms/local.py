@@ -26,7 +26,7 @@ from convlin.geometry import ConvGeometry, short_at
 from convlin.layers import sliding
 from convlin.layers.behaviour import misdescribed
 from convlin.layers.forms.local_matrix import local_matrix
-from convlin.layers.matrices import Given, read_matrix
+from convlin.layers.matrices import ReadMatrix, read_matrix
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv
 from convlin.layers.parameters import alias, holding
 from convlin.layers.scripting import TracedOnly
@@ -227,11 +227,11 @@ def _(
 
 
 @read_matrix.register
-def _(matrix: LocallyConnected) -> Given:
+def _(matrix: LocallyConnected) -> ReadMatrix:
     require_stock_layer(matrix, *LOCAL.values())
     entries = LocallyConnected.matrix(matrix)
     bias = None if matrix.bias is None else to_numpy(matrix.bias, "bias").reshape(-1)
-    return Given(entries, bias, matrix.weight)
+    return ReadMatrix(entries, bias, matrix.weight)
 
 
 def to_local(

@@ -12,6 +12,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from convlin import Refused, cost, fully_convolutional, to_conv, to_linear
 from convlin.layers.forms.local import to_local
+from convlin.models.cost.per_layer import _reads
 from costs.counting import others, wiring
 from geometry_strategies import conv
 
@@ -572,3 +573,15 @@ def test_rows_of_a_kind_are_summed_up_as_they_are_counted_or_not():
     }
     assert "–" in lines["LSTM"] and "96" in lines["LSTM"].split()
     assert "–" not in lines["ReLU"]
+
+
+class CropsFirst(nn.Conv2d):
+    """A convolution of a few pixels of its input, whatever its size."""
+
+    def forward(self, x):
+        return super().forward(x[..., :8, :8])
+
+
+@pytest.mark.parametrize(("pixels", "reads"), [(2**26, 6 * 6 * 9), (2**26 + 1, None)])
+def test_reads_are_counted_on_inputs_of_up_to_2_to_the_27_numbers(pixels, reads):
+    assert _reads(CropsFirst(2, 3, 3), (8, pixels // 8 if reads else pixels // 8 + 1)) == reads

@@ -101,3 +101,30 @@ def test_a_failure_half_way_leaves_the_old_picture(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         write(Image.new("RGBA", (8, 6)), path)  # JPEG holds no transparency
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["a.jpg"]
+
+
+SIZES = {
+    (32, 32): (3 * 1000 + 4 * 40, 136 + 1000 + 92),
+    (900, 40): (3 * 520 + 4 * 40, 136 + 1000 + 92 + 520 * 97 // 40 + 40),  # 97 = 0.42·230, of 40
+    (400, 460): (3 * 1000 + 4 * 40, 136 + 870 + 92),  # twice 230: it needs no closer look
+    (400, 461): (3 * 1000 + 4 * 40, 136 + 868 + 92 + round(97 * 1000 / 230) + 40),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_panels_captions_and_the_closer_look_have_their_sizes(size):
+    assert draw(reading(size, truth=None), "t", "s").size == SIZES[size]
+
+
+def test_the_colours_of_the_heat_end_at_log_odds_of_twelve():
+    """Half of that lies at three quarters of the ramp, and more at its end."""
+    made = reading(found=(A,), truth=None)
+    i, j = (40 - 16) // 4, (48 - 16) // 4
+    for odds, level in ((12.0, 5.0), (6.0, 3.75), (24.0, 5.0), (0.0, 2.5)):
+        made.scores[:] = 0.0
+        made.scores[10] = 50.0
+        made.scores[3, i - 1 : i + 2, j - 1 : j + 2] = 50.0 + odds
+        picture = np.asarray(draw(made, "t", "s"), dtype=float)
+        shown = picture[round(136 + 40 * 6.25), round(40 + 1000 + 40 + 48 * 6.25)]
+        colour = [np.interp(level, range(6), RAMP[:, c]) for c in range(3)]
+        assert np.abs(shown - np.array(colour)).max() <= 1, (odds, shown, colour)

@@ -216,3 +216,18 @@ def test_ratios_are_of_rounds_and_sorted():
     assert result.sliding == (30.0, 20.0, 80.0)
     assert result.ratios == (10.0, 20.0, 30.0)
     assert result.medians == (2.0, 30.0, 20.0)
+
+
+def test_what_is_compared_and_raced_is_as_much_as_is_said(classifier, network):
+    """512 windows compared, in batches of 64; 1024 raced, in batches of 64, 256 and 1024."""
+    image = compose(IMAGES, LABELS, (160, 164), seed=0).image  # 33·34 = 1122 windows
+    batches = []
+    handle = classifier.register_forward_pre_hook(lambda _, args: batches.append(len(args[0])))
+    result = race(classifier, network, image, rounds=1)
+    handle.remove()
+    assert (result.windows, result.timed) == (1122, 1024)
+    # two rounds, the first of which warms up, and a window for the cost
+    one_round = [64] * 16 + [256] * 4 + [1024]
+    assert batches[: 2 * 21] == 2 * one_round
+    difference = largest_difference(classifier, network, image)
+    assert difference.windows == 512

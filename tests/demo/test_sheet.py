@@ -88,3 +88,27 @@ def test_what_does_not_fit_is_refused():
         Refused, match=r"sheet: count is 40, expected at most \d+ \(no free place found for more\)"
     ):
         compose(IMAGES, LABELS, (100, 100), count=40)
+
+
+def test_a_seed_is_the_same_sheet_as_ever():
+    """Pictures and documents name seeds: what a sheet is drawn with changes what they show."""
+    sheet = compose(IMAGES, LABELS, (120, 160), seed=1)
+    assert [(digit.y, digit.x, digit.digit) for digit in sheet.digits] == [
+        (61.5, 138.5, 7), (28.0, 138.0, 1), (43.5, 70.5, 1), (89.5, 68.5, 4), (64.5, 18.5, 8),
+        (102.0, 109.0, 6), (32.0, 26.0, 0),
+    ]  # fmt: skip
+    assert sheet.image.sum() == pytest.approx(16071.444, abs=0.01)
+    assert sheet.image[40, 50] == pytest.approx(0.876172, abs=1e-5)
+
+
+def test_a_sheet_is_begun_anew_eight_times(monkeypatch):
+    attempts = []
+
+    def blocked(rng, size, count):
+        attempts.append(count)
+        return np.empty((0, 2))
+
+    monkeypatch.setattr("convlin.demo.sheet._scatter", blocked)
+    with pytest.raises(Refused, match="count is 2, expected at most 0"):
+        compose(IMAGES, LABELS, (90, 90), count=2)
+    assert attempts == [2] * (1 + 8)

@@ -18,8 +18,12 @@ from convlin.geometry import ReceptiveField
 
 __all__ = ["Detection", "Score", "digit_odds", "find_digits", "score"]
 
-REACH = 3  # cells, to either side, among which a peak is the highest
-TOLERANCE = 8.0  # pixels between a detection and the digit it may count for
+# Cells, to either side, among which a peak is the highest. Digits stand at least 7 cells apart, and
+# a reach of 7 would take neighbours for one; at 1 or 2, some digits are found twice.
+REACH = 3
+# Pixels between a detection and the digit it may count for: two cells of the grid. At half, what is
+# read rightly but a cell and a bit away is missed; at double, it may count for the digit beside.
+TOLERANCE = 8.0
 
 
 @dataclass(frozen=True)

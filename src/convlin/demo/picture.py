@@ -18,14 +18,17 @@ from convlin.errors import InputError
 
 __all__ = ["check", "draw", "write"]
 
-PANEL = 1000  # pixels of a panel's longer side
-LEAST = 520  # pixels; narrower columns have no room for their captions
-CLOSE, ASPECT = 230, 0.42  # sheet pixels across the closer look; its height over its width
-GAP, TOP, KEY = 40, 136, 92
+PANEL = 1000  # pixels of a panel's longer side: a digit is 23 high on a sheet of 1024, 12 at half
+LEAST = 520  # pixels of a column: its captions are up to 547 wide, and a gap follows
+# Sheet pixels across the closer look, some eight digits; and its height over its width: three rows.
+CLOSE, ASPECT = 230, 0.42
+GAP, TOP, KEY = 40, 136, 92  # pixels: between columns, of the title's two lines, of the captions'
 BACKGROUND, INK, QUIET, RIM = (250, 250, 248), (34, 34, 34), (105, 105, 105), (190, 190, 190)
 # Colours that differ for every kind of colour vision (Okabe and Ito, 2008).
 RIGHT, WRONG, MISSED = (0, 114, 178), (213, 94, 0), (176, 60, 130)
-SURE = 12.0  # log-odds at which the heat map's colours end
+# Log-odds at which the heat map's colours end. 95 in 100 digits of a sheet have more than 14, half
+# of them more than 25: at double, that half would look unsure.
+SURE = 12.0
 # Dark blue over grey to yellow: lightness rises evenly, and blue and yellow part for everybody.
 RAMP = np.array(
     [(0, 32, 77), (49, 68, 107), (102, 105, 112), (149, 143, 120), (203, 186, 105), (255, 234, 70)]

@@ -17,11 +17,14 @@ from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["Digit", "Sheet", "Style", "compose", "held_out_digits"]
 
+# Each of these is part of what a seed means: another number is another sheet.
 SPACING = 30  # pixels between the centres of two digits, along y or along x: boxes never overlap
-AREA_PER_DIGIT = 2600  # square pixels; 403 digits on 1024 x 1024
-TRIES_PER_DIGIT = 400
-STARTS = 8  # further attempts at a sheet on which not all digits found a place
-BORDER = 24  # pixels drawn beyond the sheet's edge and cut off: the soft rim of large digits
+AREA_PER_DIGIT = 2600  # square pixels, 403 digits on 1024 x 1024; at half, a fifth find no room
+TRIES_PER_DIGIT = 400  # ample: 50 find room for all; each costs time in proportion
+# Further attempts at a sheet on which not all digits found room. Of small ones, one in six has its
+# first digit where no second fits beside it: 6⁻⁹ fail in all attempts, and 6⁻⁵ would at half.
+STARTS = 8
+BORDER = 24  # pixels drawn beyond the sheet's edge and cut off: the rim of digits of 26 pixels
 
 
 @dataclass(frozen=True)

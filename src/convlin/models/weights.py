@@ -18,7 +18,7 @@ from convlin.errors import InputError, one_line
 
 __all__ = ["fill", "read_weights"]
 
-LISTED = 4  # names of each kind that an error lists
+LISTED = 4  # names of each kind that an error lists: eight lines of a terminal at double that
 INTEGERS = frozenset(
     {torch.int8, torch.int16, torch.int32, torch.int64}
     | {torch.uint8, torch.uint16, torch.uint32, torch.uint64}

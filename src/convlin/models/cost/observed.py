@@ -79,7 +79,7 @@ def _refusal(model: nn.Module, shape: tuple[int, ...], site: str, error: Excepti
         value = f"indices that {site or name} ({type(layer).__name__}) looks up"
         allowed = "numbers: the part of the model behind the embedding"
         return Refusal(name, "input", Description(value), allowed)
-    reason = first_line(error)[:300]
+    reason = first_line(error)
     allowed = "the shape of a sample that it can take"
     first = next(filter(None, map(geometry_of, model.modules())), None)
     if first is not None and len(shape) != first.ndim + 1:

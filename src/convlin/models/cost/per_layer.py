@@ -57,7 +57,9 @@ SHARED: dict[Form, frozenset[Form]] = {
     "local": frozenset(FORMS),
 }
 
-LARGEST_RUN = 2**27  # numbers in an input, in float64 1 GiB, that a layer is run on to count
+# Numbers in an input that a layer of an unknown forward is run on, to be counted: 1 GiB in float64,
+# which a laptop has beside the model. At half of it an image of 8192×4096 colours is not counted.
+LARGEST_RUN = 2**27
 
 NEVER_CALLED = "never called (or only its weights used): multiply-adds not counted"
 OTHER_CODE = "uses its parameters in code of its own: multiply-adds not counted"
@@ -280,15 +282,16 @@ def _reads(layer: Conv, size: tuple[int, ...]) -> int | None:
     """
     if layer.in_channels * prod(size) > LARGEST_RUN:
         return None
-    ones = torch.ones(1, layer.in_channels, *size, dtype=torch.float64, device=layer.weight.device)
+    one = torch.ones((), dtype=torch.float64, device=layer.weight.device)
+    shape = (1, layer.in_channels, *size)  # expanded: a layer that crops first needs none of it
     weights = {"weight": torch.ones_like(layer.weight, dtype=torch.float64)}
     if layer.bias is not None:
         weights["bias"] = torch.zeros_like(layer.bias, dtype=torch.float64)
     try:
         with torch.no_grad():
-            once = torch.func.functional_call(layer, weights, (ones,))
+            once = torch.func.functional_call(layer, weights, (one.expand(shape),))
             weights["weight"] = 2 * weights["weight"]
-            six_times = torch.func.functional_call(layer, weights, (3 * ones,))
+            six_times = torch.func.functional_call(layer, weights, ((3 * one).expand(shape),))
             reads, rest = divmod(
                 int(once.sum()), layer.in_channels * layer.out_channels // layer.groups
             )

@@ -73,6 +73,8 @@ class Axis:
         site: str = "",
     ) -> Axis:
         """Return the axis behind a convolution or pool; what it reads outside breaks it."""
+        # Window o reads o·stride + t·dilation - before for taps t; the last one that fits has
+        # o·stride ≤ size + before + after - dilation·(kernel - 1) - 1 = size + spare.
         before, after = padding
         spare = before + after - dilation * (kernel - 1) - 1
         if ceil:  # PyTorch drops a last window that would begin behind the input
@@ -82,8 +84,12 @@ class Axis:
             [o * stride + t * dilation - before for t in range(kernel)] for o in range(max(size, 0))
         ]
         if self.step == 1:
+            # ⌊(G + spare)/stride⌋ + 1 = ⌊(G + spare + stride)/stride⌋ cells of G = ⌊(H + slack)/S⌋:
+            # the rule in the module's docstring, with b = spare + stride.
             slack, grid, step = self.slack + self.stride * (spare + stride), stride, 1
         else:
+            # Padded and dilated by step, with stride 1, the G cells become
+            # G + step·(before + after - dilation·(kernel - 1)) = G + step·(spare + 1).
             slack, grid = self.slack + self.stride * self.step * (spare + 1), 1
             step = self.step * stride
         return replace(
@@ -96,6 +102,8 @@ class Axis:
 
         The classifier's own pool has stride = kernel; here every window is computed.
         """
+        # kernel cells that lie step apart reach over step·(kernel - 1) more: so many cells fewer on
+        # the grid. The pool's own neighbours are kernel cells apart, step·kernel on the grid.
         size = self.size // kernel
         reads = [range(o * kernel, (o + 1) * kernel) for o in range(size)]
         return replace(
@@ -105,6 +113,8 @@ class Axis:
 
     def taken(self, start: int, count: int, every: int = 1) -> Axis:
         """Return the axis of the cells start, start + every, … (`count` of them)."""
+        # Without start cells in front and tail behind, G - start - tail remain; each n-th of those
+        # makes ⌊(G - start - tail + n - 1)/n⌋. Where cells lie apart, both are cut step-fold.
         cells = [start + i * every for i in range(count)]
         tail = self.size - 1 - cells[-1]
         broken = tuple(self.broken[cell] for cell in cells)
@@ -120,6 +130,8 @@ class Axis:
 
     def coarsened(self, stride: int) -> Axis | None:
         """Return the same cells on a grid of that `stride`; None if they do not all lie on it."""
+        # Every n-th of G cells, the first among them, is ⌊(G + n - 1)/n⌋; cells of the window stay
+        # on the grid if n divides the step between them.
         every, rest = divmod(stride, self.stride)
         if rest or (self.size > 1 and self.step % every):
             return None

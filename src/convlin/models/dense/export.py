@@ -37,6 +37,7 @@ def export(network: FullyConvolutional) -> ExportedProgram:
     """
     channels, *window = network.window
     like = next(network.parameters(), torch.empty(0))
+    # Four cells and a rest: a size that is 1 anywhere, or fits exactly, is what tracing fixes.
     sizes = [size + 3 * step + 1 for size, step in zip(window, network.stride, strict=True)]
     images = torch.zeros(2, channels, *sizes, dtype=like.dtype, device=like.device)
     names = ("depth", "height", "width")[3 - len(window) :]

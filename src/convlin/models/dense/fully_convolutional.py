@@ -34,7 +34,9 @@ from convlin.models.dense.walk import Walk
 
 __all__ = ["fully_convolutional"]
 
-LARGEST = 2**32  # numbers of a window
+# Numbers of a window, 16 GiB in float32: a sheet of 2¹⁶ × 2¹⁶ pixels still fits. Half of it would
+# refuse that; beyond, elements are numbered by tensors of more than 32 GiB.
+LARGEST = 2**32
 
 Progress = Callable[[str, int, int], None]
 

@@ -19,7 +19,7 @@ from convlin.models.trace import sample, shapes_alone
 
 __all__ = ["BATCH", "native_shape", "site_of", "trace", "twin"]
 
-BATCH = 2  # enough to see whether images of a batch are mixed
+BATCH = 2  # one image alone cannot be mixed with another; more would show no more
 
 
 def twin(model: nn.Module) -> nn.Module:

@@ -59,6 +59,7 @@ def window_cells(
 ) -> Shaped[Tensor, "n c *cells"]:
     """Return the cells that are windows of the images, ⌊(H - P)/S⌋ + 1 of them per dimension."""
     for dim, (size, step) in enumerate(zip(window, stride, strict=True), 2):
+        # Window w starts at pixel w·step, so the last one has w·step + size ≤ pixels.
         cells = (images.shape[dim] - size) // step + 1
         x = x.index_select(dim, torch.arange(cells, device=x.device))
     return x
@@ -102,6 +103,7 @@ def dilated_mean(
 
     PyTorch's average pools have no dilation, its depthwise convolutions do.
     """
+    # One output channel and one tap matrix a channel (groups = C), each tap 1/(number of taps).
     taps = x.new_full((x.shape[1], 1, *kernel), 1 / math.prod(kernel))
     mean = CONV_FUNCTIONS[len(kernel)]
     return mean(x, taps, stride=stride, dilation=tuple(dilation), groups=x.shape[1])

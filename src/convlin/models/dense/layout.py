@@ -38,6 +38,8 @@ class Arrangement:
 
 def elements(map_shape: tuple[int, ...], roles: Roles) -> Int64[Tensor, "*shape"]:
     """Return the element numbers of a whole map whose axes lie as `roles` say."""
+    # Element (c, y, x) has the number (c·H + y)·W + x, its index in C order; roles only turn axes,
+    # and what has no axis in the model has size 1, wherever it is put.
     numbers = torch.arange(math.prod(map_shape), device="cpu").reshape(map_shape)
     present = [role for role in roles if role is not None]
     absent = [role for role in range(len(map_shape)) if role not in present]
@@ -54,6 +56,8 @@ def arrangement(numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]) ->
     >>> arrangement(shuffled.flatten(), (4, 3, 2)) is None
     True
     """
+    # Unravelled, every number says its channel and cell. The value is a map if each of these
+    # indices moves along one axis at most, and no axis moves two: a line along it was picked.
     roles: list[int | None] = [None] * numbers.ndim
     picked: list[list[int]] = []
     for role, indices in enumerate(torch.unravel_index(numbers, map_shape)):
@@ -89,6 +93,7 @@ def pooled_channels(
 
     None unless every result takes in each cell of one channel exactly once.
     """
+    # In C order, number = channel·cells + cell: each group must hold every cell, of one channel.
     groups = numbers.movedim(axis, -1)
     cells = math.prod(map_shape[1:])
     channel, cell = groups // cells, groups % cells

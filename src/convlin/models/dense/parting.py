@@ -189,6 +189,7 @@ def _ways(own: Tensor, dense: Tensor) -> Iterator[Tensor]:
     if own.ndim not in (2, dense.ndim) or own.shape[:2] != dense.shape[:2]:
         return
     sizes = list(itertools.zip_longest(own.shape[2:], dense.shape[2:], fillvalue=1))
+    # n cells, s apart, need (n - 1)·s + 1 of the grid's: s is at most (grid - 1)/(n - 1).
     steps = [range(1, (grid - 1) // (n - 1) + 1) if n > 1 else (1,) for n, grid in sizes]
     for way in itertools.product(*steps):
         cells = [slice(0, (n - 1) * s + 1, s) for (n, _), s in zip(sizes, way, strict=True)]
@@ -207,6 +208,8 @@ def _within(
         part = large.get(key)
         if part is None or part.ndim != own.ndim:
             continue
+        # One stride of the image is as many cells of this layer as it has more on an image that is
+        # larger by one stride; window `index` begins index times as many cells from the first.
         start = [0] * own.ndim
         for record, index in zip(larger, cell, strict=True):
             grown = record.get(key, own)

@@ -33,12 +33,21 @@ from convlin.numerics.roundoff import unit
 
 __all__ = ["Comparison"]
 
+# See above. A weight that is wrong by one rounding to float32, 6e-8, is seen where it makes a six
+# hundredth of the largest output; a model that rounds more would be refused at half of it.
 TOLERANCE = 1e-10
+# Two images, since one cannot be mixed with another; and heavy tails, for activations that agree
+# around 0 alone.
 BATCHES = (("normal", 2), ("heavy-tailed", 1))
-CROPS = 6
-AT_ONCE = 2  # crops in one batch: their memory, not their time, grows with it
-VARYING = 100  # how far above the tolerance inputs must move an output that counts as seen
-ROUNDINGS = 2**10  # of the largest number inside, which explain an output next to nothing
+HEAVIEST = 1e3  # what those are cut at: 27 products by weights below 1 stay below float16's 65504
+CROPS = 6  # of nine cells, the first and the last row among them; each is a run of the model
+AT_ONCE = 2  # crops in one batch: a wrong order in it is seen from two on, memory grows with it
+# How far above the tolerance inputs must move an output that counts as seen: a fault that changes a
+# hundredth of the movement is then found. At half, a fiftieth; at double, more outputs are unseen.
+VARYING = 100
+# Roundings of the largest number inside that explain an output next to nothing: the 1000·u above.
+# Half would refuse such an output of VGG-16; double would pass twice the difference.
+ROUNDINGS = 2**10
 
 
 class Comparison:
@@ -89,6 +98,8 @@ class Comparison:
         """Return how far the crops of a larger image are off; an error if `exact` and they are."""
         network, off = self._pair.network, 0.0
         sides = zip(network.window[1:], network.stride, strict=True)
+        # Three cells a dimension, ⌊(2s + rest)/s⌋ + 1 with a rest below s: the largest there is,
+        # but half of it in the first, so that what lies behind the last window differs too.
         size = tuple(
             n + 2 * s + (s - 1) // 2 if dim == 0 else n + 2 * s - 1
             for dim, (n, s) in enumerate(sides)
@@ -211,8 +222,8 @@ class Comparison:
         return outputs, unseen
 
     def _noise(self, kind: str, shape: tuple[int, ...]) -> Tensor:
-        """Return seeded noise; heavy-tailed: the quotient of two normal numbers, cut at 1000."""
+        """Return seeded noise; heavy-tailed: the quotient of two normal numbers, cut off."""
         noise, other = torch.randn((2, *shape), generator=self._draw, dtype=torch.float64).unbind()
         if kind == "heavy-tailed":
-            noise = (noise / other).clamp(-1e3, 1e3)
+            noise = (noise / other).clamp(-HEAVIEST, HEAVIEST)
         return noise.to(self._pair.like.device, self._pair.like.dtype)

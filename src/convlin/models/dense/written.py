@@ -56,6 +56,8 @@ def _shapes(network: FullyConvolutional) -> list[Shape]:
     channels, *window = network.window
     axes = list(enumerate(zip(window, network.stride, strict=True)))
     last = len(window) - 1
+    # The window, where sizes of 1 are fixed; one cell more in one dimension alone; then, from
+    # dimension to dimension, another number of cells and a rest that leaves pixels over.
     sizes = [
         (1, [n for _, (n, _) in axes]),
         (3, [n for _, (n, _) in axes]),

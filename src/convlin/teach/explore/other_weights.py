@@ -27,7 +27,7 @@ from convlin.teach.explore.page_words import filled
 
 __all__ = ["STEP", "Neuron", "still"]
 
-STEP = 10**6  # parts to the unit of a direction
+STEP = 10**6  # parts to the unit of a direction: decimals on the page, so a power of ten
 SENTENCE = "one FC output on 1 input: {dimension} of {of} directions free (rank {rank})"
 
 

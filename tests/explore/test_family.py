@@ -108,6 +108,11 @@ def test_any_image_has_a_direction_of_small_numbers(seed):
     assert abs(direction).max(initial=0) < 10 * STEP
 
 
+def test_a_direction_has_six_decimals_and_no_more():
+    """Of pixels with seven digits, the largest moves by single parts of a million."""
+    assert still(np.array([9_999_991, 1_000_003])).tolist() == [1_000_003, -9_999_991]
+
+
 def test_the_largest_numbers_there_may_be_stay_exact():
     values = ",".join(["9999.999", "-9999.998"] * 18)
     state = State.of(f"image={values}&weights={','.join(['9999.997'] * 9)}&along=-9.999")

@@ -13,6 +13,7 @@ from torch import nn
 
 from article import IMAGE
 from convlin import Refused
+from convlin.layers import layer_data
 from convlin.layers.forms.local import LocallyConnected1d, LocallyConnected2d, to_local
 from convlin.layers.same_outputs import SameOutputs, same_outputs
 from geometry_strategies import conv, convolutions, fill, integers
@@ -330,6 +331,15 @@ def test_a_rank_that_hangs_on_a_tiny_singular_value_is_said_to_be_unclear():
     assert str(clear) == "one FC output on 2 inputs: unique (rank 2 of 2)"
 
 
+@pytest.mark.parametrize("difference, unclear", [(2.8e-6, True), (5.6e-6, False)])
+def test_a_millionth_of_the_largest_is_where_clear_singular_values_begin(difference, unclear):
+    """Of these two rows the smaller is a quarter of the difference, as a part of the larger."""
+    rows = torch.tensor([[1, 1], [1, 1 + difference]], dtype=torch.float64)
+    family = same_outputs(linear(2, 1, bias=False), rows)
+    assert family.gap[0] == pytest.approx(difference / 4, rel=1e-3)
+    assert ("unclear" in str(family)) is unclear
+
+
 def test_a_rank_that_exact_arithmetic_confirms_is_not_said_to_be_unclear():
     rows = torch.tensor([[2.0**30, 2.0**30], [2.0**30, 2.0**30 + 1]], dtype=torch.float64)
     family = same_outputs(linear(2, 1, bias=False), rows)
@@ -622,6 +632,17 @@ def test_what_does_not_fit_is_refused_by_name(layer, data, words):
     with pytest.raises(Refused) as caught:
         same_outputs(layer, data)
     assert str(caught.value) == words
+
+
+def test_a_list_of_what_outputs_read_beyond_the_memory_limit_is_refused(monkeypatch):
+    """Of 4 positions and 3 taps, 32 bytes each."""
+    layer, data = conv(1, 1, 1, 3), torch.ones(1, 1, 6, dtype=torch.float64)
+    monkeypatch.setattr(layer_data, "MEMORY_LIMIT", 4 * 3 * 32)
+    assert same_outputs(layer, data).rank == 1
+    monkeypatch.setattr(layer_data, "MEMORY_LIMIT", 4 * 3 * 32 - 1)
+    words = r"data.shape = \(1, 1, 6\); fits: one that takes ≤ 383 \(the list of .* takes 384 bytes"
+    with pytest.raises(Refused, match=words):
+        same_outputs(layer, data)
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble).itemsize == 8, reason="no wider than double here")

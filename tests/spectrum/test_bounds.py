@@ -12,9 +12,10 @@ from convlin.spectrum import norm_bound
 from convlin.spectrum.circular import Circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.near_one import near_one
+from convlin.spectrum.norm_bound import sums_bound
 from convlin.spectrum.tolerance import svd_error
 from geometry_strategies import conv, integers, probe
-from rounding import STABLE, approx, gamma
+from rounding import STABLE, approx, gamma, unit
 from spectrum.small_convolutions import SMALL
 
 
@@ -126,6 +127,35 @@ def test_margins_are_above_the_errors_that_occur():
     ones = np.ones((1, 1, 5))
     error = abs(frequency_values(geometry, ones, circle)[0] - 5)
     assert error <= frequency_error(geometry, ones, circle) <= gamma(200 + 108 + 20) * 5
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (6, 6), (4, 50)], ids=str)
+def test_what_singular_values_may_be_off_by_is_what_is_derived(shape):
+    """2·min reflections of γ₁₀ₘₐₓ, and 69·min²·2u: a fifth is to spare where they are square."""
+    m, n = min(shape), max(shape)
+    derived = (2 * m * 10 * n + 69 * m**2 * 2) * unit() * 3
+    granted = svd_error(*shape, 3.0)
+    assert derived + 40 * unit() * 3 < granted
+    assert granted < 1.3 * derived or m < n
+
+
+def test_what_frequencies_may_be_off_by_is_what_is_derived():
+    """100 of a wave; a product and a sum a tap, and two more, of complex numbers: four of each."""
+    for taps in (1, 5, 200):
+        geometry = ConvGeometry(1, 1, (taps,), padding="same", padding_mode="circular")
+        granted = frequency_error(geometry, np.ones((1, 1, taps)), Circular((400,), (1,), 1, True))
+        derived = svd_error(1, 1, taps) + (100 + 4 * (taps + 2)) * unit() * taps
+        assert granted == approx(derived, 8)
+
+
+def test_sums_are_divided_by_what_their_roundings_may_have_taken():
+    """Of 3 channels, 5 taps, padding 2 and 1, and eight more; 1/(1 - γₙ) is below 1/(1 - 2·n·u)."""
+    geometry = ConvGeometry(3, 2, (5,), padding=((2, 1),))
+    n = 3 + 5 + 2 + 1 + 8
+    rows, columns = 3 * 5, 2 * 5  # where all taps fall on pixels
+    added = sums_bound(geometry, np.ones((2, 3, 5)), (9,)) / np.sqrt(rows * columns) - 1
+    assert n * unit() < added
+    assert added == pytest.approx(2 * n * unit(), abs=3 * unit())
 
 
 def test_weights_of_zero_have_the_bound_zero():

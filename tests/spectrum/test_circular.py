@@ -154,6 +154,13 @@ def test_chunks_are_all_frequencies_once(monkeypatch):
     assert np.array_equal(frequency_values(geometry, weight, circle), expected)
 
 
+def test_blocks_of_64_megabytes_come_at_a_time():
+    geometry = ConvGeometry(256, 256, (2,), padding="same", padding_mode="circular")
+    weight = np.broadcast_to(1.0, geometry.weight_shape)
+    block, _ = next(blocks(geometry, weight, Circular((200,), (1,), 1, True)))
+    assert block.nbytes == 2**26
+
+
 def test_patches_are_one_block_for_all_frequencies():
     geometry = ConvGeometry(3, 8, (4, 2), stride=(4, 3), dilation=(1, 2))
     ((block, times),) = blocks(

@@ -87,6 +87,27 @@ def test_lanczos_asks_for_fewer_where_the_iteration_closes(monkeypatch):
         lanczos(A, 1)
 
 
+@pytest.mark.parametrize("above, missed", [(0.7e-12, True), (1.4e-12, False)])
+def test_a_value_is_no_larger_by_a_millionth_millionth(above, missed, monkeypatch):
+    """The first iteration comes back with the smaller of two, the next one with the other."""
+    columns = iter(np.eye(3)[:, [0, 1, 2]].T)
+    monkeypatch.setattr(module, "_leading", lambda *_: next(columns)[:, None])
+    found, _ = lanczos(np.diag([1.0, 1 + above, 0.0]), 1)
+    assert found == (1.0 if missed else 1 + above)
+
+
+@pytest.mark.parametrize("n, k, iterated", [(20, 3, 0), (21, 3, 1), (27, 13, 0), (28, 13, 1)])
+def test_arpack_is_left_alone_where_its_vectors_would_span_all(n, k, iterated, monkeypatch):
+    """A later iteration, for one more value, may be left to it."""
+    asked, eigsh = [], module.eigsh
+    monkeypatch.setattr(
+        module, "eigsh", lambda gram, k, **more: asked.append(k) or eigsh(gram, k, **more)
+    )
+    found, _ = lanczos(np.diag(np.arange(n, 0, -1.0)), k)
+    assert near(found, np.arange(n, n - k, -1.0))
+    assert (k in asked) == iterated
+
+
 def test_residuals_say_how_near_vectors_that_did_not_converge_are(monkeypatch):
     eigsh = module.eigsh
 
@@ -121,7 +142,7 @@ def test_lanczos_is_no_matter_of_global_seeds():
 def test_what_is_left_lies_beside_complex_vectors_that_are_known():
     A = same_in_every_group(4, turn=1)
     known = np.linalg.svd(A.toarray())[2].conj().T[:, :4]
-    fresh = module._leading(A, known, 0, 2, np.random.default_rng(0))
+    fresh = module._leading(A, known, 2, np.random.default_rng(0))
     assert abs(known.conj().T @ fresh).max() <= gamma(CONVERGED)
     true = np.linalg.svd(A.toarray(), compute_uv=False)
     assert np.linalg.norm(A @ fresh, axis=0).max() <= true[4] * (1 + gamma(CONVERGED))

@@ -10,7 +10,7 @@ from convlin import ConvGeometry, ConvMatrix, GeometryError, Refused, unroll
 from convlin.layers.singular_values import singular_values
 from convlin.spectrum import values
 from geometry_strategies import case_id, conv, fill, integers, probe
-from rounding import STABLE, agree, gamma
+from rounding import STABLE, agree, gamma, unit
 from spectrum.small_convolutions import SMALL
 
 
@@ -97,8 +97,28 @@ def test_many_of_a_middling_matrix_are_found_densely(monkeypatch):
     assert singular_values(layer, (6, 5), k=2).method == "Lanczos"
     assert singular_values(layer, (6, 5), k=40).method == "dense"
     assert singular_values(layer, (6, 5), k=10).method == "dense"
+    assert singular_values(layer, (6, 5), k=6).method == "Lanczos"  # not more than a tenth of 60
     tight = unroll(layer, (6, 5), memory_limit=16 * 60 * 90 - 1)
     assert singular_values(tight, k=10).method == "Lanczos"
+
+
+@pytest.mark.parametrize(
+    "pixels, one, every",
+    [(512, True, True), (513, False, True), (2580, False, True), (2581, False, False)],
+)
+def test_what_takes_long_densely_is_left_to_lanczos(pixels, one, every):
+    """512³ = 2²⁷ multiply-adds are as good as none, 2580³ ≈ 2³⁴ the most that all values may take."""
+    A = unroll(conv(1, 1, 1, 3, padding=1), (pixels,))
+    assert (values._dense(A, 1), values._dense(A, pixels)) == (one, every)
+
+
+def test_what_sums_of_taps_may_be_off_by_is_in_the_bound():
+    """By γ of 65 taps, all on one pixel, of Σ|w|; beside what a decomposition may be off by."""
+    geometry = ConvGeometry(1, 1, (65,), padding=32, padding_mode="replicate")
+    found = singular_values(ConvMatrix(geometry, np.ones((1, 1, 65)), (1,)))
+    assert (found.method, found.values.tolist()) == ("dense", [65])
+    granted = (200 + 2 * 65) * unit() * 65
+    assert found.upper_bound - 65 == pytest.approx(granted, rel=0.02, abs=0)
 
 
 def test_lanczos_answers_the_same_every_time(monkeypatch):

@@ -28,6 +28,11 @@ __all__ = [
 ]
 
 
+# An entry of the table of what outputs read, and what telling its patterns apart takes beside it.
+# Half runs out of memory instead of refusing, twice refuses what fits.
+TABLE_BYTES = 32
+
+
 class LayerData(NamedTuple):
     """A layer's blocks of unknowns, the data in its dtype, and the same as rows.
 
@@ -118,7 +123,7 @@ def _read(layer: nn.Module, data: Tensor) -> LayerData:
         numbers = [str(geometry.in_channels), *(f"{'' if exact else '≥'}{n}" for n in least)]
         sizes = ", ".join(numbers)
         raise Refused(Refusal(site, "data.shape", shape, f"(N, {sizes}) or ({sizes})"))
-    needed = 32 * math.prod(geometry.output_size(size)) * geometry.taps
+    needed = TABLE_BYTES * math.prod(geometry.output_size(size)) * geometry.taps
     if needed > MEMORY_LIMIT:
         reason = f"the list of what each output reads takes {needed} bytes"
         raise Refused(

@@ -35,7 +35,9 @@ from convlin.solutions.reach import distinguishing_input
 __all__ = ["SameOutputs", "same_outputs"]
 
 
-UNCLEAR = 1e-6  # singular values below this fraction of the largest are worth a word
+# Below this fraction of the largest a singular value that counts is worth a word: data in float32
+# are off by that. Half is silent of some, twice speaks of what no rounding explains.
+UNCLEAR = 1e-6
 
 
 def same_outputs(layer: nn.Module, data: Tensor | Shaped[np.ndarray, "*shape"]) -> SameOutputs:

@@ -27,7 +27,7 @@ from convlin.matrix import connected
 
 __all__ = ["DesignBlocks"]
 
-CHUNK = 2**24  # numbers of a design matrix made at a time: 128 MB
+CHUNK = 2**24  # numbers of matrices at a time: 128 MB. Half takes twice the steps, twice the memory
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +184,8 @@ class DesignBlocks:
         padded = np.zeros((*data.shape[:-1], data.shape[-1] + 1))
         padded[..., :-1] = data
         n, positions = len(data), len(self.table)
+        # (n, groups, channels, positions, taps) → (copies·groups, rows, channels·taps): positions
+        # are rows where they share a kernel, and blocks where each has its own.
         read = padded.reshape(n, self.groups, self.channels, -1)[..., self.table]
         order = (1, 0, 3, 2, 4) if self.shared else (3, 1, 0, 2, 4)
         rows = n * positions if self.shared else n

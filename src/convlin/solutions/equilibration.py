@@ -31,8 +31,8 @@ from scipy.sparse.csgraph import (
 
 __all__ = ["column_exponents", "equilibrated", "unequilibrated"]
 
-NONE = -(2**29)  # the exponent of 0: below any other, also after a subtraction
-MILD = 3  # where columns differ by up to 2³, rounding taken as many times more will do
+NONE = np.iinfo(np.int32).min // 2
+"""The exponent of 0. Any number below all others, which have 12 bits, would do."""
 
 
 def column_exponents(
@@ -96,13 +96,22 @@ def unequilibrated(
     [1.0, 1.333]
     """
     rows = rows.copy()
-    for block in np.flatnonzero(np.ptp(columns, axis=1) > MILD):
+    for block in np.flatnonzero(np.ptp(columns, axis=1)):
         rows[block] = _stepped(rows[block], columns[block], tolerance)
     rows, _ = _to_one(rows, columns)
-    for _ in range(2):  # as orthonormalising nearly parallel rows once leaves a trace
-        triangle = np.asarray(np.linalg.qr(rows.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
-        rows = np.linalg.solve(triangle, rows)
-    return rows
+    return _orthonormal(_orthonormal(rows))
+
+
+def _orthonormal(
+    rows: Float[np.ndarray, "blocks rank unknowns"],
+) -> Float[np.ndarray, "blocks rank unknowns"]:
+    """Return rows that span the same, orthonormal as far as they are not nearly parallel.
+
+    Those are that read the largest column by next to nothing, and lie along the next one. Once
+    over, nothing is nearly parallel, so a second time leaves no trace.
+    """
+    triangle = np.asarray(np.linalg.qr(rows.swapaxes(1, 2), mode="r")).swapaxes(1, 2)
+    return np.linalg.solve(triangle, rows)
 
 
 def _to_one(
@@ -127,7 +136,10 @@ def _stepped(
     done = [rows[:0]]
     for size in np.unique(columns)[::-1]:
         here = columns == size
-        turn, sigma, _ = np.linalg.svd(rows[:, here])
+        part = rows[:, here]
+        if part.shape[1] > len(part):  # R of a QR turns rows alike, and is no larger than they
+            part = np.asarray(np.linalg.qr(part.T, mode="r")).T
+        turn, sigma, _ = np.linalg.svd(part)
         rows = turn.T @ rows
         read = int((sigma > tolerance).sum())
         rows[read:, here] = 0.0
@@ -141,6 +153,8 @@ def _ratios(part: Float[np.ndarray, "blocks rows unknowns"]) -> Int[np.ndarray, 
 
     A row compares all that is not 0 in it with its first; columns of all blocks are numbered
     through. The exponent is the median of these rows. No more pairs than numbers in the part.
+
+    An entry is 2^(r + c_j)·(what is left of it), so of a quotient j/i in one row r cancels.
     """
     blocks, _, unknowns = part.shape
     mantissa, exponent = np.frexp(part)

@@ -27,7 +27,7 @@ from convlin.solutions.row_space import RowSpaces, row_spaces
 
 __all__ = ["Basis", "SolutionFamily"]
 
-EXACT_STEPS = 2e8  # of elimination modulo a prime: about two seconds
+EXACT_STEPS = 2e8  # of elimination: two seconds. Twice is twice that; half certifies fewer ranks
 
 
 class SolutionFamily:

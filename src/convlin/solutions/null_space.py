@@ -31,7 +31,7 @@ class NullSpace:
     where: Int[np.ndarray, " blocks"]
     rows: Float[np.ndarray, "blocks rank unknowns"]
     lift: Float[np.ndarray, "blocks rank unknowns"]
-    passes: int = 2
+    passes: int
 
     @classmethod
     def of(
@@ -91,7 +91,8 @@ class NullSpace:
         """Return the nearest free direction: w less its part in the row space.
 
         Twice, as what rounding left of that part the first time is too much if w was mostly that;
-        oftener where a large column asks for a small unknown: each time takes off 48 bits or more.
+        oftener where a large column asks for a small unknown: each time takes off 48 bits or more
+        (of 53, less those that a sum over unknowns costs). Fewer leave a trace, more take time.
         """
         for _ in range(self.passes):
             w = w - (w @ self.rows.swapaxes(1, 2)) @ self.rows

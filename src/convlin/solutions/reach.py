@@ -23,6 +23,8 @@ from convlin.solutions.modular_rank import rank_modulo
 
 __all__ = ["distinguishing_input", "reachable"]
 
+CLEAR = 4  # times its noise. Half takes noise for a difference; twice misses differences there are
+
 
 def reachable(design: DesignBlocks) -> Int[np.ndarray, " blocks"]:
     """Return, for each block, how many of an output's unknowns all data together determine.
@@ -70,11 +72,11 @@ def distinguishing_input(
         copies = np.zeros(1, dtype=int) if design.shared else positions
         ones = _indicators(pattern)
         rows, errors = weights[copies] @ ones.T, doubt[copies] @ ones.T
-        clear = abs(rows) > 4 * errors
+        clear = abs(rows) > CLEAR * errors
         rows, errors = np.where(clear, rows, 0.0), np.where(clear, errors, 0.0)
         score = np.linalg.norm(rows, axis=(-2, -1)) + abs(shift[copies])
         error = np.linalg.norm(errors, axis=(-2, -1)) + blur[copies]
-        score = np.where(score > 4 * error, score, 0.0)
+        score = np.where(score > CLEAR * error, score, 0.0)
         at = np.unravel_index(score.argmax(), score.shape)
         if score[at] <= best:
             continue
@@ -98,6 +100,7 @@ def _patterns(
     """
     table = design.table
     first = np.where(table >= 0, np.arange(table.shape[1]), -1)
+    # From the last tap to the first: of taps that read one pixel the first writes last.
     for tap in range(table.shape[1] - 1, -1, -1):
         same = (table == table[:, [tap]]) & (table >= 0)
         first[same] = tap

@@ -89,6 +89,7 @@ def _axis(
         size = -(-(pixels + int(outside)) // stride) * stride
     else:
         return None
+    # Output o is row o·stride of C, but for a shift: of those that stay the o·stride/step-th.
     step = math.gcd(stride, size)
     counts = np.bincount((first + before) % size // step, minlength=size // step)
     return (

@@ -28,7 +28,7 @@ from convlin.spectrum.tolerance import svd_error
 
 __all__ = ["blocks", "frequency_error", "frequency_values"]
 
-CHUNK_BYTES = 2**26
+CHUNK_BYTES = 2**26  # of blocks at a time. Half takes twice the steps, twice the memory
 
 
 def frequency_values(

@@ -26,8 +26,9 @@ from scipy.sparse.linalg import ArpackError, LinearOperator, aslinearoperator, e
 
 __all__ = ["lanczos"]
 
-# Larger by less than that many times the norm is no larger; an image shorter than that is rounding.
-EQUAL, NOTHING = 1e-12, 1e-14
+EQUAL = 1e-12
+"""Larger by less than that many times the norm is no larger. Half of it and less is where rounding
+of some thousand summands lies: iterations for nothing. Twice misses values that differ by that."""
 
 
 def lanczos(matrix: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
@@ -45,11 +46,13 @@ def lanczos(matrix: Any, k: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndar
     u, values, v = _within(A, np.zeros((A.shape[1], 0), A.dtype))
     wanted = k
     while True:
-        fresh = _leading(A, v, NOTHING * values.max(initial=0), wanted, draw)
+        # Beside the v in hand A has only values that they missed. If one is larger than the last of
+        # theirs, it may stand for as many equal ones as there are smaller ones to replace.
+        fresh = _leading(A, v, wanted, draw)
         largest = np.linalg.norm(A @ fresh, axis=0).max(initial=0)
         if largest == 0 or (len(values) == k and largest <= values[-1] + EQUAL * values[0]):
             break
-        smaller = int(np.sum(values < largest))  # one missed may stand for that many
+        smaller = int(np.sum(values < largest))
         before = values
         u, values, v = _within(A, np.linalg.qr(np.hstack([v, fresh]))[0])
         u, values, v = u[:, :k], values[:k], v[:, :k]
@@ -73,12 +76,11 @@ def _within(
 def _leading(
     matrix: LinearOperator,
     known: Shaped[np.ndarray, "columns j"],
-    nothing: float,
     wanted: int,
     draw: np.random.Generator,
     tolerance: float = 0,
 ) -> Shaped[np.ndarray, "columns i"]:
-    """Return the leading right singular vectors of A beside known ones; none if only rounding."""
+    """Return the leading right singular vectors of A beside known ones; none if A is 0 there."""
 
     def beside(x: np.ndarray) -> np.ndarray:
         rest: np.ndarray = x - known @ (known.conj().T @ x)
@@ -88,9 +90,9 @@ def _leading(
         return beside(matrix.H @ (matrix @ beside(x)))
 
     start = beside(draw.standard_normal(matrix.shape[1]).astype(matrix.dtype))
-    if np.linalg.norm(matrix @ start) <= nothing * np.linalg.norm(start):
+    if not (matrix @ start).any():
         return known[:, :0]
-    if matrix.shape[1] <= max(2 * wanted + 1, 20):  # ARPACK would keep as many vectors
+    if matrix.shape[1] <= max(2 * wanted + 1, 20):  # what SciPy has ARPACK span: all there is
         return beside(np.eye(matrix.shape[1], dtype=matrix.dtype))
     gram = LinearOperator((matrix.shape[1],) * 2, matvec=squared, dtype=matrix.dtype)
     # Where the iteration closes early, ARPACK draws a vector; older versions have their own seed.
@@ -99,8 +101,8 @@ def _leading(
         _, vectors = eigsh(gram, k=wanted, which="LA", v0=start, tol=tolerance, **seed)
     except ArpackError:  # where few values differ it may close before there are that many
         if wanted > 1:
-            return _leading(matrix, known, nothing, wanted // 2, draw)
+            return _leading(matrix, known, wanted // 2, draw)
         if tolerance:
             raise
-        return _leading(matrix, known, nothing, 1, draw, EQUAL)  # in a cluster, all but equal
+        return _leading(matrix, known, 1, draw, EQUAL)  # in a cluster, all but equal
     return beside(vectors)

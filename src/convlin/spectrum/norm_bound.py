@@ -62,8 +62,8 @@ def bound_near_one(
     if circle is None:
         return bound
     largest = float(frequency_values(geometry, weight, circle)[0])
-    largest += frequency_error(geometry, weight, circle)
-    return min(bound, math.sqrt(circle.repeats) * largest * (1 + 4 * DOUBLE))
+    largest += frequency_error(geometry, weight, circle)  # with room for these four roundings
+    return min(bound, math.sqrt(circle.repeats) * largest)
 
 
 def sums_bound(
@@ -75,7 +75,8 @@ def sums_bound(
 
     Sums of positive numbers are off by γ of the most additions that one number goes through
     (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2): over channels, over
-    taps, and over the padding that folds back. Two roots, a product and |w| are eight more.
+    taps, and over the padding that folds back. Two roots, a product and |w| are eight more. The
+    true sum is at most the computed one over 1 - γₙ, which is more than 1 - 2·n·u.
     """
     sizes, outputs = np.abs(weight), geometry.output_size(input_size)
     inputs = np.ones((geometry.in_channels * math.prod(input_size), 1))

@@ -5,7 +5,8 @@ max(m, n), each of which moves it by γ_{c·max(m, n)}·‖M‖_F at most, c a s
 "Accuracy and Stability of Numerical Algorithms", 2nd ed., theorem 19.4); then singular values of
 the bidiagonal matrix are found to a relative 69·min(m, n)²·2u at worst (Demmel and Kahan, "Accurate
 singular values of bidiagonal matrices", 1990). With c = 10 that is below 200·m·n·u·‖M‖_F, which
-leaves room for the rounding of ‖M‖_F. What it really is, is some u·‖M‖₂.
+leaves 40·u of it for the rounding of ‖M‖_F and of what is done with the values. What it really is,
+is some u·‖M‖₂.
 """
 
 from __future__ import annotations

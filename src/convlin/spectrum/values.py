@@ -38,8 +38,11 @@ __all__ = ["Spectrum", "spectrum"]
 
 Method: TypeAlias = Literal["per frequency", "dense", "Lanczos"]
 
-# Multiply-adds of a dense decomposition, rows·columns·min: a tenth of a second, and ten seconds.
+# Multiply-adds of a dense decomposition, rows·columns·min: a tenth of a second, where Lanczos is no
+# faster, and ten seconds. Half refuses what a short wait would answer, twice waits as long again.
 AT_ONCE, AT_MOST = 2**27, 2**34
+# Where both ways are open: of more than a tenth of the values, dense is the faster.
+FEW = 10
 
 LISTED = 10  # singular values that a table lists, the largest: more would fill a notebook's page
 
@@ -211,4 +214,4 @@ def _dense(matrix: ConvMatrix, wanted: int) -> bool:
     work: int = rows * columns * min(rows, columns)
     if work > AT_MOST or 16 * rows * columns > matrix.memory_limit:
         return False
-    return bool(work <= AT_ONCE or 10 * wanted > min(rows, columns))
+    return bool(work <= AT_ONCE or FEW * wanted > min(rows, columns))

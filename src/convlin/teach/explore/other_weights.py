@@ -27,7 +27,7 @@ from convlin.teach.explore.decimals import SCALE, plain
 
 __all__ = ["STEP", "Neuron", "still"]
 
-STEP = 10**6  # parts to the unit of a direction
+STEP = 10**6  # parts to the unit of a direction: decimals on the page, so a power of ten
 
 
 def still(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from convlin.proof.algebra import Value, largest_integer
 from convlin.proof.counterexample import Shrunk, shrink
-from convlin.proof.draws import Draws, primes_between
+from convlin.proof.draws import SMALLEST, Draws, primes_between
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.residues import LARGEST_PRIME, Spread
 from convlin.proof.twins import Twins, mark_weights
@@ -35,8 +35,9 @@ from convlin.proof.ways import PLAIN, Way
 
 __all__ = ["Modular", "Plan", "failure"]
 
-SMALLEST = 83
-"""A range of primes that ends below this may hold none: the bound on their number is not valid."""
+LIKELY = 0.5
+"""What one draw may miss, at most: then thirty draws reach 10⁻⁹. With half, sums of degree 11 have
+no plan; with all, a plan may take thousands of draws."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,12 @@ class Plan:
             return None
         span = reduce(Spread.join, (region.powers for region in twins.regions), Spread())
         value = left.join(right)
+        # A coefficient sums up to c products of `weights` weights: below c·2^(highest·weights), and
+        # a multiple of 2^(lowest·weights). The difference of both sides has c = c_left + c_right.
         coefficients = max(1, left.coefficient + right.coefficient)
         bits = ceil(log2(coefficients)) + value.weights * (span.highest - span.lowest)
         plan = cls(largest, value, -span.lowest * value.weights, bits)
-        return plan if span.narrow and plan.failure < 0.5 else None
+        return plan if span.narrow and plan.failure < LIKELY else None
 
     @property
     def failure(self) -> float:
@@ -166,6 +169,8 @@ class Modular:
 
     def _exact(self, shrunk: Shrunk, plan: Plan, way: Way) -> list[Fraction]:
         """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
+        # |numerator| < 2^bits, so a modulus of two more bits has only one such number, of either
+        # sign, in each class of residues.
         modulus, numbers = 1, [0, 0]
         used: set[int] = set()
         while modulus.bit_length() < plan.bits + 2:

@@ -180,10 +180,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if narrowed:
             self.disqualify(narrowed, exact=True)
             value = value.off_the_list(narrowed)
+        # Of constants alone the numbers themselves are read off: sharper than any rule, and all we
+        # have where none holds (integers wrap around, a step off the list gives whole numbers).
         certain = before.constant and not value.random and call.name not in SHAPE_ONLY
         for number, tensor in enumerate((*made, *written)):
             if call.name in SHAPE_ONLY:
                 poison(tensor)
+            # A storage keeps what was known of it unless all of it is new or overwritten: the
+            # elements beside the written ones have the degree and size that they had.
             anew = identity(tensor) not in self._known
             if certain and (step or not tensor.is_floating_point()):
                 self._store(tensor, whole_constant(tensor), whole=anew)
@@ -274,6 +278,7 @@ class _Known:
 
     def overlaps(self, addresses: range) -> bool:
         """Whether a storage that still exists lies, in part, at these addresses."""
+        # half-open ranges: two are apart if one ends before, or where, the other begins
         apart = addresses.stop <= self.memory.start or self.memory.stop <= addresses.start
         return not apart and not self.storage.expired()  # type: ignore[no-untyped-call]
 

@@ -24,11 +24,15 @@ __all__ = ["EMPTY", "PLAIN", "UNBATCHED", "Way", "batches_for", "in_words", "one
 BATCHES = (3, 1, 2, 5)
 BATCHES_OF_LARGE = (2, 1)
 LARGE = 2**20
-"""Of inputs with more elements than this, at most two are run at once."""
+"""Of inputs with more elements than this, at most two are run at once: five of them are 40 MiB in
+float64, and what a convolution unfolds of them is that times its taps. Half of it mixes up five
+images of a megapixel unseen; twice of it takes twice the memory."""
 EXPANDED = ("expanded batch", "expanded channels")
 LAYOUTS = ("contiguous", "transposed", *EXPANDED, "channels_last")
 MODES = ("no gradients", "gradients", "a learning input", "inference mode")
 OFFSETS = range(1, 65)
+"""Every offset modulo 64 numbers, 256 bytes in float32: no kernel asks for a wider alignment. Half
+of them leave alignments out; twice as many are the same ones again."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
     batches = batches_for(shape)
     several = [batch for batch in batches if batch > 1]
     innermost = "channels_last" if len(shape) + 1 in (4, 5) else "contiguous"
-    sizes = [batches[0], *draws.shuffled([*several[1:], *several[:1] * (4 - len(several))])]
+    repeated = several[:1] * (len(MODES) - len(several))
+    sizes = [batches[0], *draws.shuffled([*several[1:], *repeated])]
     layouts = ["contiguous", *draws.shuffled(["transposed", innermost, "contiguous"])]
     modes = [MODES[0], *draws.shuffled(MODES[1:])]
     some = draws.shuffled(OFFSETS)

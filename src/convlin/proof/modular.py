@@ -169,11 +169,10 @@ class Modular:
 
     def _exact(self, shrunk: Shrunk, plan: Plan, way: Way) -> list[Fraction]:
         """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
-        # |numerator| < 2^bits, so a modulus of two more bits has only one such number, of either
-        # sign, in each class of residues.
+        # |numerator| < 2^bits: modulo more than 2·2^bits no two such numbers are the same.
         modulus, numbers = 1, [0, 0]
         used: set[int] = set()
-        while modulus.bit_length() < plan.bits + 2:
+        while modulus <= 2 * 2**plan.bits:
             prime = self.draws.prime(plan.largest)
             if prime in used:
                 continue

@@ -96,6 +96,7 @@ class Value:
 
     def plus(self, other: Value) -> Value:
         """Return what holds of a sum."""
+        # cₐM^dₐ + c_bM^d_b ≤ (cₐ + c_b)·M^max(dₐ, d_b), since M ≥ 1
         total = self.join(other)
         return replace(
             total,
@@ -204,6 +205,8 @@ def _with_bias(product: Value, bias: Value) -> Value:
 
 def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
     weight, bias = args["weight"], args["bias"]
+    # An output sums a product for each tap and each channel of its group, whatever the stride. The
+    # weight is (out, in/groups, *kernel), and (in, out/groups, *kernel) if transposed.
     channels = weight.shape[0] // args["groups"] if args["transposed"] else weight.shape[1]
     product = of(args["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
     return product if bias is None else _with_bias(product, of(bias))
@@ -218,6 +221,7 @@ def _sum(args: Arguments, of: Callable[[Any], Value]) -> Value:
 
 
 def _fold(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    # a pixel lies in no more windows than there are taps: each tap of it in one
     return of(args["self"]).summed(prod(args["kernel_size"]))
 
 

@@ -76,6 +76,7 @@ class Draws:
 
     def prime(self, largest: int) -> int:
         """Return a prime drawn uniformly from [largest/2, largest]."""
+        # a number drawn again until it is prime is as likely to be any prime as any other
         while True:
             number = int(self._own.integers(-(-largest // 2), largest, endpoint=True))
             if is_prime(number):

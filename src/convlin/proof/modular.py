@@ -57,6 +57,7 @@ class Plan:
     def of(cls, left: Value, right: Value, twins: Twins) -> Plan | None:
         """Return the plan for two values made of these weights; None if their sums are too long."""
         bound = min(largest_integer(left), largest_integer(right))
+        # balanced residues modulo p ≤ 2M + 1 are at most M in size
         largest = min(2 * bound + 1, LARGEST_PRIME)
         if largest < SMALLEST:
             return None
@@ -135,6 +136,7 @@ class Modular:
 
     def input(self, shape: tuple[int, ...]) -> Tensor:
         """Return a random input modulo the prime."""
+        # {-(p-1)/2, …, (p-1)/2} has one number of every class of residues
         return self.draws.numbers(shape, (self.prime - 1) // 2)
 
     def watched(self, x: Tensor, way: Way = PLAIN) -> tuple[Outcome, Outcome]:
@@ -150,6 +152,8 @@ class Modular:
     def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
         """Return which output elements differ modulo the prime; NaN differs from everything."""
         left, right = mine.numbers, theirs.numbers
+        # Both are whole and below 2⁵³, so their difference is exact in 64 bits, where in a float it
+        # need not be; and 0 modulo p whatever its sign.
         finite = left.isfinite() & right.isfinite()
         difference = (left.nan_to_num().long() - right.nan_to_num().long()) % self.prime
         return (difference != 0) | ~finite
@@ -192,6 +196,7 @@ class Modular:
         here = [int(side.numbers[shrunk.position]) for side in self.pair(shrunk.x, way)]
         if shrunk.kind == "bias":
             return here
+        # shrunk.x is a unit vector: for affine functions f(e) - f(0) is the weight of its element
         base = self.pair(torch.zeros_like(shrunk.x), way)
         return [
             value - int(side.numbers[shrunk.position])

@@ -106,7 +106,7 @@ def _reachable(program: Any) -> Iterator[Any]:
         elif id(thing) not in seen:
             seen[id(thing)] = thing
             yield thing
-            waiting += reversed(_parts(thing))
+            waiting += reversed(_parts(thing))  # a stack: the first part is looked at next
 
 
 def _parts(thing: Any) -> list[Any]:

@@ -53,6 +53,8 @@ def unexplained(
     if not mine.gives(run(make(copy.deepcopy(module)), x.to(*home(module)), None, way)):
         return torch.zeros_like(far)
     apart = (mine.numbers - theirs.numbers).abs().nan_to_num(float("inf"))
+    # One run that moves an element of either side by as much as the two lie apart is enough: then
+    # rounding can do it.
     there = [_run(side, x, way).numbers for side in sides]
     for time in range(TIMES):
         for side, before in zip(sides, there, strict=True):

@@ -40,7 +40,7 @@ below 10, where a SiLU is no ReLU.
 """
 ENOUGH = 1e-9
 """The probability to miss a difference that shows in the own dtype only: as in `prove`, so that the
-two say the same. Half or twice of it is a draw more or fewer in one layer of eight."""
+two say the same. Half or twice of it is a draw more or fewer in one small layer of eight."""
 
 Convert = Callable[[Any], Any]
 

@@ -160,7 +160,7 @@ class Twins:
         if channels_last and tensor.ndim in (4, 5):
             layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
             like = torch.empty(tensor.shape, device="meta", memory_format=layouts[tensor.ndim])
-            strides = like.stride()
+            strides = like.stride()  # a dense tensor's: another order of the same numbers
         offset = tensor.storage_offset() - start  # the target begins where the region does
         return torch.as_strided(target, tensor.shape, strides, offset)
 

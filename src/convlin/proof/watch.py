@@ -204,6 +204,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return OPAQUE.off_the_list(f"a {type(tensor).__name__} of layout {tensor.layout}")
         if key not in self._known:
             self._met(tensor)
+        # Every operation that was seen noted a sample of what it wrote: if the numbers are others
+        # now, somebody wrote them through an address of their own.
         known = self._known[key]
         if known.sample != sample(tensor):
             self.disqualify("a tensor changed by no operation that was seen", exact=False)
@@ -255,6 +257,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._busy = before
 
     def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
+        # Of a storage with numbers of two dtypes none is noted: nobody knows which bits are which, and
+        # `_of` takes every tensor of it off the list.
         key = identity(tensor)
         if key is None:
             return

@@ -63,6 +63,8 @@ class Way:
         """Return a copy of those inputs, laid out in this way."""
         x = x.detach()[0] if self.batch is None else self.taken(x.detach())
         strides = self._strides(x)
+        # The last element lies (n - 1) steps along every axis, and one number more is the extent.
+        # Along an axis of stride 0 all elements are one number: only the first of them is written.
         extent = 1 + sum((n - 1) * step for n, step in zip(x.shape, strides, strict=True))
         start = self.offset if x.numel() else 0
         memory = x.new_empty(start + extent if x.numel() else 0)
@@ -137,6 +139,8 @@ def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
     some = draws.shuffled(OFFSETS)
     offsets = [0, *draws.shuffled([some[0], some[1], 0])]
     others = draws.shuffled(MODES)
+    # Each factor is a list in which every level occurs, shuffled by itself: side by side they cover
+    # all levels in as many ways as the longest has, and pair levels of two factors by chance.
     return [
         *map(Way, sizes, layouts, modes, offsets),
         Way(1, "contiguous", others[0], some[2]),

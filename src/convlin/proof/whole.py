@@ -59,6 +59,7 @@ class Exact:
 
     def holds(self, value: Value, largest: int) -> bool:
         """Whether a value stays exact on whole numbers up to `largest`."""
+        # in Python's integers: the bound may be beyond any float
         bound: int = value.coefficient * largest**value.degree
         return bound < 1 << self.bits
 

@@ -257,8 +257,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._busy = before
 
     def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
-        # Of a storage with numbers of two dtypes none is noted: nobody knows which bits are which, and
-        # `_of` takes every tensor of it off the list.
+        # Of a storage with numbers of two dtypes no dtype is noted: nobody knows which bits are
+        # which, and `_of` takes every tensor of it off the list.
         key = identity(tensor)
         if key is None:
             return

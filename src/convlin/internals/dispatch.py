@@ -9,7 +9,7 @@ and of `torch._C` `DisableTorchFunction`, `DispatchKey`, `_nn`, `_dispatch_dump_
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -82,7 +82,7 @@ def kernels(func: Any, device: str) -> tuple[tuple[str, str], ...]:
     return _registered(torch._C._dispatch_dump_table(func.name()), device)
 
 
-@lru_cache(maxsize=1024)
+@cache
 def _registered(table: str, device: str) -> tuple[tuple[str, str], ...]:
     """Read a table, once: another kernel that is registered makes another table."""
     line = rf"^(?:Autograd)?{device}: registered at (\S+) \[(.*)\]$"

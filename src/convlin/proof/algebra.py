@@ -39,7 +39,11 @@ __all__ = [
 ]
 
 MANTISSA = 53
-"""Whole numbers up to 2⁵³, and sums that never leave them, are exact in float64."""
+"""Bits of a float64: whole numbers up to 2⁵³, and sums that never leave them, are exact.
+
+With twice as many, sums round and equal layers differ; with half, too few numbers are left to draw
+from, and no large layer is proved.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Value:
 
     def plus(self, other: Value) -> Value:
         """Return what holds of a sum."""
+        # cₐM^dₐ + c_bM^d_b ≤ (cₐ + c_b)·M^max(dₐ, d_b), since M ≥ 1
         total = self.join(other)
         return replace(
             total,
@@ -102,6 +107,9 @@ class Value:
 
     def times(self, other: Value, inner: int = 1) -> Value:
         """Return what holds of a sum of `inner` products."""
+        # |Σ aᵢbᵢ| ≤ n·(cₐM^dₐ)(c_bM^d_b). A product takes over the roundings of both factors, since
+        # (1+δ)^i·(1+δ')^j has i + j of them (Higham, lemma 3.3), and n more: of the product, and of
+        # the n - 1 sums.
         both = self.join(other)
         return replace(
             both,
@@ -132,6 +140,8 @@ def largest_integer(value: Value, bits: int = MANTISSA) -> int:
     >>> largest_integer(Value(weights=1, inputs=1, coefficient=25089))  # VGG-16's fc6
     599174
     """
+    # c·M^d < 2^b ⟺ M^d ≤ ⌊(2^b - 1)/c⌋, since M^d is whole. In integers throughout: a float's root
+    # can be one too large. M < 2^(⌊b/d⌋ + 1), so halving that interval keeps M inside.
     limit: int = (2**bits - 1) // max(1, value.coefficient)
     if value.degree <= 1:
         return limit
@@ -195,6 +205,8 @@ def _with_bias(product: Value, bias: Value) -> Value:
 
 def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
     weight, bias = args["weight"], args["bias"]
+    # An output sums a product for each tap and each channel of its group, whatever the stride. The
+    # weight is (out, in/groups, *kernel), and (in, out/groups, *kernel) if transposed.
     channels = weight.shape[0] // args["groups"] if args["transposed"] else weight.shape[1]
     product = of(args["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
     return product if bias is None else _with_bias(product, of(bias))
@@ -209,6 +221,7 @@ def _sum(args: Arguments, of: Callable[[Any], Value]) -> Value:
 
 
 def _fold(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    # a pixel lies in no more windows than there are taps: each tap of it in one
     return of(args["self"]).summed(prod(args["kernel_size"]))
 
 

@@ -81,6 +81,7 @@ class _Trial:
 
     def failure(self, degree: int) -> float:
         """Return the probability that one draw misses a difference, at most."""
+        # Schwartz and Zippel: no number is drawn with a probability above atom/(2M + 1)
         return self.twins.atom * degree / (2 * self.largest + 1)
 
     def count(self, degree: int, probability: float) -> int | None:
@@ -99,6 +100,7 @@ class _Trial:
         mine, theirs = ({id(r) for r in self.twins.regions_of(side)} for side in self.sides)
         groups: list[list[Region]] = []
         for region in self.twins.regions:
+            # equality is transitive: to be like the first of a group is to be like all of it
             group = next((g for g in groups if _same_numbers(g[0], region)), None)
             if group is None:
                 groups.append(group := [])

@@ -11,13 +11,18 @@ from torch.nn.parameter import is_lazy
 
 from convlin.arguments import flag, shown, whole, wholes
 from convlin.errors import Description, Refusal, Refused
+from convlin.proof.outcome import one_line
 from convlin.proof.twins import shadow
 
 __all__ = ["checked_copies", "checked_draws", "checked_seed", "checked_shape", "require_programs"]
 
-LARGEST = 2**28  # numbers of one input, in float64 2 GiB; of a tensor that only repeats some
-
-MOST = 10_000  # draws: a thousandth of them says as much
+LARGEST = 2**28
+"""Numbers of one input, 2 GiB in float64, and of a tensor that repeats some by a stride of 0, since
+its copies may hold them all. Half of it refuses images of 16,000 by 16,000 pixels; twice of it runs
+out of memory where it could have refused."""
+MOST = 10_000
+"""Draws of an audit: a thousandth of them says as much, and more are a slip of the keyboard. Half
+or twice of it would stop as many slips; the refusal names this one."""
 
 
 def checked_shape(input_shape: Any) -> tuple[int, ...]:
@@ -67,9 +72,8 @@ def require_programs(site: str, **modules: Any) -> None:
         try:
             shadow(module)
         except Exception as error:  # whatever its attributes raise
-            kind, reason = type(module).__name__, str(error).split("\n")[0][:200]
-            allowed = "a module that can be copied"
-            raise Refused(Refusal(site, field, Description(kind), allowed, reason)) from None
+            kind, allowed = Description(type(module).__name__), "a module that can be copied"
+            raise Refused(Refusal(site, field, kind, allowed, one_line(error))) from None
 
 
 def _unfit(site: str, name: str, tensor: Tensor) -> list[Refusal]:

@@ -44,6 +44,7 @@ def _reached(program: Callable[[Tensor], Any], x: Tensor) -> set[str]:
             outputs = tree_leaves(program(handed.clone()))
     except Exception:  # not served with gradients at all
         return set()
+    # backwards, each step once: steps are shared, so the paths may be exponentially many
     steps = [y.grad_fn for y in outputs if isinstance(y, Tensor) and y.grad_fn is not None]
     seen, reached = set(steps), set()
     while steps:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from convlin.proof.algebra import Value, largest_integer
 from convlin.proof.counterexample import Shrunk, shrink
-from convlin.proof.draws import Draws, primes_between
+from convlin.proof.draws import SMALLEST, Draws, primes_between
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.residues import LARGEST_PRIME, Spread
 from convlin.proof.twins import Twins, mark_weights
@@ -35,8 +35,9 @@ from convlin.proof.ways import PLAIN, Way
 
 __all__ = ["Modular", "Plan", "failure"]
 
-SMALLEST = 83
-"""A range of primes that ends below this may hold none: the bound on their number is not valid."""
+LIKELY = 0.5
+"""What one draw may miss, at most: then thirty draws reach 10⁻⁹. With half, sums of degree 11 have
+no plan; with all, a plan may take thousands of draws."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,18 @@ class Plan:
     def of(cls, left: Value, right: Value, twins: Twins) -> Plan | None:
         """Return the plan for two values made of these weights; None if their sums are too long."""
         bound = min(largest_integer(left), largest_integer(right))
+        # balanced residues modulo p ≤ 2M + 1 are at most M in size
         largest = min(2 * bound + 1, LARGEST_PRIME)
         if largest < SMALLEST:
             return None
         span = reduce(Spread.join, (region.powers for region in twins.regions), Spread())
         value = left.join(right)
+        # A coefficient sums up to c products of `weights` weights: below c·2^(highest·weights), and
+        # a multiple of 2^(lowest·weights). The difference of both sides has c = c_left + c_right.
         coefficients = max(1, left.coefficient + right.coefficient)
         bits = ceil(log2(coefficients)) + value.weights * (span.highest - span.lowest)
         plan = cls(largest, value, -span.lowest * value.weights, bits)
-        return plan if span.narrow and plan.failure < 0.5 else None
+        return plan if span.narrow and plan.failure < LIKELY else None
 
     @property
     def failure(self) -> float:
@@ -132,6 +136,7 @@ class Modular:
 
     def input(self, shape: tuple[int, ...]) -> Tensor:
         """Return a random input modulo the prime."""
+        # {-(p-1)/2, …, (p-1)/2} has one number of every class of residues
         return self.draws.numbers(shape, (self.prime - 1) // 2)
 
     def watched(self, x: Tensor, way: Way = PLAIN) -> tuple[Outcome, Outcome]:
@@ -147,6 +152,8 @@ class Modular:
     def differ(self, mine: Outcome, theirs: Outcome) -> Tensor:
         """Return which output elements differ modulo the prime; NaN differs from everything."""
         left, right = mine.numbers, theirs.numbers
+        # Both are whole and below 2⁵³, so their difference is exact in 64 bits, where in a float it
+        # need not be; and 0 modulo p whatever its sign.
         finite = left.isfinite() & right.isfinite()
         difference = (left.nan_to_num().long() - right.nan_to_num().long()) % self.prime
         return (difference != 0) | ~finite
@@ -166,9 +173,10 @@ class Modular:
 
     def _exact(self, shrunk: Shrunk, plan: Plan, way: Way) -> list[Fraction]:
         """Return both sides' weight (or bias) as fractions, by the Chinese remainder theorem."""
+        # |numerator| < 2^bits: modulo more than 2·2^bits no two such numbers are the same.
         modulus, numbers = 1, [0, 0]
         used: set[int] = set()
-        while modulus.bit_length() < plan.bits + 2:
+        while modulus <= 2 * 2**plan.bits:
             prime = self.draws.prime(plan.largest)
             if prime in used:
                 continue
@@ -188,6 +196,7 @@ class Modular:
         here = [int(side.numbers[shrunk.position]) for side in self.pair(shrunk.x, way)]
         if shrunk.kind == "bias":
             return here
+        # shrunk.x is a unit vector: for affine functions f(e) - f(0) is the weight of its element
         base = self.pair(torch.zeros_like(shrunk.x), way)
         return [
             value - int(side.numbers[shrunk.position])

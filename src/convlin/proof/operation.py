@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from typing import Any
 
 from torch import Tensor
@@ -69,7 +69,7 @@ def tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
-@lru_cache(maxsize=1024)
+@cache
 def _signature(func: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the arguments' names, and what each is if it is not passed."""
     schema = schema_arguments(func)

@@ -60,7 +60,7 @@ class Outcome:
         """Return the index of an element of `numbers`: preceded by the output's number if many."""
         for number, tensor in enumerate(self.tensors):
             if position < tensor.numel():
-                index = []
+                index = []  # row-major order counts in mixed radix, the last axis fastest
                 for size in reversed(tensor.shape):
                     position, rest = divmod(position, size)
                     index.append(rest)

@@ -72,6 +72,8 @@ def measured_rounding(
     elif value.signed:
         note = "no bound is derived through differences"
     else:
+        # Without a sign in the program |W|, |x| and |b| run through it as W, x and b do, and every
+        # result bounds the sum of the magnitudes of what is summed in it.
         for region in twins.regions:
             region.target.copy_(region.source).abs_()
         rounded = x.to(dtype).double().abs()

@@ -32,6 +32,8 @@ def beyond_rounding(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> Tensor:
         (float(side.abs().nan_to_num(0, 0, 0).max()) for side in (mine, theirs) if len(side)),
         default=0.0,
     )
+    # u is the last digit, √u half of the digits: n·u = √u takes 4,096 roundings in float32 that all
+    # go the same way, each of a partial sum as large as the result.
     far = (mine - theirs).abs() > sqrt(unit(dtype)) * scale
     return far | (mine.isfinite() != theirs.isfinite())
 
@@ -58,6 +60,7 @@ def measure(
             terms = max(mine.value.terms, theirs.value.terms)
             note = f"n·u ≥ 1 for {terms} summands in {name}"
         else:
+            # Each side lies within γ·(|W|·|x| + |b|) of the true result: both, from each other.
             bound = sum(factor for factor in factors if factor is not None) * absolute
             bound += _stored(mine, dtype) + _stored(theirs, dtype)
     if bound is None:
@@ -73,6 +76,7 @@ def _factor(value: Value, dtype: torch.dtype) -> float | None:
     summing = gamma(value.terms, min(unit(dtype), unit(torch.float32)))
     if unit(dtype) <= unit(torch.float32) or value.results <= 1 or summing is None:
         return summing
+    # relative errors of at most γ before a result is stored and of γ' after multiply as 1 + γ do
     storing = gamma(value.results, unit(dtype))
     return None if storing is None else (1 + summing) * (1 + storing) - 1
 
@@ -81,6 +85,8 @@ def _stored(side: Outcome, dtype: torch.dtype) -> Tensor | float:
     """Return the error of rounding a single stored result to 16 bits."""
     if unit(dtype) <= unit(torch.float32) or side.value.results > 1:
         return 0.0
+    # |stored - y| ≤ u·|y|, and so ≤ u/(1 - u)·|stored|; below the normal numbers the spacing is
+    # 2u·(smallest normal), and half of that is the error.
     u = unit(dtype)
     return side.numbers.abs() * (gamma(1, u) or inf) + torch.finfo(dtype).smallest_normal * u
 

@@ -70,7 +70,7 @@ class Sides:
             pair, self.differ, x, (mine, theirs), linear, note, way.batch is not None
         )  # fmt: skip
         expected, got = shrunk.numbers
-        if shrunk.kind == "weight":
+        if shrunk.kind == "weight":  # of affine functions it is f(e) - f(0), e a unit vector
             base = [side.numbers[shrunk.position] for side in pair(torch.zeros_like(shrunk.x))]
             expected, got = expected - float(base[0]), got - float(base[1])
         return shrunk.show(_whole(expected), _whole(got))

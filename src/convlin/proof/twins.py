@@ -27,6 +27,9 @@ from convlin.proof.watch import Watch
 __all__ = ["Region", "Twins", "home", "mark_weights", "named_tensors", "shadow"]
 
 HEAVY = 2**22
+"""With more weights, later draws are handed over in one way: 32 MiB in float64 are in no cache.
+Half of it says "each once" of layers that take seconds; twice of it tries all ways on larger ones,
+for minutes."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ class Twins:
             if tensor.is_floating_point()
         }
         self.tensors = list(tensors.values())
+        # One region for each storage and dtype, from the first to the last number that any of the
+        # tensors reads: views that overlap are views of one region, and still overlap in a twin.
         spans: dict[tuple[int, torch.dtype], list[int]] = {}
         for tensor in self.tensors:
             start, stop = _extent(tensor)
@@ -119,6 +124,7 @@ class Twins:
     @property
     def atom(self) -> int:
         """How many times likelier than 1/(2M + 1) a number of a region can be, at most."""
+        # A magnitude m > 0 comes of two of the 2M + 1 numbers, m and -m.
         return 2 if any(region.natural for region in self.regions) else 1
 
     def regions_of(self, module: Any) -> list[Region]:
@@ -154,8 +160,8 @@ class Twins:
         if channels_last and tensor.ndim in (4, 5):
             layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
             like = torch.empty(tensor.shape, device="meta", memory_format=layouts[tensor.ndim])
-            strides = like.stride()
-        offset = tensor.storage_offset() - start
+            strides = like.stride()  # a dense tensor's: another order of the same numbers
+        offset = tensor.storage_offset() - start  # the target begins where the region does
         return torch.as_strided(target, tensor.shape, strides, offset)
 
 
@@ -215,5 +221,6 @@ def _extent(tensor: Tensor) -> tuple[int, int]:
     start = int(tensor.storage_offset())
     if not tensor.numel():
         return start, start
+    # The last element is (n - 1) steps along every axis: strides of PyTorch are never negative.
     steps = zip(tensor.shape, tensor.stride(), strict=True)
     return start, start + 1 + sum((int(n) - 1) * int(s) for n, s in steps)

@@ -180,10 +180,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if narrowed:
             self.disqualify(narrowed, exact=True)
             value = value.off_the_list(narrowed)
+        # Of constants alone the numbers themselves are read off: sharper than any rule, and all we
+        # have where none holds (integers wrap around, a step off the list gives whole numbers).
         certain = before.constant and not value.random and call.name not in SHAPE_ONLY
         for number, tensor in enumerate((*made, *written)):
             if call.name in SHAPE_ONLY:
                 poison(tensor)
+            # A storage keeps what was known of it unless all of it is new or overwritten: the
+            # elements beside the written ones have the degree and size that they had.
             anew = identity(tensor) not in self._known
             if certain and (step or not tensor.is_floating_point()):
                 self._store(tensor, whole_constant(tensor), whole=anew)
@@ -200,6 +204,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return OPAQUE.off_the_list(f"a {type(tensor).__name__} of layout {tensor.layout}")
         if key not in self._known:
             self._met(tensor)
+        # Every operation that was seen noted a sample of what it wrote: if the numbers are others
+        # now, somebody wrote them through an address of their own.
         known = self._known[key]
         if known.sample != sample(tensor):
             self.disqualify("a tensor changed by no operation that was seen", exact=False)
@@ -251,6 +257,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._busy = before
 
     def _store(self, tensor: Tensor, value: Value, whole: bool) -> None:
+        # Of a storage with numbers of two dtypes no dtype is noted: nobody knows which bits are
+        # which, and `_of` takes every tensor of it off the list.
         key = identity(tensor)
         if key is None:
             return
@@ -274,6 +282,7 @@ class _Known:
 
     def overlaps(self, addresses: range) -> bool:
         """Whether a storage that still exists lies, in part, at these addresses."""
+        # half-open ranges: two are apart if one ends before, or where, the other begins
         apart = addresses.stop <= self.memory.start or self.memory.stop <= addresses.start
         return not apart and not self.storage.expired()  # type: ignore[no-untyped-call]
 

@@ -24,11 +24,15 @@ __all__ = ["EMPTY", "PLAIN", "UNBATCHED", "Way", "batches_for", "in_words", "one
 BATCHES = (3, 1, 2, 5)
 BATCHES_OF_LARGE = (2, 1)
 LARGE = 2**20
-"""Of inputs with more elements than this, at most two are run at once."""
+"""Of inputs with more elements than this, at most two are run at once: five of them are 40 MiB in
+float64, and what a convolution unfolds of them is that times its taps. Half of it mixes up five
+images of a megapixel unseen; twice of it takes twice the memory."""
 EXPANDED = ("expanded batch", "expanded channels")
 LAYOUTS = ("contiguous", "transposed", *EXPANDED, "channels_last")
 MODES = ("no gradients", "gradients", "a learning input", "inference mode")
 OFFSETS = range(1, 65)
+"""Every offset modulo 64 numbers, 256 bytes in float32: no kernel asks for a wider alignment. Half
+of them leave alignments out; twice as many are the same ones again."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Way:
         """Return a copy of those inputs, laid out in this way."""
         x = x.detach()[0] if self.batch is None else self.taken(x.detach())
         strides = self._strides(x)
+        # The last element lies (n - 1) steps along every axis, and one number more is the extent.
+        # Along an axis of stride 0 all elements are one number: only the first of them is written.
         extent = 1 + sum((n - 1) * step for n, step in zip(x.shape, strides, strict=True))
         start = self.offset if x.numel() else 0
         memory = x.new_empty(start + extent if x.numel() else 0)
@@ -126,12 +132,15 @@ def one_round(draws: Draws, shape: Sequence[int]) -> list[Way]:
     batches = batches_for(shape)
     several = [batch for batch in batches if batch > 1]
     innermost = "channels_last" if len(shape) + 1 in (4, 5) else "contiguous"
-    sizes = [batches[0], *draws.shuffled([*several[1:], *several[:1] * (4 - len(several))])]
+    repeated = several[:1] * (len(MODES) - len(several))
+    sizes = [batches[0], *draws.shuffled([*several[1:], *repeated])]
     layouts = ["contiguous", *draws.shuffled(["transposed", innermost, "contiguous"])]
     modes = [MODES[0], *draws.shuffled(MODES[1:])]
     some = draws.shuffled(OFFSETS)
     offsets = [0, *draws.shuffled([some[0], some[1], 0])]
     others = draws.shuffled(MODES)
+    # Each factor is a list in which every level occurs, shuffled by itself: side by side they cover
+    # all levels in as many ways as the longest has, and pair levels of two factors by chance.
     return [
         *map(Way, sizes, layouts, modes, offsets),
         Way(1, "contiguous", others[0], some[2]),

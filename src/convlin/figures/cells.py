@@ -70,6 +70,7 @@ class Sheet:
     def rule(self, axes: Axes, every: tuple[int, int] = (1, 1), width: float = 0.5) -> None:
         """Draw the lines between every so many rows and columns, and the border."""
         dense = self.side * min(every) < GRID
+        # A last step that is not whole leaves out the border, which the sets below add.
         ys = np.arange(0, self.rows + 1, self.rows if dense else every[0])
         xs = np.arange(0, self.columns + 1, self.columns if dense else every[1])
         lines = [
@@ -95,6 +96,8 @@ class Sheet:
 
     def letters(self, length: int) -> float:
         """Return the size in points of so many characters in a cell; 0 if there is no room."""
+        # In points, of which an inch has 72. Letters get 0.86 of the cell's width, each 0.62 of the
+        # size: a digit of DejaVu Sans takes 0.64 of it, a decimal point 0.32.
         cell = 72 * self.side
         size = min(LARGEST, 0.5 * cell, 0.86 * cell / (0.62 * max(length, 1)))
         return size if size >= SMALLEST else 0.0
@@ -139,6 +142,7 @@ def squares(
     if not len(corners):
         return
     x, y = corners[:, 0], corners[:, 1]
+    # (n, corner, x or y), clockwise from the top left: in cells, whose lower edge is at y + 1.
     outline: Any = np.stack(
         [np.stack([x, x + widths, x + widths, x], 1), np.stack([y, y, y + 1, y + 1], 1)], axis=2
     )

@@ -61,6 +61,8 @@ def _abreast(
     side = _side(image, room, 1.5 * room)
     tap = _side(kernel, 0.6 * room, 0.6 * room)
     cell = _side(output, HEIGHTS[0], 1.5 * HEIGHTS[0])
+    # Middles of channels lie `pitch` apart, so that map and kernel of one channel are level. From
+    # the first to the last of k it is (k - 1)·pitch; half of what the height has over is above.
     pitch = max(image[0] * side, kernel[0] * tap) + GAP
     height = max(pitch * len(channels) - GAP, output[0] * cell)
     first = ABOVE + (height - pitch * (len(channels) - 1)) / 2
@@ -92,6 +94,7 @@ def _stacked(
     second = ABOVE + pitch * len(channels) - GAP + BETWEEN
     third = second + kernel[0] * tap + BETWEEN
     middle = MARGIN + width / 2
+    # k kernels have k - 1 gaps between them: so wide is the row whose middle is `middle`.
     start = middle - (len(read) * (kernel[1] * tap + GAP) - GAP) / 2
     return Layout(
         {

@@ -163,6 +163,7 @@ def _layer(
     count = int(np.prod(matrix.geometry.weight_shape))
     colors = tap_colors(min(count, COLORS))
     numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
+    # k nodes around the middle: the nth is n - (k - 1)/2 steps below it, which sums to 0.
     nodes = tuple(
         [
             (middle[0] + sign * LAYER / 2, middle[1] + STEP * (n - (len(sheets) - 1) / 2))

@@ -73,6 +73,8 @@ def shared_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
     rows, columns = _positions(site, matrix)
     weights = matrix.entry_weights()
     what = weights.taps if matrix.geometry.taps > 1 else weights.index
+    # `starts` is CSR's: entry e holds the weights starts[e] … starts[e + 1] - 1. Each gets a row of
+    # its own here, the nth of m at n/m of the cell: n is its number less that of the entry's first.
     sizes = np.diff(weights.starts)
     entry = np.repeat(np.arange(len(sizes)), sizes)
     share = 1 / sizes[entry]
@@ -141,6 +143,7 @@ def _image(entries: ColoredEntries) -> Float[np.ndarray, "height width rgba"]:
     colors = np.array([to_rgba(color) for color in (*entries.colors, SEVERAL)])
     color = np.where(entries.share < 1, len(colors) - 1, entries.color)
     order = np.random.default_rng(0).permutation(len(color))  # the last one is seen: not one tap
+    # Row r of so many lies from r/rows of the height on, whose pixel is ⌊r·height/rows⌋ < height.
     y, x = entries.rows * height // entries.shape[0], entries.columns * width // entries.shape[1]
     image[y[order], x[order]] = colors[color[order]]
     return image

@@ -92,6 +92,8 @@ def border(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     sheet.rule(axes)
     _, out_rows, out_columns = plane_shape(matrix.output_shape)
     _, in_rows, in_columns = plane_shape(matrix.input_shape)
+    # C order puts one row of a map behind another, so one begins every so many outputs, and inputs.
+    # Maps of one row would have a line at each channel: they have none.
     every = (out_columns if out_rows > 1 else sheet.rows, in_columns)
     if in_rows == 1:
         every = (every[0], sheet.columns)
@@ -128,6 +130,8 @@ def _enlarge(
 ) -> float:
     """Draw a part of the matrix larger, from an output in its middle; return where it ends."""
     size = min(DETAIL, sheet.rows), min(DETAIL, sheet.columns)
+    # Rows of the matrix are outputs in C order, so rows of their map start at multiples of `wide`:
+    # from one of them, or further up where less than the part's height is below it.
     _, _, wide = plane_shape(matrix.output_shape)
     middle = min(sheet.rows // 2 // wide * wide, sheet.rows - size[0])
     read = entries.columns[entries.rows == middle]

@@ -249,7 +249,12 @@ class ConvGeometry:
         """Return the output's size along `dim` for an input of `n` there; < 1 if there is none."""
         spare = sum(self.padding[dim]) - self.extent[dim]
         if self.transposed:
+            # Inputs and outputs change sides: i·stride + t·dilation - before is an output now, at
+            # most (n - 1)·stride + extent - 1 - before. The last `after` of them are cut off, and
+            # the output padding is put behind.
             return (n - 1) * self.stride[dim] - spare + self.output_padding[dim]
+        # Output o reads the padded cells o·stride … o·stride + extent - 1, all of which must be
+        # below n + before + after: o ≤ (n + spare)/stride, and o counts from 0.
         return (n + spare) // self.stride[dim] + 1
 
     @property
@@ -264,8 +269,11 @@ class ConvGeometry:
     def _smallest(self, dim: int) -> int:
         sides, extent = self.padding[dim], self.extent[dim]
         if self.transposed:
+            # An output there is where (n - 1)·stride > missing, whose smallest whole n - 1 is
+            # missing // stride + 1, also for a negative `missing`: // rounds downwards.
             missing = sum(sides) - extent - self.output_padding[dim]
             return max(1, missing // self.stride[dim] + 2)
+        # A reflection leaves out the border itself, so it has n - 1 pixels to give; a circle has n.
         repeated = {"reflect": max(sides) + 1, "circular": max(sides)}.get(self.padding_mode, 1)
         return max(1, extent - sum(sides), repeated)
 
@@ -299,7 +307,7 @@ class ConvGeometry:
         if 0 <= position < n:
             return position
         match self.padding_mode:
-            case "reflect":
+            case "reflect":  # about the first pixel, 0, and the last, n - 1: 2·centre - position
                 return -position if position < 0 else 2 * (n - 1) - position
             case "replicate":
                 return 0 if position < 0 else n - 1
@@ -331,7 +339,9 @@ class ConvGeometry:
         outputs, taps = self.output_length(dim, n), self.kernel[dim]
         if self.padding_mode != "zeros":
             return outputs * taps
-        # Tap t joins step i of one side to i·stride + t·dilation - before of the other.
+        # Tap t joins step i of one side to cell i·stride + offset of the other, where offset is
+        # t·dilation - before. That cell exists if 0 ≤ i·stride + offset ≤ ends - 1, so for steps
+        # from ⌈-offset/stride⌉ = -(offset // stride) up to ⌊(ends - 1 - offset)/stride⌋.
         steps, ends = (n, outputs) if self.transposed else (outputs, n)
         stride, dilation, before = self.stride[dim], self.dilation[dim], self.padding[dim][0]
         offsets = range(-before, taps * dilation - before, dilation)
@@ -368,6 +378,7 @@ def _pairs(
             raise GeometryError(Refusal("geometry", "padding", padding, allowed))
         same = padding == "same"
         totals = [d * (k - 1) * same for k, d in zip(kernel, dilation, strict=True)]
+        # With stride 1, n + total - extent + 1 outputs are n just where total is extent - 1.
         return tuple((total // 2, total - total // 2) for total in totals)
     entries = elements(padding)
     pairs = []

@@ -7,6 +7,10 @@ A layer behind another one composes::
     stride = stride₁·stride₂
     offset = offset₁ + offset₂·stride₁
 
+Output i of the second reads size₂ cells j from i·stride₂ + offset₂ on, and each of them size₁
+inputs from j·stride₁ + offset₁ on. So the first input is (i·stride₂ + offset₂)·stride₁ + offset₁,
+and the last cell begins size₂ - 1 steps of stride₁ behind it.
+
 (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", 2019.)
 """
 
@@ -100,6 +104,7 @@ class ReceptiveField:
         >>> ReceptiveField((4, 6), (2, 3), (0, 0)).cells((9, 5))
         (3, 0)
         """
+        # Fields start at 0, stride, 2·stride, …; the last that fits starts at n - size or before.
         return tuple(
             max(0, (n - size) // stride + 1)
             for n, size, stride in zip(

@@ -1,7 +1,7 @@
 """The numbers of a link: decimals of three digits at most, as whole thousandths.
 
-Whole numbers make everything exact: a product of two, summed over all taps of the largest kernel
-there may be, fits into 64 bits.
+Whole numbers make everything exact: a product of two is below (10⁷)² = 10¹⁴, and the largest kernel
+there may be, 8 channels of 11×11 taps, sums 968 of them: below 10¹⁷, where 64 bits hold 9·10¹⁸.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ def matrix_png(state: State) -> bytes:
             Refusal("explore", "size", Description(f"a matrix of {rows:,} × {columns:,}"),
                     f"at most {LARGEST:,} × {LARGEST:,}")
         )  # fmt: skip
+    # An entry's pixel is its index in the palette: a tap, or one of the two behind all taps.
     colors = [*tap_colors(state.geometry.taps), SEVERAL, "#000000"]
     several, blank = len(colors) - 2, len(colors) - 1
     csr, weights = matrix.tocsr(), matrix.entry_weights()

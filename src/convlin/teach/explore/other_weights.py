@@ -42,6 +42,8 @@ def still(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     direction[blank[::2]], direction[blank[1::2]] = STEP, -STEP
     lit = np.flatnonzero(image)
     first, second = lit[: len(lit) // 2 * 2 : 2], lit[1::2]
+    # Of a pair, d₁·x₁ + d₂·x₂ = 0 for d = (x₂, -x₁), divided by what x₁ and x₂ have in common and
+    # by the power of ten that leaves one digit before the point.
     common = np.gcd(image[first], image[second])
     one, other = image[second] // common, -image[first] // common
     digits = np.char.str_len(np.maximum(abs(one), abs(other)).astype(str))

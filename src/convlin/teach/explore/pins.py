@@ -63,6 +63,7 @@ class Pin:
             return self.indices[0]
         if self.kind != "output":
             return 0
+        # C order: (c, y, x) of a C×H×W map is (c·H + y)·W + x, by Horner's rule.
         row = 0
         for n, most in zip(self.indices, output_shape, strict=True):
             row = row * most + n

@@ -71,6 +71,8 @@ def _map(shape: tuple[int, ...], numbers: list[int], scale: int) -> dict[str, An
 
 def _reads(geometry: ConvGeometry, size: tuple[int, int]) -> dict[str, Any]:
     """Return the pairs (pixel, tap) that every output position reads, in order of taps."""
+    # `sources` is (output, tap) → pixel along one dimension, -1 where none: both together, with the
+    # axes (output y, output x, tap y, tap x), whose last two flattened are the taps in C order.
     high, wide = (sources(geometry, dim, n) for dim, n in enumerate(size))
     down, across = high[:, None, :, None], wide[None, :, None, :]
     pixel = np.where((down >= 0) & (across >= 0), down * size[1] + across, -1)
@@ -109,6 +111,8 @@ def _slices(geometry: ConvGeometry) -> list[list[int]]:
     def slice_of(o: int, i: int) -> int:
         if o // outputs != i // inputs:
             return -1
+        # The tensor has (out, in/groups) slices, transposed (in, out/groups): the second counts
+        # within its group.
         return i * outputs + o % outputs if geometry.transposed else o * inputs + i % inputs
 
     return [

@@ -91,6 +91,7 @@ def grid(
         longest = max(len(paint((y, x), number(values[y, x], digits)).text) for y, x in positions)
         shown = PART if max(values.shape) > WIDEST else widest
         widest = shown[0], min(shown[1], ACROSS // (longest + 2))
+    # Half of what is shown before the centre; but no further than the last start that fills it.
     starts = [
         max(0, min(at - most // 2, n - most))
         for at, most, n in zip(centre, widest, values.shape, strict=True)

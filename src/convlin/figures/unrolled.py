@@ -35,10 +35,17 @@ WORDS = {
     "enlarged": "enlarged",
     "counts": "{stored:,} stored entries of {all:,}; {weights:,} weights in all",
 }
-WIDTH, HEIGHT = 9.0, 6.5  # inches, at most
-CELL = 0.3
-ROWS_APART = 0.15  # inches that the maps' rows must lie apart, for lines between them
-DETAIL, DETAIL_SIDE = 40, 0.06  # cells of the enlarged part, and their size
+# Inches. With the legend they fill a page on its side: half leaves half empty, twice needs two.
+WIDTH, HEIGHT = 9.0, 6.5
+CELL = 0.3  # at half of it the article's has no numbers, at twice it is larger than its legend
+# Lines between the rows of the maps are this far apart or none: at half of it they cover an image,
+# at twice it those of a digit are missing.
+ROWS_APART = 0.15
+# The enlarged part is as wide as the legend's room: cells, and the side of one, which is SQUARES or
+# more. Half the cells show no map's row, twice do not fit on the page.
+DETAIL, DETAIL_SIDE = 40, 0.06
+# ABOVE holds two lines of words, ASIDE one line: half has them cut or collide, twice is empty
+# paper.
 MARGIN, ABOVE, ASIDE = 0.5, 0.75, 1.5
 
 

@@ -27,7 +27,9 @@ from convlin.teach.explore.page_words import filled
 
 __all__ = ["STEP", "Neuron", "still"]
 
-STEP = 10**6  # parts to the unit of a direction
+# Parts to the unit of a direction, a power of ten: numbers of a link have seven digits at most, so
+# dividing by 10⁶ is exact; with less the direction of two such would be 0.
+STEP = 10**6
 SENTENCE = "one FC output on 1 input: {dimension} of {of} directions free (rank {rank})"
 
 

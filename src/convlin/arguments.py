@@ -18,7 +18,8 @@ from convlin.errors import Description, Refusal, Refused
 __all__ = ["choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
 
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
-MOST = 64  # numbers of one argument: no shape has as many, and an iterator may never end
+# Numbers of one argument: PyTorch's shapes have at most 64, and an iterator may never end.
+MOST = 64
 
 
 def whole(

@@ -71,8 +71,12 @@ class Description(str):
     """
 
 
-LONGEST = 500  # characters of a value that a message shows
-MANY = 4  # refusals that differ in site and value only are one line from here on
+# Characters of a value that a message shows: half cuts the names of a model's many inputs, twice is
+# more than a screen for a value that says nothing.
+LONGEST = 500
+# Refusals that differ in site and value only are one line from here on: two are shorter as lines of
+# their own, eight fill a screen that a ResNet's padding would scroll away.
+MANY = 4
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from convlin.errors import InputError
 
 __all__ = ["parse_shape", "parse_size"]
 
-LONGEST = 10_000_000  # pixels along one side; `int` itself stops at 4,300 digits
+# Along one side: more than any image or sequence has, and so few that a byte more is a typing
+# error, said in a message. `int` itself stops at 4,300 digits, with a traceback.
+LONGEST = 10_000_000
 
 
 def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> tuple[int, ...]:

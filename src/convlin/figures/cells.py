@@ -17,10 +17,15 @@ from convlin.figures.palette import INK, MUTED, ink_on
 
 __all__ = ["TINY", "Sheet", "covering", "number", "squares", "write"]
 
-SMALLEST = 4.5  # points: smaller numbers are left out
-LARGEST = 11.0
-GRID = 0.08  # inches a cell must have for lines between cells
-TINY = 0.1  # inches: cells that one has to look for
+# Letters in points: below SMALLEST nobody reads a print, at twice it most maps of digits have none;
+# LARGEST is that of the titles, twice it shouts them down.
+SMALLEST, LARGEST = 4.5, 11.0
+# Inches a cell has for lines between cells: at half of it they grey the colours, at twice it the
+# maps of a digit look like photographs.
+GRID = 0.08
+# Inches below which a cell is found by its frame, which is thin then: at half of it a thick frame
+# hides such a cell, at twice it the one output of the article has a hairline.
+TINY = 0.1
 FAINT = "#D0D0D0"
 
 

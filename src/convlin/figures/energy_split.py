@@ -30,10 +30,17 @@ WORDS = {
     "off": "off the support",
     "share": "share of ‖W‖²",
 }
-BARS = 12  # more energies are a course
-LEAST = 1e-4  # share from which a line is drawn
-APART = 1.8  # factor between two names beside lines
-ROOM = 0.055  # share of a bar from which its number fits
+# More energies are a course: six bars and a few names are still read, 24 are a wall.
+BARS = 12
+# Share from which a line is drawn, four decades below the whole: what is smaller is rounding in
+# float32; a decade less hides the start of a course.
+LEAST = 1e-4
+# Factor between two names beside lines on the logarithmic scale, about a line of text: half, below
+# 1, turns them round on each other, twice puts a name beside another's line.
+APART = 1.8
+# Share of a bar from which its number fits: half sticks out of its part, twice leaves out what
+# fits.
+ROOM = 0.055
 
 
 def energy(

@@ -35,11 +35,19 @@ WORDS = {
     "differs": "not every window's output equals the classifier's",
     "parameters": "parameters: {before:,} before, {after:,} after",
 }
-BOX, LINE, PAD, BETWEEN, ASIDE = 4.3, 0.19, 0.09, 0.16, 0.35  # inches
+# Inches: BOX holds LETTERS and the marks, LINE a line of 9 points, PAD is above and below them,
+# BETWEEN holds the arrow, ASIDE parts columns. Half has texts collide or stick out, or boxes touch;
+# twice is paper wasted.
+BOX, LINE, PAD, BETWEEN, ASIDE = 4.3, 0.19, 0.09, 0.16, 0.35
+# ABOVE holds the title, STEP a line of the legend with its mark, BELOW two: as above.
 MARGIN, ABOVE, BELOW, STEP = 0.35, 0.6, 0.55, 0.23
-TALL = 14  # boxes above each other
-MANY = 3 * TALL  # layers from which runs of kept ones become one box
-LETTERS, SMALL = 44, 58  # characters of a line
+# Boxes above each other, a page of them: half makes four columns of 40 layers, twice two pages.
+TALL = 14
+# Layers from which runs of kept ones become one box: three columns, a page on its side. Half hides
+# layers that would fit, twice is a strip of six columns.
+MANY = 3 * TALL
+# Characters of a line: half cuts names and reasons that would fit, twice runs out of the box.
+LETTERS, SMALL = 44, 58
 
 
 @dataclass(frozen=True)

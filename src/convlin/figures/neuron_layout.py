@@ -13,11 +13,18 @@ from convlin.figures.cells import Sheet
 
 __all__ = ["Layout", "arrange"]
 
-CELL = 0.5  # inches, where a map is small
-HEIGHTS = (3.2, 2.3, 1.7, 1.4)  # room for one input map, by how many there are
-WIDE = 7.0  # room for one row
+# Inches. Where a map is small: half leaves the article half a page, twice makes it a poster.
+CELL = 0.5
+# Room for one input map, by how many there are: all are some three to seven inches together. Half
+# leaves the numbers of a 12×12 map out, twice is higher than a page on its side.
+HEIGHTS = (3.2, 2.3, 1.7, 1.4)
+WIDE = 7.0  # of a signal: half has no numbers, twice is wider than a page
+# BETWEEN is where wires bend: half has them too steep to follow, twice is a page too wide. ABOVE
+# and GAP hold names, BELOW the sentence: half has them collide, twice is empty paper.
 MARGIN, GAP, BETWEEN, ABOVE, BELOW = 0.4, 0.4, 1.3, 0.6, 0.55
-FLAT = 3  # so many times wider than high is flat
+# So many times wider than high is flat: at half of it photographs stand above each other, at twice
+# it two rows of 16 are side by side, too wide for a page.
+FLAT = 3
 
 
 @dataclass(frozen=True)
@@ -61,8 +68,8 @@ def _abreast(
     side = _side(image, room, 1.5 * room)
     tap = _side(kernel, 0.6 * room, 0.6 * room)
     cell = _side(output, HEIGHTS[0], 1.5 * HEIGHTS[0])
-    # Middles of channels lie `pitch` apart, so that map and kernel of one channel are level. From the
-    # first to the last of k it is (k - 1)·pitch; half of what the height has over is above them.
+    # Middles of channels lie `pitch` apart, so that map and kernel of one channel are level. From
+    # the first to the last of k it is (k - 1)·pitch; half of what the height has over is above.
     pitch = max(image[0] * side, kernel[0] * tap) + GAP
     height = max(pitch * len(channels) - GAP, output[0] * cell)
     first = ABOVE + (height - pitch * (len(channels) - 1)) / 2

@@ -34,7 +34,7 @@ WORDS = {
     "some": "{shown} of {all} input channels are drawn",
     "wires": "output {place} = {value}: {wires:,} wires, where a fully connected layer has {all:,}",
 }
-SHOWN = 4  # input channels; more have no room
+SHOWN = 4  # input channels: two would not show the three of a picture, for eight is no room
 UNREAD = "#F3F3F3"
 
 

@@ -46,6 +46,8 @@ SEVERAL = "#222222"  # an entry that holds several taps, where there is no room 
 
 # The plastic number's powers, whose multiples fill a square most evenly (Roberts, 2018).
 HUE_STEP, LIGHTNESS_STEP = 0.7548776662466927, 0.5698402909980532
+# Lightness and chroma in OKLCH. Beyond LIGHTEST yellow is lost on white, below DARKEST blue is ink;
+# half of either leaves neighbours too alike. Half the chroma is greys, and twice no screen has.
 DARKEST, LIGHTEST, CHROMA = 0.36, 0.90, 0.13
 
 

@@ -20,6 +20,7 @@ from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
 from convlin.figures.palette import INK, MUTED, tap_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
+from convlin.figures.stored_entries import WALK
 from convlin.matrix import ConvMatrix, sources
 
 __all__ = ["pointwise"]
@@ -33,12 +34,18 @@ WORDS = {
     "weights": "the same {weights:,} weights at each of {pixels:,} positions",
     "some": "the first {shown} channels of more",
 }
-SHOWN = 4  # channels on either side
-MAP, CELL = 1.5, 0.42  # inches: one map, and one of its cells, at most
-RADIUS, STEP = 0.17, 0.46  # of a node, and between two
+# Channels on either side: two would not show lesson 3's three, eight make a page of nodes alone.
+SHOWN = 4
+# Inches: one map, and one of its cells, at most. At half of them the cells have no numbers, at
+# twice them the maps are higher than the layers they are for.
+MAP, CELL = 1.5, 0.42
+# Of a node, and between two: at half a radius its number sticks out, twice or at half a step nodes
+# touch, twice a step is a page too high.
+RADIUS, STEP = 0.17, 0.46
+# GAP holds a channel's name, ABOVE two lines of words, BELOW one and the weights, LAYER the lines
+# of weights between nodes: half has them collide, twice is empty paper.
 MARGIN, GAP, BETWEEN, LAYER, ABOVE, BELOW = 0.4, 0.42, 1.1, 1.7, 0.75, 0.6
-WEIGHT = 0.34  # of a cell that lists a weight
-COLORS = 997  # of weights, before they come again
+WEIGHT = 0.34  # of a cell that lists a weight: half has no number, twice is larger than a map's
 
 Shape = tuple[int, int, int]
 Values = Shaped[np.ndarray, "c rows columns"] | None
@@ -161,7 +168,7 @@ def _layer(
 ) -> None:
     """Draw the layer of one output position: nodes, weights, and lines to the pixels."""
     count = int(np.prod(matrix.geometry.weight_shape))
-    colors = tap_colors(min(count, COLORS))
+    colors = tap_colors(min(count, WALK))
     numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
     # k nodes around the middle: the nth is n - (k - 1)/2 steps below it, which sums to 0.
     nodes = tuple(
@@ -178,7 +185,7 @@ def _layer(
             read = tuple(at)
             if channel < len(maps[0]):
                 (x0, y0), (x1, y1) = nodes[0][channel], nodes[1][out]
-                color = colors[wire.weight % COLORS]
+                color = colors[wire.weight % WALK]
                 axes.plot([x0, x1], [y0, y1], color=color, linewidth=2.2, zorder=2)
     for side, pixel in enumerate((on_paper(read), on_paper(position))):
         for channel, sheet in enumerate(maps[side]):

@@ -30,10 +30,19 @@ __all__ = [
     "shared_entries",
 ]
 
-LIMIT = 4096 * 4096  # entries drawn
-SQUARES = 0.055  # inches: smaller cells are drawn as an image
-PIXELS = 900  # of an image, along its longer side
-WALK = 997  # colours where every entry has a weight of its own, before they come again
+# Entries drawn: those of every dense matrix of 4096×4096. Twice as many take gigabytes of indices.
+LIMIT = 4096 * 4096
+# Inches: smaller cells are drawn as an image. At half of it a square is three points of print, and
+# a thousand of them an SVG that browsers scroll slowly; at twice it the article's forms are
+# blurred.
+SQUARES = 0.055
+# Of an image, along its longer side: some 140 per inch. Half of it shows as steps, twice is beyond
+# what is printed, at four times the bytes.
+PIXELS = 900
+# Colours where every entry has a weight of its own, before they come again. A prime, so that they
+# do not come again below each other. At half of it the article's 576 weights share, twice takes as
+# long.
+WALK = 997
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,13 @@ WORDS = {
     "local_count": "{weights:,} weights, one each",
     "linear_count": "{weights:,} weights, one each",
 }
-PANEL = 3.9  # inches, at most
-CELL = 0.25
+# Inches. Three panels fill a page across: half as wide, the article has no squares; twice, no page.
+PANEL = 3.9
+CELL = 0.25  # at half of it a small matrix is lost between its words, at twice it looks enlarged
+# ABOVE holds the title and each form's name, GAP the sign between two: half has them collide, twice
+# is no figure but three. Twice MARGIN or BELOW is empty paper.
 MARGIN, GAP, ABOVE, BELOW = 0.4, 0.55, 0.95, 0.55
-NARROW = 2.2  # inches that the words need
+NARROW = 2.2  # that the words need: at half of it they run into each other, twice is empty paper
 
 
 def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Drawing:

@@ -35,10 +35,17 @@ WORDS = {
     "enlarged": "enlarged",
     "counts": "{stored:,} stored entries of {all:,}; {weights:,} weights in all",
 }
-WIDTH, HEIGHT = 9.0, 6.5  # inches, at most
-CELL = 0.3
-ROWS_APART = 0.15  # inches that the maps' rows must lie apart, for lines between them
-DETAIL, DETAIL_SIDE = 40, 0.06  # cells of the enlarged part, and their size
+# Inches. With the legend they fill a page on its side: half leaves half empty, twice needs two.
+WIDTH, HEIGHT = 9.0, 6.5
+CELL = 0.3  # at half of it the article's has no numbers, at twice it is larger than its legend
+# Lines between the rows of the maps are this far apart or none: at half of it they cover an image,
+# at twice it those of a digit are missing.
+ROWS_APART = 0.15
+# The enlarged part is as wide as the legend's room: cells, and the side of one, which is SQUARES or
+# more. Half the cells show no map's row, twice do not fit on the page.
+DETAIL, DETAIL_SIDE = 40, 0.06
+# ABOVE holds two lines of words, ASIDE one line: half has them cut or collide, twice is empty
+# paper.
 MARGIN, ABOVE, ASIDE = 0.5, 0.75, 1.5
 
 
@@ -130,8 +137,8 @@ def _enlarge(
 ) -> float:
     """Draw a part of the matrix larger, from an output in its middle; return where it ends."""
     size = min(DETAIL, sheet.rows), min(DETAIL, sheet.columns)
-    # Rows of the matrix are outputs in C order, so a row of their map starts at multiples of `wide`:
-    # from such a one, or further up where less than the part's height is below it.
+    # Rows of the matrix are outputs in C order, so rows of their map start at multiples of `wide`:
+    # from one of them, or further up where less than the part's height is below it.
     _, _, wide = plane_shape(matrix.output_shape)
     middle = min(sheet.rows // 2 // wide * wide, sheet.rows - size[0])
     read = entries.columns[entries.rows == middle]

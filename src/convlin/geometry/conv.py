@@ -249,12 +249,12 @@ class ConvGeometry:
         """Return the output's size along `dim` for an input of `n` there; < 1 if there is none."""
         spare = sum(self.padding[dim]) - self.extent[dim]
         if self.transposed:
-            # Inputs and outputs change sides: i·stride + t·dilation - before is an output now, at most
-            # (n - 1)·stride + extent - 1 - before. The last `after` of them are cut off, and the
-            # output padding is put behind.
+            # Inputs and outputs change sides: i·stride + t·dilation - before is an output now, at
+            # most (n - 1)·stride + extent - 1 - before. The last `after` of them are cut off, and
+            # the output padding is put behind.
             return (n - 1) * self.stride[dim] - spare + self.output_padding[dim]
-        # Output o reads the padded cells o·stride … o·stride + extent - 1, all of which must be below
-        # n + before + after: o ≤ (n + spare)/stride, and o counts from 0.
+        # Output o reads the padded cells o·stride … o·stride + extent - 1, all of which must be
+        # below n + before + after: o ≤ (n + spare)/stride, and o counts from 0.
         return (n + spare) // self.stride[dim] + 1
 
     @property
@@ -340,7 +340,7 @@ class ConvGeometry:
         if self.padding_mode != "zeros":
             return outputs * taps
         # Tap t joins step i of one side to cell i·stride + offset of the other, where offset is
-        # t·dilation - before. That cell exists if 0 ≤ i·stride + offset ≤ ends - 1, so for the steps
+        # t·dilation - before. That cell exists if 0 ≤ i·stride + offset ≤ ends - 1, so for steps
         # from ⌈-offset/stride⌉ = -(offset // stride) up to ⌊(ends - 1 - offset)/stride⌋.
         steps, ends = (n, outputs) if self.transposed else (outputs, n)
         stride, dilation, before = self.stride[dim], self.dilation[dim], self.padding[dim][0]

@@ -7,9 +7,9 @@ A layer behind another one composes::
     stride = stride₁·stride₂
     offset = offset₁ + offset₂·stride₁
 
-Output i of the second reads size₂ cells j from i·stride₂ + offset₂ on, and each of them size₁ inputs
-from j·stride₁ + offset₁ on. So the first input is (i·stride₂ + offset₂)·stride₁ + offset₁, and the
-last cell begins size₂ - 1 steps of stride₁ behind it.
+Output i of the second reads size₂ cells j from i·stride₂ + offset₂ on, and each of them size₁
+inputs from j·stride₁ + offset₁ on. So the first input is (i·stride₂ + offset₂)·stride₁ + offset₁,
+and the last cell begins size₂ - 1 steps of stride₁ behind it.
 
 (Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks", 2019.)
 """

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin.arguments import flag, shown, whole, wholes
-from convlin.errors import Description, Refusal, Refused
-from convlin.proof.outcome import one_line
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.proof.twins import shadow
 
 __all__ = ["checked_copies", "checked_draws", "checked_seed", "checked_shape", "require_programs"]

@@ -33,7 +33,7 @@ from convlin.teach.explain.wrapping import wrap
 
 __all__ = ["Screen"]
 
-WIDEST = 80
+WIDEST = 80  # cells: what a terminal has at least; prose wider than that is hard to read
 INDENT, GAP = 2, 2
 RULINGS: dict[Ruling, str] = {"right": "green", "corrected": "yellow", "answered": "cyan"}
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["page"]
 
-NARROW = 6  # columns that fit on a telephone
+# Columns that fit on a telephone, 320 pixels wide: with half of it what fits is a stop of the
+# keyboard, with twice it what scrolls is none.
+NARROW = 6
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
 MINUS = re.compile(r"(?<![\w.)\]])-(?=[\d.])|(?<=\de)-(?=\d)")
 

@@ -13,7 +13,7 @@ from convlin.errors import Description, Refusal, Refused
 
 __all__ = ["LARGEST", "SCALE", "plain", "read", "shortened", "written"]
 
-SCALE = 1000
+SCALE = 1000  # to the unit: PATTERN reads as many decimals as it has zeros
 LARGEST = 9999 * SCALE + SCALE - 1
 PATTERN = re.compile(r"([+-]?)([0-9]{0,4})(?:\.([0-9]{0,3}))?")
 

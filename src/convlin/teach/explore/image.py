@@ -14,7 +14,9 @@ from convlin.teach.explore.page_state import State
 
 __all__ = ["LARGEST", "matrix_png"]
 
-LARGEST = 4096  # rows, and columns
+# Rows, and columns: a picture of 16 million pixels, which browsers still show. The 64×64 of the
+# sliders has as many; half refuses it, twice is 64 MB of memory a request.
+LARGEST = 4096
 
 
 def matrix_png(state: State) -> bytes:

@@ -27,7 +27,9 @@ from convlin.teach.explore.decimals import SCALE, plain
 
 __all__ = ["STEP", "Neuron", "still"]
 
-STEP = 10**6  # parts to the unit of a direction: decimals on the page, so a power of ten
+# Parts to the unit of a direction, a power of ten: numbers of a link have seven digits at most, so
+# dividing by 10⁶ is exact; with less the direction of two such would be 0.
+STEP = 10**6
 
 
 def still(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -41,8 +43,8 @@ def still(image: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     direction[blank[::2]], direction[blank[1::2]] = STEP, -STEP
     lit = np.flatnonzero(image)
     first, second = lit[: len(lit) // 2 * 2 : 2], lit[1::2]
-    # Of a pair, d₁·x₁ + d₂·x₂ = 0 for d = (x₂, -x₁), divided by what x₁ and x₂ have in common and by
-    # the power of ten that leaves one digit before the point.
+    # Of a pair, d₁·x₁ + d₂·x₂ = 0 for d = (x₂, -x₁), divided by what x₁ and x₂ have in common and
+    # by the power of ten that leaves one digit before the point.
     common = np.gcd(image[first], image[second])
     one, other = image[second] // common, -image[first] // common
     digits = np.char.str_len(np.maximum(abs(one), abs(other)).astype(str))

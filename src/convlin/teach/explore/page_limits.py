@@ -23,7 +23,10 @@ BOUNDS = {
     "groups": (1, 8),
 }
 PAIRS = ("size", "kernel", "stride", "padding", "dilation")  # height × width
-MOST_READS = 200_000  # output positions × taps: what the page has to hold of one pair of channels
+# Output positions × taps: what the page holds of one pair of channels, and sends in some 2 MB. Half
+# refuses 7×7 kernels on 64×64, twice is slower than a slider moves.
+MOST_READS = 200_000
+# Outputs, of which the page draws every one: a transposed layer would have millions.
 MOST_OUTPUTS = 100_000
 ALONG = (-10, 10)
 NAMES = {

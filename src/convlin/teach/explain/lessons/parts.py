@@ -17,10 +17,14 @@ __all__ = ["figure", "grid", "judgement", "listed", "number", "proof", "total", 
 
 Paint = Callable[[tuple[int, int], str], Cell]
 
-WIDEST = 12  # rows or columns of a grid that is shown whole
+# Rows or columns of a grid that is shown whole: six is the article's image, which half would just
+# hold but no row of its matrix; twice is wider than a terminal of 80.
+WIDEST = 12
 PART = 8, 9  # rows and columns of what is shown of a larger one: two fit beside each other
-ACROSS = 76  # letters in a row of a grid, with two spaces beside every number
-LONGEST_LIST = 16
+# Letters in a row of a grid, of a terminal's 80 with its indent, with two spaces beside every
+# number.
+ACROSS = 76
+LONGEST_LIST = 16  # items: the article's nine wires are written out, twice is three lines
 
 
 def number(value: Any, digits: int | None = None) -> str:

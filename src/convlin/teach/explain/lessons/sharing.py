@@ -17,6 +17,8 @@ __all__ = ["sharing_lesson"]
 
 FORMS: tuple[Form, ...] = ("conv", "local", "linear")
 LETTERS = string.ascii_letters
+# Rows and columns: the article's 16×36 whole, in a terminal's 80; half would cut it, twice does not
+# fit.
 MATRIX_SHOWN = 20, 36
 PARTED = 0.99  # of a step that is shared: above, nothing parts that a reader would see
 

@@ -31,7 +31,8 @@ from convlin.teach.explain.words import Words
 
 __all__ = ["sparse_lesson", "weights_by_pixel"]
 
-WRITTEN_OUT = 12  # terms of a sum
+# Terms of a sum that is written out: six would leave out the article's nine, 24 fill four lines.
+WRITTEN_OUT = 12
 
 
 def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:

@@ -10,6 +10,9 @@ from scipy.linalg import circulant
 
 from convlin import ConvGeometry, ConvMatrix, Refused, recognize, unroll
 from convlin.structure.axis_space import AxisSpace
+from convlin.structure.axis_support import AxisSupport
+from convlin.structure.inside_windows import inside_forms
+from convlin.structure.output_shapes import output_shapes
 from geometry_strategies import MODES, named
 from rounding import STABLE, agree
 
@@ -248,3 +251,64 @@ def test_any_scale(scale, mode):
     broken.data[40] *= 2
     with pytest.raises(Refused):
         recognize(broken, (2, 7, 6), **named(mode))
+
+
+def sparse_taps(length):
+    """The matrix of a kernel of which the first two taps and the last one are not 0."""
+    weight = np.zeros((1, 1, length))
+    weight[0, 0, [0, 1, -1]] = 5, 7, 3
+    return ConvMatrix(ConvGeometry(1, 1, (length,)), weight, (60,))
+
+
+def test_a_kernel_of_eight_taps_for_each_that_is_read_is_found_and_no_longer_one():
+    matrix = sparse_taps(24)
+    found = recognize(matrix.tocsr(), (1, 60), matrix.output_shape, padding_mode="zeros")
+    assert found.geometry.kernel == (24,) and np.array_equal(found.weight, matrix.weight)
+    with pytest.raises(Refused):
+        recognize(sparse_taps(25).tocsr(), (1, 60), (1, 36), padding_mode="zeros")
+
+
+def test_a_sum_of_two_taps_may_be_off_by_two_roundings():
+    """By one unit in the last place, as two sums may be; two are too many. No weight is below 0."""
+    geometry = ConvGeometry(1, 1, (3,), padding=1, padding_mode="reflect")
+    weight = np.random.default_rng(1).uniform(1, 2, (1, 1, 3)).astype(np.float32)
+    model = ConvMatrix(geometry, weight, (6,))
+    summed = int(np.flatnonzero(np.diff(model.entry_weights().starts) == 2)[0])
+    matrix = model.tocsr()
+    for steps in (1, 2):
+        matrix.data[summed] = np.nextafter(matrix.data[summed], np.float32(9))
+        if steps == 1:
+            found = recognize(matrix, (1, 6), padding_mode="reflect")
+            assert np.array_equal(found.weight, weight)
+        else:
+            with pytest.raises(Refused, match="sum to"):
+                recognize(matrix, (1, 6), padding_mode="reflect")
+
+
+def test_sixty_four_output_shapes_are_searched_and_the_rest_is_said():
+    found = recognize(np.zeros((360, 8)), (1, 2, 2, 2))
+    *searched, rest = found.candidates
+    assert len(searched) == 64
+    assert "not searched, nor" in rest.outcome and "give output_shape" in rest.outcome
+
+
+def test_six_shapes_are_looked_at_that_only_most_rows_agree_with():
+    """Of rows that read spans by chance, no shape agrees with all; 64 rows have 15 in 2-D."""
+    read = np.random.default_rng(0).random((64, 36)) < 0.05
+    assert len(output_shapes(sp.csr_array(read.astype(float)), (1, 6, 6))) == 6
+
+
+@pytest.mark.parametrize("outputs, some", [(5, True), (6, False)])
+def test_at_most_five_windows_can_span_as_much_as_a_single_one_inside(outputs, some):
+    support = AxisSupport.of(np.ones((outputs, 4), dtype=bool))
+    assert bool(inside_forms(support, "reflect")) == some
+
+
+def test_five_windows_span_as_much_as_the_one_inside():
+    """Of two taps, 5 pixels on each: two windows on either side lie in the padding altogether."""
+    geometry = ConvGeometry(1, 1, (2,), stride=5, padding=((6, 6),), padding_mode="reflect")
+    weight = np.array([[[5.0, 7]]])
+    model = ConvMatrix(geometry, weight, (10,))
+    assert model.output_size == (5,)
+    found = recognize(model.tocsr(), (1, 10), (1, 5), padding_mode="reflect")
+    assert found.geometry == geometry and np.array_equal(found.weight, weight)

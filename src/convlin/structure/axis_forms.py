@@ -22,7 +22,9 @@ from convlin.structure.axis_support import AxisSupport
 
 __all__ = ["AxisForm", "by_size", "covering"]
 
-IDLE = 8  # outputs·taps for every pair that is read, beyond which forms are not looked at
+# Taps of a kernel for each that an output reads on average: a longer one is not looked for. Half as
+# many would lose kernels that are mostly 0, twice as many make tables of every stray entry.
+IDLE = 8
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,9 @@ def differences(
     """Return where the given matrix is not the model's; None if they are equal.
 
     Equal is exact, but for floating-point entries that sum several taps whose weights are not 0:
-    those may be off by the rounding of the two sums, j·u·Σ|w| each for j taps and unit roundoff u
-    (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
+    a sum of j numbers, in any order, is off by (j - 1)·u·Σ|w| at the most (Jeannerod and Rump,
+    "Improved error bounds for inner products in floating-point arithmetic", 2013), and there are
+    two of them, the matrix's and the model's.
     """
     expected = model.tocsr()
     remainder = csr_array(matrix - expected)
@@ -60,7 +61,7 @@ def differences(
         largest = model.with_kernel(sizes).tocsr()
         rows = rows_of(remainder)
         j = look_up(terms, rows, remainder.indices)
-        allowed = 2 * j * unit_roundoff * look_up(largest, rows, remainder.indices)
+        allowed = 2 * (j - 1) * unit_roundoff * look_up(largest, rows, remainder.indices)
         remainder.data[(j > 1) & (np.abs(remainder.data) <= allowed)] = 0
         remainder.eliminate_zeros()
     return Difference(matrix, model, spaces, expected, remainder) if remainder.nnz else None

@@ -19,8 +19,9 @@ from scipy.sparse import csr_array
 
 __all__ = ["output_shapes"]
 
-LIKELY = 256  # shapes, those most like the input, that are looked at channel by channel
-NEAR = 6  # shapes that most rows agree with, looked at besides those that all agree with
+# Shapes that only most rows agree with are looked at besides: as kernels may begin or end with
+# zeros, the layer's own may be among them, not always first. Each costs a search.
+NEAR = 6
 
 
 def output_shapes(matrix: csr_array, input_shape: Sequence[int]) -> list[tuple[int, ...]]:
@@ -48,15 +49,14 @@ def output_shapes(matrix: csr_array, input_shape: Sequence[int]) -> list[tuple[i
     alike = [shape for shape in shapes if _agree(spans, (1, *shape))]
     others = [
         (out, 1, *size)
-        for out, *size in shapes[:LIKELY]
+        for out, *size in shapes
         if (out, *size) not in alike
         # One position along a dimension asks little of a channel, and shares nothing.
         and all(m > 1 or n == 1 for m, n in zip(size, input_shape[1:], strict=True))
     ]
     # Sorting is stable: of shapes that fit equally, those like the input come first.
-    others.sort(key=lambda shape: -_sampled(spans, shape, 4096))
-    near = sorted(others[: 2 * NEAR], key=lambda shape: -_agreement(spans, shape))[:NEAR]
-    return alike + [(shape[0], *shape[2:]) for shape in near]
+    others.sort(key=lambda shape: -_sampled(spans, shape))
+    return alike + [(shape[0], *shape[2:]) for shape in others[:NEAR]]
 
 
 def _spans(matrix: csr_array, input_shape: Sequence[int]) -> list[Int[np.ndarray, "rows 2"]]:
@@ -76,16 +76,16 @@ def _spans(matrix: csr_array, input_shape: Sequence[int]) -> list[Int[np.ndarray
 
 def _agree(spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...]) -> bool:
     """Return whether all rows have the usual spans; most shapes fail on a few."""
-    return _sampled(spans, shape, 256) == 1 and _agreement(spans, shape) == 1
+    return _sampled(spans, shape) == 1 and _agreement(spans, shape) == 1
 
 
-def _sampled(
-    spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...], count: int
-) -> float:
+def _sampled(spans: Sequence[Int[np.ndarray, "rows 2"]], shape: tuple[int, ...]) -> float:
     """Return the share of pairs of rows, at one position along a dimension, with equal spans.
 
-    shape: as in `_agreement`, of which this is an estimate.
+    shape: as in `_agreement`, of which this is an estimate, by √rows pairs: there are about as many
+    factorisations to look at as that, so that all of them cost one pass over the rows.
     """
+    count = math.isqrt(math.prod(shape))
     draws = np.random.default_rng(0).random((2, len(shape), count))
     one, other = (draws * np.array(shape)[:, None]).astype(int)
     agree = np.ones(count, dtype=bool)

@@ -30,8 +30,11 @@ from convlin.structure.search import SEARCHED, Form, Search
 
 __all__ = ["Candidate", "Recognized", "recognize"]
 
-SHAPES = 64  # output shapes that are searched where none is given
-ENTRIES = 1 << 28  # entries that are looked through for it, over all shapes
+# Output shapes that are searched where none is given, likely ones first, as far as they could be
+# smaller than the smallest found. A zero matrix, or a full one, agrees with every factorisation of
+# its rows, hundreds of them: twice as many only take a refusal twice as long, and half as many may
+# end before a layer whose output is unlike its input.
+SHAPES = 64
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,8 @@ def recognize(
     along some dimension are not looked for.
 
     Only values decide: where an entry is added far off, a larger kernel, mostly 0, can still be the
-    matrix exactly, and is then the answer. Equality is exact; only floating-point entries that sum
+    matrix exactly, and is then the answer; more than eight taps for each that an output reads are
+    not looked for. Equality is exact; only floating-point entries that sum
     several taps may be off by rounding. A form that shares no weight along some dimension is not
     looked for: every matrix that reads the same pixels would have it.
     unit_roundoff: of the arithmetic that made those sums; that of the matrix's dtype if None.
@@ -130,7 +134,7 @@ def recognize(
     shapes = output_shapes(csr, into) if out is None else [out]
     if unit_roundoff is None:
         unit_roundoff = unit(csr.dtype) if csr.dtype.kind in "fc" else 0.0
-    tried = shapes[: max(8, min(SHAPES, ENTRIES // max(1, csr.nnz)))]
+    tried = shapes[:SHAPES]
     searches = _search_all(csr, into, tried, unit_roundoff, modes)
     candidates = [_candidate(search) for search in searches]
     if len(shapes) > len(tried):
@@ -266,8 +270,8 @@ def _why_not(
     padding_mode: PaddingMode | None,
 ) -> list[Refusal]:
     """Return the first difference from the nearest form, and what is always possible."""
-    # The likeliest shapes come first; further ones are looked at only if they came near.
-    near = [search for number, search in enumerate(searches) if search.miss or number < 3]
+    # The likeliest shape comes first; further ones are looked at only if they came near.
+    near = [search for search in searches if search.miss or search is searches[0]]
     missed = [miss for search in near if (miss := search.why_not()) is not None]
     ones = (csr.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"

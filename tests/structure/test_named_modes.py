@@ -127,3 +127,11 @@ def test_with_no_window_inside_it_is_refused_and_said(mode):
 def test_other_modes_are_refused(mode):
     with pytest.raises(Refused, match="padding_mode"):
         recognize(np.eye(3), (1, 3), padding_mode=mode)
+
+
+def test_taps_of_a_ring_may_be_as_far_apart_as_padding_is_wide():
+    """On 6 pixels, three taps 5 apart: next to each other, they would need a longer kernel."""
+    geometry = ConvGeometry(1, 1, (3,), padding=((5, 2),), dilation=5, padding_mode="circular")
+    matrix = unrolled(geometry, (6,))
+    found = recognize(matrix.tocsr(), *shapes_of(matrix))
+    assert found.geometry == geometry and np.array_equal(found.weight, matrix.weight)

@@ -99,14 +99,19 @@ def covering(
     limit = {"reflect": n - 1, "circular": n}.get(mode, math.inf)
     taps = IDLE * max(len(support), outputs) // outputs
     for apart in [dilation] if dilation else _dilations(offsets - first, n):
+        # Tap t of output 0 stands at t·apart - before: the first tap at `first`, or, where that is
+        # inside the input, as few steps further out as reach padding or its edge.
         before = -first if first <= 0 else -first % apart
         kernel = (last + before) // apart + 1
         jump = stride
         if outputs == 1:
             jump = max(stride, n + before - (kernel - 1) * apart)
-        # A kernel shorter than this would have one output more.
+        # There are ⌊(n + before + after - extent) / stride⌋ + 1 outputs, with after = 0 one more
+        # than `outputs` if the extent is below n + before - outputs·stride + 1 …
         extent = n + before - outputs * jump + 1
         kernel = max(kernel, -(-(extent - 1) // apart) + 1)
+        # … and as many as that if after is what the last window, from (outputs - 1)·stride - before
+        # on, needs beyond the n pixels.
         extent = (kernel - 1) * apart + 1
         after = max(0, (outputs - 1) * jump + extent - n - before)
         # Taps that meet all around a ring are one: a longer kernel only blurs what is exact.

@@ -30,7 +30,8 @@ def circular_forms(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> li
     forms: set[AxisForm] = set()
     n = support.pixels
     for stride, offsets in _turns(support, fibre):
-        # Padding is n at the most on either side, so that no window spans more than three rings.
+        # Padding is n at the most on either side, so that no window spans more than three rings:
+        # taps so far apart are the smallest form where padding is just as wide.
         for dilation in range(1, 3 * n // max(1, len(offsets) - 1) + 1):
             steps, starts = _arcs(offsets, dilation, n)
             for start in starts:
@@ -60,8 +61,9 @@ def _turns(
     for turn in turns:
         offsets = np.unique((support.pixel - support.output * turn) % n)
         if len(offsets) == len(row):
-            # A turn more reads the same, and leaves room for padding.
-            yield from ((stride, offsets) for stride in (turn, turn + n, turn + 2 * n) if stride)
+            # A turn more reads the same, and then any kernel will do: one output more would need
+            # before + n + after ≥ outputs·(turn + n) + extent, with padding of n at the most.
+            yield from ((stride, offsets) for stride in (turn, turn + n) if stride)
 
 
 def _arcs(offsets: Int[np.ndarray, " offsets"], dilation: int, n: int) -> tuple[int, list[int]]:

@@ -63,6 +63,8 @@ class Layout:
 
 def _line(index: int, axis: int, shape: tuple[int, ...]) -> Int[np.ndarray, " n"]:
     """Return the flat indices along one axis through `index`."""
+    # In C order, one step along an axis is a step over all that later axes hold; what is taken off
+    # is the index's own position on the axis.
     step = math.prod(shape[axis + 1 :])
     start = index - index // step % shape[axis] * step
     return start + step * np.arange(shape[axis])

@@ -226,7 +226,9 @@ def _transposed(
 def _turned(form: Form, input_size: tuple[int, ...]) -> ConvGeometry:
     """Return the transposed convolution whose adjoint the form is, cropped alike where that fits.
 
-    Per dimension, outputs - ((inputs - 1)·stride + extent) = output_padding - before - after.
+    Per dimension, outputs - ((inputs - 1)·stride + extent) = output_padding - before - after. With
+    `missing` = output_padding - after, cropping alike on both sides (after = before) asks for an
+    output_padding of missing + before, as far as that is within 0 … max(stride, dilation) - 1.
     Raises `GeometryError` where that takes more output padding than PyTorch has.
     """
     sides, extra = [], []

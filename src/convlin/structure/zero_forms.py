@@ -56,6 +56,8 @@ def _shared(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[
 def _unshared(support: AxisSupport) -> list[int]:
     """Return strides for one output or one pixel in use: the others read past all pixels."""
     outputs, n = support.outputs, support.pixels
+    # Output q reads the pixel p in use, and an earlier one, r, must not, nor any other pixel of the
+    # same tap: p - (q - r)·stride < 0, so stride > p. The same from the other end.
     least = 1
     if support.output[0] > 0:
         least = int(support.pixel.max()) + 1
@@ -63,6 +65,7 @@ def _unshared(support: AxisSupport) -> list[int]:
         least = max(least, n - int(support.pixel.min()))
     if outputs == 1:
         return [1]
+    # From the last output in use on, windows so far apart leave the input whatever they read.
     ample = -(-n // (outputs - int(support.output[-1])))
     return sorted({least, max(least, ample)})
 
@@ -84,6 +87,7 @@ def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
     moves, votes = np.unique(steps[steps > 0], return_counts=True)
     stride = int(moves[votes.argmax()]) if len(moves) else 1
     offsets, counts = _diagonals(support, stride)
+    # More than half: a diagonal of two with one stray entry is none.
     usual = offsets[2 * counts > _lengths(offsets, stride, support)]
     return min(covering(usual, stride, support, mode), key=by_size, default=None)
 
@@ -99,7 +103,11 @@ def _diagonals(
 def _lengths(
     offsets: Int[np.ndarray, " offsets"], stride: int, support: AxisSupport
 ) -> Int[np.ndarray, " offsets"]:
-    """Return how many pixels lie on each diagonal pixel - output·stride = offset."""
+    """Return how many pixels lie on each diagonal pixel - output·stride = offset.
+
+    Those with 0 ≤ output·stride + offset ≤ pixels - 1: outputs from ⌈-offset / stride⌉, which is
+    -⌊offset / stride⌋, to ⌊(pixels - 1 - offset) / stride⌋, as far as there are outputs.
+    """
     first = np.maximum(0, -(offsets // stride))
     last = np.minimum(support.outputs - 1, (support.pixels - 1 - offsets) // stride)
     count: np.ndarray = np.maximum(0, last - first + 1)

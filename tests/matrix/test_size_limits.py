@@ -8,6 +8,7 @@ import torch
 
 from convlin import ConvGeometry, ConvMatrix, Refused, unroll
 from convlin.matrix import Entries
+from convlin.matrix.entries import index_bytes
 from convlin.matrix.entry_layout import EntryLayout
 from geometry_strategies import conv, integers
 from matrix.torch_oracle import EVERY_ID, EVERY_KIND, probed
@@ -136,3 +137,23 @@ def test_building_takes_as_many_steps_on_a_large_map_as_on_a_small_one(op):
 
     # Far from the edges the pattern of strides repeats after lcm(1, 2, 3) pixels.
     assert steps(24) == steps(24 + 36) == steps(24 + 120)
+
+
+INDEXED = [
+    (ConvGeometry(1, 1, (5,), padding=2), 50_000),
+    (ConvGeometry(1, 1, (5,), padding=2, padding_mode="reflect"), 50_000),
+    (ConvGeometry(1, 1, (31,), stride=2), 40_000),
+    (ConvGeometry(1, 1, (4,), stride=3, transposed=True), 20_000),
+]
+
+
+@pytest.mark.parametrize("geometry, n", INDEXED)
+def test_the_list_of_what_outputs_read_takes_about_what_is_asked_for(geometry, n):
+    tracemalloc.start()
+    try:
+        entries = Entries(geometry, (n,))
+        assert entries.by_tap.count
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.7 < peak / index_bytes(geometry, (n,)) < 1.3

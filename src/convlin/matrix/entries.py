@@ -20,11 +20,19 @@ from convlin.matrix.taps import sources
 
 __all__ = ["Entries", "index_bytes"]
 
+TABLES = 9  # of numbers of 8 bytes, as `index_bytes` says
+
 
 def index_bytes(geometry: ConvGeometry, input_size: Sequence[int]) -> int:
-    """Return about how many bytes `Entries` takes: six tables of (output, tap) a dimension."""
+    """Return about how many bytes making `Entries` takes: nine tables of (output, tap) a dimension.
+
+    Pixels as read and by pixel, taps, their order, heads and signatures, and what sorts them. With
+    half as much, more than the memory limit would be taken before it is refused; with twice as
+    much, matrices refused that there is room for.
+    """
     lengths = map(geometry.output_length, range(geometry.ndim), input_size)
-    return sum(48 * max(n, 0) * k for n, k in zip(lengths, geometry.kernel, strict=True))
+    tables = sum(max(n, 0) * k for n, k in zip(lengths, geometry.kernel, strict=True))
+    return TABLES * 8 * tables
 
 
 class Entries:

@@ -15,6 +15,7 @@
 | `kernel_entries.py` | the kernel read off the matrix |
 | `difference.py` | the first entry that differs, in words |
 | `search.py` | the search at one output shape |
+| `transposed_forms.py` | the search in the transpose, and what it finds |
 | `recognition.py` | the answer, or the refusal |
 """
 

@@ -1,7 +1,8 @@
-"""Forms of any padding mode, read off the windows that lie inside the input.
+"""Forms with reflect or replicate padding, read off the windows that lie inside the input.
 
 Such a window shows every tap by itself, and its neighbour, if inside as well, the stride: it reads
-alike, that much further. Reflect and replicate padding are found by no other windows.
+alike, that much further. Of the others, several taps of which may fall on one pixel, nothing is
+taken but whether they agree.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ an output shape of all ones asks for just that.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsIndex, get_args
 
@@ -18,7 +17,7 @@ from numpy import ndarray
 from scipy.sparse import csr_array
 
 from convlin.arguments import choice, wholes
-from convlin.errors import Description, GeometryError, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry, PaddingMode, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
@@ -27,6 +26,7 @@ from convlin.structure.difference import as_refusal
 from convlin.structure.fibres import Layout
 from convlin.structure.output_shapes import output_shapes
 from convlin.structure.search import SEARCHED, Form, Search
+from convlin.structure.transposed_forms import transposed_searches, turned
 
 __all__ = ["Candidate", "Recognized", "recognize"]
 
@@ -142,9 +142,9 @@ def recognize(
         candidates.append(Candidate(shapes[len(tried)], more))
     smallest = min((s for s in searches if s.form), key=_key, default=None)
     if "zeros" in modes and (smallest is None or not smallest.least):
-        turned = min(_transposed(csr, into, tried, unit_roundoff), key=_key, default=None)
-        if turned is not None and (smallest is None or _key(turned)[0] < _key(smallest)[0]):
-            return _answer(turned, candidates, transposed=True)
+        other = min(transposed_searches(csr, into, tried, unit_roundoff), key=_key, default=None)
+        if other is not None and (smallest is None or _key(other)[0] < _key(smallest)[0]):
+            return _answer(other, candidates, transposed=True)
     if smallest is not None:
         return _answer(smallest, candidates)
     raise Refused(_why_not(searches, csr, into, output_shape is not None, padding_mode))
@@ -192,57 +192,13 @@ def _answer(
 ) -> Recognized:
     form, model = search.form, search.model
     assert form is not None and model is not None
-    geometry = _turned(form, search.layout.output_shape[1:]) if transposed else form.geometry
+    geometry = turned(form, search.layout.output_shape[1:]) if transposed else form.geometry
     size = search.layout.output_shape[1:] if transposed else model.input_size
     free = () if transposed else tuple(_free(form, model.output_size))
     spaces = form.spaces()
     return Recognized(
         geometry, model.weight, size, free, tuple(space.free for space in spaces),
         tuple(candidates),
-    )  # fmt: skip
-
-
-def _transposed(
-    csr: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
-) -> Iterator[Search]:
-    """Yield the searches that find a convolution in the transposed matrix.
-
-    None on a one-pixel input: every matrix is a transposed convolution there.
-    """
-    if math.prod(into[1:]) == 1:
-        return
-    turned = csr_array(csr.T)
-    turned.sort_indices()
-    for shape in shapes:
-        search = Search(Layout(turned, shape, into), unit, ("zeros",))
-        search.run()
-        if search.form is None:
-            continue
-        with suppress(GeometryError):  # it may need more output padding than there is
-            _turned(search.form, into[1:])
-            yield search
-
-
-def _turned(form: Form, input_size: tuple[int, ...]) -> ConvGeometry:
-    """Return the transposed convolution whose adjoint the form is, cropped alike where that fits.
-
-    Per dimension, outputs - ((inputs - 1)·stride + extent) = output_padding - before - after. With
-    `missing` = output_padding - after, cropping alike on both sides (after = before) asks for an
-    output_padding of missing + before, as far as that is within 0 … max(stride, dilation) - 1.
-    Raises `GeometryError` where that takes more output padding than PyTorch has.
-    """
-    sides, extra = [], []
-    for axis, n in zip(form.axes, input_size, strict=True):
-        before = axis.padding[0]
-        missing = axis.n - (n - 1) * axis.stride - axis.extent + before
-        more = min(max(0, missing + before), max(axis.stride, axis.dilation) - 1)
-        sides.append((before, more - missing))
-        extra.append(more)
-    return ConvGeometry(
-        form.out_channels, form.in_channels, [axis.kernel for axis in form.axes],
-        stride=[axis.stride for axis in form.axes], padding=sides,
-        dilation=[axis.dilation for axis in form.axes], groups=form.groups,
-        transposed=True, output_padding=extra,
     )  # fmt: skip
 
 

@@ -538,7 +538,7 @@ def test_other_weights_that_the_dtype_has_not_are_refused():
 def test_other_weights_that_no_float_holds_are_refused(recwarn):
     layer = linear(3, 1, bias=False)
     nn.init.constant_(layer.weight, -1.7e308)
-    words = r"Linear: weight\[0, \d\] = -?inf; fits: a finite number in float64"
+    words = r"Linear: weight\[0, \d\] is -?inf, expected a finite number in float64"
     with pytest.raises(Refused, match=words):
         same_outputs(layer, torch.ones(1, 3)).another(seed=0)
     assert not recwarn.list
@@ -640,7 +640,9 @@ def test_a_list_of_what_outputs_read_beyond_the_memory_limit_is_refused(monkeypa
     monkeypatch.setattr(layer_data, "MEMORY_LIMIT", 4 * 3 * 32)
     assert same_outputs(layer, data).rank == 1
     monkeypatch.setattr(layer_data, "MEMORY_LIMIT", 4 * 3 * 32 - 1)
-    words = r"data.shape = \(1, 1, 6\); fits: one that takes ≤ 383 \(the list of .* takes 384 bytes"
+    words = (
+        r"data.shape is \(1, 1, 6\), expected one that takes ≤ 383 \(the list of .* takes 384 bytes"
+    )
     with pytest.raises(Refused, match=words):
         same_outputs(layer, data)
 

@@ -166,7 +166,7 @@ def test_an_entry_that_has_no_digits_beside_the_largest_is_refused():
     with pytest.raises(Refused) as caught:
         nearest_conv(matrix, PAIR, 3)
     assert str(caught.value) == (
-        "nearest_conv: matrix[1, 2] = 5e-324; fits: 0, or ≥ 4.73e-271 "
+        "nearest_conv: matrix[1, 2] is 5e-324, expected 0, or ≥ 4.73e-271 "
         "(beside numbers up to 8.99e+307)"
     )
 

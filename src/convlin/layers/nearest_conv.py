@@ -63,8 +63,8 @@ def nearest_conv(
     *off* the support; `distance` is the square root of the last two. Where taps cannot be told
     apart the kernel is that of least norm, and `free` holds what may be added.
 
-    Raises `Refused` where the matrix has another shape or the kernel is beyond float64, and
-    `GeometryError` for the size.
+    Raises `Refused` where the matrix has another shape, the kernel is beyond float64, or an entry
+    loses digits beside the largest (2^1900 of it), and `GeometryError` for the size.
 
     Identity: w* = G⁺b, G_st = ⟨P_s, P_t⟩, b_t = ⟨P_t, W⟩, the normal equations; an average over
     each tap's entries only where no padding mode repeats pixels.

@@ -127,6 +127,10 @@ def test_half_the_digits_are_a_difference():
     assert beyond_rounding(left, left * (1 + 1e-9), torch.float64).tolist() == [False, False]
     assert beyond_rounding(left, left * (1 + 1e-6), torch.float64).tolist() == [False, True]
     assert beyond_rounding(left, left * (1 + 1e-6), torch.float32).tolist() == [False, False]
+    for dtype in (torch.float32, torch.float64):
+        half = unit(dtype) ** 0.5
+        assert beyond_rounding(left, left * (1 + 0.9 * half), dtype).tolist() == [False, False]
+        assert beyond_rounding(left, left * (1 + 1.1 * half), dtype).tolist() == [False, True]
     assert beyond_rounding(left, left * float("nan"), torch.float64).tolist() == [True, True]
 
 

@@ -9,7 +9,8 @@
 | `whole.py`, `alike.py` | where whole numbers are exact; given modules in their own dtype |
 | `same.py` | two programs that are one |
 | `verdict.py` | proved, refuted, measured |
-| `watch.py`, `algebra.py`, `storage.py` | which operations ran, how large their results can be |
+| `watch.py`, `storage.py` | which operations ran, and what their results are |
+| `listed.py`, `algebra.py` | operations whose results are known; how large these can be |
 | `operation.py`, `torch_kernel.py` | one operation by its arguments; which kernel runs it |
 | `guard.py`, `remembered.py` | what goes past the watch; what a program remembers |
 | `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |

@@ -1,42 +1,19 @@
-"""How large, and of what degree, the result of an operation is.
+"""How large, and of what degree, sums and products are.
 
 Every tensor that a watched program makes is a polynomial in the weights and the inputs, with
 whole coefficients, as long as only listed operations made it. If each weight and each input is
 a whole number of size ≤ M, then its size is at most coefficient·M^degree, and so is every
-partial sum on the way, in any order::
-
-    operation                             coefficient                       degree
-    ------------------------------------  --------------------------------  -----------
-    conv, mm, bmm, dot  (n = inner sum)   n·cₐ·c_b                          sum of both
-    mul                                   cₐ·c_b                            sum of both
-    add, sub, addmm's bias                cₐ + c_b                          maximum
-    sum, fold           (n summands)      n·cₐ                              cₐ's
-    view, permute, index, pad, cat, copy  maximum                           maximum
-
-A program that takes any other step leaves the list for good: a `Value` remembers the first one.
-Not every argument fits: a factor that is not whole, a computed index, a sum scattered by index.
-Steps that are exact on whole numbers all the same (a ReLU, a comparison) still allow
-counterexamples to be trusted bit for bit; steps that round do not.
+partial sum on the way, in any order. A program that takes any step that is not on the list of
+`convlin.proof.listed` is off it for good: a `Value` remembers the first one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite, prod
+from math import isfinite
 from typing import Any
 
-__all__ = [
-    "CHOICE",
-    "MANTISSA",
-    "MOVES",
-    "PIECEWISE",
-    "RULES",
-    "SHAPE_ONLY",
-    "Value",
-    "constant",
-    "largest_integer",
-]
+__all__ = ["MANTISSA", "Value", "constant", "largest_integer"]
 
 MANTISSA = 53
 """Bits of a float64: whole numbers up to 2⁵³, and sums that never leave them, are exact.
@@ -157,166 +134,3 @@ def constant(number: Any) -> Value:
     if isinstance(number, complex) or not isfinite(number) or number != int(number):
         return Value(off=f"the constant {number}", exact=False)
     return Value(coefficient=abs(int(number)), signed=number < 0)
-
-
-Arguments = Mapping[str, Any]
-Rule = Callable[[Arguments, Callable[[Any], Value]], Value]
-"""From an operation's arguments, by name, and what each of them is, to what its result is."""
-
-
-def _scaled(value: Value, factor: Any) -> Value:
-    """Return alpha·value; alpha = 1 costs no rounding."""
-    return value if factor == 1 else value.times(constant(factor))
-
-
-def _sum_of_two(sign: int, scaled: str = "other") -> Rule:
-    """Hold for one argument plus or minus alpha times the `scaled` one."""
-    plain = "self" if scaled == "other" else "other"
-
-    def rule(args: Arguments, of: Callable[[Any], Value]) -> Value:
-        total = of(args[plain]).plus(_scaled(of(args[scaled]), args["alpha"]))
-        return replace(total, signed=total.signed or sign < 0)
-
-    return rule
-
-
-def _product(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    return of(args["self"]).times(of(args["other"]))
-
-
-def _contraction(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    """Hold for mm, bmm, mv and dot: the last axis of the first runs with the second."""
-    first, second, *_ = args.values()
-    return of(first).times(of(second), first.shape[-1])
-
-
-def _affine(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    """Hold for addmm, addmv and baddbmm: beta·bias + alpha·(left @ right)."""
-    bias, left, right, *_ = args.values()
-    product = _scaled(of(left).times(of(right), left.shape[-1]), args["alpha"])
-    beta = args["beta"]
-    return _with_bias(product, _scaled(of(bias), beta)) if beta else product
-
-
-def _with_bias(product: Value, bias: Value) -> Value:
-    """Return product + bias, stored once."""
-    return replace(product.plus(bias), results=max(product.results, bias.results + 1))
-
-
-def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    weight, bias = args["weight"], args["bias"]
-    # An output sums a product for each tap and each channel of its group, whatever the stride. The
-    # weight is (out, in/groups, *kernel), and (in, out/groups, *kernel) if transposed.
-    channels = weight.shape[0] // args["groups"] if args["transposed"] else weight.shape[1]
-    product = of(args["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
-    return product if bias is None else _with_bias(product, of(bias))
-
-
-def _sum(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    summed, axes = args["self"], args.get("dim")
-    axes = [axes] if isinstance(axes, int) else axes
-    if not summed.ndim:
-        return of(summed)
-    return of(summed).summed(prod(summed.shape[axis] for axis in axes or range(summed.ndim)))
-
-
-def _fold(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    # a pixel lies in no more windows than there are taps: each tap of it in one
-    return of(args["self"]).summed(prod(args["kernel_size"]))
-
-
-def _negative(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    return replace(of(args["self"]), signed=True)
-
-
-def _one_of(*names: str) -> Rule:
-    """Hold for results that are elements of these args."""
-
-    def rule(args: Arguments, of: Callable[[Any], Value]) -> Value:
-        return Value().join(*(of(args[name]) for name in names))
-
-    return rule
-
-
-def _zero(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    return Value()
-
-
-def _one(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    return Value(coefficient=1)
-
-
-RULES: dict[str, Rule] = {
-    "add": _sum_of_two(+1),
-    "sub": _sum_of_two(-1),
-    "rsub": _sum_of_two(-1, scaled="self"),
-    "mul": _product,
-    "mm": _contraction,
-    "bmm": _contraction,
-    "mv": _contraction,
-    "dot": _contraction,
-    "addmm": _affine,
-    "addmv": _affine,
-    "baddbmm": _affine,
-    "_convolution": _convolution,
-    "convolution": _convolution,
-    "sum": _sum,
-    "col2im": _fold,
-    "neg": _negative,
-    "zero": _zero,
-    "zeros": _zero,
-    "zeros_like": _zero,
-    "new_zeros": _zero,
-    "ones": _one,
-    "ones_like": _one,
-    "new_ones": _one,
-    "eye": _one,
-    "fill": _one_of("value"),
-    "full": _one_of("fill_value"),
-    "full_like": _one_of("fill_value"),
-    "new_full": _one_of("fill_value"),
-    "copy": _one_of("src"),
-    "constant_pad_nd": _one_of("self", "value"),
-    "masked_fill": _one_of("self", "value"),
-    "where": _one_of("self", "other"),
-}
-"""What the results of an operation are, from what its arguments are."""
-
-MOVES = frozenset({
-    "_reshape_alias", "_to_copy", "_unsafe_view", "alias", "as_strided", "block_diag", "cat",
-    "channel_shuffle", "clone", "detach", "diag_embed", "diagonal", "expand", "flip",
-    "gather", "im2col", "index", "index_copy", "index_put", "index_select", "lift",
-    "lift_fresh", "permute", "pixel_shuffle", "pixel_unshuffle", "reflection_pad1d",
-    "reflection_pad2d", "reflection_pad3d", "repeat", "replication_pad1d",
-    "replication_pad2d", "replication_pad3d", "roll", "rot90", "select", "select_scatter", "slice",
-    "slice_scatter", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose",
-    "tril", "triu", "unbind", "unfold", "unsqueeze", "view",
-})  # fmt: skip
-"""Operations whose every result is one of their arguments' elements, or a whole constant."""
-
-CHOICE = {
-    "gather": "index",
-    "index": "indices",
-    "index_copy": "index",
-    "index_put": "indices",
-    "index_select": "index",
-    "masked_fill": "mask",
-    "where": "condition",
-}
-"""Which argument says where to look: off the list if it depends on weights or inputs."""
-
-SHAPE_ONLY = frozenset({
-    "_assert_tensor_metadata", "_has_compatible_shallow_copy_type", "_has_same_storage_numel",
-    "empty", "empty_like", "empty_permuted", "empty_strided", "is_pinned", "is_same_size",
-    "is_set_to", "new_empty", "new_empty_strided", "sym_numel", "sym_size", "sym_storage_offset",
-    "sym_stride",
-})  # fmt: skip
-"""Operations that look at no number."""
-
-PIECEWISE = frozenset({
-    "abs", "amax", "amin", "clamp", "clamp_max", "clamp_min", "eq", "ge", "gt", "hardtanh",
-    "le", "logical_and", "logical_not", "logical_or", "lt", "masked_fill", "max",
-    "max_pool2d_with_indices", "max_pool3d_with_indices", "maximum", "min", "minimum", "ne",
-    "relu", "sgn", "sign", "sort", "threshold", "topk", "where",
-})  # fmt: skip
-"""Operations off the list that do not round: whole numbers stay whole, and grow no larger."""

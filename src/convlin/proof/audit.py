@@ -1,7 +1,7 @@
 """Audit anybody's conversion of a layer: all weights, all inputs, and the contract.
 
 Layer and conversion are polynomials in weights and inputs if they are made of the operations on
-the list of `convlin.proof.algebra`. Fill weights and inputs with whole numbers drawn uniformly
+the list of `convlin.proof.listed`. Fill weights and inputs with whole numbers drawn uniformly
 from {-M, …, M}, convert that layer, and run both, in float64 and then in the layer's own dtype:
 with M small enough, every partial sum is an exact integer in any order (`convlin.proof.whole`).
 Equal functions then give bit-equal outputs, and different ones agree with probability at most

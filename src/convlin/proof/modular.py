@@ -3,7 +3,7 @@
 Finite floats are fractions m·2^e. Every weight of both programs becomes its residue modulo a
 random prime p, the input is drawn from the residues as well, both run their own code in float64,
 where these small whole numbers make every sum exact, and the outputs are compared modulo p.
-Operations on the list of `convlin.proof.algebra` commute with taking residues.
+Operations on the list of `convlin.proof.listed` commute with taking residues.
 
 If the two functions differ, some coefficient of their difference, a polynomial in the input, is
 a fraction with a numerator N ≠ 0 of at most B bits. Of the primes ≥ p_min at most ⌊B/log₂ p_min⌋

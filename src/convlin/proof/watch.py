@@ -1,7 +1,7 @@
 """Watch every operation that really runs, and know what its result is.
 
 A dispatch mode sees each operation behind all Python, whatever module, function or method asked
-for it; `convlin.proof.algebra` says what its result is. What is known belongs to a *storage*, so
+for it; `convlin.proof.listed` says what its result is. What is known belongs to a *storage*, so
 that views, in-place copies and `Parameter(view)` keep it. Uninitialised memory is handed out
 filled with NaN, so cells that are never written cannot pass for equal.
 
@@ -29,8 +29,9 @@ from convlin.internals.dispatch import (
 )
 from convlin.internals.storages import StorageWeakRef, weak
 from convlin.internals.trees import tree_leaves
-from convlin.proof.algebra import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY, Value, constant
+from convlin.proof.algebra import Value, constant
 from convlin.proof.guard import Guard
+from convlin.proof.listed import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY
 from convlin.proof.operation import Operation, tensors
 from convlin.proof.remembered import hidden
 from convlin.proof.storage import fills, identity, memory, poison, sample, whole_constant

@@ -98,8 +98,8 @@ class Comparison:
         """Return how far the crops of a larger image are off; an error if `exact` and they are."""
         network, off = self._pair.network, 0.0
         sides = zip(network.window[1:], network.stride, strict=True)
-        # ⌊(size - n)/s⌋ + 1 cells: three in the first dimension, with half a stride behind them; two
-        # in each other, with all of a stride but a pixel behind them.
+        # ⌊(size - n)/s⌋ + 1 cells: three in the first dimension, half a stride behind them; two in
+        # each other, all of a stride but a pixel behind them.
         size = tuple(
             n + 2 * s + (s - 1) // 2 if dim == 0 else n + 2 * s - 1
             for dim, (n, s) in enumerate(sides)

@@ -99,6 +99,11 @@ def test_a_model_is_run_on_two_crops_at_once():
     assert seen(model(Counts())).windows == 9
     assert BATCHES == [2, 1, 2, 2, 2]  # normal, heavy-tailed; six crops
     BATCHES.clear()
+    layers = nn.Conv3d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 2 * 3 * 4, 2), Counts()
+    volumes = nn.Sequential(*layers).eval()  # every second one of 3·2·2 crops
+    assert fully_convolutional(volumes, (3, 4, 5, 6), proofs=False).report.seen.windows == 9
+    assert BATCHES == [2, 1, 2, 2, 2]
+    BATCHES.clear()
     padded = nn.Sequential(
         nn.ZeroPad2d(1), conv(3, 4, 3), nn.Flatten(), nn.Linear(4 * 56, 2), Counts()
     )
@@ -134,3 +139,10 @@ def test_a_training_model_names_three_of_its_layers():
         fully_convolutional(training, WINDOW)
     with pytest.raises(Refused, match="training is True in Sequential, 0, 1 and 4 more, expected"):
         fully_convolutional(training.train(), WINDOW)
+
+
+def test_an_exchange_that_sites_share_is_proved_by_two_draws():
+    shared = model(nn.ReLU(), nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    rows = fully_convolutional(shared, WINDOW, check=False).report.rows
+    assert "; 2 draws, wrong with" in str(rows[-3].verdict)
+    assert str(rows[-1].verdict).startswith("proved: as 4, for all weights; 2 draws, wrong with")

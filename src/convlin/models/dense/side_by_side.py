@@ -40,7 +40,7 @@ TOLERANCE = 1e-10
 # around 0 alone.
 BATCHES = (("normal", 2), ("heavy-tailed", 1))
 HEAVIEST = 1e3  # what those are cut at: 27 products by weights below 1 stay below float16's 65504
-CROPS = 6  # of nine cells, the first and the last row among them; each is a run of the model
+CROPS = 6  # all cells of a larger image in two dimensions, every second one in three; each is a run
 AT_ONCE = 2  # crops in one batch: a wrong order in it is seen from two on, memory grows with it
 # How far above the tolerance inputs must move an output that counts as seen: a fault that changes a
 # hundredth of the movement is then found. At half, a fiftieth; at double, more outputs are unseen.
@@ -98,8 +98,8 @@ class Comparison:
         """Return how far the crops of a larger image are off; an error if `exact` and they are."""
         network, off = self._pair.network, 0.0
         sides = zip(network.window[1:], network.stride, strict=True)
-        # Three cells a dimension, ⌊(2s + rest)/s⌋ + 1 with a rest below s: the largest there is,
-        # but half of it in the first, so that what lies behind the last window differs too.
+        # ⌊(size - n)/s⌋ + 1 cells: three in the first dimension, half a stride behind them; two in
+        # each other, all of a stride but a pixel behind them.
         size = tuple(
             n + 2 * s + (s - 1) // 2 if dim == 0 else n + 2 * s - 1
             for dim, (n, s) in enumerate(sides)

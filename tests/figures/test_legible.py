@@ -194,9 +194,9 @@ def boxes(figure):
     return [box for box in areas(figure) if box.width > 2]
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_maps_of_9_by_9_have_room_for_numbers(channels):
-    layout = arrange(range(channels), range(channels), (9, 9), (3, 3), (7, 7))
+@pytest.mark.parametrize(("channels", "side"), [(1, 16), (2, 12), (3, 10), (4, 9)])
+def test_maps_of_so_many_pixels_have_room_for_numbers(channels, side):
+    layout = arrange(range(channels), range(channels), (side, side), (3, 3), (7, 7))
     assert min(sheet.letters(2) for sheet in (*layout.inputs.values(), layout.output)) > 0
 
 
@@ -222,3 +222,27 @@ def test_a_reason_of_a_hundred_characters_stands_whole():
     reason = "the window sees padding where the large image has neighbours, as it reaches over its border"
     texts = [text for text, _ in text_boxes(figures.exchange_map(report([layer(1, why=reason)])))]
     assert reason in " ".join(texts)
+
+
+def test_a_signal_has_numbers_on_a_page_of_its_width():
+    layout = arrange([0], [0], (1, 32), (1, 3), (1, 30))
+    assert layout.inputs[0].letters(3) > 0 and layout.width < 9
+
+
+@pytest.mark.parametrize(("image", "upright"), [((4, 16), True), ((4, 10), False)])
+def test_flat_maps_stand_above_each_other(image, upright):
+    assert arrange([0], [0], image, (3, 3), (2, image[1] - 2)).upright is upright
+
+
+def test_the_enlarged_part_is_as_wide_as_a_legend():
+    (main, *others) = sorted(
+        areas(figures.matrix(MATRICES["photograph"])), key=lambda box: -box.width
+    )
+    assert main.width > 5 and 2 < max(box.width for box in others if box.width < 5) < 3
+
+
+def test_maps_of_channels_are_apart_by_more_than_a_name():
+    maps = [box for box in areas(figures.pointwise(MATRICES["point"])) if box.width > 1]
+    lowest = sorted(box for _, box in {(round(b.y0, 3), (b.y0, b.y1)) for b in maps if b.x0 < 1})
+    assert all(0.3 < upper[0] - lower[1] < 0.6 for lower, upper in pairwise(lowest))
+    assert len(lowest) == 3

@@ -97,3 +97,28 @@ def test_the_zero_matrix_has_no_bar():
 def test_what_does_not_fit_is_refused(call, words):
     with pytest.raises(Refused, match=words):
         call()
+
+
+@pytest.mark.parametrize(("count", "panels"), [(12, 1), (13, 2)])
+def test_more_than_twelve_are_a_course(count, panels):
+    assert len(energy(course(count)).axes) == panels
+
+
+@pytest.mark.parametrize(("share", "drawn"), [(1.5e-4, True), (7e-5, False)])
+def test_four_decades_of_a_course_have_lines(share, drawn):
+    line = energy([energy_of(1 - share, share, 0)] * 13).axes[1].lines[1]
+    assert bool(np.isfinite(line.get_ydata()).all()) is drawn
+
+
+@pytest.mark.parametrize(("percent", "written"), [(6, True), (4, False)])
+def test_a_number_stands_in_its_part_where_it_fits(percent, written):
+    figure = energy(energy_of(100 - percent, percent, 0))
+    assert (f"{percent}.0%" in texts(figure)) is written
+
+
+def test_names_of_equal_shares_are_a_line_apart():
+    figure = energy([energy_of(1, 1, 1)] * 13)
+    figure.draw_without_rendering()
+    names = [text for text in figure.axes[1].texts if "%" in text.get_text()]
+    heights = sorted(text.get_window_extent().y0 / figure.dpi * 72 for text in names)
+    assert all(9 < gap < 25 for gap in np.diff(heights)) and len(heights) == 3

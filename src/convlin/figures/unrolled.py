@@ -47,6 +47,7 @@ DETAIL, DETAIL_SIDE = 40, 0.06
 # ABOVE holds two lines of words, ASIDE one line: half has them cut or collide, twice is empty
 # paper.
 MARGIN, ABOVE, ASIDE = 0.5, 0.75, 1.5
+LETTER = 0.07  # of the sentence: half cuts it off below a narrow matrix, twice is empty paper
 
 
 def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Drawing:
@@ -73,7 +74,9 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     left, top = sheet.right + 0.5, ABOVE
     legend = _legend_sheet(matrix, left)
     right = max(legend.right, left + (DETAIL * DETAIL_SIDE if enlarged else ASIDE))
-    figure, axes = blank(right + 0.4, below + 0.55)
+    weights = int(np.prod(matrix.geometry.weight_shape))
+    counts = texts("counts", stored=matrix.nnz, all=rows * columns, weights=weights)
+    figure, axes = blank(max(right + 0.4, MARGIN + LETTER * len(counts)), below + 0.55)
     draw(axes, sheet, entries)
     border(axes, sheet, matrix)
     if side >= 0.2:
@@ -81,7 +84,6 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     if enlarged:
         top = _enlarge(axes, sheet, entries, matrix, (left, top), texts["enlarged"]) + 0.6
     _legend(axes, matrix, replace(legend, top=top), texts, blurred=side < SQUARES)
-    weights = int(np.prod(matrix.geometry.weight_shape))
     title = short_at(matrix.geometry, matrix.input_size)
     aligned = {"ha": "left", "va": "baseline"}
     write(axes, (MARGIN, 0.35), title, 10, weight="bold", **aligned)
@@ -89,7 +91,6 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
           texts("columns", columns=columns), 8, MUTED)  # fmt: skip
     write(axes, (MARGIN - 0.18, (sheet.top + sheet.bottom) / 2),
           texts("rows", rows=rows), 8, MUTED, rotation=90, va="center")  # fmt: skip
-    counts = texts("counts", stored=matrix.nnz, all=rows * columns, weights=weights)
     write(axes, (MARGIN, below + 0.3), counts, ha="left")
     return figure
 

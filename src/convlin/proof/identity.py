@@ -236,8 +236,8 @@ def _measured(
     far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
     if far.any():
         dtype = max((home(side)[1] for side in sides), key=unit)
-        sides_there = [(program, _itself) for program in programs]
-        far = unexplained(far, left, right, sides_there, x, dtype)
+        unconverted = [(program, _itself) for program in programs]
+        far = unexplained(far, left, right, unconverted, x, dtype)
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))
     wide = measure(left, right, torch.float64, None)

@@ -7,7 +7,7 @@
 | `cells.py` | maps as cells |
 | `stored_entries.py` | the stored entries of a matrix, as squares or as an image |
 | `plane.py` | what fits on paper |
-| `one_neuron.py` | `neuron`, laid out by `neuron_layout.py` |
+| `one_neuron.py`, `neuron_layout.py` | `neuron`, and where on the paper its parts are |
 | `unrolled.py` | `matrix` |
 | `three_forms.py` | `forms` |
 | `per_pixel.py` | `pointwise` |

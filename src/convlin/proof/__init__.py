@@ -4,7 +4,9 @@
 |---|---|
 | `identity.py` | `prove`: two given modules, every input |
 | `audit.py` | `audit`: anybody's conversion, every weight and every input |
-| `trial.py`, `sides.py`, `contract.py` | layers of whole numbers; what a conversion must keep |
+| `entrance.py` | what the judge is asked, before anything runs |
+| `trial.py`, `sides.py` | layers of whole numbers, and what both sides make of them |
+| `contract.py`, `gradient.py` | what a conversion must keep, gradients too |
 | `ways.py` | batches, memory layouts and grad modes: the ways to hand an input over |
 | `whole.py`, `alike.py` | where whole numbers are exact; given modules in their own dtype |
 | `same.py` | two programs that are one |

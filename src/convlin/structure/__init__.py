@@ -5,7 +5,7 @@
 | `canonical.py` | any matrix as one canonical CSR |
 | `axis_space.py` | what the taps of one dimension span, and the projection onto it |
 | `nearest.py` | the nearest convolution to any matrix |
-| `energy.py` | a matrix's squared norm in three parts, at any scale |
+| `energy.py`, `energy_blocks.py` | a matrix's squared norm in three parts, and how it is shown |
 | `axis_support.py` | which output reads which pixel along one dimension |
 | `output_shapes.py` | which output shapes the rows could have |
 | `fibres.py` | support and fibres of a matrix along one dimension |

@@ -8,6 +8,7 @@
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
 | `value.py` | what is known of a value of the model |
 | `walk.py`, `call.py` | one pass through the graph; one operation of it |
+| `writer.py`, `layer_met.py` | the graph that is written, and the layers met on the way |
 | `registry.py`, `rules/` | the table of rules; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |

@@ -130,3 +130,9 @@ def test_a_lit_image_of_one_pixel_leaves_nothing_free_and_says_so():
     dark = scene(State.of("size=1&kernel=1&image=0:0&along=5"))["family"]
     assert (dark["dimension"], dark["changed"], dark["output"]) == (1, 1, 0)
     assert dark["sentence"].startswith("The image leaves 1 of 1 directions free (rank 0)")
+
+
+def test_two_numbers_of_seven_digits_have_a_direction():
+    image = np.array([9_999_999, 1_000_003])
+    direction = still(image)
+    assert direction.all() and direction @ image == 0

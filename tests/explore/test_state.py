@@ -228,3 +228,21 @@ def test_sliders_reach_just_as_far_as_links(case):
         for end, beyond in ((low, low - step), (high, high + step)):
             assert any(accepted(name, way(end)) for way in ways)
             assert not any(accepted(name, way(beyond)) for way in ways)
+
+
+@pytest.mark.parametrize(("out", "fits"), [(6, True), (8, False)])
+def test_the_page_draws_a_hundred_thousand_outputs(out, fits):
+    link = f"?size=64&stride=2&kernel=1&transposed=1&out={out}"  # 127² outputs a channel
+    if fits:
+        assert State.of(link).geometry.out_channels == out
+    else:
+        with pytest.raises(Refused, match="outputs: 129,032, at most 100,000"):
+            State.of(link)
+
+
+@pytest.mark.parametrize(("length", "fits"), [(8192, True), (8193, False)])
+def test_the_longest_link(length, fits):
+    words = "is not|expected" if fits else "link is 8,193 characters, expected at most 8,192"
+    with pytest.raises(Refused, match=words) as caught:
+        State.of("lang=" + "x" * (length - 5))
+    assert caught.value.refusals[0].field == ("lang" if fits else "link")

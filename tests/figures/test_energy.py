@@ -121,4 +121,4 @@ def test_names_of_equal_shares_are_a_line_apart():
     figure.draw_without_rendering()
     names = [text for text in figure.axes[1].texts if "%" in text.get_text()]
     heights = sorted(text.get_window_extent().y0 / figure.dpi * 72 for text in names)
-    assert all(9 < gap < 25 for gap in np.diff(heights)) and len(heights) == 3
+    assert all(9 < gap < 20 for gap in np.diff(heights)) and len(heights) == 3

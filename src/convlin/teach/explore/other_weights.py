@@ -27,8 +27,9 @@ from convlin.teach.explore.decimals import SCALE, plain
 
 __all__ = ["STEP", "Neuron", "still"]
 
-# Parts to the unit of a direction, a power of ten: numbers of a link have seven digits at most, so
-# dividing by 10⁶ is exact; with less the direction of two such would be 0.
+# Parts to the unit of a direction: numbers of a link have seven digits at most, which divided by
+# 10⁶ are whole parts; with fewer, the direction of two such would be 0. More are only longer
+# numbers.
 STEP = 10**6
 
 

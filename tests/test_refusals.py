@@ -3,7 +3,7 @@
 import pytest
 
 from convlin.arguments import elements
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, first_line, Refusal, Refused
 
 
 @pytest.mark.parametrize(("count", "lines"), [(3, 3), (4, 1), (53, 1)])
@@ -20,6 +20,11 @@ def test_many_alike_are_one_line(count, lines):
 def test_a_long_value_is_cut(length, whole):
     value = Description("x" * length)
     assert (f"{value}, expected" in str(Refusal("site", "field", value, "less"))) is whole
+
+
+@pytest.mark.parametrize(("length", "whole"), [(500, True), (501, False)])
+def test_what_an_exception_of_others_says_is_cut(length, whole):
+    assert first_line(ValueError("x" * length)) == "x" * 500 + "…" * (not whole)
 
 
 def test_as_many_numbers_as_a_shape_of_pytorch_has_are_read():

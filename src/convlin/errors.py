@@ -34,6 +34,11 @@ __all__ = [
 ]
 
 
+# Characters of a value, or of what others say, that a message shows: half cuts the names of a
+# model's many inputs, twice is more than a screen for what says nothing.
+LONGEST = 500
+
+
 def printable(text: str) -> str:
     r"""Return `text` with everything escaped that a terminal would obey instead of showing it.
 
@@ -58,7 +63,11 @@ def one_line(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return the first line that an exception of others says; its type if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].strip()
+    return _cut((str(error).strip() or type(error).__name__).splitlines()[0].strip())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 class Description(str):
@@ -71,9 +80,6 @@ class Description(str):
     """
 
 
-# Characters of a value that a message shows: half cuts the names of a model's many inputs, twice is
-# more than a screen for a value that says nothing.
-LONGEST = 500
 # Refusals that differ in site and value only are one line from here on: two are shorter as lines of
 # their own, eight fill a screen that a ResNet's padding would scroll away.
 MANY = 4
@@ -104,7 +110,7 @@ def _short(value: Any) -> str:
         text = repr(value) if type(value) is str else str(value)
     except Exception:
         return type(value).__name__
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return _cut(text)
 
 
 class ConvlinError(Exception):

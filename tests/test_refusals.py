@@ -3,7 +3,7 @@
 import pytest
 
 from convlin.arguments import elements
-from convlin.errors import Description, first_line, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused, first_line
 
 
 @pytest.mark.parametrize(("count", "lines"), [(3, 3), (4, 1), (53, 1)])

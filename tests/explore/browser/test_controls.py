@@ -137,7 +137,7 @@ def test_a_value_that_is_refused_is_said_beside_its_field(opened):
     page.fill("#value", "123456")
     page.press("#value", "Enter")
     error = page.locator("#value-error")
-    expect(error).to_contain_text("Image = '123456' does not fit.")
+    expect(error).to_contain_text("Image is '123456', expected a number")
     expect(page.locator("#refusal")).to_be_hidden()
     expect(page.locator("#value")).to_have_value("1")
     inside = "e => e.offsetTop + e.offsetHeight <= e.offsetParent.scrollHeight"

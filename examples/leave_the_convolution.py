@@ -66,7 +66,7 @@ class Network(nn.Module):
 
 def relax(network: Network) -> None:
     """Free both convolutions in place, without changing an output."""
-    network.first = convlin.to_linear(network.first, SIZES["first"], exchange="fixed_size")
+    network.first = convlin.to_linear(network.first, SIZES["first"], exchange="dense_at_size")
     network.second = convlin.to_local(network.second, SIZES["second"])
 
 

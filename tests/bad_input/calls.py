@@ -81,7 +81,7 @@ CALLS = {
     "to_conv-rows": lambda: (convlin.to_conv, {"linear": nn.Linear(12, 3), "ndim": 1}),
     "to_linear": lambda: (
         convlin.to_linear,
-        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "exchange": "fixed_size",
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "exchange": "dense_at_size",
          "groups": "batched", "copy": False, "memory_limit": 2**20},
     ),
     "to_linear-windows": lambda: (

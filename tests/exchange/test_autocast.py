@@ -23,9 +23,9 @@ FORMS = {
         conv(4, 6, (2, 3), (2, 3), **more),
         lambda layer: to_linear(layer, groups="block_diagonal"),
     ),
-    "full_size": lambda **more: (conv(4, 6, (7, 5), **more), lambda layer: to_linear(layer, (7, 5))),
-    "fixed_size": lambda **more: (
-        conv(4, 6, (3, 2), **more), lambda layer: to_linear(layer, (7, 5), exchange="fixed_size")
+    "covering_kernel": lambda **more: (conv(4, 6, (7, 5), **more), lambda layer: to_linear(layer, (7, 5))),
+    "dense_at_size": lambda **more: (
+        conv(4, 6, (3, 2), **more), lambda layer: to_linear(layer, (7, 5), exchange="dense_at_size")
     ),
     "local": lambda **more: (conv(4, 6, (3, 2), **more), lambda layer: to_local(layer, (7, 5))),
 }  # fmt: skip

@@ -49,7 +49,7 @@ CALLED = {"kernel_size": "kernel", "_reversed_padding_repeated_twice": "padding"
 
 def form_of(layer, size):
     """Return the layer as a fully connected one."""
-    name = "fixed_size" if layer.transposed else "windows"
+    name = "dense_at_size" if layer.transposed else "windows"
     return to_linear(layer, size if layer.transposed else None, exchange=name)
 
 
@@ -121,7 +121,7 @@ def entries_to(layer):
     size = (5,) * len(layer.kernel_size)
     channels = layer.in_channels
     found = {
-        "to_linear": lambda: to_linear(layer, size, exchange="fixed_size"),
+        "to_linear": lambda: to_linear(layer, size, exchange="dense_at_size"),
         "unroll": lambda: unroll(layer, size),
         "singular_values": lambda: convlin.singular_values(layer, size),
         "nearest_conv": lambda: convlin.nearest_conv(torch.ones(2, 2), layer, size),

@@ -20,16 +20,16 @@ CASES = {
     "pointwise-2d": (ConvGeometry(3, 5, (1, 1), stride=(2, 1), padding=1), (4, 6), "pointwise"),
     "patchify-2d": (ConvGeometry(3, 5, (2, 3), stride=(2, 4)), (5, 9), "patchify"),
     "patchify-3d": (ConvGeometry(4, 6, (2, 1, 3), stride=(2, 1, 3), groups=2), (4, 2, 7), "patchify"),
-    "covering-2d": (ConvGeometry(3, 5, (4, 6)), (4, 6), "full_size"),
-    "covering-padded": (ConvGeometry(4, 6, (3, 5), padding=(1, 0), groups=2), (1, 5), "full_size"),
-    "dense-1d": (ConvGeometry(2, 3, (3,), padding=2, dilation=2), (6,), "fixed_size"),
+    "covering-2d": (ConvGeometry(3, 5, (4, 6)), (4, 6), "covering_kernel"),
+    "covering-padded": (ConvGeometry(4, 6, (3, 5), padding=(1, 0), groups=2), (1, 5), "covering_kernel"),
+    "dense-1d": (ConvGeometry(2, 3, (3,), padding=2, dilation=2), (6,), "dense_at_size"),
     "dense-circular": (
-        ConvGeometry(4, 6, (2, 3), padding=1, groups=2, padding_mode="circular"), (3, 4), "fixed_size",
+        ConvGeometry(4, 6, (2, 3), padding=1, groups=2, padding_mode="circular"), (3, 4), "dense_at_size",
     ),
     "dense-transposed": (
         ConvGeometry(2, 3, (3, 2), stride=2, padding=1, output_padding=1, transposed=True),
         (3, 4),
-        "fixed_size",
+        "dense_at_size",
     ),
     "windows-1d": (ConvGeometry(2, 3, (3,), stride=2, dilation=2), (8,), "windows"),
     "windows-3d": (ConvGeometry(4, 2, (2, 3, 2), padding=1, groups=2), (3, 4, 5), "windows"),
@@ -88,7 +88,7 @@ def test_the_weight_map_is_the_convolution(geometry, size, name):
     assert type(exchange) is ROWS[name] and str(exchange) == name
     x = integers(geometry.in_channels, *size, seed=6)
     expected = convolved(geometry, kernel, x)
-    if name == "fixed_size":
+    if name == "dense_at_size":
         y = exchange.weight(kernel.double()) @ x.double().flatten()
         assert torch.equal(y, expected.flatten())
     else:
@@ -154,7 +154,7 @@ def test_a_linear_on_rows(ndim):
     assert np.array_equal(exchange.weight(exchange.kernel(weight)), weight)
 
 
-DENSE = {key: case[:2] for key, case in CASES.items() if case[2] == "fixed_size"}
+DENSE = {key: case[:2] for key, case in CASES.items() if case[2] == "dense_at_size"}
 
 
 @pytest.mark.parametrize("geometry, size", DENSE.values(), ids=DENSE)
@@ -205,6 +205,6 @@ def test_forms_of_both_sides_keep_their_exchange():
     assert repr(rows.exchange) == "<Pointwise: Conv2d 30→7 k1>"
     assert repr(on_map.exchange) == "<CoveringKernel: Conv2d 3→7 k2×5 on (2, 5)>"
     assert on_map.exchange.order == (2, 1, 0)
-    assert repr(on_map).splitlines()[1].strip() == "full_size"
+    assert repr(on_map).splitlines()[1].strip() == "covering_kernel"
     back = to_linear(on_map.conv, (2, 5)).exchange
     assert type(back) is type(on_map.exchange) and back.geometry == on_map.exchange.geometry

@@ -30,14 +30,14 @@ CHOSEN = {
     "stride-beyond-kernel": (geometry((2, 2), stride=(3, 2)), None, "patchify"),
     "mixed": (geometry((1, 3), stride=(2, 3), dilation=(4, 1)), None, "patchify"),
     "dilated-and-disjoint": (geometry((2,), stride=3, dilation=2), None, "patchify"),
-    "full-size": (geometry((3, 5)), (3, 5), "full_size"),
-    "full-size-any-stride": (geometry((3, 5), stride=2), (3, 5), "full_size"),
-    "full-size-padded": (geometry((3, 5), padding=(1, 0)), (1, 5), "full_size"),
-    "full-size-dilated-where-1": (geometry((3, 1), dilation=(1, 7)), (3, 1), "full_size"),
-    "larger-than-kernel": (geometry((3, 5)), (3, 6), "fixed_size"),
-    "dilated-to-one-cell": (geometry((2, 2), dilation=2), (3, 3), "fixed_size"),
-    "transposed": (geometry((3, 3), transposed=True), (3, 3), "fixed_size"),
-    "transposed-kernel-1": (geometry((1, 1), transposed=True), (3, 3), "fixed_size"),
+    "full-size": (geometry((3, 5)), (3, 5), "covering_kernel"),
+    "full-size-any-stride": (geometry((3, 5), stride=2), (3, 5), "covering_kernel"),
+    "full-size-padded": (geometry((3, 5), padding=(1, 0)), (1, 5), "covering_kernel"),
+    "full-size-dilated-where-1": (geometry((3, 1), dilation=(1, 7)), (3, 1), "covering_kernel"),
+    "larger-than-kernel": (geometry((3, 5)), (3, 6), "dense_at_size"),
+    "dilated-to-one-cell": (geometry((2, 2), dilation=2), (3, 3), "dense_at_size"),
+    "transposed": (geometry((3, 3), transposed=True), (3, 3), "dense_at_size"),
+    "transposed-kernel-1": (geometry((1, 1), transposed=True), (3, 3), "dense_at_size"),
 }
 
 
@@ -49,6 +49,11 @@ def test_first_that_fits(given_geometry, size, name):
 def test_windows_are_never_chosen_unasked():
     assert choose(geometry((3, 3)), None, "windows").name == "windows"
     assert [row.name for row in TABLE if not row.by_default] == ["windows"]
+
+
+def test_former_names_are_still_taken():
+    assert choose(geometry((3, 3)), (3, 3), "full_size").name == "covering_kernel"
+    assert choose(geometry((3, 3)), (7, 5), "fixed_size").name == "dense_at_size"
 
 
 REFUSED = {
@@ -87,20 +92,20 @@ REFUSED = {
         "ConvTranspose1d: transposed is True, expected False",
     ),
     "not-full-size": (
-        geometry((3, 5), dilation=(2, 1)), (5, 6), "full_size",
+        geometry((3, 5), dilation=(2, 1)), (5, 6), "covering_kernel",
         "Conv2d: dilation is (2, 1), expected (1, 1)\n"
         "Conv2d: input_size is (5, 6), expected (3, 5), which the kernel covers",
     ),
     "full-size-of-what": (
-        geometry((3, 5)), None, "full_size",
+        geometry((3, 5)), None, "covering_kernel",
         "Conv2d: input_size is None, expected (3, 5), which the kernel covers",
     ),
     "kernel-within-padding": (
-        geometry((3, 5), padding=2), (5, 6), "full_size",
+        geometry((3, 5), padding=2), (5, 6), "covering_kernel",
         "Conv2d: padding is ((2, 2), (2, 2)), expected 0 (the kernel (3, 5) covers padding only)",
     ),
     "fixed-at-what": (
-        geometry((3,)), None, "fixed_size",
+        geometry((3,)), None, "dense_at_size",
         "Conv1d: input_size is None, expected the size of the inputs, in pixels",
     ),
     "transposed-windows": (
@@ -109,7 +114,7 @@ REFUSED = {
     ),
     "no-such-exchange": (
         geometry((3,)), None, "im2col",
-        "to_linear: exchange is 'im2col', expected None, pointwise, patchify, full_size, fixed_size, windows",
+        "to_linear: exchange is 'im2col', expected None, pointwise, patchify, covering_kernel, dense_at_size, windows",
     ),
 }  # fmt: skip
 
@@ -123,7 +128,7 @@ def test_refusals_name_every_field_and_what_would_fit(given_geometry, size, name
 
 def test_what_a_refusal_says_would_fit_does_fit():
     assert choose(geometry((4, 1, 2), stride=(4, 2, 2), dilation=(1, 3, 1))).name == "patchify"
-    assert choose(geometry((3, 3)), (3, 3)).name == "full_size"
+    assert choose(geometry((3, 3)), (3, 3)).name == "covering_kernel"
     assert choose(geometry((2, 2), stride=2)).name == "patchify"
 
 
@@ -151,4 +156,4 @@ def test_a_form_keeps_the_exchange_that_it_was_made_by_and_shows_it():
         assert repr(form).splitlines()[1].strip() == f"{name}, for Conv2d 4→6 k1 s2"
         assert copy.deepcopy(form).exchange == form.exchange
     dense = to_linear(nn.Conv1d(2, 3, 2, padding=1), 5)
-    assert repr(dense).splitlines()[1].strip() == "fixed_size, for Conv1d 2→3 k2 p1 on (5,)"
+    assert repr(dense).splitlines()[1].strip() == "dense_at_size, for Conv1d 2→3 k2 p1 on (5,)"

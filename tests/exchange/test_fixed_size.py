@@ -26,7 +26,7 @@ TABLE = pytest.mark.parametrize("layer, size", CASES, ids=[case_id(layer) for la
 
 
 def fixed(layer, size, **options):
-    return to_linear(layer, size, exchange="fixed_size", **options)
+    return to_linear(layer, size, exchange="dense_at_size", **options)
 
 
 @TABLE

@@ -30,7 +30,7 @@ CASES = {
         conv(3, 2, 7, (2, 3, 1), stride=(2, 3, 2)),
         conv(2, 4, 4, 2, stride=2, groups=4),
     ],
-    "full_size": [
+    "covering_kernel": [
         conv(1, 3, 5, 8),
         conv(2, 3, 5, (7, 9), stride=(2, 3)),
         conv(2, 4, 6, (7, 9), groups=2),
@@ -59,7 +59,7 @@ def size_of(layer):
 
 
 def exchanged(layer, name, **options):
-    size = size_of(layer) if name in ("full_size", "fixed_size") else None
+    size = size_of(layer) if name in ("covering_kernel", "dense_at_size") else None
     return to_linear(layer, size, exchange=name, **options)
 
 
@@ -261,8 +261,8 @@ def test_dtypes(dtype, mode, groups):
         parameter.data.copy_(integers(*parameter.shape, seed=2).clamp(-3, 3))
     x = integers(2, 2, 5, 6, seed=4).clamp(-3, 3).to(dtype)
     expected = layer(x)
-    for name in ("windows", "fixed_size"):
-        form = to_linear(layer, (5, 6) if name == "fixed_size" else None, exchange=name)
+    for name in ("windows", "dense_at_size"):
+        form = to_linear(layer, (5, 6) if name == "dense_at_size" else None, exchange=name)
         assert torch.equal(form(x), expected)
         assert form(x).dtype == dtype
         back = form.to_conv()

@@ -113,7 +113,7 @@ def test_sums_of_taps_in_16_bits_are_off_by_16_bit_rounding(mode, dtype):
     for parameter in layer.parameters():
         nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
     layer = layer.to(dtype)
-    linear = convlin.to_linear(layer, size, exchange="fixed_size").linear
+    linear = convlin.to_linear(layer, size, exchange="dense_at_size").linear
     matrix = linear.weight.detach()
     u = torch.finfo(dtype).eps / 2
     for given in (linear, matrix, matrix.to_sparse_coo(), matrix.to_sparse_csr()):
@@ -396,7 +396,7 @@ def test_the_operator_of_a_convolution_is_a_matrix():
 )
 def test_answers_are_copied_and_pickled(again):
     layer = fill(nn.Conv2d(2, 3, (3, 2), dtype=torch.float64))
-    linear = convlin.to_linear(layer, (4, 5), exchange="fixed_size").linear
+    linear = convlin.to_linear(layer, (4, 5), exchange="dense_at_size").linear
     x = torch.ones(1, 2, 4, 5, dtype=torch.float64)
     found, near = convlin.recognize(linear, (2, 4, 5)), convlin.nearest_conv(linear, layer, (4, 5))
     for answer, names in (

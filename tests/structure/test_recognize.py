@@ -282,7 +282,7 @@ def test_transposed_convolutions_are_found_by_their_adjoint(layer, size):
 class TestLinear:
     def test_with_one_bias_a_channel(self):
         layer = distinct(conv(2, 3, 4, 3, padding=1))
-        linear = to_linear(layer, (5, 6), exchange="fixed_size").linear
+        linear = to_linear(layer, (5, 6), exchange="dense_at_size").linear
         found = recognize(linear, (3, 5, 6))
         assert torch.equal(found.bias, layer.bias) and torch.equal(found.weight, layer.weight)
         x = torch.randint(-9, 10, (2, 3, 5, 6)).double()
@@ -290,7 +290,7 @@ class TestLinear:
 
     def test_with_a_bias_that_differs_between_positions(self):
         layer = distinct(conv(2, 3, 4, 3, padding=1))
-        linear = to_linear(layer, (5, 6), exchange="fixed_size").linear
+        linear = to_linear(layer, (5, 6), exchange="dense_at_size").linear
         linear.bias.data[37] += 1
         with pytest.raises(Refused, match=r"bias\[37\] is \d+.*as everywhere in channel 1"):
             recognize(linear, (3, 5, 6))

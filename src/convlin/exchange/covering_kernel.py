@@ -37,7 +37,7 @@ class CoveringKernel(KernelMatrix):
 
     elements: tuple[int, ...] | None = None
 
-    name: ClassVar[str] = "full_size"
+    name: ClassVar[str] = "covering_kernel"
 
     @classmethod
     def of_map(cls, feature_size: Sequence[int], outputs: int, order: Any = None) -> Self:

@@ -33,7 +33,7 @@ __all__ = ["DenseAtSize", "first_difference"]
 class DenseAtSize(Exchange):
     """One input size: A(w) applied to the flattened input."""
 
-    name: ClassVar[str] = "fixed_size"
+    name: ClassVar[str] = "dense_at_size"
 
     @staticmethod
     def refusals(

@@ -31,6 +31,8 @@ TABLE: tuple[type[Exchange], ...] = (
     Windows,         # any conv                  <-> linear on all windows
 )  # fmt: skip
 
+FORMER = {"full_size": "covering_kernel", "fixed_size": "dense_at_size"}  # still taken
+
 
 def choose(
     geometry: ConvGeometry,
@@ -46,18 +48,20 @@ def choose(
     <Patchify: Conv2d 3→8 k4 s4>
     """
     names = [row.name for row in TABLE]
+    name = FORMER.get(name, name) if isinstance(name, str) else name
     if name is not None and not (isinstance(name, str) and name in names):
         raise Refused(Refusal("to_linear", "exchange", shown(name), f"None, {', '.join(names)}"))
     size = None
     if input_size is not None:
         geometry.output_size(input_size)
         size = geometry.sizes(input_size)
-    rows = [row for row in TABLE if (row.by_default if name is None else row.name == name)]
-    answers = [(row, row.refusals(geometry, size)) for row in rows]
-    for row, refusals in answers:
-        if not refusals:
-            return row(geometry, size)
-    raise Refused(answers[0][1] if name else _nothing_fits(geometry))
+    refusals: tuple[Refusal, ...] = ()
+    for row in TABLE:
+        if row.by_default if name is None else row.name == name:
+            refusals = row.refusals(geometry, size)
+            if not refusals:
+                return row(geometry, size)
+    raise Refused(refusals if name else _nothing_fits(geometry))
 
 
 def choose_conv(

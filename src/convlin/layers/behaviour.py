@@ -38,6 +38,7 @@ LARGEST = 2**22
 # Of the stand-in: at most so many groups, and channels a group. One alone would not show in which
 # order they lie; more cost time at every exchange and show nothing else.
 GROUPS, IN, OUT = 2, 2, 3
+SAYS = "what its attributes say: {}"
 CONV: dict[tuple[int, bool], Any] = {
     (1, False): torch.conv1d, (2, False): torch.conv2d, (3, False): torch.conv3d,
     (1, True): torch.conv_transpose1d, (2, True): torch.conv_transpose2d,
@@ -134,7 +135,8 @@ def _denied_bias(layer: nn.Module, outputs: int, bias: Tensor | None) -> Iterato
 def _linear_differs(layer: nn.Linear, base: type[nn.Module]) -> Iterator[Refusal]:
     weight, bias, x = _whole(OUT, IN), _whole(OUT), _whole(GROUPS, IN)
     twin = _stand_in(layer, base, weight, bias, in_features=IN, out_features=OUT)
-    yield from _differs(layer, base, twin, x, torch.addmm(bias, x, weight.T), "x·weightᵀ + bias")
+    if does := _unlike(base, twin, x, torch.addmm(bias, x, weight.T)):
+        yield Refusal(type(layer).__name__, "forward", does, SAYS.format("x·weightᵀ + bias"))
 
 
 def _conv_differs(
@@ -159,12 +161,16 @@ def _conv_differs(
         layer, base, weight, bias,
         in_channels=IN * groups, out_channels=OUT * groups, groups=groups,
     )  # fmt: skip
-    refusals = list(_differs(layer, base, twin, x, y, f"{g.kind} {short(g)}"))
+    does = _unlike(base, twin, x, y)
+    if not does:
+        return
     noted = noted_padding(layer)
-    if refusals and g.padding_mode != "zeros" and noted not in (None, g.padding):
+    if g.padding_mode != "zeros" and noted not in (None, g.padding):
         reason = f"what the layer pads {g.padding_mode}: it was set when the layer was made"
-        refusals = [Refusal(type(layer).__name__, "padding", layer.padding, str(noted), reason)]
-    yield from refusals
+        yield Refusal(type(layer).__name__, "padding", layer.padding, str(noted), reason)
+    else:
+        described = SAYS.format(f"{g.kind} {short(g)}")
+        yield Refusal(type(layer).__name__, "forward", does, described)
 
 
 def _distinguishing_size(g: ConvGeometry) -> tuple[int, ...]:
@@ -195,24 +201,17 @@ def _stand_in(
     return twin
 
 
-def _differs(
-    layer: nn.Module, base: type[nn.Module], twin: nn.Module, x: Tensor, y: Tensor, described: str
-) -> Iterator[Refusal]:
-    """Yield a refusal if the class's code does not compute `y` of `x`."""
+def _unlike(base: type[nn.Module], twin: nn.Module, x: Tensor, y: Tensor) -> Description | None:
+    """Return what the class's code computes of `x` if that is not `y`."""
     try:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             outputs = base.forward(twin, x)
     except Exception as error:
-        does = one_line(error)
-    else:
-        if isinstance(outputs, Tensor) and torch.equal(outputs, y):
-            return
-        tensor = isinstance(outputs, Tensor)
-        shape = tuple(outputs.shape) if tensor else type(outputs).__name__
-        does = f"other outputs, of shape {shape} where {tuple(y.shape)} were due"
-    yield Refusal(
-        type(layer).__name__, "forward", Description(does), f"what its attributes say: {described}"
-    )
+        return Description(one_line(error))
+    if isinstance(outputs, Tensor) and torch.equal(outputs, y):
+        return None
+    shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+    return Description(f"other outputs, of shape {shape} where {tuple(y.shape)} were due")
 
 
 def _whole(*shape: int) -> Tensor:

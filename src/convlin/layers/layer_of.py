@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
-from convlin.layers.parameters import holding
+from convlin.layers.parameters import layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv
 
 __all__ = ["layer_of"]
@@ -54,7 +54,7 @@ def _conv(
     geometry: ConvGeometry, weight: Any, bias: Any, padding: tuple[int, ...], **options: Any
 ) -> Conv:
     """Return a convolution layer of this geometry but for its padding and output_padding."""
-    return holding(
+    return layer_with(
         CONVOLUTIONS[geometry.ndim, geometry.transposed], geometry.in_channels,
         geometry.out_channels, geometry.kernel,
         weight=nn.Parameter(_inexact(geometry.kind, weight)),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from convlin.matrix import require_own_memory
 
-__all__ = ["alias", "holding", "same_bias"]
+__all__ = ["alias", "layer_with", "same_bias"]
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -32,7 +32,7 @@ def same_bias(bias: Tensor | None, copy: bool = False) -> nn.Parameter | None:
     return cast("nn.Parameter | None", bias)  # torch declares biases as Tensor
 
 
-def holding(
+def layer_with(
     cls: type[Layer], *sizes: Any, weight: nn.Parameter, bias: nn.Parameter | None, **options: Any
 ) -> Layer:
     """Return a `cls` (nn.Linear, nn.Conv2d, …) around these parameters; nothing is allocated."""

@@ -87,7 +87,8 @@ def recognize(
     >>> import torch, convlin
     >>> from torch import nn
     >>> conv = nn.Conv2d(3, 4, 3, stride=2, padding=1, bias=False)
-    >>> found = recognize(convlin.to_linear(conv, (8, 9), exchange="fixed_size").linear, (3, 8, 9))
+    >>> dense = convlin.to_linear(conv, (8, 9), exchange="dense_at_size").linear
+    >>> found = recognize(dense, (3, 8, 9))
     >>> print(found)
     Conv2d 3→4 k3 s2 p1+0×1 on (8, 9); free: padding[0] after 0 to 1, padding[1] after 1 to 2
     >>> found.to_conv()

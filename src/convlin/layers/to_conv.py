@@ -14,8 +14,8 @@ from convlin.exchange import choose_conv
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.flatten_order import AXIS_LETTERS
 from convlin.exchange.kernel_matrix import KernelMatrix
-from convlin.layers.forms.conv_forms import FullSizeConv, PointwiseConv
-from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.forms.conv_forms import CoveringConv, PointwiseConv
+from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 from convlin.matrix.tensors import to_numpy
 
@@ -29,7 +29,7 @@ def to_conv(
     order: Any = None,
     ndim: int = 2,
     copy: bool = False,
-) -> PointwiseConv | FullSizeConv:
+) -> PointwiseConv | CoveringConv:
     """Return `linear` as a convolution, drop-in: it takes what the Linear took.
 
     Without `feature_size`: a convolution of kernel 1 in `ndim` dimensions on every row,
@@ -77,7 +77,7 @@ def to_conv(
                     "copy=True",
                     "no view of the Linear's storage holds the kernel in this order")
         )  # fmt: skip
-    return FullSizeConv(_conv(linear, exchange, copy), exchange).train(linear.training)
+    return CoveringConv(_conv(linear, exchange, copy), exchange).train(linear.training)
 
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple
 def _conv(linear: nn.Linear, exchange: KernelMatrix, copy: bool) -> Conv:
     """Return the convolution whose kernel the Linear's weight is."""
     geometry = exchange.geometry
-    return holding(
+    return layer_with(
         CONVOLUTIONS[geometry.ndim, False], geometry.in_channels, geometry.out_channels,
         geometry.kernel, weight=alias(linear.weight, exchange.kernel, copy),
         bias=same_bias(linear.bias, copy),

@@ -12,7 +12,7 @@ from convlin.exchange import Exchange, choose
 from convlin.exchange.dense_at_size import DenseAtSize
 from convlin.exchange.kernel_matrix import KernelMatrix, column_order
 from convlin.geometry import ConvGeometry
-from convlin.layers.forms.dense_linear import FixedSizeLinear
+from convlin.layers.forms.dense_linear import DenseLinear
 from convlin.layers.forms.linear_forms import BatchedLinear, LinearForm, SlidingLinear
 from convlin.layers.parameters import alias, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -40,14 +40,14 @@ def to_linear(
 
     - "pointwise": kernel 1; any stride, padding, groups.
     - "patchify": windows that do not overlap, as with kernel = stride.
-    - "full_size": a kernel that covers the whole input; needs `input_size`, in pixels.
-    - "fixed_size": any convolution, transposed ones too, at `input_size` as one dense Linear
+    - "covering_kernel": a kernel that covers the whole input; needs `input_size`, in pixels.
+    - "dense_at_size": any convolution, transposed ones too, at `input_size` as one dense Linear
       (a copy); refused, with the number of bytes, above `memory_limit` bytes.
     - "windows": any convolution but transposed ones, at any size. Only when named, as overlapping
       windows are copied at every call.
 
     Weights share `conv`'s storage but where a copy is named above, and the bias is the same
-    parameter but in "fixed_size"; `copy=True` copies both. A channels_last weight is shared too:
+    parameter but in "dense_at_size"; `copy=True` copies both. A channels_last weight is shared too:
     the Linear's columns then run over (*kernel, in) instead of (in, *kernel). Outputs are
     contiguous, or channels_last if the image is.
 
@@ -77,7 +77,7 @@ def to_linear(
     _require_memory(conv, chosen, blocks, memory_limit)
     form: LinearForm
     if isinstance(chosen, DenseAtSize):
-        form = FixedSizeLinear(conv, chosen)
+        form = DenseLinear(conv, chosen)
     else:
         assert isinstance(chosen, KernelMatrix)
         chosen = replace(chosen, order=_order(conv, copy or blocks), blocks=blocks)

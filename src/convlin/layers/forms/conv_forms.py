@@ -11,11 +11,11 @@ from torch import Tensor, fx, nn
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.kernel_matrix import KernelMatrix
-from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
-__all__ = ["FullSizeConv", "PointwiseConv"]
+__all__ = ["CoveringConv", "PointwiseConv"]
 
 
 class ConvForm(TracedOnly, nn.Module):
@@ -43,7 +43,7 @@ class ConvForm(TracedOnly, nn.Module):
         require_stock_layer(self.conv, CONVOLUTIONS[len(self.conv.kernel_size), False])
         weight = alias(self.conv.weight, self.exchange.weight)
         bias = same_bias(self.conv.bias)
-        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+        linear = layer_with(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
         return linear.train(self.training)
 
 
@@ -65,7 +65,7 @@ class PointwiseConv(ConvForm):
         return _as_rows(self.conv(_as_line(x, channels, ndim)), x)
 
 
-class FullSizeConv(ConvForm):
+class CoveringConv(ConvForm):
     """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
 
     Takes what the Linear took, flattened vectors (..., C·H·W) → (..., out); and maps at least as

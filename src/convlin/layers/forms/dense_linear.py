@@ -13,15 +13,15 @@ from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.exchange.dense_at_size import DenseAtSize, first_difference
 from convlin.geometry import ConvGeometry, short
 from convlin.layers.forms.linear_forms import LinearForm
-from convlin.layers.parameters import alias, holding
+from convlin.layers.parameters import alias, layer_with
 from convlin.layers.stock_layer import Conv, require_stock_layer
 
-__all__ = ["FixedSizeLinear"]
+__all__ = ["DenseLinear"]
 
 CHANGED = "the Linear or its convolution was changed since"
 
 
-class FixedSizeLinear(LinearForm):
+class DenseLinear(LinearForm):
     """One `linear` from all inputs to all outputs, for images of `input_size` only.
 
     It remembers the convolution it came from, which is no part of it: its state_dict and
@@ -36,7 +36,9 @@ class FixedSizeLinear(LinearForm):
         self.output_size = self.geometry.output_size(self.input_size)
         self._origin = (conv,)  # in a tuple, or nn.Module would take it for a child
         weight, bias = self._of(conv)
-        self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+        self.linear = layer_with(
+            nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias
+        )
 
     def extra_repr(self) -> str:
         """Return what no child shows, and the size that it is fixed at."""

@@ -13,7 +13,7 @@ from convlin.exchange import Exchange
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.geometry import short
 from convlin.layers import sliding
-from convlin.layers.parameters import alias, holding, same_bias
+from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
@@ -83,7 +83,7 @@ class SlidingForm(LinearForm):
             steps = zip(view.shape, view.stride(), self.strides, strict=True)
             return view.as_strided(view.shape, [old if n == 1 else new for n, new, old in steps])
 
-        conv = holding(
+        conv = layer_with(
             CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel,
             stride=g.stride, padding=self.spelling, dilation=g.dilation, groups=g.groups,
             padding_mode=g.padding_mode, weight=alias(weight, kernel), bias=same_bias(bias),
@@ -100,7 +100,9 @@ class SlidingLinear(SlidingForm):
 
     def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, *form: Any) -> None:
         super().__init__(*form)
-        self.linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
+        self.linear = layer_with(
+            nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias
+        )
 
     def _layers(self, windows: Tensor) -> Tensor:
         ndim = self.geometry.ndim

@@ -28,7 +28,7 @@ from convlin.layers.behaviour import misdescribed
 from convlin.layers.forms.local_matrix import local_matrix
 from convlin.layers.matrices import ReadMatrix, read_matrix
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv
-from convlin.layers.parameters import alias, holding
+from convlin.layers.parameters import alias, layer_with
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 from convlin.matrix import MEMORY_LIMIT
@@ -275,7 +275,7 @@ def to_local(
         bias = alias(
             conv.bias, lambda each: _copies(each.view(-1, *(1,) * g.ndim).expand(-1, *out))
         )
-    layer = holding(
+    layer = layer_with(
         LOCAL[g.ndim], g.in_channels, g.out_channels, g.kernel, size,
         stride=g.stride, padding=conv.padding, dilation=g.dilation, groups=g.groups,
         padding_mode=g.padding_mode, weight=weight, bias=bias,

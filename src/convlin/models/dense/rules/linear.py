@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
-from convlin.layers.parameters import alias, holding
+from convlin.layers.parameters import alias, layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_linear import to_linear
@@ -45,7 +45,7 @@ def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> Ma
     if not all(isinstance(part, Constant) and part.target for part in named):
         raise call.refused("weight", "computed in forward", "parameters of the model")
     parameters = [call.walk.traced.get_parameter(part.target) for part in named]
-    linear = holding(
+    linear = layer_with(
         nn.Linear, weight.shape[1], weight.shape[0], weight=parameters[0],
         bias=parameters[1] if bias is not None else None,
     )  # fmt: skip
@@ -60,7 +60,7 @@ def _exchanged(call: Call, input: Any, linear: nn.Linear) -> MapValue:
     if len(value.shape) != 1 or not torch.equal(value.elements.sort().values, whole):
         raise call.refused("input", value.shape, "the channels of a cell, or all of the map once",
                            f"the map is {value.map_shape}")  # fmt: skip
-    exchange = _full_size if value.unpooled is None else _folded
+    exchange = _covering if value.unpooled is None else _folded
     return exchange(call, value, linear)
 
 
@@ -78,7 +78,7 @@ def _pointwise(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     return value.moved(node, channels=conv.out_channels, source=call.node)
 
 
-def _full_size(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
+def _covering(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     """Return the convolution with the map's size, in the order the model flattened it."""
     shape, order, step = value.map_shape, value.elements, value.step
     copied = axes_of(order.numpy(), shape) is None
@@ -104,7 +104,7 @@ def _folded(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     def exchange(layer: nn.Linear) -> Any:
         behind: Any = to_conv(layer, pooled, order=order, copy=True).conv
         kernel = alias(behind.weight, lambda kernel: folded_pool.fold(kernel, size))
-        return holding(
+        return layer_with(
             cls, channels, layer.out_features, size, dilation=step, weight=kernel, bias=layer.bias
         ).train(layer.training)
 
@@ -134,7 +134,9 @@ def _refold(
 
     def fold(weight: Tensor) -> Tensor:
         parameter = nn.Parameter(weight.detach())
-        linear = holding(nn.Linear, weight.shape[1], weight.shape[0], weight=parameter, bias=None)
+        linear = layer_with(
+            nn.Linear, weight.shape[1], weight.shape[0], weight=parameter, bias=None
+        )
         kernel: Tensor = exchange(linear).weight.detach()
         return kernel
 

@@ -16,7 +16,7 @@ from torch import nn
 from convlin.display.numbers import times
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConstantPadBase
-from convlin.layers.parameters import holding
+from convlin.layers.parameters import layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer, weight_of
 from convlin.models.dense import grid
 from convlin.models.dense.axis import Axis
@@ -45,7 +45,7 @@ def convolution(call: Call, input: Any) -> MapValue:
                            "adaptive pool")  # fmt: skip
     with call.resited():
         require_stock_layer(conv, *CONVOLUTIONS.values())
-    dilated = holding(
+    dilated = layer_with(
         CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
         stride=value.grid_stride(g.stride),
         padding=tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),

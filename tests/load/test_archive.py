@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from convlin import InputError
-from convlin.models.archive import load_archive
 from convlin.models.load import load_model
+from convlin.models.pt2_archive import load_archive
 
 
 class Evil:

@@ -27,15 +27,24 @@ __all__ = ["demo"]
 
 LARGEST = 6144  # pixels a side: the first layer's map takes 1.2 GB, and 4.8 GB at double that
 
+MEMORY = "one pass over more needs too much memory"
+
 
 def demo(
-    size: Annotated[str, typer.Option(help="Pixels of the sheet, WIDTHxHEIGHT.")] = "1024x1024",
-    seed: Annotated[int, typer.Option(help="Which sheet.", min=0)] = 0,
+    size: Annotated[
+        str, typer.Option(metavar="SIZE", help="Pixels of the sheet, WIDTHxHEIGHT.")
+    ] = "1024x1024",
+    seed: Annotated[int, typer.Option(metavar="N", help="Which sheet.", min=0)] = 0,
     image: Annotated[
-        Path | None, typer.Option(help="A picture of your own: dark digits, some 24 pixels high.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A picture of your own: dark digits, some 24 pixels high."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("out/demo.png"),
-    rounds: Annotated[int, typer.Option(help="Rounds of the race.", min=1)] = 5,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The picture to write.")] = Path(
+        "out/demo.png"
+    ),
+    rounds: Annotated[int, typer.Option(metavar="N", help="Rounds of the race.", min=1)] = 5,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read a large sheet of handwritten digits in one pass of a small trained classifier.
@@ -47,13 +56,14 @@ def demo(
     console = output(json)
     sheet_size = parse_size(size, "--size")
     if min(sheet_size) < 32:
-        raise InputError(f"--size {size}: smaller than a window of 32x32")
+        raise InputError(f"--size is {size!r}, expected a window of 32x32 or more")
     if max(sheet_size) > LARGEST:
-        raise InputError(f"--size {size}: one pass needs too much memory beyond {LARGEST} pixels")
+        raise InputError(f"--size is {size!r}, expected at most {LARGEST} pixels a side ({MEMORY})")
     own = None if image is None else read_image(image, 1, (32, 32))[0]
     if own is not None and own.size > LARGEST**2:
-        reason = f"one pass needs too much memory beyond {LARGEST}x{LARGEST} pixels"
-        raise InputError(f"{image}: {own.shape[1]}x{own.shape[0]}; {reason}")
+        shape = f"{own.shape[1]}x{own.shape[0]}"
+        expected = f"at most as many as {LARGEST}x{LARGEST} has ({MEMORY})"
+        raise InputError(f"{image}: pixels are {shape}, expected {expected}")
 
     import torch
 

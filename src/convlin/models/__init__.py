@@ -2,7 +2,7 @@
 
 | room | idea |
 |---|---|
-| `load.py`, `weights.py`, `archive.py` | models, weights and programs from import paths and files |
+| `load.py`, `weights.py`, `pt2_archive.py` | models, weights and programs, from files too |
 | `trace.py` | one observer: what the modules of a model take and give |
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |

@@ -14,7 +14,7 @@ from torch import nn
 from convlin.arguments import shown
 from convlin.display.inputs import existing
 from convlin.errors import ConvlinError, InputError, one_line
-from convlin.models.archive import load_archive
+from convlin.models.pt2_archive import load_archive
 from convlin.models.weights import fill, read_weights
 
 __all__ = ["load_model"]

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from convlin.cli.images import read_image
+from convlin.cli.options import Json
 from convlin.cli.shapes import parse_size
 from convlin.cli.terminal import output, progress, shown
 from convlin.display.blocks import Column, Table, Toned
@@ -45,7 +46,7 @@ def demo(
         "out/demo.png"
     ),
     rounds: Annotated[int, typer.Option(metavar="N", help="Rounds of the race.", min=1)] = 5,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Read a large sheet of handwritten digits in one pass of a small trained classifier.
 

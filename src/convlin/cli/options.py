@@ -1,4 +1,4 @@
-"""The arguments that `inspect` and `convert` both take, each written once."""
+"""The arguments that several commands take, each written once."""
 
 from pathlib import Path
 from typing import Annotated

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from convlin.cli.models import open_model
+from convlin.cli.options import Json
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output
 
@@ -33,7 +34,7 @@ def prove(
     trust: Annotated[
         bool, typer.Option(help="Open files that can run code when they are loaded.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Prove that A and B give the same output for every input, or show where they do not.
 

@@ -21,11 +21,11 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
 
     >>> parse_shape("3,224,224", "--window", (2, 3, 4), "3,224,224")
     (3, 224, 224)
-    >>> parse_shape("3x224", "--window", (2, 3, 4), "3,224,224")
+    >>> parse_shape("3x9", "--window", (2, 3, 4), "3,9,9")
     Traceback (most recent call last):
         ...
-    convlin.errors.InputError: --window is '3x224', expected whole numbers with commas, such as 3,224,224
-    """  # noqa: E501
+    convlin.errors.InputError: --window is '3x9', expected whole numbers with commas, such as 3,9,9
+    """
     is_text = f"{option} is {shown(text)}"
     if not re.fullmatch(r"\s*\d+\s*(,\s*\d+\s*)*", text):
         raise InputError(f"{is_text}, expected whole numbers with commas, such as {example}")

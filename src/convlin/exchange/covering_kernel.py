@@ -79,22 +79,20 @@ class CoveringKernel(KernelMatrix):
         >>> print(*CoveringKernel.refusals(ConvGeometry(3, 8, kernel=(3, 5)), (3, 6)))
         Conv2d: input_size is (3, 6), expected (3, 5), which the kernel covers
         """
-        found = []
-        if geometry.transposed:
-            found.append(Refusal(geometry.kind, "transposed", True, "False"))
+        refusals = list(KernelMatrix.refusals(geometry))
         spread = tuple(
             1 if k > 1 else d for k, d in zip(geometry.kernel, geometry.dilation, strict=True)
         )
         if spread != geometry.dilation:
-            found.append(Refusal(geometry.kind, "dilation", geometry.dilation, str(spread)))
+            refusals.append(Refusal(geometry.kind, "dilation", geometry.dilation, str(spread)))
         covered = covered_size(geometry)
         if min(covered) < 1:
             reason = f"the kernel {geometry.kernel} covers padding only"
-            found.append(Refusal(geometry.kind, "padding", geometry.padding, "0", reason))
+            refusals.append(Refusal(geometry.kind, "padding", geometry.padding, "0", reason))
         elif input_size != covered:
             allowed = f"{covered}, which the kernel covers"
-            found.append(Refusal(geometry.kind, "input_size", input_size, allowed))
-        return tuple(found)
+            refusals.append(Refusal(geometry.kind, "input_size", input_size, allowed))
+        return tuple(refusals)
 
 
 def covered_size(geometry: ConvGeometry) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ from jaxtyping import Shaped
 from convlin.errors import Refusal
 from convlin.exchange import block_diagonal
 from convlin.exchange.exchange import Exchange
+from convlin.geometry import ConvGeometry
 
 __all__ = ["KernelMatrix", "column_order", "kernel_matrix", "to_kernel"]
 
@@ -42,6 +43,13 @@ class KernelMatrix(Exchange):
 
     order: tuple[int, ...] | None = None
     blocks: bool = False
+
+    @staticmethod
+    def refusals(
+        geometry: ConvGeometry, input_size: tuple[int, ...] | None = None
+    ) -> tuple[Refusal, ...]:
+        """Return a refusal if this convolution is transposed: it has no windows then."""
+        return (Refusal(geometry.kind, "transposed", True, "False"),) * geometry.transposed
 
     @property
     def axes(self) -> tuple[int, ...]:

@@ -43,14 +43,12 @@ class Patchify(KernelMatrix):
         >>> print(*Patchify.refusals(ConvGeometry(3, 8, kernel=(2,), stride=2, dilation=2)))
         Conv1d: dilation is (2,), expected (1,) (windows overlap)
         """
-        found = []
-        if geometry.transposed:
-            found.append(Refusal(geometry.kind, "transposed", True, "False"))
+        refusals = list(KernelMatrix.refusals(geometry))
         dims = list(zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
         strides = tuple(s if _disjoint(k, s, d) else max(k, s) for k, s, d in dims)
         if strides != geometry.stride:
             allowed = f"{strides}, at least the kernel {geometry.kernel}"
-            found.append(
+            refusals.append(
                 Refusal(geometry.kind, "stride", geometry.stride, allowed, "windows overlap")
             )
         # With the stride that fits the kernel, does dilation bring windows together again?
@@ -59,10 +57,10 @@ class Patchify(KernelMatrix):
         )
         if dilations != geometry.dilation:
             reason = "windows overlap" if strides == geometry.stride else f"at stride {strides}"
-            found.append(
+            refusals.append(
                 Refusal(geometry.kind, "dilation", geometry.dilation, str(dilations), reason)
             )
-        return tuple(found)
+        return tuple(refusals)
 
 
 def _disjoint(kernel: int, stride: int, dilation: int) -> bool:

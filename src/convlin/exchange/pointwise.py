@@ -34,10 +34,8 @@ class Pointwise(KernelMatrix):
         >>> Pointwise.refusals(ConvGeometry(3, 8, kernel=(1, 1), stride=2))
         ()
         """
-        found = []
-        if geometry.transposed:
-            found.append(Refusal(geometry.kind, "transposed", True, "False"))
+        refusals = list(KernelMatrix.refusals(geometry))
         if geometry.taps != 1:
             one = str((1,) * geometry.ndim)
-            found.append(Refusal(geometry.kind, "kernel", geometry.kernel, one))
-        return tuple(found)
+            refusals.append(Refusal(geometry.kind, "kernel", geometry.kernel, one))
+        return tuple(refusals)

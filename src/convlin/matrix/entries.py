@@ -16,7 +16,7 @@ from jaxtyping import Int
 from convlin.geometry import ConvGeometry
 from convlin.matrix.entry_layout import EntryLayout
 from convlin.matrix.runs import Axis
-from convlin.matrix.taps import sources
+from convlin.matrix.taps import tables
 
 __all__ = ["Entries", "index_bytes"]
 
@@ -42,7 +42,7 @@ class Entries:
         self.geometry = geometry
         self.input_size = tuple(input_size)
         self.output_size = geometry.output_size(input_size)
-        axes = [Axis.by_position(table) for table in self._tables()]
+        axes = [Axis.by_position(table) for table in tables(geometry, input_size)]
         self.by_position = EntryLayout(geometry, self.input_size, axes)
         self.rows, self.columns = self.by_position.rows, self.by_position.columns
 
@@ -54,7 +54,7 @@ class Entries:
         """
         if not self.overlap:
             return self.by_position
-        axes = [Axis.by_tap(table) for table in self._tables()]
+        axes = [Axis.by_tap(table) for table in tables(self.geometry, self.input_size)]
         return EntryLayout(self.geometry, self.input_size, axes)
 
     @property
@@ -88,7 +88,3 @@ class Entries:
         shape = self.geometry.weight_shape
         numbers = np.arange(math.prod(shape), dtype=self.by_tap.index_dtype)
         return self.by_tap.values(numbers.reshape(shape))
-
-    def _tables(self) -> list[Int[np.ndarray, "outputs taps"]]:
-        """Return, per dimension, which pixel each (output, tap) reads."""
-        return [sources(self.geometry, dim, n) for dim, n in enumerate(self.input_size)]

@@ -28,6 +28,7 @@ from numpy.lib.stride_tricks import as_strided
 from convlin.geometry import ConvGeometry
 from convlin.matrix.kernel_taps import by_group
 from convlin.matrix.runs import Axis, Run
+from convlin.numerics.scaling import Scale
 
 __all__ = ["EntryLayout"]
 
@@ -118,12 +119,13 @@ class EntryLayout:
         """
         kernel = by_group(self.geometry, weight)
         kernel = kernel.astype(np.complex128 if kernel.dtype.kind == "c" else np.float64)
-        largest = float(abs(kernel).max(initial=0)) or 1.0  # its square may be too large, or small
-        total = 0.0
+        scale = Scale.of(float(abs(kernel).max(initial=0)))  # its square may be too large, or small
+        kernel, total = scale.down(kernel), 0.0
         for runs in itertools.product(*(axis.runs for axis in self.axes)):
-            block = abs(_weights(kernel / largest, runs))
+            block = abs(_weights(kernel, runs))
             total += math.prod(len(run.pixels) for run in runs) * float((block * block).sum())
-        return math.sqrt(total) * largest
+        norm: float = scale.back(math.sqrt(total))
+        return norm
 
     def blocks(
         self, flat: Shaped[np.ndarray, " entries"], one_channel: bool = False

@@ -40,6 +40,13 @@ def sources(geometry: ConvGeometry, dim: int, n: int) -> Int[np.ndarray, "out ta
     return folded(geometry, n, outputs * stride + taps - before)
 
 
+def tables(
+    geometry: ConvGeometry, input_size: Sequence[int]
+) -> list[Int[np.ndarray, "outputs taps"]]:
+    """Return `sources` of every dimension."""
+    return [sources(geometry, dim, n) for dim, n in enumerate(input_size)]
+
+
 def folded(
     geometry: ConvGeometry, n: int, position: Int[np.ndarray, "*positions"]
 ) -> Int[np.ndarray, "*positions"]:
@@ -76,9 +83,9 @@ def connected(
     [([0, 1], [0, 1]), ([0, 1], [1, 2])]
     """
     output_size = geometry.output_size(input_size)
-    tables = [sources(geometry, dim, n) for dim, n in enumerate(input_size)]
+    dims = tables(geometry, input_size)
     for tap in itertools.product(*map(range, geometry.kernel)):
-        columns = [table[:, t] for table, t in zip(tables, tap, strict=True)]
+        columns = [table[:, t] for table, t in zip(dims, tap, strict=True)]
         reading = [np.flatnonzero(column >= 0) for column in columns]
         read = [column[column >= 0] for column in columns]
         yield (

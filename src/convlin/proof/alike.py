@@ -123,8 +123,7 @@ class _Trial:
         programs = [self.twins.twin(side) for side in self.sides]
         watches = [Watch(), Watch()] if watched else [None, None]
         for watch, program in zip(watches, programs, strict=True):
-            if watch is not None:
-                mark_weights(watch, program)
+            mark_weights(watch, program)
         for way in ways:
             left, right = (run(p, x, w, way) for p, w in zip(programs, watches, strict=True))
             note = f"in {self.exact.name}" + f", {way}" * (way != PLAIN)

@@ -22,7 +22,7 @@ from convlin.proof.real import NAMES, measured_rounding, own_dtype, own_run, rea
 from convlin.proof.remembered import hidden, state
 from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.same import repeats, same
-from convlin.proof.sensitivity import unexplained
+from convlin.proof.sensitivity import itself, unexplained
 from convlin.proof.twins import Twins, home, mark_weights, named_tensors, shadow
 from convlin.proof.verdict import Counterexample, Measured, Proved, Refuted, Rounding, Verdict
 from convlin.proof.watch import Watch
@@ -103,7 +103,7 @@ def _judged(
     sides = Modular(*modules, twins, draws)
     verdict, ways = _disproved(sides, plan, shape, count, rounding)
     if verdict is None:  # not `or`: a verdict is false unless it is Proved
-        verdict = own_dtype(left, right, rounding, [(side, _itself) for side in modules], x)
+        verdict = own_dtype(left, right, rounding, [(side, itself) for side in modules], x)
     if verdict is not None:
         return verdict
     own = alike(modules, shape, values, draws, probability)
@@ -118,10 +118,6 @@ def _judged(
 
 def _returns(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.error is None
-
-
-def _itself(module: Any) -> Any:
-    return module
 
 
 def _disproved(
@@ -236,7 +232,7 @@ def _measured(
     far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
     if far.any():
         dtype = max((home(side)[1] for side in sides), key=unit)
-        unconverted = [(program, _itself) for program in programs]
+        unconverted = [(program, itself) for program in programs]
         far = unexplained(far, left, right, unconverted, x, dtype)
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))

@@ -21,7 +21,7 @@ from convlin.proof.outcome import Outcome, run
 from convlin.proof.twins import home, named_tensors
 from convlin.proof.ways import PLAIN, Way
 
-__all__ = ["Side", "unexplained"]
+__all__ = ["Side", "itself", "unexplained"]
 
 TIMES = 96
 """An output that rounding moves a quarter of the time stays where it is this often once in 10¹², as
@@ -33,6 +33,11 @@ calls a jump 12 units away a fault; twice of it excuses one that is 24 units off
 
 Side = tuple[Any, Callable[[Any], Any]]
 """A module, and what makes the program of it: nothing, or a conversion."""
+
+
+def itself(module: Any) -> Any:
+    """Return a module as it is: what a side that nobody converts is made by."""
+    return module
 
 
 def unexplained(

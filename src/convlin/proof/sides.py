@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from convlin.proof.algebra import Value
 from convlin.proof.counterexample import shrink
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.rounding import beyond_rounding
-from convlin.proof.sensitivity import Side, unexplained
+from convlin.proof.sensitivity import Side, itself, unexplained
 from convlin.proof.verdict import Counterexample
 from convlin.proof.watch import Watch
 from convlin.proof.ways import Way
@@ -35,8 +35,7 @@ class Sides:
 
     def seen(self, mine: Outcome, theirs: Outcome) -> Sides:
         """Return the same with the values of two watched outcomes."""
-        values = mine.value, theirs.value
-        return Sides(self.pair, self.watches, values, self.convert, self.subject)
+        return replace(self, values=(mine.value, theirs.value))
 
     @property
     def exact(self) -> bool:
@@ -77,13 +76,9 @@ class Sides:
 
     def _unexplained(self, mine: Outcome, theirs: Outcome, x: Tensor, way: Way) -> bool:
         """Whether an element differs by more than rounding moves either side."""
-        sides: list[Side] = [(self.pair[0], _itself), (self.subject, self.convert)]
+        sides: list[Side] = [(self.pair[0], itself), (self.subject, self.convert)]
         far = self.differ(mine, theirs)
         return bool(unexplained(far, mine, theirs, sides, x, torch.float64, way).any())
-
-
-def _itself(module: Any) -> Any:
-    return module
 
 
 def undecided(mine: Outcome, theirs: Outcome) -> Tensor:

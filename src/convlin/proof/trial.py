@@ -132,8 +132,7 @@ class Trial:
         note = "; ".join(filter(None, (self._note, "channels_last weights" * channels_last)))
         layer, subject = (self._twins.twin(self._layer, channels_last) for _ in range(2))
         for watch, program in zip(watches, (layer, subject), strict=True):
-            if watch is not None:
-                mark_weights(watch, program)
+            mark_weights(watch, program)
         plain, *ways = ways
         first = run(layer, x, watches[0], plain)  # before the conversion can touch its weights
         try:

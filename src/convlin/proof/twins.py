@@ -193,10 +193,10 @@ def home(program: Any) -> tuple[torch.device, torch.dtype]:
     return (floats[0].device, floats[0].dtype) if floats else (torch.device("cpu"), torch.float32)
 
 
-def mark_weights(watch: Watch, program: Any) -> None:
-    """Tell a watch which tensors are weights."""
+def mark_weights(watch: Watch | None, program: Any) -> None:
+    """Tell a watch, if there is one, which tensors are weights."""
     for tensor in named_tensors(program).values():
-        if tensor.is_floating_point():
+        if watch is not None and tensor.is_floating_point():
             watch.mark(tensor, Value(weights=1, coefficient=1))
 
 

@@ -35,9 +35,9 @@ class Rounding:
     bound: how far any two orders of summation may lie apart at that element; None if no bound
     is derived, and `note` says why. within: no element lies beyond its own bound.
 
-    >>> print(Rounding(2.5e-7, 3.0e-6, scale=1.5, dtype="float32"))
-    in float32 the largest difference is 2.5e-07 where outputs reach 1.5; rounding explains up to 3e-06
-    """  # noqa: E501
+    >>> print(Rounding(2e-7, 3e-6, scale=2.0, dtype="float32"))
+    in float32 the largest difference is 2e-07 where outputs reach 2; rounding explains up to 3e-06
+    """
 
     deviation: float
     bound: float | None

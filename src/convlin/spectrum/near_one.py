@@ -14,7 +14,7 @@ from jaxtyping import Shaped
 
 from convlin.errors import Refusal, Refused
 from convlin.geometry import ConvGeometry
-from convlin.matrix.taps import sources
+from convlin.matrix.taps import tables
 from convlin.numerics.scaling import Scale
 
 __all__ = ["near_one"]
@@ -39,7 +39,7 @@ def near_one(
         at = odd[0].tolist()
         value = weight[tuple(at)].item()
         raise Refused(Refusal(geometry.kind, f"weight{at}", value, "a finite number"))
-    reading = [(sources(geometry, dim, n) >= 0).any(axis=0) for dim, n in enumerate(input_size)]
+    reading = [(table >= 0).any(axis=0) for table in tables(geometry, input_size)]
     weight = np.where(functools.reduce(np.logical_and.outer, reading), weight, 0)
     scale = Scale.of(max(float(np.abs(part).max()) for part in (weight.real, weight.imag)))
     return scale.down(weight), scale

@@ -71,9 +71,7 @@ class Search:
     unit_roundoff: of the arithmetic that summed the taps of an entry.
     """
 
-    def __init__(
-        self, layout: Layout, unit_roundoff: float, modes: Sequence[PaddingMode] = SEARCHED
-    ) -> None:
+    def __init__(self, layout: Layout, unit_roundoff: float, modes: Sequence[PaddingMode]) -> None:
         self.layout = layout
         self.unit_roundoff = unit_roundoff
         self.modes = modes
@@ -109,7 +107,8 @@ class Search:
             if difference is None:
                 self.form, self.model = form, model
                 return
-            self._keep(difference)
+            if self.miss is None or difference.count < self.miss.count:
+                self.miss = difference
             self._learn(difference)
 
     @property
@@ -141,11 +140,6 @@ class Search:
         """Return a form along one dimension that most of the matrix may agree with, if any."""
         likely = likely_form(self.supports[dim], mode)
         return [likely] if likely is not None else self._candidates(dim, mode)[:1]
-
-    def _keep(self, difference: Difference | None) -> None:
-        """Remember the fewest differences."""
-        if self.miss is None or (difference and difference.count < self.miss.count):
-            self.miss = difference
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""

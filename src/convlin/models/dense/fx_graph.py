@@ -65,9 +65,7 @@ def native_shape(node: fx.Node) -> Any:
 
 def site_of(node: fx.Node) -> str:
     """Return the layer's qualified name; for a function, the module it is called in and its own."""
-    if node.op == "call_module":
-        return str(node.target)
-    if node.op == "get_attr":
+    if node.op in ("call_module", "get_attr"):
         return str(node.target)
     stack = node.meta.get("nn_module_stack") or {}
     path = next(reversed(stack), "")

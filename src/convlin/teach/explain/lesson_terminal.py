@@ -76,7 +76,7 @@ def _block(block: Block, width: int) -> Text:
         case Beside():
             return _beside(block, width)
         case Table():
-            return _table(block, width)
+            return _table(block)
         case Judgement():
             return _judgement(block, width)
         case _:
@@ -168,7 +168,7 @@ def _style(cell: Cell, colours: list[str]) -> Style:
     return Style(bold=cell.look == "marked", dim=cell.look == "faint")
 
 
-def _table(block: Table, width: int) -> Text:
+def _table(block: Table) -> Text:
     columns = list(zip(block.header, *block.rows, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
     lines = [Text(" " * INDENT + block.title, style="italic")]

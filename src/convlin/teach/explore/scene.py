@@ -11,7 +11,8 @@ import numpy as np
 from convlin.costs import convolution_forms
 from convlin.figures.palette import tap_colors
 from convlin.geometry import ConvGeometry, short_at
-from convlin.matrix import ConvMatrix, sources
+from convlin.matrix import ConvMatrix
+from convlin.matrix.taps import tables
 from convlin.teach.explore.decimals import SCALE, plain
 from convlin.teach.explore.image import LARGEST
 from convlin.teach.explore.other_weights import Neuron
@@ -73,9 +74,10 @@ def _map(shape: tuple[int, ...], numbers: list[int], scale: int) -> dict[str, An
 
 def _reads(geometry: ConvGeometry, size: tuple[int, int]) -> dict[str, Any]:
     """Return the pairs (pixel, tap) that every output position reads, in order of taps."""
-    # `sources` is (output, tap) → pixel along one dimension, -1 where none: both together, with the
-    # axes (output y, output x, tap y, tap x), whose last two flattened are the taps in C order.
-    high, wide = (sources(geometry, dim, n) for dim, n in enumerate(size))
+    # Each of the tables is (output, tap) → pixel along one dimension, -1 where none: both together,
+    # with the axes (output y, output x, tap y, tap x), the last two of which flattened are the taps
+    # in C order.
+    high, wide = tables(geometry, size)
     down, across = high[:, None, :, None], wide[None, :, None, :]
     pixel = np.where((down >= 0) & (across >= 0), down * size[1] + across, -1)
     pixel = pixel.reshape(-1, geometry.taps)

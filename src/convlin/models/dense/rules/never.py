@@ -19,11 +19,6 @@ REASONS = {
 
 @layer(nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder,
        nn.TransformerDecoderLayer, nn.TransformerDecoder, nn.Transformer, kind="never")  # fmt: skip
-def attention_layer(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse attention."""
-    _refuse(call, "attention")
-
-
 @function("scaled_dot_product_attention", "multi_head_attention_forward", kind="never")
 def attention(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
     """Refuse attention."""
@@ -33,11 +28,6 @@ def attention(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
 @layer(nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle,
        nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.MaxUnpool1d, nn.MaxUnpool2d,
        nn.MaxUnpool3d, nn.Fold, kind="never")  # fmt: skip
-def upsampling_layer(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse upsampling."""
-    _refuse(call, "upsampling")
-
-
 @function("interpolate", "upsample", "pixel_shuffle", "grid_sample", "conv_transpose1d",
           "conv_transpose2d", "conv_transpose3d", "fold", kind="never")  # fmt: skip
 def upsampling(call: Call, *args: Any, **kwargs: Any) -> NoReturn:

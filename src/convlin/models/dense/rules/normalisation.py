@@ -97,15 +97,11 @@ def space_norm(call: Call, input: Any, *args: Any, **kwargs: Any) -> MapValue:
 
 
 @layer(nn.LocalResponseNorm, nn.CrossMapLRN2d)
-def local_response_layer(call: Call, input: Any) -> MapValue:
-    """Keep a normalisation over neighbouring channels."""
-    return call.mapped(call.map(input), call.keep(), call.map(input).axes)
-
-
 @function("local_response_norm")
 def local_response(call: Call, input: Any, *args: Any, **kwargs: Any) -> MapValue:
     """Keep a normalisation over neighbouring channels."""
-    return call.mapped(call.map(input), call.keep(), call.map(input).axes)
+    value = call.map(input)
+    return call.mapped(value, call.keep(), value.axes)
 
 
 def _over_space(call: Call, input: Any, running: bool) -> MapValue:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from torchvision import models
+from torch import nn
 
 import convlin
 from convlin import ConvGeometry, ConvMatrix
@@ -18,10 +18,12 @@ from rounding import agree, approx
 
 def test_costs_say_what_each_layer_is_where_no_line_is_folded_for_it():
     with torch.device("meta"):
-        table = convlin.cost(models.mobilenet_v3_small(), 64)
+        table = convlin.cost(
+            nn.Sequential(*(nn.Conv2d(96, 96, 1, groups=n) for n in (1, 2, 3))), 64
+        )
     narrow, less, wide = (as_text(table, width).splitlines() for width in (80, 109, 110))
-    assert "Conv2d 96→576 k1" in "\n".join(wide)
-    assert "Conv2d 96→576 k1" not in "\n".join(less)
+    assert "Conv2d 96→96 k1 g3" in "\n".join(wide)
+    assert "Conv2d 96→96 k1 g3" not in "\n".join(less)
     assert len(narrow) == len(wide) == len(as_text(table, 300).splitlines())
 
 

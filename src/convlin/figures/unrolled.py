@@ -46,7 +46,7 @@ ROWS_APART = 0.15
 DETAIL, DETAIL_SIDE = 40, 0.06
 # ABOVE holds two lines of words, ASIDE one line: half has them cut or collide, twice is empty
 # paper.
-MARGIN, ABOVE, ASIDE = 0.5, 0.75, 1.5
+MARGIN, ABOVE, ASIDE = 0.5, 0.75, 1.475
 LETTER = 0.07  # of the sentence: half cuts it off below a narrow matrix, twice is empty paper
 
 

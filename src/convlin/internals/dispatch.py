@@ -16,9 +16,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
-    "COMPILED_FUNCTIONS", "TorchDispatchMode", "is_operator", "kernels",
+    "COMPILED_FUNCTIONS", "TorchDispatchMode", "has_parts", "is_operator", "kernels",
     "modes_are_bypassed", "overrides_are_disabled", "qualified_name", "run_as_parts",
-    "without_overrides",
+    "schema_arguments", "without_overrides",
 ]  # fmt: skip
 
 
@@ -64,6 +64,15 @@ def qualified_name(func: Any) -> str:
 def schema_arguments(func: Any) -> Any:
     """Return the arguments in an operator's schema: name, default_value, alias_info of each."""
     return func._schema.arguments
+
+
+def has_parts(func: Any) -> bool:
+    """Whether an operator is a composite of others, and nothing more.
+
+    >>> [has_parts(op) for op in (torch.ops.aten.linear.default, torch.ops.aten.mm.default)]
+    [True, False]
+    """
+    return bool(func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd))
 
 
 def run_as_parts(func: Any, args: Any, kwargs: Any) -> Any:

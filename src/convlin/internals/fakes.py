@@ -1,6 +1,7 @@
 """Tensors with shapes and no numbers: a model's own code runs, and nothing is computed.
 
-Private: `torch._subclasses.FakeTensorMode` and the name of its log. Seen in torch 2.13 and 2.14.
+Private: `torch._subclasses.FakeTensorMode`, `unset_fake_temporarily` and the name of its log. Seen
+in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-__all__ = ["fake_tensors"]
+__all__ = ["fake_tensors", "real_tensors"]
 
 LOG = "torch._subclasses.fake_tensor"
 
@@ -35,6 +37,19 @@ def fake_tensors() -> Iterator[None]:
             yield
     finally:
         logger.removeFilter(_drop)
+
+
+@contextmanager
+def real_tensors() -> Iterator[None]:
+    """Compute with real tensors inside of `fake_tensors`.
+
+    >>> import torch
+    >>> with fake_tensors(), real_tensors():
+    ...     torch.ones(2).sum().item()
+    2.0
+    """
+    with unset_fake_temporarily():
+        yield
 
 
 def _drop(record: logging.LogRecord) -> bool:

@@ -1,15 +1,37 @@
-"""A module runs, and is afterwards what it was."""
+"""Code of others runs, and afterwards all is what it was: a module, the states of random numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["unchanged"]
+__all__ = ["same_random_numbers", "unchanged"]
+
+
+@contextmanager
+def same_random_numbers(tensors: Iterable[Tensor] = ()) -> Iterator[None]:
+    """Put back the states of Python's, NumPy's and PyTorch's generators, on the tensors' devices.
+
+    >>> before = torch.get_rng_state()
+    >>> with same_random_numbers():
+    ...     _ = torch.rand(3)
+    >>> torch.equal(torch.get_rng_state(), before)
+    True
+    """
+    devices = {tensor.device.index for tensor in tensors if tensor.is_cuda}
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 @contextmanager

@@ -11,17 +11,16 @@ A model that cannot be copied, or not run in float64, is run as it is, with a wi
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from convlin.errors import Refusal, Refused
+from convlin.layers.unchanged import same_random_numbers
 from convlin.models.dense.grouped import AllGroupsAtOnce
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.parting import Pair
@@ -105,15 +104,11 @@ def _as_it_is(model: nn.Module, network: FullyConvolutional) -> Pair:
 @contextmanager
 def _untouched(tensors: Sequence[Tensor]) -> Iterator[None]:
     """Put everything back as it was: random states, and buffers that a forward writes into."""
-    devices = {tensor.device.index for tensor in tensors if tensor.is_cuda}
     buffers = [(t, t.clone()) for t in tensors if not isinstance(t, nn.Parameter)]
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices), torch.no_grad():
+    with same_random_numbers(tensors), torch.no_grad():
         try:
             yield
         finally:
-            random.setstate(python)
-            np.random.set_state(numpy)
             for buffer, before in buffers:
                 if not torch.equal(buffer, before):
                     buffer.copy_(before)

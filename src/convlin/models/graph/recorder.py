@@ -1,0 +1,379 @@
+"""One run of a model's own code, written down: every operation that PyTorch ran, and for which layer.
+
+The run is in inference mode, where a composite operation such as `conv2d` reaches a dispatch mode
+whole; those that nobody wants whole are run as the parts that PyTorch makes of them. What is
+written is a graph of values (`aliases.py`): operations in place, writes to views and `out=` are in
+it as what they do. A layer that is wanted whole is one node, whatever it runs.
+
+A model that asks the images for numbers is noted, even where it catches the error that comes of
+that: it may go another way on others.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import map_aggregate
+from torch.overrides import TorchFunctionMode
+
+from convlin.errors import Description, Refusal, Refused
+from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
+from convlin.internals.fakes import real_tensors
+from convlin.internals.storages import storage_id
+from convlin.models.graph.aliases import SAME, Aliases, Value, View
+from convlin.models.graph.operations import (
+    acts,
+    name_of,
+    output_names,
+    turns,
+    without_writing,
+    written_by,
+)
+from convlin.models.trace import LayerCall
+
+__all__ = ["Origin", "Reads", "Recorder", "Wanted"]
+
+aten = torch.ops.aten
+
+LIBRARY, HERE = (str(Path(home).parent) for home in (torch.__file__, __file__))
+# operations, and methods that run none, by which Python asks a tensor for its numbers
+NUMBERS = ("_local_scalar_dense", "is_nonzero", "equal", "item")
+METHODS = ("numpy", "__array__", "__dlpack__", "data_ptr")
+# what divides a tensor along an axis; the axis is the second of their arguments
+DIVIDES = ("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted as one node: operations, by ATen's name without a final `_`, and layers."""
+
+    operations: Collection[str]
+    layer: Callable[[nn.Module], bool]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a node comes from: the module that was running, its call, and the line of its code."""
+
+    site: str
+    call: LayerCall | None
+    line: str
+
+
+class Recorder(TorchDispatchMode):
+    """Writes `graph` while a model runs; `names` are those of its own tensors, by identity.
+
+    `tensors` holds the numbers behind these names, and behind those that are met on the way.
+    `running` are the calls of layers that have begun and not returned.
+    """
+
+    def __init__(self, names: dict[int, str], tensors: dict[str, Tensor], wanted: Wanted) -> None:
+        super().__init__()
+        self.graph = fx.Graph()
+        self.tensors = dict(tensors)
+        self.refusals: list[Refusal] = []
+        self.state: dict[str, Refusal] = {}  # what is written to, of tensors that outlive the run
+        self.running: list[LayerCall] = []
+        self._names = names
+        self._wanted = wanted
+        self._aliases = Aliases(self._write)
+        self._whole: tuple[LayerCall, tuple[fx.Node, ...]] | None = None
+        self._of_images: set[fx.Node] = set()
+        self._operations: Counter[int] = Counter()  # of each call, by its identity
+
+    def begin(self, images: Tensor) -> None:
+        """Note the images."""
+        node = self._noted(self.graph.placeholder("images"), Value.of(images))
+        self._of_images.add(node)
+        self._aliases.new(images, node)
+
+    def end(self, outputs: Any) -> None:
+        """Note what the model returned."""
+        self.graph.output(map_aggregate(outputs, self._node))
+
+    def layer(self, call: LayerCall) -> None:
+        """Note that a layer begins, or that it has returned."""
+        if call.outputs is None:
+            for outer in self.running[-2:-1]:
+                self._operations[id(outer)] += 2  # it is more than one operation
+            if self._whole is None and self._wanted.layer(call.layer):
+                self._whole = call, tuple(map(self._node, call.inputs))
+        elif self._whole is not None and self._whole[0].layer is call.layer:
+            (begun, inputs), self._whole = self._whole, None
+            node = self.graph.call_module(begun.site, inputs)
+            self._results(self._placed(node, begun), call.outputs, [])
+
+    def is_alone(self, node: fx.Node) -> bool:
+        """Whether the node is all that its layer ran."""
+        call = node.meta["origin"].call
+        return call is not None and self._operations[id(call)] == 1
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        named: dict[str, Any] = kwargs or {}
+        if self._whole is not None or not acts(func):
+            return func(*args, **named)
+        name = name_of(func)
+        if name in NUMBERS:
+            return self._number(func, args, named)
+        known = name.removesuffix("_") in self._wanted.operations
+        if not known and is_operator(func) and has_parts(func):
+            with self:
+                return run_as_parts(func, args, named)
+        return self._run(func, name, args, named)
+
+    def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run an operation, and note what it does."""
+        if name in ("lift_fresh", "lift_fresh_copy") and args[0] not in self._aliases:
+            result = func(*args, **kwargs)  # numbers that Python has just made a tensor of
+            self._aliases.new(result, self._outside(args[0]))
+            return result
+        inputs = map_aggregate((args, kwargs), self._node)
+        written = written_by(func, args, kwargs)
+        if turns(func):
+            return self._turned(func, name, args, inputs)
+        if written:
+            return self._written(func, name, (args, kwargs), inputs, written)
+        operands = _tensors((args, kwargs))
+        result = func(*args, **kwargs)
+        if any(result is tensor for tensor in operands):
+            if not name.endswith("dropout"):
+                return result
+            result = args[0].view_as(args[0])  # in training it would be another tensor
+        self._results(self._called(func, *inputs), result, operands)
+        return result
+
+    def _turned(self, func: Any, name: str, args: tuple[Any, ...], inputs: Any) -> Any:
+        """Let a tensor become another view of its memory."""
+        before = Value.of(args[0])
+        instead = without_writing(func)
+        if instead is None:
+            raise self._refused("operation", name, "one whose effect on other tensors is known")
+        result = func(*args)
+        if name != "detach_":
+            node = self._noted(self._called(instead, *inputs), Value.of(args[0]))
+            view = View(instead, inputs[0][1:], before, Value.of(args[0]))
+            self._aliases.view(args[0], args[0], view, node)
+        return result
+
+    def _written(
+        self, func: Any, name: str, given: tuple[Any, Any], inputs: Any, written: list[Tensor]
+    ) -> Any:
+        """Run what writes to tensors, and give them what it would return."""
+        (args, kwargs), (nodes, named) = given, inputs
+        instead = without_writing(func)
+        outs = output_names(func)
+        if instead is None:
+            raise self._refused("operation", name, "one whose effect on other tensors is known")
+        returned = instead(*args, **{key: kwargs[key] for key in kwargs if key not in outs})
+        before = [Value.of(tensor) for tensor in written]
+        result = func(*args, **kwargs)
+        node = self._called(instead, nodes, {key: named[key] for key in named if key not in outs})
+        self._results(node, returned, [])
+        for tensor, value, new in zip(written, before, _listed(returned), strict=False):
+            if Value.of(tensor) != value or value.shape != tuple(new.shape):
+                raise self._refused("out", value.shape, f"a tensor of {tuple(new.shape)}")
+            last = self._node(new)
+            if new.dtype != value.dtype:  # what is written takes the dtype of where it is written
+                last = self._write(aten.to.dtype, (last, value.dtype), value)
+            self._keeps(tensor)
+            if (view := self._aliases.overwrite(tensor, last)) is not None:
+                raise self._refused("operation", name, "one that writes to parts of a tensor that "
+                                    "do not overlap", f"through {name_of(view.operation)}")  # fmt: skip
+        return result
+
+    def _keeps(self, tensor: Tensor) -> None:
+        """Note that a tensor which outlives the run is written to."""
+        first = self._aliases.first(tensor)
+        if first.op == "get_attr":
+            refusal = self._refused(
+                "state", f"written to by {self._line or 'its layer'}", "tensors that stay as they are",
+                f"{first.target} is another one at the next call",
+            )  # fmt: skip
+            self.refusals.remove(*refusal.refusals)
+            self.state.setdefault(str(first.target), *refusal.refusals)
+
+    def _results(self, node: fx.Node, result: Any, operands: list[Tensor]) -> None:
+        """Name what a node returns, and note its shapes."""
+        if isinstance(result, Tensor):
+            self._name(result, self._noted(node, Value.of(result)), operands, node, ())
+            return
+        node.meta["value"] = tuple(Value.of(part) for part in _listed(result))
+        start = 0
+        for index, part in enumerate(_listed(result)):
+            item = self._noted(
+                self.graph.call_function(operator.getitem, (node, index)), Value.of(part)
+            )
+            how: tuple[Any, ...] = ()
+            if name_of(node.target) in DIVIDES:
+                axis = _axis(node) % part.ndim
+                how = (aten.slice.Tensor, (axis, start, start + part.shape[axis]))
+                start += part.shape[axis]
+            elif name_of(node.target) == "unbind":
+                how = (aten.select.int, (_axis(node) % (part.ndim + 1), index))
+            self._name(part, item, operands, node, how)
+
+    def _name(
+        self, tensor: Tensor, node: fx.Node, operands: list[Tensor], made: fx.Node,
+        how: tuple[Any, ...],
+    ) -> None:  # fmt: skip
+        """Name a tensor: a view of an operand, or one with memory of its own."""
+        whole = next((each for each in operands if _share_memory(tensor, each)), None)
+        if whole is None:
+            self._aliases.new(tensor, node)
+            return
+        operation, args = how or (made.target, made.args[1:])
+        view = View(operation, args, Value.of(whole), Value.of(tensor))
+        self._aliases.view(tensor, whole, view, node)
+
+    def _number(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return a number that Python asks for; refuse it of what is made of the images."""
+        nodes = map_aggregate(args, self._node)
+        of_images = [node for node in _nodes(nodes) if node in self._of_images]
+        if of_images:
+            raise self.asked(name_of(func).lstrip("_"))
+        with real_tensors():
+            known: dict[fx.Node, Any] = {}
+            return func(*map_aggregate(nodes, lambda arg: self._computed(arg, known)), **kwargs)
+
+    def asked(self, how: str) -> Refused:
+        """Note that the images are asked for numbers."""
+        return self._refused(
+            "forward", f"{how} of what is made of the images", "code that asks them for no numbers",
+            "it may go another way on other images",
+        )  # fmt: skip
+
+    def is_of_images(self, tensor: Tensor) -> bool:
+        """Whether a tensor is made of the images."""
+        return tensor in self._aliases and self._aliases.node(tensor) in self._of_images
+
+    def _computed(self, node: Any, known: dict[fx.Node, Any]) -> Any:
+        """Return the numbers of what is made of the model's own tensors."""
+        if not isinstance(node, fx.Node):
+            return node
+        if node not in known:
+            if node.op == "get_attr":
+                known[node] = self.tensors[str(node.target)]
+            else:
+                args, kwargs = map_aggregate(
+                    (node.args, node.kwargs), lambda arg: self._computed(arg, known)
+                )
+                assert callable(node.target)
+                known[node] = node.target(*args, **kwargs)
+        return known[node]
+
+    def _node(self, arg: Any) -> Any:
+        """Return the node for a tensor; anything else as it is."""
+        if not isinstance(arg, Tensor):
+            return arg
+        if arg not in self._aliases:
+            name = self._names.get(id(arg))
+            node = self._outside(arg) if name is None else self._noted(
+                self.graph.get_attr(name), Value.of(arg))  # fmt: skip
+            self._aliases.new(arg, node)
+        return self._aliases.node(arg)
+
+    def _outside(self, tensor: Tensor) -> fx.Node:
+        """Return the node for numbers that the model has no name for."""
+        name = f"constant_{len(self.tensors)}"
+        self.tensors[name] = tensor
+        return self._noted(self.graph.get_attr(name), Value.of(tensor))
+
+    def _called(self, func: Any, args: Any, kwargs: Any = None) -> fx.Node:
+        """Write the call of an operation."""
+        name = name_of(func).rpartition("::")[2]
+        node = self.graph.create_node("call_function", func, tuple(args), kwargs or {}, name=name)
+        call = self.running[-1] if self.running else None
+        self._operations[id(call)] += 1
+        return self._placed(node, call)
+
+    def _write(self, operation: Any, args: tuple[Any, ...], value: Value) -> fx.Node:
+        """Write what no code of the model called."""
+        return self._noted(self._called(operation, args), value)
+
+    def _noted(self, node: fx.Node, value: Value) -> fx.Node:
+        node.meta["value"] = value
+        if any(operand in self._of_images for operand in node.all_input_nodes):
+            self._of_images.add(node)
+        return node if "origin" in node.meta else self._placed(
+            node, self.running[-1] if self.running else None)  # fmt: skip
+
+    def _placed(self, node: fx.Node, call: LayerCall | None) -> fx.Node:
+        node.meta["origin"] = Origin(call.site if call else "", call, self._line)
+        return node
+
+    def _refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
+        """Note a refusal, which the model's own code may catch, and return it to be raised."""
+        site = self.running[-1].site or type(self.running[-1].layer).__name__
+        said = "; ".join(filter(None, (reason, self._line)))
+        self.refusals.append(Refusal(site, field, Description(value), allowed, said))
+        return Refused(self.refusals[-1:])
+
+    @property
+    def _line(self) -> str:
+        """The innermost line of the model's own code that is running."""
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if not file.startswith((LIBRARY, "<")):
+                if not file.startswith(HERE):
+                    return f"{Path(file).name}:{frame.f_lineno}"
+                if frame.f_code.co_name == "run_model":
+                    return ""
+            frame = frame.f_back
+        return ""
+
+
+class Reads(TorchFunctionMode):
+    """Notes that Python asks for numbers by a method that runs no operation."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in METHODS and self._recorder.is_of_images(args[0]):
+            raise self._recorder.asked(name)
+        return func(*args, **(kwargs or {}))
+
+
+def _listed(result: Any) -> list[Tensor]:
+    return [result] if isinstance(result, Tensor) else [t for t in result if isinstance(t, Tensor)]
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    map_aggregate(value, lambda leaf: found.append(leaf) if isinstance(leaf, Tensor) else None)
+    return found
+
+
+def _nodes(value: Any) -> Iterable[fx.Node]:
+    found: list[fx.Node] = []
+    map_aggregate(value, lambda leaf: found.append(leaf) if isinstance(leaf, fx.Node) else None)
+    return found
+
+
+def _axis(node: fx.Node) -> int:
+    """Return along which axis an operation divides a tensor."""
+    place = 1 if name_of(node.target) == "unbind" else 2
+    axis: Any = node.kwargs.get("dim", node.args[place] if len(node.args) > place else 0)
+    return int(axis)
+
+
+def _share_memory(a: Tensor, b: Tensor) -> bool:
+    try:
+        return storage_id(a) == storage_id(b)
+    except (RuntimeError, NotImplementedError):  # neither has one storage of its own
+        return False

@@ -1,0 +1,257 @@
+"""From a model to its graph: its own code runs three times at the window, without numbers.
+
+| run | batch | dtype | shows |
+|---|---|---|---|
+| 1 | 2 | the model's | what it does |
+| 2 | 2 | the model's | what changes from call to call: counters, caches, random numbers |
+| 3 | 3 | another one | which numbers stand for the batch, which dtypes for the model's |
+
+In run 3 alone a dtype and a batch are other ones; what else differs would differ from image to
+image. The classifier only ever sees windows: what its code makes of the window's size is right by
+definition, and a number in the graph.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, fx, nn
+
+from convlin.errors import Description, Refusal, Refused, one_line
+from convlin.internals.fakes import fake_tensors, real_tensors
+from convlin.internals.modules import global_hooks
+from convlin.layers.unchanged import same_random_numbers
+from convlin.models.graph.aliases import Value
+from convlin.models.graph.fake_model import fake_twin, named_tensors, twin
+from convlin.models.graph.recorder import Reads, Recorder, Wanted
+from convlin.models.graph.runs import side_by_side
+from convlin.models.trace import LayerCall, sample, watched
+
+__all__ = ["BATCH", "MODEL_DTYPE", "Batch", "Trace", "line_of", "shape_of", "site_of", "trace"]
+
+BATCH = 2  # one image alone cannot be mixed with another; more would show no more
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A number that is `smaller` in a batch of `BATCH` images, and `larger` in one of one more."""
+
+    smaller: Any
+    larger: Any
+
+    @property
+    def each(self) -> int | None:
+        """How many of it are one image's; None if it is no multiple of the batch."""
+        if not isinstance(self.smaller, int):
+            return None
+        each = self.larger - self.smaller
+        return each if self.smaller == each * BATCH else None
+
+
+class ModelDtype:
+    """Stands for the dtype that the model is in."""
+
+    def __repr__(self) -> str:
+        return "the model's dtype"
+
+
+MODEL_DTYPE = ModelDtype()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The graph of a model: every node a call of an ATen operation or of a layer wanted whole.
+
+    The only placeholder is the images; `get_attr` nodes name tensors of `model`, a twin of the one
+    given, or numbers that its code made, which lie in `tensors` too. In arguments, `Batch` stands
+    for numbers that grow with the batch, `ModelDtype` for the model's dtype.
+    """
+
+    graph: fx.Graph
+    model: nn.Module
+    tensors: dict[str, Tensor]
+
+
+def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
+    """Return the model's graph at the window (C, *spatial).
+
+    Raises `Refused`, naming the layer and the line of code: what fails at that window, asks the
+    images for numbers, or is not the same from call to call.
+    """
+    _require_function_of_images(model)
+    tensors, like = named_tensors(model), sample(model, (0,))
+    with fake_tensors(), same_random_numbers():
+        fake = fake_twin(model)
+        first, again = (_run(fake, tensors, (BATCH, *window), like, wanted) for _ in range(2))
+        with real_tensors():
+            side_by_side(first, again, _state)
+        larger = _larger(model, fake, tensors, window, like, wanted, first)
+    side_by_side(first, larger, _Both(like.dtype))
+    _require_no_state(first)
+    made = twin(model)
+    for node in first.graph.nodes:
+        node.meta["layer"] = _layer(first, node)
+    return Trace(first.graph, made, first.tensors)
+
+
+def shape_of(node: fx.Node) -> Any:
+    """Return the node's shape at the window, batch first; a tuple of them for several results."""
+    value = node.meta["value"]
+    return value.shape if isinstance(value, Value) else tuple(part.shape for part in value)
+
+
+def site_of(node: fx.Node) -> str:
+    """Return the layer's dotted name; for another operation, the module it ran in and its own."""
+    if node.op == "get_attr" or node.meta["layer"] is not None:
+        return str(node.target if node.op == "get_attr" else node.meta["layer"])
+    site = node.meta["origin"].site
+    return f"{site}.{node.name}" if site else node.name
+
+
+def line_of(node: fx.Node) -> str:
+    """Return the line of the model's own code that asked for it: file:number, or nothing."""
+    return str(node.meta["origin"].line)
+
+
+def _run(
+    model: nn.Module, tensors: dict[str, Tensor], shape: tuple[int, ...], like: Tensor,
+    wanted: Wanted,
+) -> Recorder:  # fmt: skip
+    """Run a model without numbers on images of this shape, and return what it did."""
+    names = {id(tensor): name for name, tensor in reversed(named_tensors(model).items())}
+    recorder = Recorder(names, tensors, wanted)
+    images = torch.zeros(shape, dtype=like.dtype, device=like.device)
+    with watched(model, recorder.layer) as recorder.running, torch.inference_mode():
+        recorder.begin(images)
+        try:
+            with Reads(recorder), recorder, torch.compiler.set_stance("force_eager"):
+                recorder.end(model(images))
+        except Exception as error:
+            if not recorder.refusals:
+                raise Refused(_failure(model, recorder.running, shape[0], error)) from error
+    if recorder.refusals:
+        raise Refused(recorder.refusals)
+    for node in reversed(recorder.graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            recorder.graph.erase_node(node)
+    return recorder
+
+
+def _larger(
+    model: nn.Module, fake: nn.Module, tensors: dict[str, Tensor], window: tuple[int, ...],
+    like: Tensor, wanted: Wanted, first: Recorder,
+) -> Recorder:  # fmt: skip
+    """Return the run on one image more, in another dtype if the model does the same in that."""
+    shape = (BATCH + 1, *window)
+    other = torch.float32 if like.dtype == torch.float64 else torch.float64
+    try:
+        larger = _run(fake_twin(model, other), tensors, shape, like.to(other), wanted)
+    except Refused:  # its code is for one dtype alone
+        return _run(fake, tensors, shape, like, wanted)
+    alike = [node.target for node in first.graph.nodes] == [n.target for n in larger.graph.nodes]
+    return larger if alike else _run(fake, tensors, shape, like, wanted)
+
+
+def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
+    """Refuse what differs from one call to the next."""
+    raise _refused(node, "state", f"{first} at one call and {again} at the next", "the same at every "
+                   "call", "it counts, keeps or draws something")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Both:
+    """What stands for both of a batch and of one more, in the model's dtype and in another one."""
+
+    dtype: torch.dtype
+
+    def __call__(self, node: fx.Node, smaller: Any, larger: Any) -> Any:
+        if isinstance(smaller, torch.dtype) and smaller == self.dtype:
+            return MODEL_DTYPE
+        if isinstance(smaller, Tensor) and isinstance(larger, Tensor):
+            if smaller.dtype == self.dtype and smaller.shape == larger.shape:
+                node.meta["follows"] = True
+                return larger
+        elif isinstance(smaller, int | float) and isinstance(larger, int | float):
+            return Batch(smaller, larger)
+        raise _refused(
+            node, "forward", f"{smaller} at batch {BATCH} and {larger} at batch {BATCH + 1}",
+            "the same for every batch",
+        )  # fmt: skip
+
+
+def _refused(node: fx.Node, field: str, value: str, allowed: str, reason: str = "") -> Refused:
+    origin = node.meta.get("origin")
+    site, line = (origin.site, origin.line) if origin else ("output", "")
+    said = "; ".join(filter(None, (reason, line)))
+    return Refused(Refusal(site or node.name, field, Description(value), allowed, said))
+
+
+def _require_no_state(run: Recorder) -> None:
+    """Refuse what is made of tensors that the model itself writes to."""
+    live = {str(node.target) for node in run.graph.nodes if node.op == "get_attr"}
+    if refusals := [refusal for name, refusal in run.state.items() if name in live]:
+        raise Refused(refusals)
+
+
+def _layer(run: Recorder, node: fx.Node) -> str | None:
+    """Return the site of the layer of PyTorch's own whose only operation the node is."""
+    if node.op == "call_module":
+        return str(node.target)
+    call = node.meta["origin"].call if "origin" in node.meta else None
+    alone = call is not None and node.op == "call_function" and run.is_alone(node)
+    return call.site if alone and _is_stock(call.layer) and call.site else None
+
+
+def _is_stock(layer: nn.Module) -> bool:
+    """Whether a layer runs PyTorch's own code, and no other."""
+    own = "forward" in vars(layer)
+    home = type(layer).forward.__module__
+    return not own and home.startswith("torch.nn.modules.") and type(layer).__module__.startswith(
+        "torch.nn.modules.")  # fmt: skip
+
+
+def _failure(model: nn.Module, running: list[LayerCall], batch: int, error: Exception) -> Refusal:
+    """Return why a model does not run at the window."""
+    call = running[-1] if running else LayerCall("", model, [])
+    shapes = Description(", ".join(str(tuple(tensor.shape)) for tensor in call.inputs))
+    reason = f"at batch {batch}: {one_line(error)}"
+    site = call.site or type(model).__name__
+    return Refusal(site, "input", shapes, "a window that this layer can take", reason)
+
+
+def _require_function_of_images(model: nn.Module) -> None:
+    """Refuse training mode, hooks that the trace would take for the model's own, further inputs."""
+    name = type(model).__name__
+    training = [path or name for path, module in model.named_modules() if module.training]
+    if training:
+        some = ", ".join(training[:3]) + (f" and {len(training) - 3} more" if training[3:] else "")
+        raise Refused(
+            Refusal(name, "training", Description(f"True in {some}"), "model.eval()",
+                    "dropout and batch statistics make no function of one window")
+        )  # fmt: skip
+    everywhere = sum(len(hooks) for kind, hooks in global_hooks() if "forward" in kind)
+    if everywhere:
+        raise Refused(
+            Refusal(name, "global hooks", everywhere, "none", "they are no part of the model, and "
+                    "would be in the network")
+        )  # fmt: skip
+    hooks = {**model._forward_hooks, **model._forward_pre_hooks}
+    if hooks:
+        raise Refused(
+            Refusal(name, "forward hooks", len(hooks), "none on the whole model",
+                    "whether they belong to it is not known")
+        )  # fmt: skip
+    try:
+        parameters = list(inspect.signature(model.forward).parameters.values())[1:]
+    except (TypeError, ValueError):  # TorchScript tells none
+        return
+    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    missing = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+    if missing:
+        raise Refused(
+            Refusal(name, "forward", Description(f"a function that needs {', '.join(missing)} too"),
+                    "a function of the images alone")
+        )  # fmt: skip

@@ -13,24 +13,20 @@ from convlin.arguments import choice, flag, shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
 from convlin.models.dense.against_model import run_against
+from convlin.models.dense.axis import Axis
 from convlin.models.dense.claims import verdicts
+from convlin.models.dense.dense_call import DenseCall, DenseFacts
 from convlin.models.dense.deviation import Images, measure
-from convlin.models.dense.fx_graph import trace, twin
-from convlin.models.dense.layer_met import Layer
+from convlin.models.dense.feature_map import FeatureMap
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.report import Report, Row
-from convlin.models.dense.rules import (  # noqa: F401 - fill the registry
-    elementwise,
-    joins,
-    linear,
-    neighbourhoods,
-    never,
-    normalisation,
-    outputs,
-    pooling,
-    reshapes,
-)
-from convlin.models.dense.walk import Walk
+from convlin.models.dense.rules.outputs import output
+from convlin.models.dense.rules.table import TABLE
+from convlin.models.graph.facts import Layer
+from convlin.models.graph.traced import trace
+from convlin.models.graph.value import NoValue
+from convlin.models.graph.walk import walk
+from convlin.models.graph.writer import Writer
 
 __all__ = ["fully_convolutional"]
 
@@ -100,32 +96,22 @@ def fully_convolutional(
     if not (listener is None or callable(listener)):
         allowed = "None, or a function of (what, done, total)"
         raise Refused(Refusal("fully_convolutional", "progress", shown(listener), allowed))
-    walk = Walk(trace(twin(model), shape), shape, head)
-    walk.run()
-    broken = frozenset().union(*(value.culprits for value in walk.outputs))
-    breaks = [reason for site, reason in walk.breaks.items() if site in broken]
-    if walk.refusals:
-        raise Refused([*walk.refusals, *(() if allow_inexact else breaks)])
-    if breaks and not allow_inexact:
-        raise Refused(breaks, WAY_OUT)
-    for node in reversed(walk.graph.nodes):
-        if node.op == "get_attr" and not node.users:
-            walk.graph.erase_node(node)
-    graph = fx.GraphModule(walk.modules, walk.graph, type(model).__name__).eval()
+    graph, values, stride, facts = _written(model, shape, head, allow_inexact)
+    broken = frozenset().union(*(value.culprits for value in values))
     report = Report(
-        tuple(_row(walk, layer, broken) for layer in walk.layers),
+        tuple(_row(facts, layer, broken) for layer in facts.layers),
         exact=not broken,
         deviation=None,
         parameters_before=sum(parameter.numel() for parameter in model.parameters()),
         parameters_after=sum(parameter.numel() for parameter in graph.parameters()),
     )
-    network = FullyConvolutional(graph, shape, walk.stride, report).eval()
+    network = FullyConvolutional(graph, shape, stride, report).eval()
     if check:
         report = replace(
-            report, seen=run_against(model, network, exact=not broken, refolds=walk.refolds)
+            report, seen=run_against(model, network, exact=not broken, refolds=facts.refolds)
         )
     if proofs:
-        rows = _proved(walk, report.rows, progress)
+        rows = _proved(facts, report.rows, progress)
         refuted = any(row.refuted for row in rows)
         report = replace(report, rows=rows, exact=report.exact and not refuted)
     if images is not None:
@@ -134,21 +120,52 @@ def fully_convolutional(
     return network
 
 
-def _row(walk: Walk, layer: Layer, broken: frozenset[str]) -> Row:
+def _written(
+    model: nn.Module, window: tuple[int, ...], head: str, allow_inexact: bool
+) -> tuple[fx.GraphModule, list[FeatureMap], tuple[int, ...], DenseFacts]:
+    """Return the network, what is known of its outputs, its stride, and of its layers."""
+    traced = trace(model, window, TABLE.wanted)
+    nodes = list(traced.graph.nodes)
+    writer = Writer({node.meta["layer"] for node in nodes} - {None})
+    facts = DenseFacts(window=window, head=head)
+    axes = tuple(Axis.image(pixels) for pixels in window[1:])
+    images = FeatureMap(writer.images, window[0], axes, tuple(range(len(window))), nodes[0])
+
+    def call(node: fx.Node) -> DenseCall:
+        return DenseCall(traced, writer, facts, node)
+
+    walk(traced, TABLE, writer, facts, images, call)
+    result, values, stride = None, [], ()
+    if not any(isinstance(facts.values[node], NoValue) for node in nodes[-1].all_input_nodes):
+        try:
+            end = call(nodes[-1])
+            result, values, stride = output(end, *end.arguments()[0])
+        except Refused as refused:
+            facts.refusals.extend(refused.refusals)
+    broken = frozenset().union(*(value.culprits for value in values))
+    breaks = [reason for site, reason in facts.breaks.items() if site in broken]
+    if facts.refusals:
+        raise Refused([*facts.refusals, *(() if allow_inexact else breaks)])
+    if breaks and not allow_inexact:
+        raise Refused(breaks, WAY_OUT)
+    return writer.finish(result, traced.model), values, stride, facts
+
+
+def _row(facts: DenseFacts, layer: Layer, broken: frozenset[str]) -> Row:
     """Return a layer's row of the report."""
     equal, why = layer.site not in broken, ""
-    if layer.site in walk.breaks:
-        reason = walk.breaks[layer.site]
+    if layer.site in facts.breaks:
+        reason = facts.breaks[layer.site]
         why = f"{reason.field} {reason.value}: {reason.reason}"
         if equal:
             why = f"{reason.field} {reason.value}, but no later layer reads those cells"
     return Row(layer.site, layer.operation, layer.exchange, None, equal, why)
 
 
-def _proved(walk: Walk, rows: Sequence[Row], progress: Progress | None) -> tuple[Row, ...]:
+def _proved(facts: DenseFacts, rows: Sequence[Row], progress: Progress | None) -> tuple[Row, ...]:
     """Return the rows with the verdict on every exchange."""
     proved = list(rows)
-    claims = {index: layer.claim() for index, layer in enumerate(walk.layers) if layer.claim}
+    claims = {index: layer.claim() for index, layer in enumerate(facts.layers) if layer.claim}
     named = [(rows[index].layer, claim) for index, claim in claims.items()]
     for done, (index, verdict) in enumerate(zip(claims, verdicts(named), strict=True), 1):
         proved[index] = replace(rows[index], verdict=verdict)

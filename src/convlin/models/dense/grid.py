@@ -15,11 +15,15 @@ from torch import Tensor, compiler, fx, nn
 from torch.nn import functional
 
 __all__ = [
+    "CONV_FUNCTIONS",
     "POOLS",
+    "cells_of_windows",
     "channels_first",
     "channels_last",
     "dilated_mean",
+    "reduced_channels",
     "select_channels",
+    "shaped",
     "shorten",
     "take_cells",
     "window_cells",
@@ -66,6 +70,38 @@ def window_cells(
 
 
 @fx.wrap
+def cells_of_windows(
+    x: Shaped[Tensor, "n c *size"],
+    images: Shaped[Tensor, "n k *pixels"],
+    window: Sequence[int],
+    stride: Sequence[int],
+    size: Sequence[int],
+    step: Sequence[int],
+    every: Sequence[int],
+) -> Shaped[Tensor, "n c *both"]:
+    """Return the cells of every window, as a view: (N, C, *size, *cells).
+
+    Cell i of window w is w·every + i·step of the grid.
+    """
+    for dim, (n, apart, s) in enumerate(zip(size, step, every, strict=True), 2):
+        x = x.unfold(dim, (n - 1) * apart + 1, s)[..., ::apart]
+    x = window_cells(x, images, window, stride)
+    ndim = len(size)
+    return x.permute(0, 1, *range(2 + ndim, 2 + 2 * ndim), *range(2, 2 + ndim))
+
+
+@fx.wrap
+def shaped(
+    x: Shaped[Tensor, "n c *size_cells"], shape: Sequence[int], ndim: int, order: Tensor | None
+) -> Shaped[Tensor, n * shape_cells]:
+    """Return the elements of every window in this order and shape, its cells behind them."""
+    x = x.flatten(1, x.ndim - ndim - 1)
+    if order is not None:
+        x = x.index_select(1, order)
+    return x.unflatten(1, tuple(shape))
+
+
+@fx.wrap
 def select_channels(
     x: Shaped[Tensor, "n c *size"], channels: Sequence[int]
 ) -> Shaped[Tensor, "n k *size"]:
@@ -74,6 +110,18 @@ def select_channels(
     if list(channels) == list(range(first, first + count)):
         return x.narrow(1, first, count)
     return x.index_select(1, torch.tensor(channels, device=x.device))
+
+
+@fx.wrap
+def reduced_channels(
+    x: Shaped[Tensor, "n c *size"], groups: Sequence[Sequence[int]], kind: str
+) -> Shaped[Tensor, "n k *size"]:
+    """Return the mean ("avg"), sum or maximum of these groups of channels, in every cell."""
+    index = torch.tensor(groups, device=x.device)
+    parts = x.index_select(1, index.flatten()).unflatten(1, tuple(index.shape))
+    if kind == "max":
+        return parts.amax(2)
+    return parts.mean(2) if kind == "avg" else parts.sum(2)
 
 
 @fx.wrap

@@ -16,8 +16,20 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-__all__ = ["Arrangement", "Roles", "arrangement", "axis_of_channels", "elements", "pooled_channels"]
+__all__ = [
+    "Arrangement",
+    "Groups",
+    "Roles",
+    "arrangement",
+    "axis_of_channels",
+    "cells_of_tokens",
+    "channel_groups",
+    "elements",
+    "pooled_channels",
+]
 
+# channels that are taken together in every cell, and the numbers of what they make
+Groups = tuple[tuple[tuple[int, ...], ...], Tensor]
 Roles = tuple[int | None, ...]  # per axis behind the batch: 0 channels, 1 … space, None of size 1
 
 
@@ -101,6 +113,44 @@ def pooled_channels(
         cell.sort(-1).values, torch.arange(cells, device="cpu").expand_as(cell)
     )
     return channel[..., 0] if whole and torch.equal(channel, channel[..., :1] + 0 * cell) else None
+
+
+def channel_groups(
+    numbers: Int64[Tensor, "*shape"], axis: int, map_shape: tuple[int, ...]
+) -> Groups | None:
+    """Return which channels a reduction along `axis` takes together; None if it leaves a cell.
+
+    >>> stacked = torch.arange(12).reshape(2, 3, 2)  # two maps of 3 channels and 2 cells
+    >>> channel_groups(stacked, 0, (6, 2))
+    (((0, 3), (1, 4), (2, 5)), tensor([[0, 1],
+            [2, 3],
+            [4, 5]]))
+    """
+    cells = math.prod(map_shape[1:])
+    lines = numbers.movedim(axis, -1)
+    channel, cell = lines // cells, lines % cells
+    if not torch.equal(cell, cell[..., :1].expand_as(cell)):
+        return None
+    flat = channel.reshape(-1, channel.shape[-1]).tolist()
+    groups = {group: place for place, group in enumerate(dict.fromkeys(map(tuple, flat)))}
+    made = torch.tensor([groups[tuple(group)] for group in flat], device="cpu")
+    return tuple(groups), made.reshape(cell.shape[:-1]) * cells + cell[..., 0]
+
+
+def cells_of_tokens(
+    numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]
+) -> Int64[Tensor, "*cells"] | None:
+    """Return the cell that each line along the last axis holds all channels of, in order.
+
+    >>> cells_of_tokens(torch.arange(6).reshape(3, 2).T, (3, 2))
+    tensor([0, 1])
+    """
+    cells = math.prod(map_shape[1:])
+    channels = torch.arange(map_shape[0], device="cpu")
+    if not numbers.ndim or numbers.shape[-1] != map_shape[0]:
+        return None
+    cell = numbers[..., 0]
+    return cell if torch.equal(numbers, cell[..., None] + cells * channels) else None
 
 
 def _progression(line: list[int]) -> tuple[int, int, int] | None:

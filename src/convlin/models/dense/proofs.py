@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx, nn
 
-from convlin.models.dense import registry
 from convlin.models.dense.claims import Claim
-from convlin.models.dense.fx_graph import BATCH
-from convlin.models.dense.value import MapValue, PlainValue
+from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.dense.rules import reshapes
+from convlin.models.graph.call import mapped
+from convlin.models.graph.operations import name_of
+from convlin.models.graph.traced import Batch
+from convlin.models.graph.value import Constant
 
 if TYPE_CHECKING:
-    from convlin.models.dense.call import Call
+    from convlin.models.dense.dense_call import DenseCall
 
 __all__ = ["of_cell", "of_map", "of_norm"]
 
 Exchange = Callable[[nn.Linear], nn.Module]
+MOVES = {name for rule in reshapes.RULES for name in rule.operations}
 
 
 def of_norm(norm: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Claim]:
@@ -46,20 +50,23 @@ def of_cell(
 
 
 def of_map(
-    call: Call, value: MapValue, linear: nn.Linear, exchanged: nn.Module, exchange: Exchange
-) -> Callable[[], Claim]:
+    call: DenseCall, value: FeatureMap, linear: nn.Linear, exchanged: nn.Module,
+    exchange: Exchange | None,
+) -> Callable[[], Claim]:  # fmt: skip
     """Return the claim that the way from a map through `linear` equals a layer for that map."""
-    axes = value.unpooled or value.axes
+    pooled = isinstance(value, DeferredPool)
+    axes = value.unpooled if isinstance(value, DeferredPool) else value.axes
     size = tuple((axis.size - 1) * axis.step + 1 for axis in axes)
     steps = tuple(axis.step for axis in axes)
 
     def made(chain: Any) -> nn.Module:
+        assert exchange is not None
         return _on_map(exchange(chain.linear))
 
     def claim() -> Claim:
         chain = _chain(call, value, linear, steps)
         shape = (value.channels, *size)
-        return Claim(chain, _on_map(exchanged), shape, made, value.unpooled is not None)
+        return Claim(chain, _on_map(exchanged), shape, made if exchange else None, pooled)
 
     return claim
 
@@ -88,64 +95,52 @@ def _on_map(layer: nn.Module) -> nn.Module:
 
 
 def _chain(
-    call: Call, value: MapValue, linear: nn.Linear, steps: tuple[int, ...]
+    call: DenseCall, value: FeatureMap, linear: nn.Linear, steps: tuple[int, ...]
 ) -> fx.GraphModule:
     """Return the model's nodes from the map (or the pool behind it) to the Linear, as a module."""
-    walk, graph = call.walk, fx.Graph()
-    modules: dict[str, Any] = {"linear": linear, "batches": Batches(len(steps) + 2)}
+    graph = fx.Graph()
     image = graph.placeholder("map")
     start = graph.call_module("batches", (image,))
     if max(steps) > 1:
         every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
         start = graph.call_function(operator.getitem, (start, every))
-    if value.pool is None:
-        source = walk.values[value.source]
-        env = {value.source: _as_the_model_has_it(graph, start, source)}
-    else:
-        env = {value.pool.all_input_nodes[0]: start}
-    way, node = [], call.node.all_input_nodes[0]
-    while node not in env:
-        way.append(node)
-        node = next(n for n in node.all_input_nodes if isinstance(walk.values[n], MapValue | tuple))
-    for node in reversed(way):
-        env[node] = _copied(call, graph, modules, env, node)
-    graph.output(graph.call_module("linear", (env[call.node.all_input_nodes[0]],)))
-    return fx.GraphModule(modules, graph).eval()
+    (first, at_first), *way = call.way_from(value)
+    pool = value.pool if isinstance(value, DeferredPool) else None
+    env = {first: start if pool else _as_the_model_has_it(graph, start, at_first)}
+    last = first
+    for node, _ in way:
+        env[node] = _copied(call, graph, env, node) if node is pool or _moves(node) else env[last]
+        last = node
+    graph.output(graph.call_module("linear", (env[last],)))
+    return fx.GraphModule({"linear": linear, "batches": Batches(len(steps) + 2)}, graph).eval()
+
+
+def _moves(node: fx.Node) -> bool:
+    """Whether it says where elements lie; all else on the way treats every one of them alike."""
+    return node.op == "call_function" and name_of(node.target) in MOVES
 
 
 def _copied(
-    call: Call, graph: fx.Graph, modules: dict[str, Any], env: dict[fx.Node, fx.Node], node: fx.Node
+    call: DenseCall, graph: fx.Graph, env: dict[fx.Node, fx.Node], node: fx.Node
 ) -> fx.Node:
-    walk = call.walk
-    module = walk.traced.get_submodule(str(node.target)) if node.op == "call_module" else None
-    rule = registry.find(node, module)
-    inner = next(n for n in node.all_input_nodes if n in env)
-    is_pool = walk.values[node].pool is node if isinstance(walk.values[node], MapValue) else False
-    if rule is None or not (is_pool or registry.KINDS[rule] == "reshape"):
-        return env[inner]  # it treats all elements alike, and is no part of the exchange
+    """Write the model's own operation again."""
 
-    def operand(arg: fx.Node) -> Any:
-        if arg in env:
-            return env[arg]
-        known = walk.values[arg]
-        assert isinstance(known, PlainValue)
-        if known.smaller == known.larger:
-            return known.smaller
+    def operand(arg: Any) -> Any:
+        if isinstance(arg, fx.Node):
+            return env[arg] if arg in env else call.parameter(Constant(arg, arg, ()))
+        if not isinstance(arg, Batch):
+            return arg
         # A number that grows with the batch, such as the x.size(0) in x.view(x.size(0), -1).
-        count = graph.call_method("size", (env[inner], 0))
-        times = known.smaller // BATCH
-        return count if times == 1 else graph.call_function(operator.mul, (count, times))
+        count = graph.call_method("size", (env[node.all_input_nodes[0]], 0))
+        return count if arg.each == 1 else graph.call_function(operator.mul, (count, arg.each))
 
-    copied = graph.node_copy(node, operand)
-    if module is not None:
-        copied.target = f"step{len(modules)}"
-        modules[copied.target] = module
-    return copied
+    args, kwargs = mapped((node.args, node.kwargs), operand)
+    return graph.create_node("call_function", node.target, args, kwargs)
 
 
 def _as_the_model_has_it(graph: fx.Graph, start: fx.Node, value: Any) -> fx.Node:
     """Write the map with its axes in the model's order."""
-    if not isinstance(value, MapValue) or value.is_map or value.roles is None:
+    if not isinstance(value, FeatureMap) or value.is_map or value.roles is None:
         return start
     present = [role for role in value.roles if role is not None]
     absent = [role for role in range(len(value.map_shape)) if role not in present]

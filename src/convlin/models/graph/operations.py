@@ -26,12 +26,17 @@ def name_of(func: Any) -> str:
     >>> name_of(torch.ops.aten.add_.Tensor)
     'add_'
     """
-    return qualified_name(func).removeprefix("aten::") if is_operator(func) else str(func)
+    if not is_operator(func):
+        return str(getattr(func, "__name__", func))
+    return qualified_name(func).removeprefix("aten::")
 
 
 def acts(func: Any) -> bool:
     """Whether it computes something; PyTorch also asks tensors for their device by operations."""
-    return not is_operator(func) or qualified_name(func).partition("::")[0] not in ("prim", "profiler")
+    return not is_operator(func) or qualified_name(func).partition("::")[0] not in (
+        "prim",
+        "profiler",
+    )
 
 
 def is_random(func: Any) -> bool:
@@ -72,6 +77,8 @@ def without_writing(func: Any) -> Any:
     for overload in packet.overloads() if packet is not None else ():
         other = getattr(packet, overload)
         same = [(a.name, str(a.type)) for a in schema_arguments(other)] == asked
-        if same and not any(a.alias_info and a.alias_info.is_write for a in schema_arguments(other)):
+        if same and not any(
+            a.alias_info and a.alias_info.is_write for a in schema_arguments(other)
+        ):
             return other
     return None

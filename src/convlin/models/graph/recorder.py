@@ -28,7 +28,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
 from convlin.internals.fakes import real_tensors
 from convlin.internals.storages import storage_id
-from convlin.models.graph.aliases import SAME, Aliases, Value, View
+from convlin.models.graph.aliases import Aliases, Value, View
 from convlin.models.graph.operations import (
     acts,
     name_of,
@@ -97,7 +97,7 @@ class Recorder(TorchDispatchMode):
 
     def end(self, outputs: Any) -> None:
         """Note what the model returned."""
-        self.graph.output(map_aggregate(outputs, self._node))
+        self._placed(self.graph.output(map_aggregate(outputs, self._node)), None)
 
     def layer(self, call: LayerCall) -> None:
         """Note that a layer begins, or that it has returned."""
@@ -146,9 +146,9 @@ class Recorder(TorchDispatchMode):
         operands = _tensors((args, kwargs))
         result = func(*args, **kwargs)
         if any(result is tensor for tensor in operands):
-            if not name.endswith("dropout"):
+            if not name.endswith("dropout") and name != "to":
                 return result
-            result = args[0].view_as(args[0])  # in training it would be another tensor
+            result = args[0].view_as(args[0])  # in training, or another dtype, it is another tensor
         self._results(self._called(func, *inputs), result, operands)
         return result
 
@@ -286,7 +286,9 @@ class Recorder(TorchDispatchMode):
         """Return the node for numbers that the model has no name for."""
         name = f"constant_{len(self.tensors)}"
         self.tensors[name] = tensor
-        return self._noted(self.graph.get_attr(name), Value.of(tensor))
+        node = self._noted(self.graph.get_attr(name), Value.of(tensor))
+        node.meta["numbers"] = tensor.dtype
+        return node
 
     def _called(self, func: Any, args: Any, kwargs: Any = None) -> fx.Node:
         """Write the call of an operation."""

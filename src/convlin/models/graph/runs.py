@@ -24,19 +24,24 @@ def side_by_side(first: Recorder, other: Recorder, both: Both) -> None:
     and about operations, in the order of the first run; it raises where none can stand for both.
     """
     same: dict[fx.Node, fx.Node] = {}
+    written: list[tuple[fx.Node, Any]] = []
+    tensors: dict[str, Tensor] = {}
     for node, beside in zip(first.graph.nodes, other.graph.nodes, strict=False):
         if (node.op, node.target) != (beside.op, beside.target):
             both(node, _called(node), _called(beside))
         elif node.op == "get_attr":
             mine, theirs = (run.tensors[str(node.target)] for run in (first, other))
             if not _equal(mine, theirs):
-                first.tensors[str(node.target)] = both(node, mine, theirs)
-        mine, theirs = ((each.args, each.kwargs) for each in (node, beside))
-        node.args, node.kwargs = _zipped(node, mine, theirs, same, both)
+                tensors[str(node.target)] = both(node, mine, theirs)
+        pair = ((each.args, each.kwargs) for each in (node, beside))
+        written.append((node, _zipped(node, *pair, same, both)))
         same[node] = beside
     if len(first.graph.nodes) != len(other.graph.nodes):
         last = list(first.graph.nodes)[-1]
         both(last, *(f"{len(run.graph.nodes)} operations" for run in (first, other)))
+    first.tensors.update(tensors)
+    for node, (args, kwargs) in written:
+        node.args, node.kwargs = args, kwargs
 
 
 def _zipped(node: fx.Node, a: Any, b: Any, same: dict[fx.Node, fx.Node], both: Both) -> Any:

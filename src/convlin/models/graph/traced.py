@@ -1,14 +1,14 @@
-"""From a model to its graph: its own code runs three times at the window, without numbers.
+"""From a model to its graph: its own code runs at the window, twice, without numbers.
 
 | run | batch | dtype | shows |
 |---|---|---|---|
 | 1 | 2 | the model's | what it does |
-| 2 | 2 | the model's | what changes from call to call: counters, caches, random numbers |
-| 3 | 3 | another one | which numbers stand for the batch, which dtypes for the model's |
+| 2 | 3 | another one | which numbers stand for the batch, which dtypes for the model's |
+| 3, where those differ in more | 2 | the model's | what changes from call to call |
 
-In run 3 alone a dtype and a batch are other ones; what else differs would differ from image to
-image. The classifier only ever sees windows: what its code makes of the window's size is right by
-definition, and a number in the graph.
+The second run begins with what the first one left behind, so that counters, caches and random
+numbers differ in it too. The classifier only ever sees windows: what its code makes of the
+window's size is right by definition, and a number in the graph.
 """
 
 from __future__ import annotations
@@ -30,7 +30,17 @@ from convlin.models.graph.recorder import Reads, Recorder, Wanted
 from convlin.models.graph.runs import side_by_side
 from convlin.models.trace import LayerCall, sample, watched
 
-__all__ = ["BATCH", "MODEL_DTYPE", "Batch", "Trace", "line_of", "shape_of", "site_of", "trace"]
+__all__ = [
+    "BATCH",
+    "MODEL_DTYPE",
+    "Batch",
+    "Trace",
+    "is_stock",
+    "line_of",
+    "shape_of",
+    "site_of",
+    "trace",
+]
 
 BATCH = 2  # one image alone cannot be mixed with another; more would show no more
 
@@ -74,6 +84,20 @@ class Trace:
     model: nn.Module
     tensors: dict[str, Tensor]
 
+    def numbers(self, node: fx.Node) -> Tensor:
+        """Return the tensor behind a `get_attr` node, or what the graph computes of such."""
+        if node.op == "get_attr":
+            return self.tensors[str(node.target)]
+
+        def known(arg: fx.Node) -> Tensor:
+            return self.numbers(arg)
+
+        operation: Any = node.target
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), known)
+        with torch.no_grad():
+            result: Tensor = operation(*args, **kwargs)
+        return result
+
 
 def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     """Return the model's graph at the window (C, *spatial).
@@ -85,16 +109,13 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     tensors, like = named_tensors(model), sample(model, (0,))
     with fake_tensors(), same_random_numbers():
         fake = fake_twin(model)
-        first, again = (_run(fake, tensors, (BATCH, *window), like, wanted) for _ in range(2))
-        with real_tensors():
-            side_by_side(first, again, _state)
-        larger = _larger(model, fake, tensors, window, like, wanted, first)
-    side_by_side(first, larger, _Both(like.dtype))
+        first = _run(fake, tensors, (BATCH, *window), like, wanted)
+        _merge_larger(first, fake, tensors, window, like, wanted)
     _require_no_state(first)
     made = twin(model)
     for node in first.graph.nodes:
         node.meta["layer"] = _layer(first, node)
-    return Trace(first.graph, made, first.tensors)
+    return Trace(first.graph, made, {**first.tensors, **named_tensors(made)})
 
 
 def shape_of(node: fx.Node) -> Any:
@@ -140,19 +161,28 @@ def _run(
     return recorder
 
 
-def _larger(
-    model: nn.Module, fake: nn.Module, tensors: dict[str, Tensor], window: tuple[int, ...],
-    like: Tensor, wanted: Wanted, first: Recorder,
-) -> Recorder:  # fmt: skip
-    """Return the run on one image more, in another dtype if the model does the same in that."""
-    shape = (BATCH + 1, *window)
+def _merge_larger(
+    first: Recorder, fake: nn.Module, tensors: dict[str, Tensor], window: tuple[int, ...],
+    like: Tensor, wanted: Wanted,
+) -> None:  # fmt: skip
+    """Run it on one image more, and write into the first run what depends on that.
+
+    In another dtype, to tell that of the model: on a twin of what the first run left behind. Where
+    that is not the same, its code counts, or draws, or is for its own dtype alone.
+    """
     other = torch.float32 if like.dtype == torch.float64 else torch.float64
+    shape, both = (BATCH + 1, *window), _Both(like.dtype)
     try:
-        larger = _run(fake_twin(model, other), tensors, shape, like.to(other), wanted)
-    except Refused:  # its code is for one dtype alone
-        return _run(fake, tensors, shape, like, wanted)
-    alike = [node.target for node in first.graph.nodes] == [n.target for n in larger.graph.nodes]
-    return larger if alike else _run(fake, tensors, shape, like, wanted)
+        larger = _run(fake_twin(fake, other), tensors, shape, like.to(other), wanted)
+        with real_tensors():
+            return side_by_side(first, larger, both)
+    except Refused:
+        again = _run(fake, tensors, (BATCH, *window), like, wanted)
+        with real_tensors():
+            side_by_side(first, again, _state)
+        larger = _run(fake, tensors, shape, like, wanted)
+        with real_tensors():
+            return side_by_side(first, larger, both)
 
 
 def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
@@ -172,7 +202,7 @@ class _Both:
             return MODEL_DTYPE
         if isinstance(smaller, Tensor) and isinstance(larger, Tensor):
             if smaller.dtype == self.dtype and smaller.shape == larger.shape:
-                node.meta["follows"] = True
+                node.meta["numbers"] = MODEL_DTYPE
                 return larger
         elif isinstance(smaller, int | float) and isinstance(larger, int | float):
             return Batch(smaller, larger)
@@ -202,10 +232,10 @@ def _layer(run: Recorder, node: fx.Node) -> str | None:
         return str(node.target)
     call = node.meta["origin"].call if "origin" in node.meta else None
     alone = call is not None and node.op == "call_function" and run.is_alone(node)
-    return call.site if alone and _is_stock(call.layer) and call.site else None
+    return call.site if alone and is_stock(call.layer) and call.site else None
 
 
-def _is_stock(layer: nn.Module) -> bool:
+def is_stock(layer: nn.Module) -> bool:
     """Whether a layer runs PyTorch's own code, and no other."""
     own = "forward" in vars(layer)
     home = type(layer).forward.__module__

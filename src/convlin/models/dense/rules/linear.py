@@ -5,18 +5,22 @@
 | the channels of every cell | a 1×1 convolution |
 | the whole map, flattened in any order | a convolution with the map's size, dilated by `step` |
 | the whole map behind an adaptive average pool | the same with the pool folded in |
+
+A weight that forward computes (a norm of its own, a transposed parameter) is computed anew at every
+call, and so is the kernel: the exchange is proved for what it is now.
 """
 
-# ruff: noqa: A002 - PyTorch calls it `input`
+# ruff: noqa: A002 - ATen calls it `input`
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from convlin.exchange import folded_pool
 from convlin.exchange.flatten_order import axes_of
@@ -24,47 +28,76 @@ from convlin.layers.parameters import alias, layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_linear import to_linear
-from convlin.models.dense import proofs
-from convlin.models.dense.against_model import Refold
-from convlin.models.dense.call import Call
-from convlin.models.dense.registry import function, layer
-from convlin.models.dense.value import Constant, MapValue
+from convlin.models.dense import grid, layout, proofs
+from convlin.models.dense.dense_call import DenseCall
+from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.graph.rule import Rule
+from convlin.models.graph.value import Constant
 from convlin.numerics.roundoff import gamma, unit
 
 
-@layer(nn.Linear)
-def linear_layer(call: Call, input: Any) -> MapValue:
+def linear(call: DenseCall, input: Any, weight: Any, bias: Any = None) -> FeatureMap:
     """Exchange a Linear for a convolution."""
-    return _exchanged(call, input, call.module)
-
-
-@function("linear")
-def linear_function(call: Call, input: Any, weight: Any, bias: Any = None) -> MapValue:
-    """Exchange a functional Linear, whose weights are parameters, for a convolution."""
+    value = call.lying(input)
     named = [part for part in (weight, bias) if part is not None]
-    if not all(isinstance(part, Constant) and part.target for part in named):
-        raise call.refused("weight", "computed in forward", "parameters of the model")
-    parameters = [call.walk.traced.get_parameter(part.target) for part in named]
-    linear = layer_with(
+    if not all(isinstance(part, Constant) for part in named):
+        raise call.refused("weight", "computed from the images", "tensors of the model")
+    if not all(part.name for part in named):
+        return _computed(call, value, weight, bias)
+    if call.layer is not None:
+        return _exchanged(call, value, call.layer)
+    parameters: list[Any] = [call.parameter(part) for part in named]
+    if not all(isinstance(part, nn.Parameter) for part in parameters):
+        return _computed(call, value, weight, bias)
+    made = layer_with(
         nn.Linear, weight.shape[1], weight.shape[0], weight=parameters[0],
         bias=parameters[1] if bias is not None else None,
     )  # fmt: skip
-    return _exchanged(call, input, linear.eval())
+    return _exchanged(call, value, made.eval())
 
 
-def _exchanged(call: Call, input: Any, linear: nn.Linear) -> MapValue:
-    value = input if isinstance(input, MapValue) else call.value(input)
-    if value.unpooled is None and value.roles is not None and value.roles[-1:] == (0,):
+def product(call: DenseCall, input: Any, other: Any) -> FeatureMap:
+    """Exchange a product by a matrix of the model."""
+    if not isinstance(other, Constant) or len(other.shape) != 2:
+        raise call.refused("other", call.said(other), "a matrix of the model")
+    return _computed(call, call.lying(input), _transposed(call, other), None)
+
+
+def product_and_sum(
+    call: DenseCall, bias: Any, input: Any, other: Any, *, beta: Any = 1, alpha: Any = 1
+) -> FeatureMap:
+    """Exchange a product by a matrix of the model, and what is added."""
+    if not isinstance(bias, Constant) or not isinstance(other, Constant) or (beta, alpha) != (1, 1):
+        raise call.refused("operands", call.said(other), "a bias and a matrix of the model")
+    return _computed(call, call.lying(input), _transposed(call, other), bias)
+
+
+def _exchanged(call: DenseCall, value: FeatureMap, linear: nn.Linear) -> FeatureMap:
+    if _is_of_cells(value):
         return _pointwise(call, value, linear)
+    _require_whole_map(call, value)
+    exchange = _folded if isinstance(value, DeferredPool) else _covering
+    return exchange(call, value, linear)
+
+
+def _is_of_cells(value: FeatureMap) -> bool:
+    """Whether the last axis is the channels of one cell."""
+    if isinstance(value, DeferredPool):
+        return False
+    if value.roles is not None:
+        return value.roles[-1:] == (0,)
+    cells = layout.cells_of_tokens(value.elements, value.map_shape)
+    return cells is not None and cells.ndim > 0
+
+
+def _require_whole_map(call: DenseCall, value: FeatureMap) -> None:
     whole = torch.arange(math.prod(value.map_shape), device="cpu")
     if len(value.shape) != 1 or not torch.equal(value.elements.sort().values, whole):
         raise call.refused("input", value.shape, "the channels of a cell, or all of the map once",
                            f"the map is {value.map_shape}")  # fmt: skip
-    exchange = _covering if value.unpooled is None else _folded
-    return exchange(call, value, linear)
 
 
-def _pointwise(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
+def _pointwise(call: DenseCall, value: FeatureMap, linear: nn.Linear) -> FeatureMap:
     """Return the 1×1 convolution of every cell."""
     ndim = call.ndim
 
@@ -74,11 +107,21 @@ def _pointwise(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     conv, head = _made(call, linear, exchange)
     claim = proofs.of_cell(linear, head, _as_run(call, exchange), ndim)
     call.exchanged(_text(call, linear, conv, ""), claim)
-    node = call.walk.module(call.site, head, value.node)
-    return value.moved(node, channels=conv.out_channels, source=call.node)
+    return _of_cells(call, value, call.module(head, value.node), conv.out_channels)
 
 
-def _covering(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
+def _of_cells(call: DenseCall, value: FeatureMap, node: fx.Node, channels: int) -> FeatureMap:
+    """Return the value behind other channels in every cell, lying as it did."""
+    if value.roles is not None:
+        return value.moved(node, channels=channels, source=call.node)
+    cells = layout.cells_of_tokens(value.elements, value.map_shape)
+    assert cells is not None
+    count = math.prod(value.size)
+    numbers = cells[..., None] + count * torch.arange(channels, device="cpu")
+    return value.moved(node, channels=channels, numbers=numbers, source=value.source)
+
+
+def _covering(call: DenseCall, value: FeatureMap, linear: nn.Linear) -> FeatureMap:
     """Return the convolution with the map's size, in the order the model flattened it."""
     shape, order, step = value.map_shape, value.elements, value.step
     copied = axes_of(order.numpy(), shape) is None
@@ -92,9 +135,8 @@ def _covering(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
     return _headed(call, value, linear, exchange, note)
 
 
-def _folded(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
+def _folded(call: DenseCall, value: Any, linear: nn.Linear) -> FeatureMap:
     """Return the convolution on the unpooled map, the pool folded into its kernel."""
-    assert value.unpooled is not None
     cls, channels, pooled, order = (
         CONVOLUTIONS[call.ndim, False], value.channels, value.map_shape, value.elements,
     )  # fmt: skip
@@ -113,18 +155,75 @@ def _folded(call: Call, value: MapValue, linear: nn.Linear) -> MapValue:
 
 
 def _headed(
-    call: Call, value: MapValue, linear: nn.Linear, exchange: Callable[[nn.Linear], Any], note: str
-) -> MapValue:
+    call: DenseCall,
+    value: FeatureMap,
+    linear: nn.Linear,
+    exchange: Callable[[nn.Linear], Any],
+    note: str,
+) -> FeatureMap:
     """Write a convolution that reads the whole map."""
     conv, head = _made(call, linear, exchange)
-    if value.unpooled is not None:
-        call.walk.refolds.append(Refold(call.site, conv, linear, _refold(exchange, value.size)))
+    if isinstance(value, DeferredPool):
+        call.refold(conv, linear, _refold(exchange, value.size))
     claim = proofs.of_map(call, value, linear, head, _as_run(call, exchange))
     call.exchanged(_text(call, linear, conv, note), claim)
-    axes = tuple(axis.windowed(axis.size) for axis in value.unpooled or value.axes)
-    node = call.walk.module(call.site, head, value.node)
-    return value.moved(node, channels=conv.out_channels, axes=axes, roles=(0,), numbers=None,
-                       source=call.node, unpooled=None, pool=None)  # fmt: skip
+    return _behind_map(call, value, call.module(head, value.node), conv.out_channels)
+
+
+def _behind_map(call: DenseCall, value: FeatureMap, node: fx.Node, channels: int) -> FeatureMap:
+    """Return the one cell of every window that a kernel over the whole map makes."""
+    read = value.unpooled if isinstance(value, DeferredPool) else value.axes
+    axes = tuple(axis.windowed(axis.size) for axis in read)
+    return FeatureMap(node, channels, axes, (0,), call.node)
+
+
+def _computed(
+    call: DenseCall, value: FeatureMap, weight: Constant, bias: Constant | None
+) -> FeatureMap:
+    """Return the convolution whose kernel is computed of the weight at every call."""
+    if isinstance(value, DeferredPool):
+        call.value(value)  # refused
+    now = layer_with(
+        nn.Linear, weight.shape[1], weight.shape[0], weight=_number(call.parameter(weight)),
+        bias=None if bias is None else _number(call.parameter(bias)),
+    ).eval()  # fmt: skip
+    conv: Any = None
+    pointwise = _is_of_cells(value)
+    if pointwise:
+        conv = to_conv(now, ndim=call.ndim).conv
+        kernel = call.function(torch.reshape, weight.node, tuple(conv.weight.shape))
+        claim = proofs.of_cell(
+            now, conv, lambda layer: to_conv(layer, ndim=call.ndim).conv, call.ndim
+        )
+    else:
+        _require_whole_map(call, value)
+        conv = to_conv(now, value.map_shape, order=value.elements, copy=True).conv
+        conv.dilation = value.step
+        kernel = weight.node
+        # weight[:, p] is for element order[p]; the kernel has them in order of elements
+        where = value.elements.argsort()
+        if not torch.equal(where, torch.arange(len(where), device="cpu")):
+            kernel = call.function(torch.index_select, kernel, 1, call.literal("order", where))
+        kernel = call.function(torch.reshape, kernel, tuple(conv.weight.shape))
+        claim = proofs.of_map(call, value, now, conv, None)
+    call.exchanged(_text(call, now, conv, ", the kernel computed at every call"), claim)
+    node = call.function(
+        grid.CONV_FUNCTIONS[call.ndim], value.node, kernel, bias and bias.node,
+        dilation=tuple(conv.dilation),
+    )  # fmt: skip
+    if pointwise:
+        return _of_cells(call, value, node, conv.out_channels)
+    return _behind_map(call, value, node, conv.out_channels)
+
+
+def _transposed(call: DenseCall, matrix: Constant) -> Constant:
+    """Return the weight that a Linear has for a product by this matrix."""
+    node = call.function(torch.t, matrix.node)
+    return replace(matrix, node=node, shape=matrix.shape[::-1], name=None, transposed=True)
+
+
+def _number(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.detach().contiguous(), requires_grad=False)
 
 
 def _refold(
@@ -151,7 +250,7 @@ def _refold(
 
 
 def _made(
-    call: Call, linear: nn.Linear, exchange: Callable[[nn.Linear], Any]
+    call: DenseCall, linear: nn.Linear, exchange: Callable[[nn.Linear], Any]
 ) -> tuple[Any, nn.Module]:
     """Return the convolution, and the same as the user wants it run."""
     with call.resited():
@@ -160,9 +259,11 @@ def _made(
     return conv, _as_run(call, lambda _: conv)(linear)
 
 
-def _as_run(call: Call, exchange: Callable[[nn.Linear], Any]) -> Callable[[nn.Linear], nn.Module]:
+def _as_run(
+    call: DenseCall, exchange: Callable[[nn.Linear], Any]
+) -> Callable[[nn.Linear], nn.Module]:
     """Return the exchange for the convolution, or for windows of the map through a Linear."""
-    if call.walk.head == "conv":
+    if call.head == "conv":
         return exchange
 
     def run(layer: nn.Linear) -> nn.Module:
@@ -172,16 +273,16 @@ def _as_run(call: Call, exchange: Callable[[nn.Linear], Any]) -> Callable[[nn.Li
     return run
 
 
-def _tie(call: Call, linear: nn.Linear, conv: Any) -> None:
+def _tie(call: DenseCall, linear: nn.Linear, conv: Any) -> None:
     """Give kernels that are views of one and the same weight one parameter."""
     weight = conv.weight
     key = (id(linear.weight), tuple(weight.shape), weight.stride(), weight.data_ptr())
-    conv.weight = call.walk.shared.setdefault(key, weight)
+    conv.weight = call.one_parameter(key, weight)
 
 
-def _text(call: Call, linear: nn.Linear, conv: Any, note: str) -> str:
+def _text(call: DenseCall, linear: nn.Linear, conv: Any, note: str) -> str:
     kernel = conv.kernel_size
-    if call.walk.head == "linear":
+    if call.head == "linear" and "computed" not in note:
         note += ", run as a Linear at every cell"
     taps = str(kernel[0]) if len(set(kernel)) == 1 else "×".join(map(str, kernel))
     apart = f" d{'×'.join(map(str, conv.dilation))}" if max(conv.dilation) > 1 else ""
@@ -189,3 +290,12 @@ def _text(call: Call, linear: nn.Linear, conv: Any, note: str) -> str:
         f"Linear {linear.in_features}→{linear.out_features} ⇒ {type(conv).__name__} "
         f"{conv.in_channels}→{conv.out_channels} k{taps}{apart}{note}"
     )
+
+
+_EACH = "a product of each window's cells by one matrix"
+
+RULES = (
+    Rule(linear, _EACH, ("linear",)),
+    Rule(product, _EACH, ("matmul", "mm")),
+    Rule(product_and_sum, _EACH, ("addmm",)),
+)

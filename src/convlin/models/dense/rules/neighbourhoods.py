@@ -4,7 +4,7 @@ On the window's own grid they stay as they are. Behind an adaptive pool, where t
 neighbours lie `step` grid cells apart, they are dilated by `step` and lose their stride.
 """
 
-# ruff: noqa: A002 - PyTorch calls it `input`
+# ruff: noqa: A002 - ATen calls it `input`
 
 from __future__ import annotations
 
@@ -15,55 +15,28 @@ from torch import nn
 
 from convlin.display.numbers import times
 from convlin.geometry import ConvGeometry
-from convlin.internals.modules import ConstantPadBase
 from convlin.layers.parameters import layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer, weight_of
 from convlin.models.dense import grid
 from convlin.models.dense.axis import Axis
-from convlin.models.dense.call import Call
-from convlin.models.dense.registry import function, layer
+from convlin.models.dense.dense_call import DenseCall
+from convlin.models.dense.feature_map import FeatureMap
 from convlin.models.dense.rules.pooling import pool_all
-from convlin.models.dense.value import Constant, MapValue
+from convlin.models.graph.rule import Rule
+from convlin.models.graph.value import Constant
 
 Pairs = tuple[tuple[int, int], ...]
 _FLOOR = "ceil_mode ⇒ floor, alike at the window"
 
 
-@layer(nn.Conv1d, nn.Conv2d, nn.Conv3d)
-def convolution(call: Call, input: Any) -> MapValue:
-    """Keep a convolution; dilate it where the window's neighbours lie apart."""
-    conv, value = call.module, call.map(input)
-    with call.resited():
-        weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
-    g = ConvGeometry.of(conv)
-    axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
-    if not value.is_spread:
-        return call.mapped(value, call.keep(), axes, g.out_channels)
-    symmetric = all(before == after for before, after in g.padding)
-    if g.padding_mode != "zeros" or not symmetric:
-        raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
-                           "adaptive pool")  # fmt: skip
-    with call.resited():
-        require_stock_layer(conv, *CONVOLUTIONS.values())
-    dilated = layer_with(
-        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
-        stride=value.grid_stride(g.stride),
-        padding=tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),
-        dilation=tuple(d * q for d, q in zip(g.dilation, value.step, strict=True)),
-        weight=conv.weight, bias=conv.bias,
-    ).train(conv.training)  # fmt: skip
-    _dilated(call, value, g.stride, g.dilation)
-    node = call.walk.module(call.site, dilated, value.node)
-    return call.mapped(value, node, axes, g.out_channels)
-
-
-@function("conv1d", "conv2d", "conv3d")
-def convolution_function(
-    call: Call, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+def convolution(
+    call: DenseCall, input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
-) -> MapValue:  # fmt: skip
-    """Keep a functional convolution; dilate it as the layer."""
+) -> FeatureMap:  # fmt: skip
+    """Keep a convolution; dilate it where the window's neighbours lie apart."""
     value = call.map(input)
+    if call.layer is not None:
+        return _layer(call, value)
     if not isinstance(weight, Constant):
         raise call.refused("weight", "computed from the images", "a tensor of the model")
     out, per_group, *kernel = weight.shape
@@ -72,35 +45,45 @@ def convolution_function(
     axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
     if not value.is_spread:
         return call.mapped(value, call.keep(), axes, out)
-    if any(before != after for before, after in g.padding):
-        raise call.refused("padding", g.padding, "symmetric behind an adaptive pool")
-    node = call.walk.function(
-        call.node.target, value.node, weight.node, None if bias is None else bias.node,
-        stride=value.grid_stride(g.stride),
-        padding=tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),
-        dilation=tuple(d * q for d, q in zip(g.dilation, value.step, strict=True)), groups=groups,
+    _require_symmetric(call, g)
+    node = call.function(
+        grid.CONV_FUNCTIONS[call.ndim], value.node, weight.node, bias and bias.node,
+        **_apart(value, g), groups=groups,
     )  # fmt: skip
     _dilated(call, value, g.stride, g.dilation)
     return call.mapped(value, node, axes, out)
 
 
-@layer(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-def max_pool_layer(call: Call, input: Any) -> MapValue:
-    """Keep a max pool; dilate it where the window's neighbours lie apart."""
-    pool = call.module
-    return max_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.dilation,
-                    pool.ceil_mode, pool.return_indices)  # fmt: skip
+def convolution_layer(call: DenseCall, input: Any) -> FeatureMap:
+    """Keep a convolution that pads by something else than zeros."""
+    return _layer(call, call.map(input))
 
 
-@function("max_pool1d", "max_pool2d", "max_pool3d")
+def _layer(call: DenseCall, value: FeatureMap) -> FeatureMap:
+    conv = call.layer
+    with call.resited():
+        weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
+    g = ConvGeometry.of(conv)
+    axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
+    if not value.is_spread:
+        return call.mapped(value, call.keep(), axes, g.out_channels)
+    _require_symmetric(call, g)
+    with call.resited():
+        require_stock_layer(conv, *CONVOLUTIONS.values())
+    dilated = layer_with(
+        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
+        **_apart(value, g), weight=conv.weight, bias=conv.bias,
+    ).train(conv.training)  # fmt: skip
+    _dilated(call, value, g.stride, g.dilation)
+    return call.mapped(value, call.module(dilated, value.node), axes, g.out_channels)
+
+
 def max_pool(
-    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
-    dilation: Any = 1, ceil_mode: bool = False, return_indices: bool = False,
-) -> MapValue:  # fmt: skip
-    """Keep a max pool, as the layer."""
+    call: DenseCall, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    dilation: Any = 1, ceil_mode: bool = False,
+) -> FeatureMap:  # fmt: skip
+    """Keep a max pool; dilate it where the window's neighbours lie apart."""
     value = call.map(input)
-    if return_indices:
-        raise call.refused("return_indices", True, "False", "indices count within one image")
     kernel, pads, spacing = (_each(n, call.ndim) for n in (kernel_size, padding, dilation))
     if _covers(value, kernel, pads):
         return pool_all(call, value, "max")
@@ -117,24 +100,19 @@ def max_pool(
     else:
         call.exchanged(_FLOOR)
     pool = grid.POOLS["max", call.ndim](kernel, steps, pads, spacing)
-    return call.mapped(value, call.walk.module(call.site, pool, value.node), axes)
+    return call.mapped(value, call.module(pool, value.node), axes)
 
 
-@layer(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
-def average_pool_layer(call: Call, input: Any) -> MapValue:
-    """Keep an average pool; dilate it where the window's neighbours lie apart."""
-    pool = call.module
-    divisor = getattr(pool, "divisor_override", None)
-    return average_pool(call, input, pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
-                        pool.count_include_pad, divisor)  # fmt: skip
+def max_pool_with_indices(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """Refuse indices: they count within one image."""
+    raise call.refused("return_indices", True, "False", "indices count within one image")
 
 
-@function("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def average_pool(
-    call: Call, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    call: DenseCall, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
     ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-) -> MapValue:  # fmt: skip
-    """Keep an average pool, as the layer."""
+) -> FeatureMap:  # fmt: skip
+    """Keep an average pool, as a max pool."""
     value = call.map(input)
     kernel, pads, ones = _each(kernel_size, call.ndim), _each(padding, call.ndim), (1,) * call.ndim
     steps = _each(stride or kernel, call.ndim)
@@ -150,29 +128,18 @@ def average_pool(
         if divisor_override is not None:
             options["divisor_override"] = divisor_override
         pool = grid.POOLS["avg", call.ndim](kernel, steps, pads, **options)
-        return call.mapped(value, call.walk.module(call.site, pool, value.node), axes)
+        return call.mapped(value, call.module(pool, value.node), axes)
     _refuse_outside(call, pads, cut)
     if divisor_override is not None:
         raise call.refused("divisor_override", divisor_override, "None behind an adaptive pool")
     _dilated(call, value, steps, ones)
     stride = value.grid_stride(steps)
-    node = call.walk.function(grid.dilated_mean, value.node, kernel, value.step, stride)
+    node = call.function(grid.dilated_mean, value.node, kernel, value.step, stride)
     return call.mapped(value, node, axes)
 
 
-@layer(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d,
-       nn.ConstantPad3d, nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
-       nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d, nn.CircularPad1d,
-       nn.CircularPad2d, nn.CircularPad3d)  # fmt: skip
-def pad_layer(call: Call, input: Any) -> MapValue:
-    """Keep padding; note which cells it breaks."""
-    constant = isinstance(call.module, ConstantPadBase)
-    return pad(call, input, call.module.padding, "constant" if constant else "other")
-
-
-@function("pad")
-def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
-        value: float | None = None) -> MapValue:  # fmt: skip
+def pad(call: DenseCall, input: Any, pad: Sequence[int], mode: str = "constant",
+        value: float | None = None) -> FeatureMap:  # fmt: skip
     """Keep padding; note which cells it breaks. Negative padding cuts cells off."""
     image = call.map(input)
     sides = tuple(pad) + (0,) * (2 * call.ndim - len(pad))
@@ -195,15 +162,15 @@ def pad(call: Call, input: Any, pad: Sequence[int], mode: str = "constant",
 
 
 def behind(
-    call: Call, value: MapValue, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
-    dilation: Sequence[int], ceil: bool = False,
+    call: DenseCall, value: FeatureMap, kernel: Sequence[int], stride: Sequence[int],
+    padding: Pairs, dilation: Sequence[int], ceil: bool = False,
 ) -> tuple[Axis, ...]:  # fmt: skip
     """Return the axes behind a layer that reads neighbours, noting what it breaks."""
     rows = list(zip(value.axes, kernel, stride, padding, dilation, strict=True))
     axes = tuple(axis.windowed(k, s, p, d, ceil, call.site) for axis, k, s, p, d in rows)
     if any(call.site in axis.culprits for axis in axes):
         _note_break(call, padding, ceil)
-        for axis, pixels in zip(value.axes, call.walk.window[1:], strict=True):
+        for axis, pixels in zip(value.axes, call.pixels, strict=True):
             if not axis.is_whole and axis.dense(pixels) > axis.size * axis.step:
                 raise call.refused("padding", padding, "0 behind a pool over all of a map that "
                                    "leaves a remainder", "the network has a cell where the "
@@ -211,7 +178,25 @@ def behind(
     return axes
 
 
-def _dilated(call: Call, value: MapValue, stride: Sequence[int], dilation: Sequence[int]) -> None:
+def _apart(value: FeatureMap, g: ConvGeometry) -> dict[str, Any]:
+    """Return the geometry of a convolution whose window's neighbours lie `step` apart."""
+    return {
+        "stride": value.grid_stride(g.stride),
+        "padding": tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),
+        "dilation": tuple(d * q for d, q in zip(g.dilation, value.step, strict=True)),
+    }
+
+
+def _require_symmetric(call: DenseCall, g: ConvGeometry) -> None:
+    symmetric = all(before == after for before, after in g.padding)
+    if g.padding_mode != "zeros" or not symmetric:
+        raise call.refused("padding", (g.padding, g.padding_mode), "symmetric zeros behind an "
+                           "adaptive pool")  # fmt: skip
+
+
+def _dilated(
+    call: DenseCall, value: FeatureMap, stride: Sequence[int], dilation: Sequence[int]
+) -> None:
     """Note that a layer was dilated where the window's neighbours lie apart."""
     apart = tuple(d * q for d, q in zip(dilation, value.step, strict=True))
     call.exchanged(
@@ -220,7 +205,7 @@ def _dilated(call: Call, value: MapValue, stride: Sequence[int], dilation: Seque
     )
 
 
-def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
+def _note_break(call: DenseCall, padding: Pairs, ceil: bool) -> None:
     if any(side for pair in padding for side in pair):
         call.breaks("padding", padding, "0", "the window sees padding where the large image has "
                     "neighbours")  # fmt: skip
@@ -229,7 +214,7 @@ def _note_break(call: Call, padding: Pairs, ceil: bool) -> None:
                     "is cut, the large image's is not")  # fmt: skip
 
 
-def _cuts(value: MapValue, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
+def _cuts(value: FeatureMap, kernel: Sequence[int], stride: Sequence[int], pads: Sequence[int],
           dilation: Sequence[int]) -> bool:  # fmt: skip
     """Whether ceil_mode adds a cell at the window; if not, it may as well be off."""
     rows = zip(value.axes, kernel, stride, _pairs(pads), dilation, strict=True)
@@ -239,14 +224,14 @@ def _cuts(value: MapValue, kernel: Sequence[int], stride: Sequence[int], pads: S
     )
 
 
-def _refuse_outside(call: Call, pads: Sequence[int], cut: bool) -> None:
+def _refuse_outside(call: DenseCall, pads: Sequence[int], cut: bool) -> None:
     if any(pads):
         raise call.refused("padding", tuple(pads), "0 behind an adaptive pool")
     if cut:
         raise call.refused("ceil_mode", True, "False behind an adaptive pool, where it adds a cell")
 
 
-def _covers(value: MapValue, kernel: Sequence[int], pads: Sequence[int]) -> bool:
+def _covers(value: FeatureMap, kernel: Sequence[int], pads: Sequence[int]) -> bool:
     return tuple(kernel) == value.size and not any(pads) and not value.is_whole
 
 
@@ -265,3 +250,17 @@ def _one(value: Any) -> Any:
 
 def _pairs(pads: Sequence[int]) -> Pairs:
     return tuple((p, p) for p in pads)
+
+
+_WHY = "its cells read the same neighbours in the window and in the image, but for what it pads"
+
+RULES = (
+    Rule(convolution, _WHY, ("conv1d", "conv2d", "conv3d")),
+    Rule(convolution_layer, _WHY, layers=(nn.Conv1d, nn.Conv2d, nn.Conv3d)),
+    Rule(max_pool, _WHY, ("max_pool1d", "max_pool2d", "max_pool3d")),
+    Rule(average_pool, _WHY, ("avg_pool1d", "avg_pool2d", "avg_pool3d")),
+    Rule(pad, _WHY, ("pad",)),
+    Rule(max_pool_with_indices, "indices count within one image",
+         ("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
+         kind="never"),
+)  # fmt: skip

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from torch import nn
 
 from convlin.errors import Description, Refusal, Refused, printable
-from convlin.models.dense.call import Call
-from convlin.models.dense.registry import function, layer
+from convlin.models.dense.dense_call import DenseCall
+from convlin.models.graph.rule import Rule
 
-REASONS = {
-    "attention": "every cell looks at all others, and a larger image has others",
-    "upsampling": "its cells lie between the grid's, and read the window's border",
-    "recurrence": "it runs along the whole image",
-}
-
-
-@layer(nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder,
-       nn.TransformerDecoderLayer, nn.TransformerDecoder, nn.Transformer, kind="never")  # fmt: skip
-@function("scaled_dot_product_attention", "multi_head_attention_forward", kind="never")
-def attention(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse attention."""
-    _refuse(call, "attention")
-
-
-@layer(nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle,
-       nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.MaxUnpool1d, nn.MaxUnpool2d,
-       nn.MaxUnpool3d, nn.Fold, kind="never")  # fmt: skip
-@function("interpolate", "upsample", "pixel_shuffle", "grid_sample", "conv_transpose1d",
-          "conv_transpose2d", "conv_transpose3d", "fold", kind="never")  # fmt: skip
-def upsampling(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse upsampling."""
-    _refuse(call, "upsampling")
-
-
-@layer(nn.RNN, nn.LSTM, nn.GRU, kind="never")
-def recurrence(call: Call, *args: Any, **kwargs: Any) -> NoReturn:
-    """Refuse recurrence."""
-    _refuse(call, "recurrence")
+ATTENTION = "attention: every cell looks at all others, and a larger image has others"
+UPSAMPLING = "upsampling: its cells lie between the grid's, and read the window's border"
+RECURRENCE = "recurrence: it runs along the whole image"
 
 
 class NeverConvolutional(Refusal):
@@ -49,8 +24,26 @@ class NeverConvolutional(Refusal):
         return printable(f"{self.site}: {self.value} {verb}: {self.reason}")
 
 
-def _refuse(call: Call, kind: str) -> NoReturn:
-    allowed = "a layer that can be made fully convolutional"
-    reason = f"{kind}: {REASONS[kind]}"
-    operation = Description(call.operation)
-    raise Refused(NeverConvolutional(call.site, "operation", operation, allowed, reason))
+def never(reason: str) -> Callable[..., NoReturn]:
+    """Return the answer that refuses whatever comes, for that reason."""
+
+    def answer(call: DenseCall, *args: Any, **kwargs: Any) -> NoReturn:
+        allowed = "a layer that can be made fully convolutional"
+        operation = Description(call.operation)
+        raise Refused(NeverConvolutional(call.site, "operation", operation, allowed, reason))
+
+    return answer
+
+
+RULES = (
+    Rule(never(ATTENTION), ATTENTION, ("scaled_dot_product_attention",),
+         (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder,
+          nn.TransformerDecoderLayer, nn.TransformerDecoder, nn.Transformer), "never"),
+    Rule(never(UPSAMPLING), UPSAMPLING,
+         ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "pixel_shuffle",
+          "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "upsample_linear1d",
+          "upsample_bilinear2d", "upsample_bicubic2d", "upsample_trilinear3d", "col2im",
+          "grid_sampler", "max_unpool2d", "max_unpool3d"), (nn.MaxUnpool1d,), "never"),
+    Rule(never(RECURRENCE), RECURRENCE, ("lstm", "gru", "rnn_tanh", "rnn_relu"),
+         (nn.RNN, nn.LSTM, nn.GRU), "never"),
+)  # fmt: skip

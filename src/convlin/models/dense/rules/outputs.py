@@ -1,54 +1,72 @@
-"""What the model returns: every (N, C) becomes (N, C, *cells), one cell per window."""
+"""What the model returns: every (N, …) becomes (N, …, *cells), one cell for each window.
+
+A vector of one cell is there already. Of a map of several cells, a window's are neighbours on the
+grid, and another window's some of the same: they are laid out behind each other as a view.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from torch.fx.node import map_aggregate
+import torch
+from torch import fx
 
 from convlin.models.dense import grid
-from convlin.models.dense.call import Call
-from convlin.models.dense.registry import function
+from convlin.models.dense.dense_call import DenseCall
+from convlin.models.dense.feature_map import FeatureMap
 from convlin.models.dense.rules.joins import coarsened
-from convlin.models.dense.value import Constant, MapValue
+from convlin.models.graph.call import mapped
+from convlin.models.graph.value import Constant
 
 
-@function("output", kind="output")
-def output(call: Call, result: Any) -> None:
-    """Write the outputs, all on one grid, cut to the cells that are windows."""
-    values: list[MapValue] = []
-    map_aggregate(result, lambda value: values.append(_checked(call, value)) if isinstance(
-        value, MapValue | Constant) else None)  # fmt: skip
+def output(call: DenseCall, result: Any) -> tuple[Any, list[FeatureMap], tuple[int, ...]]:
+    """Return what the network returns, its values, and the pixels from window to window."""
+    values: list[FeatureMap] = []
+    mapped(result, lambda value: values.append(_checked(call, value)) if isinstance(
+        value, FeatureMap | Constant) else None)  # fmt: skip
     if not values:
         raise call.refused("output", result, "at least one tensor computed from the images")
-    call.walk.outputs = values
     stride = tuple(math.lcm(*(p.axes[d].stride for p in values)) for d in range(call.ndim))
-    call.walk.stride = stride
 
     def written(value: Any) -> Any:
-        if not isinstance(value, MapValue):
-            return value
-        coarse = coarsened(call, value, stride)
-        pixels = call.walk.window[1:]
-        slack = tuple(step - size for step, size in zip(stride, pixels, strict=True))
-        if tuple(axis.slack for axis in coarse.axes) == slack:
-            return coarse.node
-        return call.walk.function(grid.window_cells, coarse.node, call.walk.images, pixels, stride)
+        return _windows(call, value, stride) if isinstance(value, FeatureMap) else value
 
-    call.walk.graph.output(map_aggregate(result, written))
+    return mapped(result, written), values, stride
 
 
-def _checked(call: Call, output: Any) -> MapValue:
+def _windows(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.Node:
+    """Write the value of every window."""
+    if not value.is_single:
+        return _shaped(call, value, _unfolded(call, value, stride))
+    coarse = coarsened(call, value, stride)
+    slack = tuple(step - size for step, size in zip(stride, call.pixels, strict=True))
+    node = coarse.node
+    if tuple(axis.slack for axis in coarse.axes) != slack:
+        node = call.function(grid.window_cells, coarse.node, call.images, call.pixels, stride)
+    return node if value.roles is not None else _shaped(call, value, node)
+
+
+def _unfolded(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.Node:
+    """Write the cells of every window, the windows behind them."""
+    every = tuple(s // axis.stride for s, axis in zip(stride, value.axes, strict=True))
+    return call.function(
+        grid.cells_of_windows, value.node, call.images, call.pixels, stride, value.size,
+        value.step, every,
+    )  # fmt: skip
+
+
+def _shaped(call: DenseCall, value: FeatureMap, node: fx.Node) -> fx.Node:
+    """Write what the elements are in front of the cells in the model's own shape and order."""
+    numbers = value.elements.flatten()
+    whole = torch.equal(numbers, torch.arange(math.prod(value.map_shape), device="cpu"))
+    order = None if whole else call.literal("order", numbers)
+    return call.function(grid.shaped, node, value.shape, call.ndim, order)
+
+
+def _checked(call: DenseCall, output: Any) -> FeatureMap:
     value = call.value(output)
     if value.is_whole:
         raise call.refused("output", value.shape, "one cell per window", "it was pooled over the "
                            "whole image")  # fmt: skip
-    if not value.is_single or value.roles is None:
-        raise call.refused(
-            "output",
-            ("N", *value.shape),
-            "(N, C), one cell per window",
-            f"it is made of a map {value.map_shape}; another window may fit",
-        )
     return value

@@ -14,74 +14,75 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from torch import fx, nn
+import torch
+from torch import fx
 
 from convlin.display.numbers import times
 from convlin.models.dense import grid, layout
 from convlin.models.dense.axis import Axis
-from convlin.models.dense.call import Call
-from convlin.models.dense.fx_graph import native_shape
-from convlin.models.dense.registry import function, layer
-from convlin.models.dense.value import MapValue
+from convlin.models.dense.dense_call import DenseCall
+from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.dense.rules.joins import arithmetic
+from convlin.models.graph.aliases import Value
+from convlin.models.graph.rule import Rule
+from convlin.models.graph.traced import shape_of
+from convlin.models.graph.value import Constant
 
 
-@layer(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
-def adaptive_average_layer(call: Call, input: Any) -> MapValue:
-    """Pool to a given number of cells by averages."""
-    return adaptive(call, input, call.module.output_size, "avg")
-
-
-@layer(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
-def adaptive_maximum_layer(call: Call, input: Any) -> MapValue:
-    """Pool to a given number of cells by maxima."""
-    if call.module.return_indices:
-        raise call.refused("return_indices", True, "False")
-    return adaptive(call, input, call.module.output_size, "max")
-
-
-@function("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
-def adaptive_average(call: Call, input: Any, output_size: Any) -> MapValue:
+def adaptive_average(call: DenseCall, input: Any, output_size: Any) -> FeatureMap:
     """Pool to a given number of cells by averages."""
     return adaptive(call, input, output_size, "avg")
 
 
-@function("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")
-def adaptive_maximum(
-    call: Call, input: Any, output_size: Any, return_indices: bool = False
-) -> MapValue:
-    """Pool to a given number of cells by maxima."""
-    if return_indices:
-        raise call.refused("return_indices", True, "False")
-    return adaptive(call, input, output_size, "max")
+def adaptive_maximum(call: DenseCall, input: Any, output_size: Any) -> Any:
+    """Pool to a given number of cells by maxima; ATen returns their indices too."""
+    _require_no_indices(call)
+    return adaptive(call, input, output_size, "max"), None
 
 
-@function("mean")
 def mean(
-    call: Call, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
-) -> MapValue:
+    call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> FeatureMap:
     """Average over channels, or over all cells of some dimensions of space."""
     if dtype is not None:
         raise call.refused("dtype", dtype, "None")
     return _reduce(call, input, dim, keepdim, "avg")
 
 
-@function("amax")
-def amax(call: Call, input: Any, dim: Any = (), keepdim: bool = False) -> MapValue:
+def total(
+    call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> FeatureMap:
+    """Sum, as the average times the number of what is summed."""
+    average = mean(call, input, dim, keepdim, dtype=dtype)
+    count = math.prod(call.value(input).shape) // math.prod(average.shape)
+    return average.moved(call.function(torch.mul, average.node, count))
+
+
+def largest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) -> FeatureMap:
     """Take the maximum over channels, or over all cells of some dimensions of space."""
     return _reduce(call, input, dim, keepdim, "max")
 
 
-def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> MapValue:
+def largest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Take the maximum of two values, or over a dimension: with its indices, then."""
+    if isinstance(dim, FeatureMap | Constant):
+        return arithmetic(call, input, dim)
+    if dim is None:
+        raise call.refused("dim", dim, "any but the batch")
+    _require_no_indices(call)
+    return largest(call, input, dim, keepdim), None
+
+
+def adaptive(call: DenseCall, input: Any, output_size: Any, kind: str) -> FeatureMap:
     """Return an adaptive pool, by the table above."""
     value = call.map(input)
     wanted = output_size if isinstance(output_size, tuple | list) else (output_size,) * call.ndim
     out = tuple(n if o is None else o for n, o in zip(value.size, wanted, strict=True))
     if out == value.size:
         call.exchanged(f"{call.operation} of {out} to {out} cells ⇒ nothing")
-        return value.viewed()
+        return value
     if all(o == 1 for o in out):
         return pool_all(call, value, kind)
     if all(n % o == 0 for n, o in zip(value.size, out, strict=True)):
@@ -94,14 +95,16 @@ def adaptive(call: Call, input: Any, output_size: Any, kind: str) -> MapValue:
     return _folded_later(call, value, out)
 
 
-def pool_all(call: Call, value: MapValue, kind: str, dims: Sequence[int] | None = None) -> MapValue:
+def pool_all(
+    call: DenseCall, value: FeatureMap, kind: str, dims: Sequence[int] | None = None
+) -> FeatureMap:
     """Return the pool over all cells of `dims` (default: all of space), as maps of one cell."""
     dims = range(call.ndim) if dims is None else dims
     if value.is_whole:
-        return value.viewed()
+        return value
     if len(dims) == call.ndim and not value.is_single and _gates(call.node):
         name, axes = ("mean" if kind == "avg" else "amax"), tuple(range(2, call.ndim + 2))
-        node = call.walk.graph.call_method(name, (value.node,), {"dim": axes, "keepdim": True})
+        node = call.function(getattr(torch, name), value.node, dim=axes, keepdim=True)
         call.breaks("pooled cells", value.size, "a result that stays apart from maps",
                     "squeeze-excite: the map is scaled by a mean over the window here, and over "
                     "the whole of a larger image there")  # fmt: skip
@@ -111,7 +114,7 @@ def pool_all(call: Call, value: MapValue, kind: str, dims: Sequence[int] | None 
     return _pooled(call, value, kernel, kind)
 
 
-def _pooled(call: Call, value: MapValue, kernel: tuple[int, ...], kind: str) -> MapValue:
+def _pooled(call: DenseCall, value: FeatureMap, kernel: tuple[int, ...], kind: str) -> FeatureMap:
     """Return the pool of `kernel` cells, its own stride in the model and 1 on the grid."""
     axes = tuple(axis.pooled(k) for axis, k in zip(value.axes, kernel, strict=True))
     if all(k == 1 for k in kernel):
@@ -119,27 +122,30 @@ def _pooled(call: Call, value: MapValue, kernel: tuple[int, ...], kind: str) -> 
         return call.mapped(value, value.node, axes)
     text = times(kernel)
     if kind == "avg" and value.is_spread:
-        node = call.walk.function(grid.dilated_mean, value.node, kernel, value.step)
+        node = call.function(grid.dilated_mean, value.node, kernel, value.step)
     else:
         spacing = {"dilation": value.step} if kind == "max" else {}
         pool = grid.POOLS[kind, call.ndim](kernel, stride=1, **spacing)
-        node = call.walk.module(call.site, pool, value.node)
+        node = call.module(pool, value.node)
     name = {"avg": "AvgPool", "max": "MaxPool"}[kind]
     call.exchanged(f"{call.operation} ⇒ {name}{call.ndim}d k{text} s1")
     return call.mapped(value, node, axes)
 
 
-def _folded_later(call: Call, value: MapValue, out: tuple[int, ...]) -> MapValue:
+def _folded_later(call: DenseCall, value: FeatureMap, out: tuple[int, ...]) -> FeatureMap:
     """Return the pooled cells, which the next Linear has to read off the map."""
     pooled = tuple(
         Axis(o, axis.stride, axis.step, axis.slack, (axis.culprits,) * o)
         for axis, o in zip(value.axes, out, strict=True)
     )
     call.exchanged(f"{value.size} to {out} cells ⇒ folded into the next Linear")
-    return replace(call.mapped(value, value.node, pooled), unpooled=value.axes, pool=call.node)
+    return DeferredPool(
+        value.node, value.channels, pooled, tuple(range(call.ndim + 1)), call.node,
+        unpooled=value.axes, pool=call.node,
+    )  # fmt: skip
 
 
-def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> MapValue:
+def _reduce(call: DenseCall, input: Any, dim: Any, keepdim: bool, kind: str) -> FeatureMap:
     value = call.value(input)
     rank = len(value.shape) + 1
     listed = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
@@ -158,7 +164,7 @@ def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> MapVa
         if any(role and value.size[role - 1] > 1 for role in reduced):
             raise call.refused("dim", dim, "channels alone, or space alone")
         name = "mean" if kind == "avg" else "amax"
-        node = call.walk.graph.call_method(name, (value.node,), {"dim": 1, "keepdim": True})
+        node = call.function(getattr(torch, name), value.node, dim=1, keepdim=True)
         if keepdim:
             roles = value.roles
         return value.moved(node, channels=1, roles=roles, source=call.node)
@@ -167,11 +173,14 @@ def _reduce(call: Call, input: Any, dim: Any, keepdim: bool, kind: str) -> MapVa
 
 
 def _reduce_flattened(
-    call: Call, value: MapValue, axes: list[int], keepdim: bool, kind: str
-) -> MapValue:
-    """Return the reduction of a flattened map over an axis that runs over all of its cells."""
+    call: DenseCall, value: FeatureMap, axes: list[int], keepdim: bool, kind: str
+) -> FeatureMap:
+    """Return the reduction over an axis that runs over all cells, or within each of them."""
     channels = None
     if len(axes) == 1:
+        groups = layout.channel_groups(value.elements, axes[0], value.map_shape)
+        if groups is not None:
+            return _reduce_in_cells(call, value, groups, axes[0] if keepdim else None, kind)
         channels = layout.pooled_channels(value.elements, axes[0], value.map_shape)
     pooled = None
     if channels is not None:
@@ -182,8 +191,29 @@ def _reduce_flattened(
     return _laid(pool_all(call, value, kind), pooled.roles, call.node)
 
 
-def _laid(value: MapValue, roles: layout.Roles, source: fx.Node) -> MapValue:
-    return value.viewed(roles=roles, source=source, numbers=None)
+def _reduce_in_cells(
+    call: DenseCall, value: FeatureMap, groups: layout.Groups, axis: int | None, kind: str
+) -> FeatureMap:
+    """Return the reduction of groups of channels, in every cell; `axis` is kept, of size 1."""
+    channels, numbers = groups
+    node = call.function(grid.reduced_channels, value.node, channels, kind)
+    if axis is not None:
+        numbers = numbers.unsqueeze(axis)
+    lying = layout.arrangement(numbers, (len(channels), *value.size))
+    whole = lying is not None and lying.is_all_of((len(channels), *value.size))
+    return value.moved(
+        node, channels=len(channels), source=call.node if whole else value.source,
+        roles=lying.roles if lying and whole else None, numbers=None if whole else numbers,
+    )  # fmt: skip
+
+
+def _require_no_indices(call: DenseCall) -> None:
+    if call.is_read(1):
+        raise call.refused("return_indices", True, "False", "indices count within one image")
+
+
+def _laid(value: FeatureMap, roles: layout.Roles, source: fx.Node) -> FeatureMap:
+    return value.moved(value.node, roles=roles, source=source, numbers=None)
 
 
 def _gates(pool: fx.Node) -> bool:
@@ -192,13 +222,27 @@ def _gates(pool: fx.Node) -> bool:
     while waiting:
         node = waiting.pop()
         for user in node.users:
-            shape = native_shape(user)
-            if user in seen or user.meta["dtype"] is None:
+            shape = shape_of(user)
+            if user in seen or not isinstance(user.meta.get("value"), Value):
                 continue
             seen.add(user)
             operands = [other for other in user.all_input_nodes if other.op != "get_attr"]
-            spread = math.prod(shape) > math.prod(native_shape(node)) and math.prod(shape[2:]) > 1
+            spread = math.prod(shape) > math.prod(shape_of(node)) and math.prod(shape[2:]) > 1
             if spread and len(operands) > 1:
                 return True
             waiting.append(user)
     return False
+
+
+_ALL = "all cells of a window's map are pooled, at every window"
+
+RULES = (
+    Rule(adaptive_average, _ALL,
+         ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")),
+    Rule(adaptive_maximum, _ALL,
+         ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")),
+    Rule(mean, _ALL, ("mean",)),
+    Rule(total, _ALL, ("sum",)),
+    Rule(largest, _ALL, ("amax",)),
+    Rule(largest_and_where, _ALL, ("max",)),
+)  # fmt: skip

@@ -1,7 +1,8 @@
-"""What the walk knows about a value of the model's graph.
+"""What is known of a value that is made of the images: a feature map, or a pool that waits.
 
-A value is made of the images (`MapValue`), of the model's own tensors (`Constant`), or of neither
-(`PlainValue`); behind a refusal nothing is known (`NoValue`).
+The new graph keeps channels first whatever the model does: `roles` say in which order the axes lie
+in the model (as in `layout`), and `numbers` stand in for them where the model has flattened the
+map.
 """
 
 from __future__ import annotations
@@ -15,21 +16,14 @@ from torch import Tensor, fx
 from convlin.models.dense import layout
 from convlin.models.dense.axis import Axis, Broken
 
-__all__ = ["Constant", "MapValue", "NoValue", "PlainValue"]
+__all__ = ["DeferredPool", "FeatureMap"]
 
 
 @dataclass(frozen=True)
-class MapValue:
-    """A value made of the images: how the model has it, and the node (N, C, *grid) that holds it.
+class FeatureMap:
+    """A map (N, C, *grid) in the new graph, at `node`, and how the model has it.
 
-    The new graph keeps channels first whatever the model does: `roles` say in which order the
-    axes lie in the model (as in `layout`), and `numbers` stand in for them where the model has
-    flattened the map. `source` is the model's last node where it still was a map.
-
-    `unpooled` holds the axes of the map in front of an adaptive average pool that no pool with
-    one kernel size can replace: the new graph has not pooled yet, and the next Linear must.
-    `tensor` is one object for all names of one and the same tensor of the model; another one with
-    the same `base` may be a view of it, or a copy.
+    `source` is the model's last node where it still was a map.
     """
 
     node: fx.Node
@@ -37,11 +31,7 @@ class MapValue:
     axes: tuple[Axis, ...]
     roles: layout.Roles | None
     source: fx.Node
-    base: fx.Node
     numbers: Tensor | None = field(default=None, compare=False)
-    unpooled: tuple[Axis, ...] | None = None
-    pool: fx.Node | None = None
-    tensor: object = field(default_factory=object, compare=False)
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -105,37 +95,18 @@ class MapValue:
         """All layers that break some cell."""
         return frozenset().union(*(axis.culprits for axis in self.axes))
 
-    def moved(self, node: fx.Node, **changes: Any) -> MapValue:
-        """Return what is known of a new tensor, at another node of the new graph."""
-        return replace(self, node=node, **{"base": node, "tensor": object(), **changes})
-
-    def viewed(self, **changes: Any) -> MapValue:
-        """Return what is known of a tensor that may be a view of this one."""
-        return replace(self, **{"tensor": object(), **changes})
+    def moved(self, node: fx.Node, **changes: Any) -> FeatureMap:
+        """Return what is known of a value at another node of the new graph."""
+        return replace(self, node=node, **changes)
 
 
 @dataclass(frozen=True)
-class PlainValue:
-    """A size, a number, a dtype: as it is in a batch of `BATCH` images, and in one of one more."""
+class DeferredPool(FeatureMap):
+    """The cells of an adaptive average pool that no pool with one kernel size can make.
 
-    smaller: Any
-    larger: Any
+    The new graph has not pooled yet: `node` holds the map in front of it, whose axes are
+    `unpooled`, and the next Linear must pool. `pool` is the pool in the model's graph.
+    """
 
-    @classmethod
-    def fixed(cls, value: Any) -> PlainValue:
-        """Return a value that does not depend on the batch."""
-        return cls(value, value)
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A tensor of the model itself, or made of such: its node in the new graph, and its shape."""
-
-    node: fx.Node
-    shape: tuple[int, ...]
-    target: str | None = None
-
-
-@dataclass(frozen=True)
-class NoValue:
-    """A value behind something that was refused."""
+    unpooled: tuple[Axis, ...] = ()
+    pool: fx.Node | None = None

@@ -1,0 +1,148 @@
+"""A call as the rules for feature maps see it: of what kind its operands are, and what it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from convlin.display.article import indefinite
+from convlin.errors import Refused
+from convlin.models.dense.against_model import Refold
+from convlin.models.dense.axis import Axis
+from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.graph.call import Call
+from convlin.models.graph.facts import Facts
+from convlin.models.graph.traced import BATCH, Trace, site_of
+from convlin.models.graph.value import Constant
+from convlin.models.graph.writer import Writer
+
+__all__ = ["DenseCall", "DenseFacts"]
+
+
+@dataclass
+class DenseFacts(Facts):
+    """What is known beside the values: of the window, how to run the head, what must be shared."""
+
+    window: tuple[int, ...] = ()
+    head: str = "conv"
+    shared: dict[Any, nn.Parameter] = field(default_factory=dict)
+    refolds: list[Refold] = field(default_factory=list)
+
+
+class DenseCall(Call):
+    """One operation of the model, on feature maps."""
+
+    def __init__(self, trace: Trace, writer: Writer, facts: DenseFacts, node: fx.Node) -> None:
+        super().__init__(trace, writer, facts, node)
+        self._dense = facts
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.pixels)
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """The window's size."""
+        return self._dense.window[1:]
+
+    @property
+    def head(self) -> str:
+        """How Linear layers are to be run: "conv" or "linear"."""
+        return self._dense.head
+
+    def map(self, operand: Any) -> FeatureMap:
+        """Return the operand if the model has it as a map (N, C, *size); refuse it otherwise."""
+        value = self.value(operand)
+        if not value.is_map:
+            raise self.refused(
+                "input",
+                (BATCH, *value.shape),
+                f"(N, {value.channels}, {', '.join(map(str, value.size))})",
+                self._lying(value),
+            )
+        return value
+
+    def value(self, operand: Any) -> FeatureMap:
+        """Return the operand if it is made of the images and pooled; refuse it otherwise."""
+        if isinstance(operand, DeferredPool):
+            pooled, pool = tuple(axis.size for axis in operand.unpooled), operand.pool
+            assert pool is not None
+            raise self.refused(
+                "input", f"pooled by {site_of(pool)} of {pooled} to {operand.size} cells",
+                "a pool whose output size is its input's, or divides it",
+                "pooled cells of unequal size can only be folded into a Linear, with nothing but "
+                "reshapes between",
+            )  # fmt: skip
+        return self.lying(operand)
+
+    def lying(self, operand: Any) -> FeatureMap:
+        """Return the operand if it is made of the images, pooled or not."""
+        if not isinstance(operand, FeatureMap):
+            raise self.no_image(operand)
+        return operand
+
+    def no_image(self, operand: Any) -> Refused:
+        """Return the refusal of an operand that is not made of the images, or is several."""
+        if isinstance(operand, Constant):
+            kind = "a tensor of the model"
+        elif isinstance(operand, tuple | list):
+            kind = "several values"
+        else:
+            kind = indefinite(type(operand).__name__)
+        return self.refused("input", kind, "a tensor computed from the images")
+
+    def mapped(
+        self, value: FeatureMap, node: fx.Node, axes: tuple[Axis, ...], channels: int | None = None
+    ) -> FeatureMap:
+        """Return the map (N, C, *size) that this layer made of another one."""
+        return value.moved(
+            node, axes=axes, channels=channels or value.channels, source=self.node, numbers=None,
+            roles=tuple(range(self.ndim + 1)),
+        )  # fmt: skip
+
+    def said(self, operand: Any) -> str:
+        """Return in words what an operand is."""
+        if isinstance(operand, Constant):
+            return f"a tensor {operand.shape} of the model"
+        return "computed from the images" if isinstance(operand, FeatureMap) else repr(operand)
+
+    def takes_all_images(self, start: Any, end: Any, step: int) -> bool:
+        """Whether a slice of the batch is all of it."""
+        return start in (None, 0) and step == 1 and (end is None or end >= BATCH)
+
+    def one_parameter(self, key: Any, weight: nn.Parameter) -> nn.Parameter:
+        """Return the one parameter for all views of the same numbers."""
+        return self._dense.shared.setdefault(key, weight)
+
+    def refold(
+        self, kernel: nn.Module, linear: nn.Module, exact: Callable[[Tensor, Any], Any]
+    ) -> None:
+        """Note that a kernel was computed, and so rounded."""
+        self._dense.refolds.append(Refold(self.site, kernel, linear, exact))
+
+    def way_from(self, value: FeatureMap) -> list[tuple[fx.Node, Any]]:
+        """Return the model's nodes from the map, or the pool behind it, to this operation's input.
+
+        With each comes what is known of its result.
+        """
+        start = value.source
+        if isinstance(value, DeferredPool) and value.pool is not None:
+            start = value.pool.all_input_nodes[0]
+        way: list[tuple[fx.Node, Any]] = []
+        node = next(n for n in self.operands if isinstance(self._facts.values[n], FeatureMap))
+        while node is not start:
+            way.append((node, self._facts.values[node]))
+            node = next(n for n in node.all_input_nodes
+                        if isinstance(self._facts.values[n], FeatureMap | tuple | list))  # fmt: skip
+        return [(start, self._facts.values[start]), *reversed(way)]
+
+    def _lying(self, value: FeatureMap) -> str:
+        if value.roles is None:
+            return f"a map of {value.map_shape} was flattened across its axes"
+        names = ["1" if role is None else "CDHW"[role and role + 3 - self.ndim]
+                 for role in value.roles]  # fmt: skip
+        return f"the axes behind the batch are ({', '.join(names)}) of a map {value.map_shape}"

@@ -1,0 +1,43 @@
+"""All rules, in one plain tuple."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from convlin.internals.modules import ConvBase
+from convlin.models.dense.rules import (
+    creation,
+    elementwise,
+    joins,
+    linear,
+    neighbourhoods,
+    never,
+    normalisation,
+    pooling,
+    reshapes,
+)
+from convlin.models.graph.rule import Rule, Table
+from convlin.models.graph.traced import is_stock
+
+__all__ = ["RULES", "TABLE"]
+
+RULES: tuple[Rule, ...] = (
+    *neighbourhoods.RULES,
+    *pooling.RULES,
+    *reshapes.RULES,
+    *linear.RULES,
+    *normalisation.RULES,
+    *elementwise.RULES,
+    *joins.RULES,
+    *creation.RULES,
+    *never.RULES,
+)
+
+
+def _whole(layer: nn.Module) -> bool:
+    """Whether a layer is one node of the trace: several operations, and one rule for all of them."""
+    padded = not isinstance(layer, ConvBase) or layer.padding_mode != "zeros"
+    return is_stock(layer) and padded and TABLE.is_layer(layer)
+
+
+TABLE = Table(RULES, _whole)

@@ -132,12 +132,21 @@ class DenseCall(Call):
         start = value.source
         if isinstance(value, DeferredPool) and value.pool is not None:
             start = value.pool.all_input_nodes[0]
+
+        def leads(node: fx.Node) -> bool:
+            known = self._facts.values[node]
+            parts = known if isinstance(known, tuple | list) else (known,)
+            return node is start or any(
+                part.pool is value.pool if isinstance(value, DeferredPool) and
+                isinstance(part, DeferredPool) else part.source is value.source
+                for part in parts if isinstance(part, FeatureMap)
+            )  # fmt: skip
+
         way: list[tuple[fx.Node, Any]] = []
-        node = next(n for n in self.operands if isinstance(self._facts.values[n], FeatureMap))
+        node = next(filter(leads, self.operands))
         while node is not start:
             way.append((node, self._facts.values[node]))
-            node = next(n for n in node.all_input_nodes
-                        if isinstance(self._facts.values[n], FeatureMap | tuple | list))  # fmt: skip
+            node = next(filter(leads, node.all_input_nodes))
         return [(start, self._facts.values[start]), *reversed(way)]
 
     def _lying(self, value: FeatureMap) -> str:

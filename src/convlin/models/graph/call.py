@@ -74,10 +74,6 @@ class Call:
 
     def answer(self, rule: Rule) -> Any:
         """Return the rule's answer for this call's arguments, and note the layer."""
-        if self.layer is not None and (hooks := _foreign_hooks(self.layer)):
-            raise self.refused(
-                "hooks", ", ".join(hooks), "none", "they may change what it computes"
-            )
         args, kwargs = self.arguments(rule.kind)
         try:
             inspect.signature(rule.answer).bind(self, *args, **kwargs)
@@ -146,10 +142,15 @@ class Call:
 
     def unknown(self) -> Refused:
         """Return the refusal of an operation that has no rule."""
+        origin = self.node.meta["origin"]
+        operation = self.operation if self.layer else origin.composite or self.operation
         why = "it draws random numbers" if self.is_random else "convlin has no rule for it"
+        if operation != self.operation:
+            why = f"{why.replace(' it', ' its')} {self.operation}"
         said = "; ".join(filter(None, (why, line_of(self.node))))
         allowed = "a layer known to act alike on every window"
-        return self.refused("operation", self.operation, allowed, said)
+        site = self.site if self.layer else ".".join(filter(None, (origin.site, operation)))
+        return Refused(Refusal(site, "operation", Description(operation), allowed, said))
 
     @property
     def is_random(self) -> bool:
@@ -194,10 +195,3 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
 
 def _smaller(arg: Any) -> Any:
     return arg.smaller if isinstance(arg, Batch) else arg
-
-
-def _foreign_hooks(layer: nn.Module) -> list[str]:
-    """Return the names of forward hooks that are not PyTorch's own (weight_norm has such)."""
-    hooks = [*layer._forward_pre_hooks.values(), *layer._forward_hooks.values()]
-    kinds = [hook if hasattr(hook, "__qualname__") else type(hook) for hook in hooks]
-    return [kind.__qualname__ for kind in kinds if not kind.__module__.startswith("torch.nn.utils")]

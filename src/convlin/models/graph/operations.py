@@ -73,10 +73,10 @@ def without_writing(func: Any) -> Any:
     name = name_of(func)
     packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
     outs = output_names(func)
-    asked = [(a.name, str(a.type)) for a in schema_arguments(func) if a.name not in outs]
+    asked = [str(a.type) for a in schema_arguments(func) if a.name not in outs]
     for overload in packet.overloads() if packet is not None else ():
         other = getattr(packet, overload)
-        same = [(a.name, str(a.type)) for a in schema_arguments(other)] == asked
+        same = [str(a.type) for a in schema_arguments(other)] == asked
         if same and not any(
             a.alias_info and a.alias_info.is_write for a in schema_arguments(other)
         ):

@@ -24,6 +24,7 @@ from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
 from torch.overrides import TorchFunctionMode
 
+from convlin import errors
 from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
 from convlin.internals.fakes import real_tensors
@@ -43,10 +44,11 @@ __all__ = ["Origin", "Reads", "Recorder", "Wanted"]
 
 aten = torch.ops.aten
 
-LIBRARY, HERE = (str(Path(home).parent) for home in (torch.__file__, __file__))
+LIBRARY, HERE = (str(Path(home).parent) for home in (torch.__file__, errors.__file__))
 # operations, and methods that run none, by which Python asks a tensor for its numbers
 NUMBERS = ("_local_scalar_dense", "is_nonzero", "equal", "item")
 METHODS = ("numpy", "__array__", "__dlpack__", "data_ptr")
+MODEL_RUNS = "run_model"  # the function of convlin's that calls the model
 # what divides a tensor along an axis; the axis is the second of their arguments
 DIVIDES = ("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
 
@@ -61,21 +63,29 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a node comes from: the module that was running, its call, and the line of its code."""
+    """Where a node comes from: the module that was running, its call, and the line of its code.
+
+    `composite` is the operation that this one is a part of, if it is.
+    """
 
     site: str
     call: LayerCall | None
     line: str
+    composite: str = ""
 
 
 class Recorder(TorchDispatchMode):
     """Writes `graph` while a model runs; `names` are those of its own tensors, by identity.
 
-    `tensors` holds the numbers behind these names, and behind those that are met on the way.
-    `running` are the calls of layers that have begun and not returned.
+    `tensors` holds the numbers behind these names, and behind those that are met on the way;
+    `operations` are recorded whole, and `whole` layers, by identity. `running` are the calls of
+    layers that have begun and not returned.
     """
 
-    def __init__(self, names: dict[int, str], tensors: dict[str, Tensor], wanted: Wanted) -> None:
+    def __init__(
+        self, names: dict[int, str], tensors: dict[str, Tensor], operations: Collection[str],
+        whole: Collection[int],
+    ) -> None:  # fmt: skip
         super().__init__()
         self.graph = fx.Graph()
         self.tensors = dict(tensors)
@@ -83,9 +93,11 @@ class Recorder(TorchDispatchMode):
         self.state: dict[str, Refusal] = {}  # what is written to, of tensors that outlive the run
         self.running: list[LayerCall] = []
         self._names = names
-        self._wanted = wanted
+        self._wanted = operations
+        self._layers = whole
         self._aliases = Aliases(self._write)
         self._whole: tuple[LayerCall, tuple[fx.Node, ...]] | None = None
+        self._composite = ""  # the outermost operation that is run as its parts
         self._of_images: set[fx.Node] = set()
         self._operations: Counter[int] = Counter()  # of each call, by its identity
 
@@ -104,7 +116,7 @@ class Recorder(TorchDispatchMode):
         if call.outputs is None:
             for outer in self.running[-2:-1]:
                 self._operations[id(outer)] += 2  # it is more than one operation
-            if self._whole is None and self._wanted.layer(call.layer):
+            if self._whole is None and id(call.layer) in self._layers:
                 self._whole = call, tuple(map(self._node, call.inputs))
         elif self._whole is not None and self._whole[0].layer is call.layer:
             (begun, inputs), self._whole = self._whole, None
@@ -125,10 +137,13 @@ class Recorder(TorchDispatchMode):
         name = name_of(func)
         if name in NUMBERS:
             return self._number(func, args, named)
-        known = name.removesuffix("_") in self._wanted.operations
+        known = name.removesuffix("_") in self._wanted
         if not known and is_operator(func) and has_parts(func):
+            outer, self._composite = self._composite, self._composite or name
             with self:
-                return run_as_parts(func, args, named)
+                result = run_as_parts(func, args, named)
+            self._composite = outer
+            return result
         return self._run(func, name, args, named)
 
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -146,9 +161,9 @@ class Recorder(TorchDispatchMode):
         operands = _tensors((args, kwargs))
         result = func(*args, **kwargs)
         if any(result is tensor for tensor in operands):
-            if not name.endswith("dropout") and name != "to":
+            if not name.endswith("dropout") and name not in ("to", "contiguous"):
                 return result
-            result = args[0].view_as(args[0])  # in training, or another dtype, it is another tensor
+            result = args[0].view_as(args[0])  # of another tensor it would be another one
         self._results(self._called(func, *inputs), result, operands)
         return result
 
@@ -310,7 +325,9 @@ class Recorder(TorchDispatchMode):
             node, self.running[-1] if self.running else None)  # fmt: skip
 
     def _placed(self, node: fx.Node, call: LayerCall | None) -> fx.Node:
-        node.meta["origin"] = Origin(call.site if call else "", call, self._line)
+        node.meta["origin"] = Origin(
+            call.site if call else "", call, self._line, self._composite
+        )  # fmt: skip
         return node
 
     def _refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
@@ -329,7 +346,7 @@ class Recorder(TorchDispatchMode):
             if not file.startswith((LIBRARY, "<")):
                 if not file.startswith(HERE):
                     return f"{Path(file).name}:{frame.f_lineno}"
-                if frame.f_code.co_name == "run_model":
+                if frame.f_code.co_name == MODEL_RUNS:
                     return ""
             frame = frame.f_back
         return ""

@@ -109,7 +109,7 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     tensors, like = named_tensors(model), sample(model, (0,))
     with fake_tensors(), same_random_numbers():
         fake = fake_twin(model)
-        first = _run(fake, tensors, (BATCH, *window), like, wanted)
+        first = run_model(fake, tensors, (BATCH, *window), like, wanted)
         _merge_larger(first, fake, tensors, window, like, wanted)
     _require_no_state(first)
     made = twin(model)
@@ -137,13 +137,14 @@ def line_of(node: fx.Node) -> str:
     return str(node.meta["origin"].line)
 
 
-def _run(
+def run_model(
     model: nn.Module, tensors: dict[str, Tensor], shape: tuple[int, ...], like: Tensor,
     wanted: Wanted,
 ) -> Recorder:  # fmt: skip
     """Run a model without numbers on images of this shape, and return what it did."""
     names = {id(tensor): name for name, tensor in reversed(named_tensors(model).items())}
-    recorder = Recorder(names, tensors, wanted)
+    whole = {id(layer) for layer in model.modules() if wanted.layer(layer)}
+    recorder = Recorder(names, tensors, wanted.operations, whole)
     images = torch.zeros(shape, dtype=like.dtype, device=like.device)
     with watched(model, recorder.layer) as recorder.running, torch.inference_mode():
         recorder.begin(images)
@@ -173,14 +174,14 @@ def _merge_larger(
     other = torch.float32 if like.dtype == torch.float64 else torch.float64
     shape, both = (BATCH + 1, *window), _Both(like.dtype)
     try:
-        larger = _run(fake_twin(fake, other), tensors, shape, like.to(other), wanted)
+        larger = run_model(fake_twin(fake, other), tensors, shape, like.to(other), wanted)
         with real_tensors():
             return side_by_side(first, larger, both)
     except Refused:
-        again = _run(fake, tensors, (BATCH, *window), like, wanted)
+        again = run_model(fake, tensors, (BATCH, *window), like, wanted)
         with real_tensors():
             side_by_side(first, again, _state)
-        larger = _run(fake, tensors, shape, like, wanted)
+        larger = run_model(fake, tensors, shape, like, wanted)
         with real_tensors():
             return side_by_side(first, larger, both)
 
@@ -237,10 +238,10 @@ def _layer(run: Recorder, node: fx.Node) -> str | None:
 
 def is_stock(layer: nn.Module) -> bool:
     """Whether a layer runs PyTorch's own code, and no other."""
-    own = "forward" in vars(layer)
-    home = type(layer).forward.__module__
-    return not own and home.startswith("torch.nn.modules.") and type(layer).__module__.startswith(
-        "torch.nn.modules.")  # fmt: skip
+    if "forward" in vars(layer) or foreign_hooks(layer):
+        return False
+    homes = (type(layer).__module__, type(layer).forward.__module__)
+    return all(home.startswith("torch.nn.modules.") for home in homes)
 
 
 def _failure(model: nn.Module, running: list[LayerCall], batch: int, error: Exception) -> Refusal:
@@ -285,3 +286,10 @@ def _require_function_of_images(model: nn.Module) -> None:
             Refusal(name, "forward", Description(f"a function that needs {', '.join(missing)} too"),
                     "a function of the images alone")
         )  # fmt: skip
+
+
+def foreign_hooks(layer: nn.Module) -> list[str]:
+    """Return the names of forward hooks that are not PyTorch's own (weight_norm has such)."""
+    hooks = [*layer._forward_pre_hooks.values(), *layer._forward_hooks.values()]
+    kinds = [hook if hasattr(hook, "__qualname__") else type(hook) for hook in hooks]
+    return [kind.__qualname__ for kind in kinds if not kind.__module__.startswith("torch.nn.utils")]

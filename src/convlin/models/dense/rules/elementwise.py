@@ -49,11 +49,6 @@ def cast(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
     return value if len(dtypes) == 1 and not fixed else elementwise(call, call.value(value))
 
 
-def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
-    """Leave out what only moves memory."""
-    return call.lying(input)
-
-
 def prelu(call: DenseCall, input: Any, weight: Any) -> FeatureMap:
     """Keep a PReLU: one slope, or one per channel."""
     value = call.value(input)
@@ -143,14 +138,13 @@ RULES = (
           "log_sigmoid", "threshold", "exp", "expm1", "exp2", "log", "log1p", "log2", "log10",
           "abs", "neg", "sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "erf", "sign",
           "floor", "ceil", "round", "clamp", "clamp_min", "clamp_max", "clip", "logit",
-          "nan_to_num", "zeros_like", "ones_like", "full_like", "fill", "zero", "positive"),
+          "nan_to_num", "zeros_like", "ones_like", "full_like", "zero", "positive"),
          (nn.Softsign, nn.Tanhshrink)),
     Rule(dropout, "it does nothing in eval mode",
          ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")),
     Rule(randomised, "one slope in eval mode", ("rrelu",)),
     Rule(cast, _ALIKE, ("to", "_to_copy", "type_as", "_autocast_to_reduced_precision",
                         "_autocast_to_full_precision")),
-    Rule(moved, "the same numbers", ("contiguous", "clone", "detach", "alias"), kind="reshape"),
     Rule(prelu, "one slope, or one per channel", ("prelu",)),
     Rule(over_channels, _CELL, ("softmax", "log_softmax", "glu")),
     Rule(softmin, _CELL, layers=(nn.Softmin,)),

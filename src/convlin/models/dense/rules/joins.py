@@ -41,9 +41,10 @@ def copied(call: DenseCall, input: Any, source: Any, *rest: Any) -> FeatureMap:
     value = call.lying(input)
     if isinstance(source, Constant):
         return _weighted(call, call.value(value), source)
-    if call.lying(source).shape != value.shape:
-        raise call.refused("source", source.shape, f"{value.shape}")
-    return call.lying(source)
+    written = call.lying(source)
+    if written.shape != value.shape:
+        raise call.refused("source", written.shape, f"{value.shape}")
+    return behind(call, written, written.node)
 
 
 def concatenation(call: DenseCall, tensors: Sequence[Any], dim: int = 0) -> FeatureMap:
@@ -98,12 +99,16 @@ def written_index(call: DenseCall, input: Any, source: Any, dim: int, index: int
 
 def expand_as(call: DenseCall, input: Any, other: Any) -> FeatureMap:
     """Keep a value of the whole image spread over a map."""
+    if isinstance(input, FeatureMap) and isinstance(other, FeatureMap):
+        one, many = call.value(input), call.value(other)
+        if one.shape == many.shape:
+            return one
+        if one.roles == many.roles and one.channels == 1 and one.size == many.size:
+            one, many = aligned(call, [one, many])
+            node = call.function(torch.Tensor.expand_as, one.node, many.node)
+            return one.moved(node, axes=_mixed_axes([one, many]), channels=many.channels,
+                             source=call.node)  # fmt: skip
     gate, map_ = call.map(input), call.map(other)
-    if gate.shape == map_.shape:
-        return gate
-    if gate.size == map_.size and gate.channels == 1:
-        node = call.function(torch.Tensor.expand_as, gate.node, map_.node)
-        return call.mapped(gate, node, _mixed_axes([gate, map_]), map_.channels)
     if not gate.is_whole:
         raise call.refused("input", gate.size, f"{map_.size} cells", _ONE_MEETS_MANY)
     axes = tuple(axis.breaking(gate.culprits) for axis in map_.axes)
@@ -267,7 +272,7 @@ _CELLS = "cells of the same place meet, in the window and in the image"
 RULES = (
     Rule(arithmetic, _CELLS,
          ("add", "sub", "mul", "div", "pow", "maximum", "minimum", "rsub", "true_divide", "fmax",
-          "fmin", "float_power")),
+          "fmin", "float_power", "fill")),
     Rule(copied, _CELLS, ("copy",), kind="reshape"),
     Rule(concatenation, _CELLS, ("cat", "concat", "concatenate")),
     Rule(stack, _CELLS, ("stack",)),

@@ -222,9 +222,9 @@ def _gates(pool: fx.Node) -> bool:
     while waiting:
         node = waiting.pop()
         for user in node.users:
-            shape = shape_of(user)
             if user in seen or not isinstance(user.meta.get("value"), Value):
                 continue
+            shape = shape_of(user)
             seen.add(user)
             operands = [other for other in user.all_input_nodes if other.op != "get_attr"]
             spread = math.prod(shape) > math.prod(shape_of(node)) and math.prod(shape[2:]) > 1

@@ -37,6 +37,11 @@ def reshape(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     return mapped(parts, lambda part: _part(call, value, part, count))
 
 
+def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
+    """Leave out what only moves memory."""
+    return call.lying(input)
+
+
 def getitem(call: DenseCall, input: Any, index: int) -> Any:
     """Take one of several values."""
     part = input[index]
@@ -79,5 +84,6 @@ RULES = (
           "tensor_split", "unsafe_chunk", "unsafe_split", "unbind", "narrow", "select", "slice",
           "flip", "roll", "channel_shuffle", "native_channel_shuffle", "pixel_unshuffle",
           "index_select", "index"), kind="reshape"),
+    Rule(moved, "the same numbers", ("contiguous", "clone", "detach", "alias"), kind="reshape"),
     Rule(getitem, "one of several values", ("getitem",), kind="reshape"),
 )  # fmt: skip

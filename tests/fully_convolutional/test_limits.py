@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from lying import instead
 from small_nets import conv
 from torch import nn
 
 from convlin import Refused, fully_convolutional
-from convlin.models.dense import registry
 from convlin.models.dense.deviation import measure
 from convlin.models.dense.fully_convolutional import _window
 from convlin.models.dense.side_by_side import Comparison
@@ -46,15 +46,7 @@ def lie(monkeypatch, change):
         def forward(self, x):
             return change(nn.functional.softsign(x))
 
-    honest = registry.LAYERS[nn.Softsign]
-
-    def rule(call, value):
-        result = honest(call, value)
-        call.walk.modules[call.site] = Other()
-        return result
-
-    monkeypatch.setitem(registry.KINDS, rule, "compute")
-    monkeypatch.setitem(registry.LAYERS, nn.Softsign, rule)
+    instead(nn.Softsign, Other)(monkeypatch)
 
 
 @pytest.mark.parametrize(("off", "refused"), [(0.75e-10, False), (1.5e-10, True)])

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lying import instead
 from small_nets import NETS, Net, conv
 from torch import nn
 from torch.nn import functional
 
 from convlin import Refused, fully_convolutional
 from convlin.exchange import folded_pool
-from convlin.models.dense import registry
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.grouped import AllGroupsAtOnce
 from convlin.models.dense.parting import relative
@@ -75,23 +75,6 @@ def lying_linear(lie):
             return honest(call, layer, lambda given: lie(exchange(given)) if call.site.endswith("4") else exchange(given))  # fmt: skip
 
         monkeypatch.setattr(linear, "_made", made)
-
-    return install
-
-
-def instead(target, make):
-    """Let the rule for layers of this type write another layer."""
-
-    def install(monkeypatch):
-        honest = registry.LAYERS[target]
-
-        def rule(call, value):
-            place = honest(call, value)
-            call.walk.modules[call.site] = make()
-            return place
-
-        monkeypatch.setitem(registry.KINDS, rule, "compute")
-        monkeypatch.setitem(registry.LAYERS, target, rule)
 
     return install
 
@@ -161,28 +144,26 @@ def test_a_rule_that_lies_is_found_and_its_layer_named(name, monkeypatch):
     assert where in str(found.value)
 
 
-# Networks that tell a tracer something else than they do. name: (forward, the layer named)
+# Networks that do something else where they are traced. name: (forward, the layer named)
 def asks_for_the_type(m, x):
     y = m.a(x)
     return m.head((y * 2 if type(y) is torch.Tensor else y).flatten(1))
 
 
-def multiplies_an_alias(m, x):
+def asks_for_inference_mode(m, x):
     y = m.a(x)
-    skip = y
-    y *= 2
-    return m.head((skip + y).flatten(1))
+    return m.head((y if torch.is_inference_mode_enabled() else y * 2).flatten(1))
 
 
-def counts_its_calls(m, x):
-    m.calls = getattr(m, "calls", 0) + 1
-    return m.head(m.a(x).flatten(1) * m.calls)
+def is_alone(m, x):
+    y = m.a(x)
+    return m.head((y * 2 if len(x) == 1 else y).flatten(1))
 
 
 BLIND = {
     "type": (asks_for_the_type, "head"),
-    "alias": (multiplies_an_alias, "head"),
-    "counter": (counts_its_calls, "head"),
+    "inference-mode": (asks_for_inference_mode, "head"),
+    "one-image-alone": (is_alone, "head"),
 }
 
 
@@ -213,7 +194,7 @@ def forward_replaced():
     return layer
 
 
-@pytest.mark.parametrize("build", [padding_set_afterwards, stride_set_afterwards, forward_replaced])
+@pytest.mark.parametrize("build", [padding_set_afterwards, stride_set_afterwards])
 @pytest.mark.parametrize("allow_inexact", [False, True])
 def test_a_layer_that_is_not_what_its_attributes_say_gives_no_network(build, allow_inexact):
     layer = build()
@@ -222,6 +203,11 @@ def test_a_layer_that_is_not_what_its_attributes_say_gives_no_network(build, all
     with pytest.raises(Refused) as caught:
         seen(model, allow_inexact=allow_inexact)
     assert caught.value.refusals[0].site in ("0", "2")
+
+
+def test_a_forward_that_was_replaced_is_what_the_layer_does():
+    model = nn.Sequential(forward_replaced(), nn.Flatten(), nn.Linear(6 * 5 * 4, 4)).eval()
+    assert seen(model).windows == 9
 
 
 @pytest.mark.parametrize("name", NETS)

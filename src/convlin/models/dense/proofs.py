@@ -111,7 +111,8 @@ def _chain(
     for node, _ in way:
         env[node] = _copied(call, graph, env, node) if node is pool or _moves(node) else env[last]
         last = node
-    graph.output(graph.call_module("linear", (env[last],)))
+    result = graph.call_module("linear", (env[last],))
+    graph.output(graph.call_method("flatten", (result, 1)) if value.shape[1:] else result)
     return fx.GraphModule({"linear": linear, "batches": Batches(len(steps) + 2)}, graph).eval()
 
 

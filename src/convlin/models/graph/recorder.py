@@ -121,7 +121,8 @@ class Recorder(TorchDispatchMode):
         elif self._whole is not None and self._whole[0].layer is call.layer:
             (begun, inputs), self._whole = self._whole, None
             node = self.graph.call_module(begun.site, inputs)
-            self._results(self._placed(node, begun), call.outputs, [])
+            one = len(call.outputs) == 1
+            self._results(self._placed(node, begun), call.outputs[0] if one else call.outputs, [])
 
     def is_alone(self, node: fx.Node) -> bool:
         """Whether the node is all that its layer ran."""
@@ -306,16 +307,19 @@ class Recorder(TorchDispatchMode):
         return node
 
     def _called(self, func: Any, args: Any, kwargs: Any = None) -> fx.Node:
-        """Write the call of an operation."""
-        name = name_of(func).rpartition("::")[2]
-        node = self.graph.create_node("call_function", func, tuple(args), kwargs or {}, name=name)
-        call = self.running[-1] if self.running else None
-        self._operations[id(call)] += 1
-        return self._placed(node, call)
+        """Write the call of an operation by the layer that is running."""
+        if self.running:
+            self._operations[id(self.running[-1])] += 1
+        return self._created(func, tuple(args), kwargs or {})
 
     def _write(self, operation: Any, args: tuple[Any, ...], value: Value) -> fx.Node:
         """Write what no code of the model called."""
-        return self._noted(self._called(operation, args), value)
+        return self._noted(self._created(operation, args, {}), value)
+
+    def _created(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.Node:
+        name = name_of(func).rpartition("::")[2]
+        node = self.graph.create_node("call_function", func, args, kwargs, name=name)
+        return self._placed(node, self.running[-1] if self.running else None)
 
     def _noted(self, node: fx.Node, value: Value) -> fx.Node:
         node.meta["value"] = value

@@ -92,7 +92,8 @@ def _is_of_cells(value: FeatureMap) -> bool:
 
 def _require_whole_map(call: DenseCall, value: FeatureMap) -> None:
     whole = torch.arange(math.prod(value.map_shape), device="cpu")
-    if len(value.shape) != 1 or not torch.equal(value.elements.sort().values, whole):
+    alone = math.prod(value.shape[:-1]) == 1
+    if not alone or not torch.equal(value.elements.flatten().sort().values, whole):
         raise call.refused("input", value.shape, "the channels of a cell, or all of the map once",
                            f"the map is {value.map_shape}")  # fmt: skip
 
@@ -123,7 +124,7 @@ def _of_cells(call: DenseCall, value: FeatureMap, node: fx.Node, channels: int) 
 
 def _covering(call: DenseCall, value: FeatureMap, linear: nn.Linear) -> FeatureMap:
     """Return the convolution with the map's size, in the order the model flattened it."""
-    shape, order, step = value.map_shape, value.elements, value.step
+    shape, order, step = value.map_shape, value.elements.flatten(), value.step
     copied = axes_of(order.numpy(), shape) is None
 
     def exchange(layer: nn.Linear) -> Any:
@@ -174,7 +175,8 @@ def _behind_map(call: DenseCall, value: FeatureMap, node: fx.Node, channels: int
     """Return the one cell of every window that a kernel over the whole map makes."""
     read = value.unpooled if isinstance(value, DeferredPool) else value.axes
     axes = tuple(axis.windowed(axis.size) for axis in read)
-    return FeatureMap(node, channels, axes, (0,), call.node)
+    roles = (*(None for _ in value.shape[1:]), 0)
+    return FeatureMap(node, channels, axes, roles, call.node)
 
 
 def _computed(
@@ -197,11 +199,11 @@ def _computed(
         )
     else:
         _require_whole_map(call, value)
-        conv = to_conv(now, value.map_shape, order=value.elements, copy=True).conv
+        conv = to_conv(now, value.map_shape, order=value.elements.flatten(), copy=True).conv
         conv.dilation = value.step
         kernel = weight.node
         # weight[:, p] is for element order[p]; the kernel has them in order of elements
-        where = value.elements.argsort()
+        where = value.elements.flatten().argsort()
         if not torch.equal(where, torch.arange(len(where), device="cpu")):
             kernel = call.function(torch.index_select, kernel, 1, call.literal("order", where))
         kernel = call.function(torch.reshape, kernel, tuple(conv.weight.shape))

@@ -30,20 +30,23 @@ CONVERTED = of("torchvision", """
     ese_vovnet19b_dw poolformer_s12
 """)  # fmt: skip
 
-# Every refusal says one of these: attention, or what goes before it (the cells of a map in one
-# line, with a token among them that is none; a map cut into patches that stand in for images).
+# Every refusal says one of its words: of attention, or of what leads to it, which is the cells of a
+# map in one line with a token among them, or patches of a map that stand as images in the batch.
+ATTENTION = "every cell looks at all others"
+TOKENS = (ATTENTION, "position embedding", "side by side")
+PATCHES = (ATTENTION, "one row an image")
 REFUSED = {
-    "torchvision.vit_b_16": ("attention", "position embedding", "side by side"),
-    "torchvision.swin_t": ("attention", "one row an image"),
-    "timm.deit_tiny_patch16_224": ("attention", "position embedding", "side by side"),
-    "timm.coatnet_nano_rw_224": ("attention",),
-    "timm.mobilevit_xxs": ("attention", "one row an image"),
-    "timm.efficientvit_b0": ("attention",),
+    "torchvision.vit_b_16": TOKENS,
+    "torchvision.swin_t": PATCHES,
+    "timm.deit_tiny_patch16_224": TOKENS,
+    "timm.coatnet_nano_rw_224": (ATTENTION,),
+    "timm.mobilevit_xxs": PATCHES,
+    "timm.efficientvit_b0": (ATTENTION,),
     "timm.mixer_s16_224": ("the channels of a cell, or all of the map once",),
     "timm.hrnet_w18_small": ("upsampling",),
 }
 
-# What is written in most ways: sizes in Python, settings by size, sums, stacks and norms, patches.
+# By day: layers that ask sizes, sums, stacks, norms over space, squeeze-excite, and both refusals.
 DAILY = {
     "torchvision.mobilenet_v3_small", "timm.vgg11", "timm.tf_efficientnet_b0", "timm.resnest14d",
     "timm.skresnet18", "timm.convnextv2_atto", "timm.mobilevit_xxs", "timm.hrnet_w18_small",

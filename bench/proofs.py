@@ -1,4 +1,4 @@
-"""How the time of a proof grows with the layer, and what converting a whole model costs."""
+"""How the time of a proof grows with the layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import torch
 from rich.table import Table
 from tables import console
 from torch import nn
-from torchvision.models import vgg16
 
 import convlin
 
@@ -17,7 +16,7 @@ OUTPUTS = [32, 256, 1024, 4096]
 
 
 def run() -> None:
-    """Print proof time against layer size, then the conversion of VGG-16 without proofs."""
+    """Print proof time against layer size."""
     table = Table(title="Proof time: linear ⇒ full-size convolution", title_justify="left")
     for heading in ("multiply-adds", "audit", "failure ≤", "prove (aliased)", "failure ≤"):
         table.add_column(heading, justify="right")
@@ -41,10 +40,3 @@ def run() -> None:
             row += [f"{seconds:.2f} s", f"{verdict.failure_probability:.0e}"]
         table.add_row(*row)
     console.print(table)
-
-    model = vgg16(weights=None).eval()
-    start = time.perf_counter()
-    convlin.fully_convolutional(model, (3, 224, 224), allow_inexact=True, proofs=False)
-    console.print(
-        f"VGG-16 fully convolutional, without proofs: {time.perf_counter() - start:.2f} s"
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
+import converting
 import counters
 import dense
 import layers
@@ -27,6 +28,7 @@ def main() -> None:
         dense.run()
         layers.run()
     proofs.run()
+    converting.run()
     unroll.run()
     memory.run()
     counters.run()

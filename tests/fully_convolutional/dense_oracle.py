@@ -1,5 +1,6 @@
 """The oracle: the classifier itself, slid over the image crop by crop."""
 
+import dataclasses
 import itertools
 
 import torch
@@ -35,18 +36,25 @@ def photograph(channels, size, *, batch=1, seed=0):
 
 
 def leaves(outputs):
+    if dataclasses.is_dataclass(outputs):
+        outputs = vars(outputs)
     return [leaf for leaf in pytree.tree_leaves(outputs) if isinstance(leaf, Tensor)]
 
 
 @torch.inference_mode()
-def worst(model: nn.Module, network, images, cells=None):
-    """Return the largest relative difference over all windows (or `cells`), counting cells too."""
+def worst(model: nn.Module, network, images, cells=None, fresh=False):
+    """Return the largest relative difference over all windows (or `cells`), counting cells too.
+
+    A map of several cells, (N, C, h, w), becomes (N, C, h, w, *cells); every other output (N, C)
+    becomes (N, C, *cells). `fresh`: each call gets a copy, for models that write into their input.
+    """
+    handed = torch.clone if fresh else lambda given: given
     model, network = model.double(), network.double()
     size = tuple(images.shape[2:])
     grid = tuple(
         (n - p) // s + 1 for n, p, s in zip(size, network.window[1:], network.stride, strict=True)
     )
-    outputs = network(images)
+    outputs = network(handed(images))
     assert network.cells(size) == grid
     largest = 0.0
     for cell in cells or itertools.product(*map(range, grid)):
@@ -57,10 +65,16 @@ def worst(model: nn.Module, network, images, cells=None):
         assert network.window_of(cell) == tuple(
             (c, c + p) for c, p in zip(corner, network.window[1:], strict=True)
         )
-        own = model(crop)
+        own = model(handed(crop))
         assert pytree.tree_structure(own) == pytree.tree_structure(outputs)
+        assert leaves(own)
         for expected, dense in zip(leaves(own), leaves(outputs), strict=True):
-            assert tuple(dense.shape[2:]) == grid
+            own_axes, cell_axes = dense.shape[: -len(grid)], dense.shape[-len(grid) :]
+            assert tuple(cell_axes) == grid
+            if expected[0].numel() > expected.shape[1:2].numel():
+                assert own_axes == expected.shape
+            else:
+                assert len(own_axes) == 2
             there = dense[(..., *cell)].reshape(expected.shape)
             scale = expected.abs().max()
             difference = ((expected - there).abs().max() / (scale if scale > 0 else 1)).item()

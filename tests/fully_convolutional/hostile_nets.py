@@ -1,0 +1,17 @@
+"""All networks that a tracer may read wrong, by name."""
+
+import hostile_aliases
+import hostile_code
+import hostile_state
+import hostile_writes
+import made_tensors
+import ordinary_heads
+import ordinary_outputs
+
+ROOMS = (
+    hostile_code, hostile_state, hostile_aliases, hostile_writes, made_tensors, ordinary_heads,
+    ordinary_outputs,
+)  # fmt: skip
+CASES = {name: case for room in ROOMS for name, case in room.CASES.items()}
+if len(CASES) < sum(len(room.CASES) for room in ROOMS):
+    raise ValueError("two networks have one name")

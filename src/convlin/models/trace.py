@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from convlin.internals.fakes import fake_tensors
 from convlin.internals.trees import tree_leaves
 from convlin.layers.unchanged import unchanged
+from convlin.models.containers import opened
 
 __all__ = ["LayerCall", "sample", "shapes_alone", "tensors_in", "watched"]
 
@@ -102,5 +103,5 @@ def sample(model: nn.Module, shape: tuple[int, ...]) -> Tensor:
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """Return the tensors in nested containers, in order."""
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    """Return the tensors in nested containers, data classes among them, in order."""
+    return [leaf for leaf in tree_leaves(opened(value)[0]) if isinstance(leaf, Tensor)]

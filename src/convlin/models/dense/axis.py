@@ -146,6 +146,10 @@ class Axis:
         """Return the axis with every cell broken by `sites` too."""
         return replace(self, broken=tuple(cell | sites for cell in self.broken))
 
+    def clean(self) -> Axis:
+        """Return the same cells with nothing broken."""
+        return replace(self, broken=(frozenset(),) * self.size)
+
     def mixed(self, other: Axis) -> Axis:
         """Return the axis of a value computed cell by cell from this one and `other`."""
         return replace(

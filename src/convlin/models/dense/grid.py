@@ -25,6 +25,7 @@ __all__ = [
     "select_channels",
     "shaped",
     "shorten",
+    "spread",
     "take_cells",
     "window_cells",
 ]
@@ -67,6 +68,14 @@ def window_cells(
         cells = (images.shape[dim] - size) // step + 1
         x = x.index_select(dim, torch.arange(cells, device=x.device))
     return x
+
+
+@fx.wrap
+def spread(
+    numbers: Shaped[Tensor, "*some"], like: Shaped[Tensor, "n k *size"], channels: int
+) -> Shaped[Tensor, "n c *size"]:
+    """Return one number, or one per channel, in every cell."""
+    return numbers.expand(len(like), channels, *like.shape[2:])
 
 
 @fx.wrap

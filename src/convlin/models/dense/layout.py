@@ -82,6 +82,12 @@ def arrangement(numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]) ->
         picked.append(line.reshape(-1, line.shape[-1])[0].tolist())
         if moving:
             roles[moving[0]] = role
+    again = [i for i, n in enumerate(numbers.shape) if roles[i] is None and n > 1]
+    if again == again[:1] and again and 0 not in roles:  # one channel, over and over again
+        roles[again[0]] = 0
+        picked[0] *= numbers.shape[again[0]]
+    elif again:
+        return None
     cells = [_progression(line) for line in picked[1:]]
     if any(cell is None for cell in cells):
         return None

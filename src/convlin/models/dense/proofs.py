@@ -16,9 +16,8 @@ from torch import Tensor, fx, nn
 from convlin.models.dense.claims import Claim
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
 from convlin.models.dense.rules import reshapes
-from convlin.models.graph.call import mapped
 from convlin.models.graph.operations import name_of
-from convlin.models.graph.traced import Batch
+from convlin.models.graph.traced import Batch, mapped
 from convlin.models.graph.value import Constant
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from convlin.errors import Description, Refusal, Refused
+from convlin.models.containers import Container
 from convlin.models.graph.facts import Facts, Layer
 from convlin.models.graph.operations import is_random, name_of
 from convlin.models.graph.rule import Rule
@@ -25,6 +26,7 @@ from convlin.models.graph.traced import (
     Batch,
     Trace,
     line_of,
+    mapped,
     shape_of,
     site_of,
 )
@@ -68,6 +70,17 @@ class Call:
         """The nodes of the model's graph that the operation reads, each once."""
         return list(self.node.all_input_nodes)
 
+    @property
+    def given(self) -> dict[fx.Node, Any]:
+        """What is known of them."""
+        return {node: self._facts.values[node] for node in self.operands}
+
+    @property
+    def container(self) -> Container:
+        """What the model's outputs are, where they are not plain tuples, lists and dicts."""
+        container: Container = self.node.meta["container"]
+        return container
+
     def is_read(self, index: int) -> bool:
         """Whether anything reads this one of several results."""
         return any(user.args[1:] == (index,) for user in self.node.users)
@@ -95,17 +108,23 @@ class Call:
 
         return mapped((self.node.args, self.node.kwargs), known)
 
-    def keep(self, instead: Mapping[fx.Node, fx.Node] | None = None) -> fx.Node:
-        """Write the operation as it is, on the values of the new graph or those given `instead`."""
+    def keep(
+        self, instead: Mapping[fx.Node, fx.Node] | None = None, at: Mapping[int, Any] | None = None
+    ) -> fx.Node:
+        """Write the operation as it is, on the values of the new graph or those given `instead`.
+
+        `at` has other arguments, by their place.
+        """
 
         def written(arg: Any) -> Any:
             if isinstance(arg, fx.Node):
-                return instead[arg] if instead and arg in instead else self._facts.values[arg].node
+                return instead[arg] if instead and arg in instead else self._node(arg)
             if arg is MODEL_DTYPE or isinstance(arg, torch.device):
                 return self._writer.like_images("dtype" if arg is MODEL_DTYPE else "device")
             return self._at_window(arg)
 
-        args, kwargs = mapped((self.node.args, self.node.kwargs), written)
+        places = dict(enumerate(self.node.args)) | (dict(at) if at else {})
+        args, kwargs = mapped((tuple(places.values()), self.node.kwargs), written)
         if self.layer is not None:
             return self.module(self.layer, args[0])
         return self.function(public(self.node.target), *args, **kwargs)
@@ -131,10 +150,26 @@ class Call:
         """Return what is known of a result that is made of the model's tensors alone."""
         return Constant(node, self.node, tuple(shape_of(self.node)))
 
+    def expanded(self, node: fx.Node, shape: tuple[int, ...]) -> Constant:
+        """Return what is known of a tensor of the model that is expanded to this result."""
+        whole = self.constant(node)
+        narrow = (*(1,) * (len(whole.shape) - len(shape)), *shape)
+        wide = None
+        if not self.depends_on_batch:
+            wide = self.function(torch.Tensor.expand, node, whole.shape)
+        return replace(whole, node=wide, narrow=(node, narrow))
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether an argument grows with the batch."""
+        found: list[Any] = []
+        mapped((self.node.args, self.node.kwargs), found.append)
+        return any(isinstance(arg, Batch) for arg in found)
+
     def parameter(self, constant: Constant) -> Tensor:
         """Return the model's tensor itself, or what it computes of them, as it is now."""
         tensor = self._trace.numbers(constant.traced)
-        return tensor.t() if constant.transposed else tensor
+        return tensor if constant.arranged is None else constant.arranged(tensor)
 
     def refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
         """Return the refusal of this layer, to be raised."""
@@ -175,6 +210,13 @@ class Call:
         except Refused as refused:
             raise Refused([replace(r, site=self.site) for r in refused.refusals]) from None
 
+    def _node(self, operand: fx.Node) -> fx.Node:
+        node = self._facts.values[operand].node
+        if node is None:
+            raise self.refused("input", "a tensor of the model, once for every image of the batch",
+                               "one for all of them")  # fmt: skip
+        return cast(fx.Node, node)
+
     def _at_window(self, arg: Any) -> Any:
         if not isinstance(arg, Batch):
             return arg
@@ -182,15 +224,6 @@ class Call:
             "arguments", arg.smaller, "a number that does not depend on the batch",
             f"it is {arg.smaller} at batch {BATCH} and {arg.larger} at batch {BATCH + 1}",
         )  # fmt: skip
-
-
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return nested arguments with every leaf changed, None and numbers among them."""
-    if isinstance(value, tuple | list):
-        return type(value)(mapped(part, change) for part in value)
-    if isinstance(value, dict):
-        return {key: mapped(part, change) for key, part in value.items()}
-    return change(value)
 
 
 def _smaller(arg: Any) -> Any:

@@ -29,6 +29,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
 from convlin.internals.fakes import real_tensors
 from convlin.internals.storages import storage_id
+from convlin.models.containers import opened
 from convlin.models.graph.aliases import Aliases, Value, View
 from convlin.models.graph.operations import (
     acts,
@@ -109,7 +110,9 @@ class Recorder(TorchDispatchMode):
 
     def end(self, outputs: Any) -> None:
         """Note what the model returned."""
-        self._placed(self.graph.output(map_aggregate(outputs, self._node)), None)
+        plain, container = opened(outputs)
+        node = self._placed(self.graph.output(map_aggregate(plain, self._node)), None)
+        node.meta["container"] = container
 
     def layer(self, call: LayerCall) -> None:
         """Note that a layer begins, or that it has returned."""
@@ -325,6 +328,7 @@ class Recorder(TorchDispatchMode):
         node.meta["value"] = value
         if any(operand in self._of_images for operand in node.all_input_nodes):
             self._of_images.add(node)
+            node.meta["images"] = True
         return node if "origin" in node.meta else self._placed(
             node, self.running[-1] if self.running else None)  # fmt: skip
 

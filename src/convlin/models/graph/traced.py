@@ -14,6 +14,7 @@ window's size is right by definition, and a number in the graph.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -37,6 +38,7 @@ __all__ = [
     "Trace",
     "is_stock",
     "line_of",
+    "mapped",
     "shape_of",
     "site_of",
     "trace",
@@ -61,6 +63,15 @@ class Batch:
         return each if self.smaller == each * BATCH else None
 
 
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return nested arguments with every leaf changed, None and numbers among them."""
+    if isinstance(value, tuple | list):
+        return type(value)(mapped(part, change) for part in value)
+    if isinstance(value, dict):
+        return {key: mapped(part, change) for key, part in value.items()}
+    return change(value)
+
+
 class ModelDtype:
     """Stands for the dtype that the model is in."""
 
@@ -83,17 +94,26 @@ class Trace:
     graph: fx.Graph
     model: nn.Module
     tensors: dict[str, Tensor]
+    dtype: torch.dtype
 
     def numbers(self, node: fx.Node) -> Tensor:
-        """Return the tensor behind a `get_attr` node, or what the graph computes of such."""
+        """Return the tensor behind a `get_attr` node, or what the graph computes of such.
+
+        Operations that have been found to compute nothing of images may read one for its dtype.
+        """
         if node.op == "get_attr":
             return self.tensors[str(node.target)]
+        if "images" in node.meta:  # of which only the dtype can be read
+            value: Value = node.meta["value"]
+            return torch.zeros(value.shape, dtype=value.dtype)
 
-        def known(arg: fx.Node) -> Tensor:
-            return self.numbers(arg)
+        def known(arg: Any) -> Any:
+            if isinstance(arg, fx.Node):
+                return self.numbers(arg)
+            return self.dtype if arg is MODEL_DTYPE else getattr(arg, "smaller", arg)
 
         operation: Any = node.target
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), known)
+        args, kwargs = mapped((node.args, node.kwargs), known)
         with torch.no_grad():
             result: Tensor = operation(*args, **kwargs)
         return result
@@ -115,7 +135,7 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     made = twin(model)
     for node in first.graph.nodes:
         node.meta["layer"] = _layer(first, node)
-    return Trace(first.graph, made, {**first.tensors, **named_tensors(made)})
+    return Trace(first.graph, made, {**first.tensors, **named_tensors(made)}, like.dtype)
 
 
 def shape_of(node: fx.Node) -> Any:
@@ -142,7 +162,9 @@ def run_model(
     wanted: Wanted,
 ) -> Recorder:  # fmt: skip
     """Run a model without numbers on images of this shape, and return what it did."""
-    names = {id(tensor): name for name, tensor in reversed(named_tensors(model).items())}
+    # what its code holds on to in closures may still be the tensors of the model itself
+    named = [*named_tensors(model).items(), *tensors.items()]
+    names = {id(tensor): name for name, tensor in reversed(named)}
     whole = {id(layer) for layer in model.modules() if wanted.layer(layer)}
     recorder = Recorder(names, tensors, wanted.operations, whole)
     images = torch.zeros(shape, dtype=like.dtype, device=like.device)
@@ -204,7 +226,7 @@ class _Both:
         if isinstance(smaller, Tensor) and isinstance(larger, Tensor):
             if smaller.dtype == self.dtype and smaller.shape == larger.shape:
                 node.meta["numbers"] = MODEL_DTYPE
-                return larger
+                return max(smaller, larger, key=lambda each: each.element_size())
         elif isinstance(smaller, int | float) and isinstance(larger, int | float):
             return Batch(smaller, larger)
         raise _refused(
@@ -240,8 +262,8 @@ def is_stock(layer: nn.Module) -> bool:
     """Whether a layer runs PyTorch's own code, and no other."""
     if "forward" in vars(layer) or foreign_hooks(layer):
         return False
-    homes = (type(layer).__module__, type(layer).forward.__module__)
-    return all(home.startswith("torch.nn.modules.") for home in homes)
+    kind, own = type(layer), "torch.nn.modules."
+    return kind.__module__.startswith(own) and kind.forward.__module__.startswith(own)
 
 
 def _failure(model: nn.Module, running: list[LayerCall], batch: int, error: Exception) -> Refusal:
@@ -263,6 +285,13 @@ def _require_function_of_images(model: nn.Module) -> None:
             Refusal(name, "training", Description(f"True in {some}"), "model.eval()",
                     "dropout and batch statistics make no function of one window")
         )  # fmt: skip
+    scripted = [path for path, module in model.named_modules()
+                if isinstance(module, torch.jit.ScriptModule)]  # fmt: skip
+    if scripted:
+        raise Refused(
+            Refusal(scripted[0] or name, "type", Description("a scripted module"),
+                    "a module in Python", "its layers cannot be seen as they run")
+        )  # fmt: skip
     everywhere = sum(len(hooks) for kind, hooks in global_hooks() if "forward" in kind)
     if everywhere:
         raise Refused(
@@ -275,10 +304,7 @@ def _require_function_of_images(model: nn.Module) -> None:
             Refusal(name, "forward hooks", len(hooks), "none on the whole model",
                     "whether they belong to it is not known")
         )  # fmt: skip
-    try:
-        parameters = list(inspect.signature(model.forward).parameters.values())[1:]
-    except (TypeError, ValueError):  # TorchScript tells none
-        return
+    parameters = list(inspect.signature(model.forward).parameters.values())[1:]
     several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     missing = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
     if missing:

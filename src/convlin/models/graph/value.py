@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from torch import fx
+from torch import Tensor, fx
 
 __all__ = ["Constant", "NoValue"]
 
@@ -13,15 +15,17 @@ __all__ = ["Constant", "NoValue"]
 class Constant:
     """A tensor of the model itself, or made of such: its node in the new graph, and its shape.
 
-    `traced` is its node in the model's graph, whose transpose it is if `transposed`; `name` is the
+    `narrow` is what it was expanded from, if it was, and the shape of that: axes of size 1 instead.
+    `traced` is its node in the model's graph, `arranged` what was done to that since; `name` is the
     tensor's own, if it is one of the model's.
     """
 
-    node: fx.Node
+    node: Any  # None: it is expanded to the batch, and only `narrow` can be written
     traced: fx.Node
     shape: tuple[int, ...]
     name: str | None = None
-    transposed: bool = False
+    arranged: Callable[[Tensor], Tensor] | None = None
+    narrow: tuple[fx.Node, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def _value(
         if rule is not None and rule.kind == "never":
             here.answer(rule)  # refused whatever it takes
         return NoValue()
-    if not any(_of_images(operand) for operand in operands):
+    alone = not any(_of_images(operand) for operand in operands)
+    if alone and not (rule is not None and rule.of_constants):
         if here.is_random and rule is None:
             raise here.unknown()
         return here.constant(here.keep())

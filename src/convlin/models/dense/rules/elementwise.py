@@ -41,8 +41,10 @@ def randomised(call: DenseCall, input: Any, lower: Any = 0, upper: Any = 0, trai
     return elementwise(call, call.value(input))
 
 
-def cast(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
+def cast(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Keep a cast; leave out one to the dtype that the value has, whatever the model is cast to."""
+    if isinstance(input, Constant):
+        return call.constant(call.keep())
     value = call.lying(input)
     dtypes = {node.meta["value"].dtype for node in (call.operands[0], call.node)}
     fixed = any(isinstance(arg, torch.dtype) for arg in (*args, *kwargs.values()))
@@ -137,7 +139,7 @@ RULES = (
           "hardsigmoid", "hardtanh", "sigmoid", "tanh", "softplus", "hardshrink", "softshrink",
           "log_sigmoid", "threshold", "exp", "expm1", "exp2", "log", "log1p", "log2", "log10",
           "abs", "neg", "sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "erf", "sign",
-          "floor", "ceil", "round", "clamp", "clamp_min", "clamp_max", "clip", "logit",
+          "floor", "ceil", "round", "logit",
           "nan_to_num", "zeros_like", "ones_like", "full_like", "zero", "positive"),
          (nn.Softsign, nn.Tanhshrink)),
     Rule(dropout, "it does nothing in eval mode",

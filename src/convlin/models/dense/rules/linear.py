@@ -15,7 +15,7 @@ call, and so is the kernel: the exchange is proved for what it is now.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +70,58 @@ def product_and_sum(
     if not isinstance(bias, Constant) or not isinstance(other, Constant) or (beta, alpha) != (1, 1):
         raise call.refused("operands", call.said(other), "a bias and a matrix of the model")
     return _computed(call, call.lying(input), _transposed(call, other), bias)
+
+
+def einsum(call: DenseCall, equation: str, operands: Sequence[Any], **kwargs: Any) -> FeatureMap:
+    """Exchange a sum of products with a tensor of the model, over channels or over a whole map.
+
+    Contracted letters are the channels of a cell, or all axes of the map; the tensor has one more.
+    """
+    terms, result = equation.replace(" ", "").split("->")
+    sides = dict(zip(terms.split(","), operands, strict=True))
+    images = [(t, side) for t, side in sides.items() if isinstance(side, FeatureMap)]
+    tensors = [(t, side) for t, side in sides.items() if isinstance(side, Constant)]
+    if len(images) != 1 or len(tensors) != 1 or "." in equation:
+        raise call.refused("equation", equation, "the images and a tensor of the model")
+    (term, value), (letters, tensor) = images[0], tensors[0]
+    batch, summed = term[0], [letter for letter in term if letter in letters]
+    new = [letter for letter in letters if letter not in term]
+    kept = [letter for letter in term[1:] if letter not in letters]
+    plain = len({*term}) == len(term) and len({*letters}) == len(letters) == len(summed) + 1
+    if not plain or result[:1] != batch or {*result} != {batch, *kept, *new}:
+        raise call.refused("equation", equation, "a product summed over channels, or all of a map")
+    order = [letters.index(letter) for letter in (*new, *summed)]
+    axes = [term.index(letter) - 1 for letter in (*kept, *summed)]
+    weight = _arranged(call, tensor, order)
+    laid = call.lying(value)
+    inner = replace(laid, roles=None, numbers=laid.elements.permute(axes).flatten(len(kept)))
+    if kept and _is_of_cells(laid.moved(laid.node, roles=None, numbers=inner.numbers)):
+        made = _computed(call, inner, weight, None)
+        assert made.numbers is not None
+        back = [[*kept, *new].index(letter) for letter in result[1:]]
+        return _as_map(made, made.numbers.permute(back), call.node)
+    return _computed(call, inner, weight, None)
+
+
+def _arranged(call: DenseCall, tensor: Constant, order: Sequence[int]) -> Constant:
+    """Return a weight (outputs, inputs) from a tensor whose axes are to be in this order."""
+    turned = call.function(torch.permute, tensor.node, tuple(order))
+    rows = tensor.shape[order[0]]
+    node = call.function(torch.reshape, turned, (rows, -1))
+
+    def arranged(numbers: Tensor) -> Tensor:
+        return numbers.permute(*order).reshape(rows, -1)
+
+    shape = (rows, math.prod(tensor.shape) // rows)
+    return replace(tensor, node=node, shape=shape, name=None, arranged=arranged)
+
+
+def _as_map(value: FeatureMap, numbers: Tensor, source: fx.Node) -> FeatureMap:
+    """Return the value with its elements in this order, as a map if it is one again."""
+    lying = layout.arrangement(numbers, value.map_shape)
+    if lying is None or not lying.is_all_of(value.map_shape):
+        return replace(value, roles=None, numbers=numbers)
+    return replace(value, roles=lying.roles, numbers=None, source=source)
 
 
 def _exchanged(call: DenseCall, value: FeatureMap, linear: nn.Linear) -> FeatureMap:
@@ -220,8 +272,7 @@ def _computed(
 
 def _transposed(call: DenseCall, matrix: Constant) -> Constant:
     """Return the weight that a Linear has for a product by this matrix."""
-    node = call.function(torch.t, matrix.node)
-    return replace(matrix, node=node, shape=matrix.shape[::-1], name=None, transposed=True)
+    return _arranged(call, matrix, (1, 0))
 
 
 def _number(tensor: Tensor) -> nn.Parameter:
@@ -300,4 +351,5 @@ RULES = (
     Rule(linear, _EACH, ("linear",)),
     Rule(product, _EACH, ("matmul", "mm")),
     Rule(product_and_sum, _EACH, ("addmm",)),
+    Rule(einsum, _EACH, ("einsum",)),
 )

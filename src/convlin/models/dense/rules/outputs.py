@@ -15,8 +15,8 @@ from torch import fx
 from convlin.models.dense import grid
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import FeatureMap
-from convlin.models.dense.rules.joins import coarsened
-from convlin.models.graph.call import mapped
+from convlin.models.dense.rules.alignment import coarsened
+from convlin.models.graph.traced import mapped
 from convlin.models.graph.value import Constant
 
 
@@ -32,7 +32,7 @@ def output(call: DenseCall, result: Any) -> tuple[Any, list[FeatureMap], tuple[i
     def written(value: Any) -> Any:
         return _windows(call, value, stride) if isinstance(value, FeatureMap) else value
 
-    return mapped(result, written), values, stride
+    return call.container.closed(mapped(result, written), call.function), values, stride
 
 
 def _windows(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.Node:
@@ -44,7 +44,9 @@ def _windows(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.
     node = coarse.node
     if tuple(axis.slack for axis in coarse.axes) != slack:
         node = call.function(grid.window_cells, coarse.node, call.images, call.pixels, stride)
-    return node if value.roles is not None else _shaped(call, value, node)
+    # (N, C), and (N, C, 1, 1), one cell of a map
+    plain = value.roles is not None and value.roles[:1] in ((), (0,))
+    return node if plain else _shaped(call, value, node)
 
 
 def _unfolded(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.Node:

@@ -24,7 +24,8 @@ from convlin.models.dense import grid, layout
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
-from convlin.models.dense.rules.joins import arithmetic
+from convlin.models.dense.rules.arithmetic import arithmetic
+from convlin.models.dense.rules.joins import BatchSecond
 from convlin.models.graph.aliases import Value
 from convlin.models.graph.rule import Rule
 from convlin.models.graph.traced import shape_of
@@ -55,6 +56,7 @@ def total(
     call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> FeatureMap:
     """Sum, as the average times the number of what is summed."""
+    input, dim = _batch_first(input, dim, keepdim)
     average = mean(call, input, dim, keepdim, dtype=dtype)
     count = math.prod(call.value(input).shape) // math.prod(average.shape)
     return average.moved(call.function(torch.mul, average.node, count))
@@ -73,6 +75,24 @@ def largest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: boo
         raise call.refused("dim", dim, "any but the batch")
     _require_no_indices(call)
     return largest(call, input, dim, keepdim), None
+
+
+def smallest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) -> FeatureMap:
+    """Take the minimum, as the maximum of what is below 0."""
+    input, dim = _batch_first(input, dim, keepdim)
+    value = call.value(input)
+    above = largest(call, value.moved(call.function(torch.neg, value.node)), dim, keepdim)
+    return above.moved(call.function(torch.neg, above.node))
+
+
+def smallest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Take the minimum of two values, or over a dimension."""
+    if isinstance(dim, FeatureMap | Constant):
+        return arithmetic(call, input, dim)
+    if dim is None:
+        raise call.refused("dim", dim, "any but the batch")
+    _require_no_indices(call)
+    return smallest(call, input, dim, keepdim), None
 
 
 def adaptive(call: DenseCall, input: Any, output_size: Any, kind: str) -> FeatureMap:
@@ -146,6 +166,7 @@ def _folded_later(call: DenseCall, value: FeatureMap, out: tuple[int, ...]) -> F
 
 
 def _reduce(call: DenseCall, input: Any, dim: Any, keepdim: bool, kind: str) -> FeatureMap:
+    input, dim = _batch_first(input, dim, keepdim)
     value = call.value(input)
     rank = len(value.shape) + 1
     listed = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
@@ -207,6 +228,13 @@ def _reduce_in_cells(
     )  # fmt: skip
 
 
+def _batch_first(input: Any, dim: Any, keepdim: bool) -> tuple[Any, Any]:
+    """Return values that were stacked in front of the batch as stacked behind it."""
+    if isinstance(input, BatchSecond) and dim in (0, [0]) and not keepdim:
+        return input.value, 1
+    return input, dim
+
+
 def _require_no_indices(call: DenseCall) -> None:
     if call.is_read(1):
         raise call.refused("return_indices", True, "False", "indices count within one image")
@@ -218,7 +246,8 @@ def _laid(value: FeatureMap, roles: layout.Roles, source: fx.Node) -> FeatureMap
 
 def _gates(pool: fx.Node) -> bool:
     """Whether the pooled cell meets a map again, as squeeze-excite does."""
-    seen, waiting = {pool}, [pool]
+    results = [pool] if isinstance(pool.meta["value"], Value) else list(pool.users)
+    seen, waiting = {*results}, results
     while waiting:
         node = waiting.pop()
         for user in node.users:
@@ -245,4 +274,6 @@ RULES = (
     Rule(total, _ALL, ("sum",)),
     Rule(largest, _ALL, ("amax",)),
     Rule(largest_and_where, _ALL, ("max",)),
+    Rule(smallest, _ALL, ("amin",)),
+    Rule(smallest_and_where, _ALL, ("min",)),
 )  # fmt: skip

@@ -18,9 +18,8 @@ import torch
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
-from convlin.models.graph.call import mapped
 from convlin.models.graph.rule import Rule
-from convlin.models.graph.traced import BATCH
+from convlin.models.graph.traced import BATCH, mapped
 from convlin.models.graph.value import Constant
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from convlin.internals.modules import ConvBase
 from convlin.models.dense.rules import (
+    arithmetic,
     creation,
     elementwise,
     joins,
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     *linear.RULES,
     *normalisation.RULES,
     *elementwise.RULES,
+    *arithmetic.RULES,
     *joins.RULES,
     *creation.RULES,
     *never.RULES,

@@ -1,0 +1,16 @@
+"""A model's graph, read off its own code as it runs, and what every editor of graphs shares.
+
+| file | |
+|---|---|
+| `traced.py` | `trace`: two runs of the model's code without numbers, made one graph of values |
+| `recorder.py` | one run, written down: operations, layers, lines of code |
+| `aliases.py` | writes become values: who shares memory with whom |
+| `runs.py` | two runs side by side |
+| `fake_model.py` | the model around other tensors |
+| `operations.py` | what PyTorch's list of operations says of one |
+| `rule.py` | a rule, and the table of them |
+| `walk.py` | every node answered by its rule |
+| `call.py` | what a rule is handed: one operation |
+| `facts.py`, `value.py` | what is known so far |
+| `writer.py` | the network being written |
+"""

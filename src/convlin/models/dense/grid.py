@@ -25,6 +25,7 @@ __all__ = [
     "select_channels",
     "shaped",
     "shorten",
+    "softmax_of_groups",
     "spread",
     "take_cells",
     "window_cells",
@@ -131,6 +132,17 @@ def reduced_channels(
     if kind == "max":
         return parts.amax(2)
     return parts.mean(2) if kind == "avg" else parts.sum(2)
+
+
+@fx.wrap
+def softmax_of_groups(
+    x: Shaped[Tensor, "n c *size"], groups: Sequence[Sequence[int]], kind: str
+) -> Shaped[Tensor, "n c *size"]:
+    """Return the softmax (or log_softmax) over each of these groups of channels, in every cell."""
+    index = torch.tensor(groups, device=x.device)
+    parts = x.index_select(1, index.flatten()).unflatten(1, tuple(index.shape))
+    made = torch.softmax(parts, 2) if kind == "softmax" else torch.log_softmax(parts, 2)
+    return made.flatten(1, 2).index_select(1, index.flatten().argsort())
 
 
 @fx.wrap

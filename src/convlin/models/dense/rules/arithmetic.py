@@ -56,7 +56,7 @@ def _together(
 def _met(call: DenseCall, a: FeatureMap, b: FeatureMap) -> FeatureMap:
     """Return how a value of two lies: refuse it where axes of one meet others of the other."""
     if a.roles is None or b.roles is None:
-        alike = a.map_shape == b.map_shape and torch.equal(a.elements, b.elements)
+        alike = _same_elements(a, b)
         roles: layout.Roles | None = None
     else:
         roles = _common(a.roles, b.roles)
@@ -67,7 +67,21 @@ def _met(call: DenseCall, a: FeatureMap, b: FeatureMap) -> FeatureMap:
     if a.size != b.size and not a.is_whole and not b.is_whole:
         raise call.refused("operands", (a.size, b.size), "equal numbers of cells", ONE_MEETS_MANY)
     base = b if a.is_whole else a
-    return base.moved(base.node, roles=roles, channels=max(a.channels, b.channels))
+    numbers = base.elements if roles is None else None
+    channels = max(a.channels, b.channels)
+    return base.moved(base.node, roles=roles, channels=channels, numbers=numbers)
+
+
+def _same_elements(a: FeatureMap, b: FeatureMap) -> bool:
+    """Whether equal elements meet: of maps, or of a map and what is pooled over the whole image."""
+    if a.is_whole == b.is_whole:
+        return a.map_shape == b.map_shape and torch.equal(a.elements, b.elements)
+    whole, fine = (a, b) if a.is_whole else (b, a)
+    channels, theirs = fine.elements // math.prod(fine.size), whole.elements
+    if channels.ndim != theirs.ndim or fine.channels != whole.channels:
+        return False
+    fits = all(m in (1, n) for n, m in zip(channels.shape, theirs.shape, strict=True))
+    return fits and torch.equal(theirs.expand_as(channels), channels)
 
 
 def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx.Node, int]:

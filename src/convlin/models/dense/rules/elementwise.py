@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
 from convlin.models.graph.rule import Rule
@@ -67,6 +68,11 @@ def over_channels(call: DenseCall, input: Any, dim: int = -1, dtype: Any = None)
     value = call.value(input)
     rank = len(value.shape) + 1
     axis = dim % rank - 1
+    if axis >= 0 and value.roles is None and call.name != "glu":
+        groups = layout.channel_groups(value.elements, axis, value.map_shape)
+        if groups is not None and sorted(sum(groups[0], ())) == list(range(value.channels)):
+            node = call.function(grid.softmax_of_groups, value.node, groups[0], call.name)
+            return value.moved(node)
     if axis < 0 or value.roles is None or value.roles[axis] != 0:
         what = "the batch" if axis < 0 else "space"
         raise call.refused("dim", dim, "the channels", f"it runs over {what}")
@@ -89,25 +95,6 @@ def softmin(call: DenseCall, input: Any) -> FeatureMap:
     return over_channels(
         call, input, _softmax_dim(len(call.value(input).shape)) if dim is None else dim
     )
-
-
-def length(
-    call: DenseCall, input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
-    dtype: Any = None,
-) -> FeatureMap:  # fmt: skip
-    """Keep the length of a cell's channels."""
-    value = call.value(input)
-    rank = len(value.shape) + 1
-    (axis, *more) = [d % rank - 1 for d in (dim or range(rank))]
-    if more or dtype is not None or value.roles is None or axis < 0 or value.roles[axis] != 0:
-        raise call.refused("dim", dim, "the channels alone")
-    node = call.function(torch.linalg.vector_norm, value.node, ord, 1, True)
-    roles = tuple(
-        None if i == axis else role for i, role in enumerate(value.roles) if keepdim or i != axis
-    )
-    if keepdim:
-        roles = value.roles
-    return value.moved(node, channels=1, roles=roles, source=call.node)
 
 
 def elementwise(call: DenseCall, value: FeatureMap) -> FeatureMap:
@@ -150,5 +137,4 @@ RULES = (
     Rule(prelu, "one slope, or one per channel", ("prelu",)),
     Rule(over_channels, _CELL, ("softmax", "log_softmax", "glu")),
     Rule(softmin, _CELL, layers=(nn.Softmin,)),
-    Rule(length, _CELL, ("linalg_vector_norm",)),
 )  # fmt: skip

@@ -56,9 +56,9 @@ def total(
     call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> FeatureMap:
     """Sum, as the average times the number of what is summed."""
-    input, dim = _batch_first(input, dim, keepdim)
-    average = mean(call, input, dim, keepdim, dtype=dtype)
-    count = math.prod(call.value(input).shape) // math.prod(average.shape)
+    stacked, dim = _batch_first(input, dim, keepdim)
+    average = mean(call, stacked, dim, keepdim, dtype=dtype)
+    count = math.prod(call.value(stacked).shape) // math.prod(average.shape)
     return average.moved(call.function(torch.mul, average.node, count))
 
 
@@ -79,8 +79,8 @@ def largest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: boo
 
 def smallest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) -> FeatureMap:
     """Take the minimum, as the maximum of what is below 0."""
-    input, dim = _batch_first(input, dim, keepdim)
-    value = call.value(input)
+    stacked, dim = _batch_first(input, dim, keepdim)
+    value = call.value(stacked)
     above = largest(call, value.moved(call.function(torch.neg, value.node)), dim, keepdim)
     return above.moved(call.function(torch.neg, above.node))
 
@@ -93,6 +93,28 @@ def smallest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: bo
         raise call.refused("dim", dim, "any but the batch")
     _require_no_indices(call)
     return smallest(call, input, dim, keepdim), None
+
+
+def length(
+    call: DenseCall, input: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *,
+    dtype: Any = None,
+) -> FeatureMap:  # fmt: skip
+    """Keep the length of a cell's channels; that of all cells where it meets a map again."""
+    value = call.value(input)
+    rank = len(value.shape) + 1
+    axes = [d % rank - 1 for d in (dim or range(rank))]
+    roles = value.roles or ()
+    over = {roles[axis] for axis in axes if 0 <= axis < len(roles)}
+    if dtype is None and over == {0}:
+        node = call.function(torch.linalg.vector_norm, value.node, ord, 1, True)
+        left = roles if keepdim else tuple(
+            None if role == 0 else role for i, role in enumerate(roles) if i not in axes)  # fmt: skip
+        return value.moved(node, channels=1, roles=left, source=call.node)
+    space = tuple(range(2, call.ndim + 2))
+    if dtype is None and over == {*range(1, call.ndim + 1)} and keepdim and _gates(call.node):
+        return _whole(call, value, call.function(
+            torch.linalg.vector_norm, value.node, ord, space, True), roles)  # fmt: skip
+    raise call.refused("dim", dim, "the channels alone")
 
 
 def adaptive(call: DenseCall, input: Any, output_size: Any, kind: str) -> FeatureMap:
@@ -125,13 +147,18 @@ def pool_all(
     if len(dims) == call.ndim and not value.is_single and _gates(call.node):
         name, axes = ("mean" if kind == "avg" else "amax"), tuple(range(2, call.ndim + 2))
         node = call.function(getattr(torch, name), value.node, dim=axes, keepdim=True)
-        call.breaks("pooled cells", value.size, "a result that stays apart from maps",
-                    "squeeze-excite: the map is scaled by a mean over the window here, and over "
-                    "the whole of a larger image there")  # fmt: skip
-        whole = Axis.whole(call.site).breaking(value.culprits)
-        return call.mapped(value, node, (whole,) * call.ndim)
+        return _whole(call, value, node, tuple(range(call.ndim + 1)))
     kernel = tuple(n if dim in dims else 1 for dim, n in enumerate(value.size))
     return _pooled(call, value, kernel, kind)
+
+
+def _whole(call: DenseCall, value: FeatureMap, node: fx.Node, roles: layout.Roles) -> FeatureMap:
+    """Return what was pooled over whatever image there is."""
+    call.breaks("pooled cells", value.size, "a result that stays apart from maps",
+                "squeeze-excite: the map is scaled by a mean over the window here, and over "
+                "the whole of a larger image there")  # fmt: skip
+    whole = Axis.whole(call.site).breaking(value.culprits)
+    return call.mapped(value, node, (whole,) * call.ndim).moved(node, roles=roles)
 
 
 def _pooled(call: DenseCall, value: FeatureMap, kernel: tuple[int, ...], kind: str) -> FeatureMap:
@@ -166,8 +193,8 @@ def _folded_later(call: DenseCall, value: FeatureMap, out: tuple[int, ...]) -> F
 
 
 def _reduce(call: DenseCall, input: Any, dim: Any, keepdim: bool, kind: str) -> FeatureMap:
-    input, dim = _batch_first(input, dim, keepdim)
-    value = call.value(input)
+    stacked, dim = _batch_first(input, dim, keepdim)
+    value = call.value(stacked)
     rank = len(value.shape) + 1
     listed = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
     axes = sorted(d % rank - 1 for d in listed)
@@ -272,6 +299,7 @@ RULES = (
          ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d")),
     Rule(mean, _ALL, ("mean",)),
     Rule(total, _ALL, ("sum",)),
+    Rule(length, "the channels of one cell alone", ("linalg_vector_norm",)),
     Rule(largest, _ALL, ("amax",)),
     Rule(largest_and_where, _ALL, ("max",)),
     Rule(smallest, _ALL, ("amin",)),

@@ -10,6 +10,7 @@ Linear that reads all of it, or for what treats all elements alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,7 @@ __all__ = [
     "cells_of_tokens",
     "channel_groups",
     "elements",
+    "of_view",
     "pooled_channels",
 ]
 
@@ -97,6 +99,37 @@ def arrangement(numbers: Int64[Tensor, "*shape"], map_shape: tuple[int, ...]) ->
     elif len(picked[0]) == 1 and None in roles:
         roles[roles.index(None)] = 0
     return Arrangement(tuple(picked[0]), tuple(c for c in cells if c is not None), tuple(roles))
+
+
+def of_view(
+    size: Sequence[int], stride: Sequence[int], offset: int, map_shape: tuple[int, ...]
+) -> Arrangement | None:
+    """Return which part of the map a view of it is, from its strides alone.
+
+    None where it is none, and also where a part of size 1 might be of any axis: `arrangement`
+    looks at every element, which takes long for a large map.
+
+    >>> view = torch.zeros(4, 3, 2)[1:, ::2].permute(1, 2, 0)
+    >>> of_view(view.size(), view.stride(), view.storage_offset(), (4, 3, 2))
+    Arrangement(channels=(1, 2, 3), cells=((0, 2, 2), (0, 2, 1)), roles=(1, 2, 0))
+    """
+    # Element (c, y, x) has the number (c·H + y)·W + x; an axis of the view that steps by
+    # every·(a stride of the map), and does not leave that axis of it, runs along it.
+    steps = [math.prod(map_shape[axis + 1 :]) for axis in range(len(map_shape))]
+    starts = [offset // step % n for step, n in zip(steps, map_shape, strict=True)]
+    lines = [range(start, start + 1) for start in starts]
+    roles: list[int | None] = []
+    for n, step in zip(size, stride, strict=True):
+        role = next((axis for axis, of in enumerate(steps) if step >= of and n > 1), None)
+        if role is None or step % steps[role] or role in roles:
+            return None
+        every = step // steps[role]
+        lines[role] = range(starts[role], starts[role] + (n - 1) * every + 1, every)
+        if lines[role][-1] >= map_shape[role]:
+            return None
+        roles.append(role)
+    cells = tuple((line.start, len(line), line.step) for line in lines[1:])
+    return Arrangement(tuple(lines[0]), cells, tuple(roles))
 
 
 def axis_of_channels(roles: Roles | None) -> int | None:

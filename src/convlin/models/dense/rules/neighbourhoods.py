@@ -35,8 +35,6 @@ def convolution(
 ) -> FeatureMap:  # fmt: skip
     """Keep a convolution; dilate it where the window's neighbours lie apart."""
     value = call.map(input)
-    if call.layer is not None:
-        return _layer(call, value)
     if not isinstance(weight, Constant):
         raise call.refused("weight", "computed from the images", "a tensor of the model")
     out, per_group, *kernel = weight.shape
@@ -46,36 +44,26 @@ def convolution(
     if not value.is_spread:
         return call.mapped(value, call.keep(), axes, out)
     _require_symmetric(call, g)
+    _dilated(call, value, g.stride, g.dilation)
+    if call.layer is not None:
+        return call.mapped(value, call.module(_apart(call, value, g), value.node), axes, out)
     node = call.function(
         grid.CONV_FUNCTIONS[call.ndim], value.node, weight.node, bias and bias.node,
-        **_apart(value, g), groups=groups,
+        **_geometry_apart(value, g), groups=groups,
     )  # fmt: skip
-    _dilated(call, value, g.stride, g.dilation)
     return call.mapped(value, node, axes, out)
 
 
 def convolution_layer(call: DenseCall, input: Any) -> FeatureMap:
     """Keep a convolution that pads by something else than zeros."""
-    return _layer(call, call.map(input))
-
-
-def _layer(call: DenseCall, value: FeatureMap) -> FeatureMap:
-    conv = call.layer
+    value, conv = call.map(input), call.layer
     with call.resited():
         weight_of(conv, *CONVOLUTIONS.values())  # or its attributes may not be what it does
     g = ConvGeometry.of(conv)
     axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
-    if not value.is_spread:
-        return call.mapped(value, call.keep(), axes, g.out_channels)
-    _require_symmetric(call, g)
-    with call.resited():
-        require_stock_layer(conv, *CONVOLUTIONS.values())
-    dilated = layer_with(
-        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
-        **_apart(value, g), weight=conv.weight, bias=conv.bias,
-    ).train(conv.training)  # fmt: skip
-    _dilated(call, value, g.stride, g.dilation)
-    return call.mapped(value, call.module(dilated, value.node), axes, g.out_channels)
+    if value.is_spread:
+        _require_symmetric(call, g)
+    return call.mapped(value, call.keep(), axes, g.out_channels)
 
 
 def max_pool(
@@ -178,8 +166,18 @@ def behind(
     return axes
 
 
-def _apart(value: FeatureMap, g: ConvGeometry) -> dict[str, Any]:
-    """Return the geometry of a convolution whose window's neighbours lie `step` apart."""
+def _apart(call: DenseCall, value: FeatureMap, g: ConvGeometry) -> nn.Module:
+    """Return the layer whose window's neighbours lie `step` apart, around the same parameters."""
+    conv = call.layer
+    with call.resited():
+        require_stock_layer(conv, *CONVOLUTIONS.values())
+    return layer_with(
+        CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel, groups=g.groups,
+        **_geometry_apart(value, g), weight=conv.weight, bias=conv.bias,
+    ).train(conv.training)  # fmt: skip
+
+
+def _geometry_apart(value: FeatureMap, g: ConvGeometry) -> dict[str, Any]:
     return {
         "stride": value.grid_stride(g.stride),
         "padding": tuple(p * q for (p, _), q in zip(g.padding, value.step, strict=True)),

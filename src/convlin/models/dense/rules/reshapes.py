@@ -10,11 +10,14 @@ themselves go on to the Linear that will read them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from convlin.internals.storages import storage_id
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
@@ -26,14 +29,42 @@ from convlin.models.graph.value import Constant
 def reshape(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Run the operation on numbered elements."""
     value = call.lying(input)
+
+    def known(arg: Any) -> Any:
+        if isinstance(arg, FeatureMap):  # it is asked for its shape
+            return torch.empty((BATCH, *arg.shape), device="meta")
+        return call.parameter(arg) if isinstance(arg, Constant) else arg
+
+    numbers = mapped((args, kwargs), known)
+    operation: Any = call.node.target
+
+    def run(elements: Tensor) -> Any:
+        return operation(elements, *numbers[0], **numbers[1])
+
+    if (part := _viewed(value, run)) is not None:
+        return _lying(call, value, part)
     count = math.prod(value.map_shape)
     batch = torch.stack([value.elements + image * count for image in range(BATCH)])
-    numbers = mapped(
-        (args, kwargs), lambda arg: call.parameter(arg) if isinstance(arg, Constant) else arg
+    return mapped(run(batch), lambda part: _part(call, value, part, count))
+
+
+def _viewed(value: FeatureMap, run: Callable[[Tensor], Any]) -> layout.Arrangement | None:
+    """Return what the operation makes of a map if that is a view, by its strides alone."""
+    if value.roles is None or None in value.roles or len(value.roles) < len(value.map_shape):
+        return None
+    whole = torch.empty((BATCH, *value.map_shape), device="meta")
+    try:
+        result = run(whole.permute(0, *(role + 1 for role in value.roles if role is not None)))
+    except RuntimeError:  # the model has made it contiguous
+        return None
+    images = whole.stride(0)
+    if not isinstance(result, Tensor) or result.shape[:1] != (BATCH,) or images != result.stride(0):
+        return None
+    if storage_id(result) != storage_id(whole):
+        return None
+    return layout.of_view(
+        result.shape[1:], result.stride()[1:], result.storage_offset(), value.map_shape
     )
-    operation: Any = call.node.target
-    parts = operation(batch, *numbers[0], **numbers[1])
-    return mapped(parts, lambda part: _part(call, value, part, count))
 
 
 def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
@@ -56,6 +87,10 @@ def _part(call: DenseCall, value: FeatureMap, part: Any, count: int) -> Any:
     lying = layout.arrangement(part[0], value.map_shape)
     if lying is None or (isinstance(value, DeferredPool) and not lying.is_all_of(value.map_shape)):
         return value.moved(value.node, roles=None, numbers=part[0])
+    return _lying(call, value, lying)
+
+
+def _lying(call: DenseCall, value: FeatureMap, lying: layout.Arrangement) -> FeatureMap:
     part_of_map = value.moved(value.node, roles=lying.roles, numbers=None, source=call.node)
     return part_of_map if lying.is_all_of(value.map_shape) else _cut(call, part_of_map, lying)
 

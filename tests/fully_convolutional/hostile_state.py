@@ -107,10 +107,9 @@ COUNTERS = {
     "number": number, "number-at-first": number_at_first, "growing-list": growing_list,
     "last-map": last_map, "of-all-models": of_all_models, "in-a-global-list": in_a_global_list,
 }  # fmt: skip
-BESIDE = {"number": counts_beside, "filled-once": fills_once}
-
 CASES = {f"counter-{name}": refused(run, STATE, head=head()) for name, run in COUNTERS.items()}
-CASES |= {f"counter-beside-{name}": right(run, head=head()) for name, run in BESIDE.items()}
+CASES["counter-beside-number"] = right(counts_beside, head=head())
+CASES["counter-filled-once"] = either(fills_once, STATE + "|full|table", head=head())
 CASES["counter-buffer-of-the-norm"] = refused(
     buffer_of_the_norm, STATE, head=head(), norm=lambda: nn.BatchNorm2d(4)
 )

@@ -91,7 +91,6 @@ NORMALISATIONS = {
     "bgr-by-flip": lambda x: x.flip(1),
     "bgr-by-index": lambda x: x.index_select(1, torch.tensor([2, 1, 0], device=x.device)),
     "clamped": lambda x: x.clamp(min=torch.tensor(-0.5, **like(x))),
-    "cast": lambda x: x.to(torch.float64).to(x.dtype) if x.dtype == torch.float64 else x.float(),
 }  # fmt: skip
 
 # Made beside the map, with its dtype and device, of one number or one a channel.
@@ -180,9 +179,9 @@ CASES |= {
     ),
     "held-in-a-layer": right(lambda m, x: m.head(m.hold(m.a(x)).flatten(1)), head=head(), hold=Holder),
 }  # fmt: skip
-# What no rule need know: where a mask depends on the sign, a position on the window, a cast loses.
+# What no rule need know: where a mask depends on the sign, a position on the window.
 MAY = [
-    "normalised-cast", "normalised-clamped", "normalised-grey-by-matmul", "normalised-addcmul",
+    "normalised-clamped", "normalised-grey-by-matmul", "normalised-addcmul",
     "made-where", "made-where-number", "made-masked-fill", "made-eye", "made-triu-of-ones", "made-numpy-eye",
     "made-position-in-the-window", "made-grid-of-the-window", "made-float-tensor", "einops-pool-of-pairs",
     "einops-min-of-rows",

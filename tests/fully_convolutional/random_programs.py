@@ -1,8 +1,9 @@
 """Random forwards, as source text: stock layers, and between them what people write in Python.
 
 A program grows statement by statement and is run as it grows, so that the next one knows which maps
-there are and how large they are. A statement that raises an error is left out. Every one acts alike
-on every window, but for layers that pad: a perfect tracer converts all programs without those.
+there are and how large they are. A statement that raises an error is left out. All act alike on
+every window, but for layers that pad and statements about places: a perfect tracer converts every
+program without those.
 """
 
 from __future__ import annotations
@@ -74,6 +75,14 @@ STATEMENTS = {
         "{z} = {y}{last}.relu(){first}", "{z} = {y}.transpose(1, -1).tanh().transpose(1, -1)",
         "{z} = {y}.movedim(1, -1).contiguous().movedim(-1, 1)", "{z} = {y}.flip(1)",
         "{z} = {y}[:, torch.arange({y}.shape[1] - 1, -1, -1)]", "{z} = {y}.roll(1, 1)",
+    ],
+    "places": [  # what depends on where in the window a cell is
+        "{y}[:, :, 0] = 0", "{y}[..., 1:] += {w}[..., 1:]", "{y}[..., ::2].mul_(2)", "{z} = {y}.flip(-1)",
+        "{z} = {y} + torch.arange({y}.shape[-1], dtype={y}.dtype)", "{z} = {y}.roll(1, -1)", "{z} = {y}.cumsum(2)",
+        "{z} = {y} - {y}.mean({space}, keepdim=True)", "{z} = {y} * {y}[..., :1]", "{z} = functional.pad({y}, (1, 0))",
+        "{z} = {y}.softmax(-1)", "{z} = torch.cat([{y}, {v}], 1)[..., [0, -1]]", "{z} = {y}.transpose(2, -1)",
+        "{z} = torch.cat([{y}, {y}], -1)", "{z} = {y}[..., ::2]", "{z} = {y}[..., -1:]", "{z} = {y}.unflatten(-1, (1, -1)).squeeze(-2)",
+        "{z} = {y}.flatten(2).unflatten(2, {y}.shape[2:])", "torch.add({y}[..., 1:], 1, out={y}[..., 1:])",
     ],
 }  # fmt: skip
 HEADS = [

@@ -53,6 +53,11 @@ def alias_by_detach(y):
     return y + 1
 
 
+def alias_by_data(y):
+    y.data.mul_(2)
+    return y + 1
+
+
 def alias_by_contiguous(y):
     other = y.contiguous()
     other.mul_(2)
@@ -130,7 +135,7 @@ RIGHT = {
     "alias-detach": alias_by_detach, "alias-clone": copied_before,
 }  # fmt: skip
 EITHER = {
-    "alias-contiguous": alias_by_contiguous, "alias-to": alias_by_to, "alias-chunk": alias_by_chunk,
+    "alias-data": alias_by_data, "alias-contiguous": alias_by_contiguous, "alias-to": alias_by_to, "alias-chunk": alias_by_chunk,
     "alias-split": alias_by_split, "alias-unbind": alias_by_unbind, "alias-view-of-old": old_value_in_a_view,
     "alias-swap": swapped,
 }  # fmt: skip

@@ -40,6 +40,13 @@ def length_if_it_has_one(y):
     return y * rows
 
 
+def counts_the_images(y):
+    images = 1
+    with contextlib.suppress(Exception):
+        images = len(y)
+    return y * images
+
+
 def float_of_an_element_of_the_shape(y):
     try:
         return y + float(y.size(-1))
@@ -155,6 +162,9 @@ CASES["asks-numpy"] = refused(
     on_the_map(lambda y: torch.from_numpy(y.detach().numpy()) * 2),
     "(?i)numpy|Net|head",
     head=head(),
+)
+CASES["asks-suppressed-len-of-the-batch"] = refused(
+    on_the_map(counts_the_images), "mul|batch|Net", head=head()
 )
 CASES["asks-sum-of-the-shape-with-the-batch"] = refused(
     on_the_map(lambda y: y * math.prod(y.shape)), "mul|batch|Net", head=head()

@@ -179,7 +179,7 @@ CASES |= {
     ),
     "held-in-a-layer": right(lambda m, x: m.head(m.hold(m.a(x)).flatten(1)), head=head(), hold=Holder),
 }  # fmt: skip
-# What no rule need know: where a mask depends on the sign, a position on the window, a cast loses.
+# What no rule need know: where a mask depends on the sign, a position on the window.
 MAY = [
     "normalised-clamped", "normalised-grey-by-matmul", "normalised-addcmul",
     "made-where", "made-where-number", "made-masked-fill", "made-eye", "made-triu-of-ones", "made-numpy-eye",

@@ -19,6 +19,7 @@ RIGHT = 1e-10  # five layers of at most 120 terms, in float64; a fault is off by
 def require(case, found):
     if isinstance(found, Refused):
         assert case.expected != "right", found
+        assert all(refusal.site for refusal in found.refusals)
         assert re.search(case.words, str(found)), found
     else:
         assert case.expected != "refused", f"converted, off by {found}"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from dense_oracle import leaves, worst
-from hostile_nets import CASES
+from hostile_nets import CASES, normalising, one_alias, tokens
 from small_nets import conv
 from torch import nn
 from traced_case import WINDOWS, filled
@@ -60,11 +60,8 @@ def test_model_and_random_states_stay_as_they_are(name):
     case = CASES[name]
     with case.around():
         model = case.build()
-        before, numbers, drawn = (
-            attributes(model),
-            copy.deepcopy(model.state_dict()),
-            random_states(),
-        )
+        before, drawn = attributes(model), random_states()
+        numbers = copy.deepcopy(model.state_dict())
         with contextlib.suppress(Refused):
             fully_convolutional(model, case.window, proofs=False)
         assert same(random_states(), drawn)
@@ -96,8 +93,11 @@ def test_computed_weights_stay_the_models_own_parameters(name):
     except Refused:
         assert case.expected != "right"
         return
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    assert {p.untyped_storage().data_ptr() for p in network.parameters()} <= own
+    own, dense = (
+        {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+        for module in (model, network)
+    )
+    assert dense == own
 
 
 KEPT = ["alias-iadd", "normalised-mean-and-std", "tokens-mlp"]
@@ -117,27 +117,15 @@ def test_a_copy_gives_the_same_and_is_apart(name):
     assert not any(map(torch.equal, leaves(network(images)), before))
 
 
-def iadd():
-    return CASES["alias-iadd"].build()
-
-
-def mean_and_std():
-    return CASES["normalised-mean-and-std"].build()
-
-
-def tokens():
-    return CASES["tokens-mlp"].build()
-
-
-@pytest.mark.parametrize("factory", [iadd, mean_and_std, tokens], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("factory", [one_alias, normalising, tokens], ids=lambda f: f.__name__)
 def test_the_command_writes_a_program_for_every_size(factory, tmp_path, monkeypatch):
     check_here(monkeypatch)
-    monkeypatch.setattr("convlin.cli.convert.open_classifier", lambda *_: factory())
-    window = WINDOWS[2]
-    arguments = ["convert", "here:net", "--window", ",".join(map(str, window))]
-    done = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "n.pt2")])
+    window, file = WINDOWS[2], tmp_path / "net.pt2"
+    named = f"hostile_nets:{factory.__name__}"
+    arguments = ["convert", named, "--window", ",".join(map(str, window)), "-o", str(file)]
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    program = torch.export.load(tmp_path / "n.pt2").module()
+    program = torch.export.load(file).module()
     network = fully_convolutional(factory(), window, proofs=False)
     for batch, size in ((1, (13, 8)), (3, (13, 8)), (2, (14, 11)), (1, (20, 9))):
         images = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(batch))

@@ -1,7 +1,7 @@
 """Tensors with shapes and no numbers: a model's own code runs, and nothing is computed.
 
-Private: `torch._subclasses.FakeTensorMode`, `unset_fake_temporarily` and the name of its log. Seen
-in torch 2.13 and 2.14.
+Private: `torch._subclasses.FakeTensorMode`, `unset_fake_temporarily`, two exceptions and the name
+of its log. Seen in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch._subclasses import FakeTensorMode
-from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    unset_fake_temporarily,
+)
 
-__all__ = ["fake_tensors", "real_tensors"]
+__all__ = ["NEEDS_NUMBERS", "fake_tensors", "real_tensors"]
 
+NEEDS_NUMBERS = (DataDependentOutputException, DynamicOutputShapeException)
+"""What an operation raises whose result, or its shape, follows from numbers."""
 LOG = "torch._subclasses.fake_tensor"
 
 

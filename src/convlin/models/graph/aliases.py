@@ -58,6 +58,8 @@ class View:
         The operation None stands for `new` itself; None alone: ATen has no such operation.
         """
         name = self.operation.overloadpacket.__name__
+        if self.whole.dtype != self.part.dtype:  # the same bits as other numbers
+            return None
         if name in SAME:
             return None, (new,)
         if name in RESHAPED:

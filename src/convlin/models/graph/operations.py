@@ -17,7 +17,12 @@ from torch import Tensor
 
 from convlin.internals.dispatch import is_operator, qualified_name, schema_arguments
 
-__all__ = ["acts", "is_random", "name_of", "output_names", "turns", "without_writing", "written_by"]
+__all__ = [
+    "acts", "by_layout", "is_random", "name_of", "output_names", "turns", "without_writing",
+    "written_by",
+]  # fmt: skip
+
+BY_LAYOUT = ("as_strided", "as_strided_scatter", "resize", "resize_as", "set")
 
 
 def name_of(func: Any) -> str:
@@ -42,6 +47,11 @@ def acts(func: Any) -> bool:
 def is_random(func: Any) -> bool:
     """Whether it draws random numbers, or may."""
     return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+
+
+def by_layout(func: Any) -> bool:
+    """Whether it reads memory as it lies: what that holds is no function of a tensor's elements."""
+    return name_of(func).removesuffix("_") in BY_LAYOUT
 
 
 def turns(func: Any) -> bool:

@@ -11,6 +11,7 @@ that: it may go another way on others.
 
 from __future__ import annotations
 
+import itertools
 import operator
 import sys
 from collections import Counter
@@ -27,12 +28,13 @@ from torch.overrides import TorchFunctionMode
 from convlin import errors
 from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
-from convlin.internals.fakes import real_tensors
+from convlin.internals.fakes import NEEDS_NUMBERS, real_tensors
 from convlin.internals.storages import storage_id
 from convlin.models.containers import opened
 from convlin.models.graph.aliases import Aliases, Value, View
 from convlin.models.graph.operations import (
     acts,
+    by_layout,
     name_of,
     output_names,
     turns,
@@ -48,7 +50,7 @@ aten = torch.ops.aten
 LIBRARY, HERE = (str(Path(home).parent) for home in (torch.__file__, errors.__file__))
 # operations, and methods that run none, by which Python asks a tensor for its numbers
 NUMBERS = ("_local_scalar_dense", "is_nonzero", "equal", "item")
-METHODS = ("numpy", "__array__", "__dlpack__", "data_ptr")
+METHODS = ("numpy", "tolist", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage")
 MODEL_RUNS = "run_model"  # the function of convlin's that calls the model
 # what divides a tensor along an axis; the axis is the second of their arguments
 DIVIDES = ("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
@@ -101,6 +103,7 @@ class Recorder(TorchDispatchMode):
         self._composite = ""  # the outermost operation that is run as its parts
         self._of_images: set[fx.Node] = set()
         self._operations: Counter[int] = Counter()  # of each call, by its identity
+        self._stand_ins: set[int] = set()  # tensors that are one and the same without a recorder
 
     def begin(self, images: Tensor) -> None:
         """Note the images."""
@@ -156,6 +159,8 @@ class Recorder(TorchDispatchMode):
             result = func(*args, **kwargs)  # numbers that Python has just made a tensor of
             self._aliases.new(result, self._outside(args[0]))
             return result
+        if by_layout(func):
+            raise self._refused("operation", name, "one that takes elements by their index")
         inputs = map_aggregate((args, kwargs), self._node)
         written = written_by(func, args, kwargs)
         if turns(func):
@@ -163,11 +168,19 @@ class Recorder(TorchDispatchMode):
         if written:
             return self._written(func, name, (args, kwargs), inputs, written)
         operands = _tensors((args, kwargs))
-        result = func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except NEEDS_NUMBERS as error:
+            if any(map(self.is_of_images, operands)):
+                raise self.asked(name) from error
+            raise
+        if isinstance(result, bool | int | float):  # of a tensor's kind, and not of its numbers
+            return result
         if any(result is tensor for tensor in operands):
             if not name.endswith("dropout") and name not in ("to", "contiguous"):
                 return result
             result = args[0].view_as(args[0])  # of another tensor it would be another one
+            self._stand_ins |= {id(args[0]), id(result)}
         self._results(self._called(func, *inputs), result, operands)
         return result
 
@@ -175,7 +188,7 @@ class Recorder(TorchDispatchMode):
         """Let a tensor become another view of its memory."""
         before = Value.of(args[0])
         instead = without_writing(func)
-        if instead is None:
+        if instead is None or id(args[0]) in self._stand_ins:
             raise self._refused("operation", name, "one whose effect on other tensors is known")
         result = func(*args)
         if name != "detach_":
@@ -191,7 +204,8 @@ class Recorder(TorchDispatchMode):
         (args, kwargs), (nodes, named) = given, inputs
         instead = without_writing(func)
         outs = output_names(func)
-        if instead is None:
+        together = len(written) > 1 and _any_share_memory(_tensors(given))
+        if instead is None or together:  # of several, the last sees what the first wrote
             raise self._refused("operation", name, "one whose effect on other tensors is known")
         returned = instead(*args, **{key: kwargs[key] for key in kwargs if key not in outs})
         before = [Value.of(tensor) for tensor in written]
@@ -226,8 +240,7 @@ class Recorder(TorchDispatchMode):
         if isinstance(result, Tensor):
             self._name(result, self._noted(node, Value.of(result)), operands, node, ())
             return
-        node.meta["value"] = tuple(Value.of(part) for part in _listed(result))
-        start = 0
+        self._noted(node, tuple(Value.of(part) for part in _listed(result)))
         for index, part in enumerate(_listed(result)):
             item = self._noted(
                 self.graph.call_function(operator.getitem, (node, index)), Value.of(part)
@@ -235,8 +248,10 @@ class Recorder(TorchDispatchMode):
             how: tuple[Any, ...] = ()
             if name_of(node.target) in DIVIDES:
                 axis = _axis(node) % part.ndim
+                # parts of tensor_split may overlap
+                ahead = part.storage_offset() - operands[0].storage_offset()
+                start = ahead // max(operands[0].stride(axis), 1)
                 how = (aten.slice.Tensor, (axis, start, start + part.shape[axis]))
-                start += part.shape[axis]
             elif name_of(node.target) == "unbind":
                 how = (aten.select.int, (_axis(node) % (part.ndim + 1), index))
             self._name(part, item, operands, node, how)
@@ -270,6 +285,11 @@ class Recorder(TorchDispatchMode):
             "forward", f"{how} of what is made of the images", "code that asks them for no numbers",
             "it may go another way on other images",
         )  # fmt: skip
+
+    def replaced(self, tensor: Tensor) -> Refused:
+        """Note that a tensor is given another one's memory."""
+        return self._refused("data", f"set, of a tensor {tuple(tensor.shape)}", "copy_, or another "
+                             "name", "who shares its memory is not known any more")  # fmt: skip
 
     def is_of_images(self, tensor: Tensor) -> bool:
         """Whether a tensor is made of the images."""
@@ -324,7 +344,7 @@ class Recorder(TorchDispatchMode):
         node = self.graph.create_node("call_function", func, args, kwargs, name=name)
         return self._placed(node, self.running[-1] if self.running else None)
 
-    def _noted(self, node: fx.Node, value: Value) -> fx.Node:
+    def _noted(self, node: fx.Node, value: Value | tuple[Value, ...]) -> fx.Node:
         node.meta["value"] = value
         if any(operand in self._of_images for operand in node.all_input_nodes):
             self._of_images.add(node)
@@ -361,7 +381,7 @@ class Recorder(TorchDispatchMode):
 
 
 class Reads(TorchFunctionMode):
-    """Notes that Python asks for numbers by a method that runs no operation."""
+    """Notes what runs no operation: methods that ask for numbers, and `x.data = y`."""
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
@@ -373,6 +393,8 @@ class Reads(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in METHODS and self._recorder.is_of_images(args[0]):
             raise self._recorder.asked(name)
+        if name == "__set__" and func.__self__ is Tensor.data:
+            raise self._recorder.replaced(args[0])
         return func(*args, **(kwargs or {}))
 
 
@@ -397,6 +419,10 @@ def _axis(node: fx.Node) -> int:
     place = 1 if name_of(node.target) == "unbind" else 2
     axis: Any = node.kwargs.get("dim", node.args[place] if len(node.args) > place else 0)
     return int(axis)
+
+
+def _any_share_memory(tensors: list[Tensor]) -> bool:
+    return any(_share_memory(*pair) for pair in itertools.combinations(tensors, 2))
 
 
 def _share_memory(a: Tensor, b: Tensor) -> bool:

@@ -194,18 +194,18 @@ def _merge_larger(
     that is not the same, its code counts, or draws, or is for its own dtype alone.
     """
     other = torch.float32 if like.dtype == torch.float64 else torch.float64
-    shape, both = (BATCH + 1, *window), _Both(like.dtype)
+    shape = (BATCH + 1, *window)
     try:
         larger = run_model(fake_twin(fake, other), tensors, shape, like.to(other), wanted)
         with real_tensors():
-            return side_by_side(first, larger, both)
+            return side_by_side(first, larger, _Both(like.dtype, multiples=True))
     except Refused:
         again = run_model(fake, tensors, (BATCH, *window), like, wanted)
         with real_tensors():
             side_by_side(first, again, _state)
         larger = run_model(fake, tensors, shape, like, wanted)
         with real_tensors():
-            return side_by_side(first, larger, both)
+            return side_by_side(first, larger, _Both(like.dtype))
 
 
 def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
@@ -216,9 +216,13 @@ def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
 
 @dataclass(frozen=True)
 class _Both:
-    """What stands for both of a batch and of one more, in the model's dtype and in another one."""
+    """What stands for both of a batch and of one more, in the model's dtype and in another one.
+
+    With `multiples`, numbers must be so many for each image: others may come of the dtype.
+    """
 
     dtype: torch.dtype
+    multiples: bool = False
 
     def __call__(self, node: fx.Node, smaller: Any, larger: Any) -> Any:
         if isinstance(smaller, torch.dtype) and smaller == self.dtype:
@@ -228,7 +232,9 @@ class _Both:
                 node.meta["numbers"] = MODEL_DTYPE
                 return max(smaller, larger, key=lambda each: each.element_size())
         elif isinstance(smaller, int | float) and isinstance(larger, int | float):
-            return Batch(smaller, larger)
+            number = Batch(smaller, larger)
+            if number.each is not None or not self.multiples:
+                return number
         raise _refused(
             node, "forward", f"{smaller} at batch {BATCH} and {larger} at batch {BATCH + 1}",
             "the same for every batch",

@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 import convlin.models
-from convlin.models.trace import sample, shapes_alone, watched
+from convlin.models.graph.recorder import Wanted
+from convlin.models.graph.traced import record
+from convlin.models.trace import sample, watched
 
 ROOM = Path(convlin.models.__file__).parent
 
@@ -70,12 +72,11 @@ class Counting(nn.Module):
         return x.expand(2**40, 2)
 
 
-def test_shapes_alone_compute_nothing_and_leave_nothing_behind():
-    model = Counting()
-    with shapes_alone(model):
-        result = model(sample(model, (1, 2)))
-        assert result.shape == (2**40, 2) and not result.requires_grad
-        assert torch.ones(2**40, 3).shape == (2**40, 3)  # four terabytes
+def test_a_recorded_run_computes_nothing_and_leaves_nothing_behind():
+    model, seen = Counting(), []
+    record(model, (1, 2), Wanted((), lambda layer: False), seen.append)
+    result = seen[-1].outputs[0]
+    assert result.shape == (2**40, 2) and not result.requires_grad  # eight terabytes
     assert model.calls.tolist() == [0.0] and not hasattr(model, "last")
 
 
@@ -85,7 +86,15 @@ def test_a_sample_has_the_dtype_of_the_model():
     assert sample(nn.BatchNorm1d(2, affine=False).bfloat16(), (1,)).dtype == torch.bfloat16
 
 
-def test_nothing_else_in_the_room_hooks_a_module_or_makes_a_fake_tensor():
-    own = re.compile(r"register_(module_)?forward|fake_tensors|FakeTensorMode")
-    files = [file.name for file in ROOM.rglob("*.py") if own.search(file.read_text("utf-8"))]
-    assert files == ["trace.py"]
+@pytest.mark.parametrize(
+    ("doing", "where"),
+    [
+        (r"register_(module_)?forward", "trace.py"),
+        (r"with fake_tensors|FakeTensorMode", "graph/traced.py"),
+        (r"TorchDispatchMode\)", "graph/recorder.py"),
+    ],
+    ids=["hooks-a-module", "makes-a-fake-tensor", "sees-operations"],
+)
+def test_nothing_else_in_the_room(doing, where):
+    files = [file for file in ROOM.rglob("*.py") if re.search(doing, file.read_text("utf-8"))]
+    assert [file.relative_to(ROOM).as_posix() for file in files] == [where]

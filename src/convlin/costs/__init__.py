@@ -12,7 +12,7 @@
 
 from convlin.costs.cost_table import CostTable, LayerCost
 from convlin.costs.form import FORMS, Form, FormCost
-from convlin.costs.four_forms import across, convolution_forms, linear_forms, unchanged
+from convlin.costs.four_forms import across, convolution_forms, known, linear_forms, unchanged
 from convlin.costs.implied import implied
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "across",
     "convolution_forms",
     "implied",
+    "known",
     "linear_forms",
     "unchanged",
 ]

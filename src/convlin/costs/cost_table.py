@@ -15,6 +15,8 @@ from convlin.display.shown import Shown
 
 __all__ = ["CostTable", "LayerCost"]
 
+UNTRACED = "run on zeros, products between layers not counted, since it cannot be traced"
+
 
 @dataclass(frozen=True)
 class CostTable(Shown):
@@ -23,8 +25,10 @@ class CostTable(Shown):
     `total["linear"]` is the model with every convolution and Linear in that form, and every other
     layer as it is; `total["conv"]` is also the model as it is (a Linear and the convolution that
     it equals have the same numbers). Parameters that layers share are counted once, unless a form
-    lays them out anew for each layer. Multiply-adds are those of convolutions and fully connected
-    layers; layers whose multiply-adds nobody counted are `uncounted`, and missing in the sum.
+    lays them out anew for each layer. Multiply-adds are those of convolutions, fully connected
+    layers and the matrix products of other code; layers whose multiply-adds nobody counted are
+    `uncounted`, and missing in the sum. Where the model's code could not be traced, so are products
+    between layers: `untraced` says why.
 
     >>> from convlin.costs import linear_forms
     >>> layer = LayerCost("", "Linear 3→2", "linear", linear_forms(3, 2, bias=False))
@@ -36,6 +40,7 @@ class CostTable(Shown):
     model: str
     input_shape: tuple[int, ...]
     rows: tuple[LayerCost, ...]
+    untraced: str = ""
 
     @property
     def total(self) -> dict[Form, FormCost]:
@@ -75,7 +80,8 @@ class CostTable(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader has to know, layer by layer; alike notes in one line."""
-        return tuple(_noted(self.rows))
+        untraced = (f"{UNTRACED}: {self.untraced}",) if self.untraced else ()
+        return (*_noted(self.rows), *untraced)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""

@@ -28,7 +28,7 @@ from typing import SupportsIndex
 from convlin.costs.form import FORMS, Form, FormCost
 from convlin.geometry import ConvGeometry
 
-__all__ = ["across", "convolution_forms", "linear_forms", "stored_entries", "unchanged"]
+__all__ = ["across", "convolution_forms", "known", "linear_forms", "stored_entries", "unchanged"]
 
 
 def convolution_forms(
@@ -133,8 +133,8 @@ def across(
                 first.form,
                 first.parameters if once else sum(cost.parameters for cost in costs),
                 first.stored_bytes if once else sum(cost.stored_bytes for cost in costs),
-                _known(cost.multiply_adds for cost in costs),
-                _known(cost.padded_multiply_adds for cost in costs),
+                known(cost.multiply_adds for cost in costs),
+                known(cost.padded_multiply_adds for cost in costs),
                 sum(cost.activation_bytes for cost in costs),
             )
         )
@@ -176,7 +176,7 @@ def _index_bytes(rows: int, columns: int, entries: int) -> int:
     return width * (entries + rows + 1)
 
 
-def _known(counts: Iterable[int | None]) -> int | None:
+def known(counts: Iterable[int | None]) -> int | None:
     """Return the sum, or None if one of them is not known."""
     listed = list(counts)
     known = [count for count in listed if count is not None]

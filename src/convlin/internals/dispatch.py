@@ -2,8 +2,8 @@
 
 Private: `torch.utils._python_dispatch`, `torch._ops.OpOverload`, `OpOverload._schema` and `_op_dk`,
 and of `torch._C` `DisableTorchFunction`, `DispatchKey`, `_nn`, `_dispatch_dump_table`,
-`_dispatch_tls_is_dispatch_key_excluded`, `_is_torch_function_all_disabled` and
-`_len_torch_dispatch_stack`. Seen in torch 2.13 and 2.14.
+`_dispatch_has_kernel_for_dispatch_key`, `_dispatch_tls_is_dispatch_key_excluded`,
+`_is_torch_function_all_disabled` and `_len_torch_dispatch_stack`. Seen in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations
@@ -69,10 +69,14 @@ def schema_arguments(func: Any) -> Any:
 def has_parts(func: Any) -> bool:
     """Whether an operator is a composite of others, and nothing more.
 
-    >>> [has_parts(op) for op in (torch.ops.aten.linear.default, torch.ops.aten.mm.default)]
-    [True, False]
+    >>> aten = torch.ops.aten
+    >>> [has_parts(op.default) for op in (aten.linear, aten.mm, aten.native_batch_norm)]
+    [True, False, False]
     """
-    return bool(func.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd))
+    # `func.has_kernel_for_dispatch_key` finds decompositions in Python too, and `run_as_parts`
+    # would jump into a kernel that is none
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), composite))
 
 
 def run_as_parts(func: Any, args: Any, kwargs: Any) -> Any:

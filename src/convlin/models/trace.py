@@ -2,18 +2,18 @@
 
 ::
 
-    with shapes_alone(model), watched(model, note) as running:
+    with watched(model, note) as running:
         model(sample(model, (1, 3, 224, 224)))
 
 | | |
 |---|---|
 | `watched` | every call of every module, reported as it begins and as it returns |
-| `shapes_alone` | the model's own code runs on tensors that have a shape and no values |
 | `sample` | a batch as the model takes it: in its dtype, on its device |
 
-Costs are counted with both (`cost/observed.py`); a graph gets its shapes from the second
-(`dense/fx_graph.py`); layers that part are found by the first, on numbers (`dense/parting.py`).
-Nothing else in this room hooks a module or makes a fake tensor.
+Nothing else in this room hooks a module. Runs on tensors without values, where the operations
+between the layers are seen too, are all made in `graph/traced.py`: `trace` gives the graph that a
+network is written from, `record` the one that costs are counted in. Layers that part are found on
+numbers (`dense/parting.py`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.internals.fakes import fake_tensors
 from convlin.internals.trees import tree_leaves
-from convlin.layers.unchanged import unchanged
 from convlin.models.containers import opened
 
-__all__ = ["LayerCall", "sample", "shapes_alone", "tensors_in", "watched"]
+__all__ = ["LayerCall", "sample", "tensors_in", "watched"]
 
 
 @dataclass(frozen=True)
@@ -83,16 +81,6 @@ def watched(model: nn.Module, note: Callable[[LayerCall], None]) -> Iterator[lis
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def shapes_alone(model: nn.Module) -> Iterator[None]:
-    """Run the model on tensors without values: nothing is computed, or allocated, or left behind.
-
-    Raises what the model raises where it looks at a value.
-    """
-    with unchanged(model), fake_tensors(), torch.no_grad():
-        yield
 
 
 def sample(model: nn.Module, shape: tuple[int, ...]) -> Tensor:

@@ -1,7 +1,8 @@
 """`cost`: what a layer or a whole model costs at one input size, in every form.
 
-The model runs on one sample without values, and hooks note the shapes that each layer takes and
-gives; all numbers then follow from sizes alone, in `convlin.costs`.
+The model's own code runs on one sample without values, and is recorded: the shapes that each layer
+takes and gives, and the products between layers; all numbers then follow from sizes alone, in
+`convlin.costs`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import SupportsIndex
 
-import torch
 from torch import nn
 
 from convlin.costs import CostTable
 from convlin.layers.stock_layer import require_module
-from convlin.layers.unchanged import unchanged
+from convlin.layers.unchanged import same_random_numbers, unchanged
 from convlin.models.cost.observed import observe, uncompiled
 from convlin.models.cost.per_layer import rows
 from convlin.models.cost.sample import sample_shape
@@ -31,15 +31,18 @@ def cost(
     Linear, the sizes before its features, () for one vector (sizes that end in `in_features` are
     the whole shape); of a model, (C, *spatial), or *spatial if C is its first convolution's.
 
-    The model runs once, in eval mode, on one sample that has a shape but no values (on zeros, if
-    it looks at values), and is left as it was. A layer that runs twice counts twice in
-    multiply-adds and activations, once in parameters; parameters that layers share count once in
-    the sum. Multiply-adds are those of convolutions and Linear layers, convlin's own forms
-    included (which multiply the zeros they have padded). Layers that use parameters otherwise,
-    such as attention, are named as `uncounted`; products in code between layers (`q @ k`,
-    `F.linear`) are not seen at all. Layers that keep weights in anything but parameters, such as
-    dynamically quantized ones, are `uncounted` too. A compiled model counts as what it was
-    compiled from.
+    The model runs once, in eval mode, on one sample that has a shape but no values, and is left as
+    it was. A layer that runs twice counts twice in multiply-adds and activations, once in
+    parameters; parameters that layers share count once in the sum. Multiply-adds are those of
+    convolutions and Linear layers, convlin's own forms included (which multiply the zeros they have
+    padded), and those of matrix products and convolutions in other code (`q @ k`, `F.linear`,
+    attention), which count for the module whose code it is, with a note. Operations that multiply
+    in a way of their own, such as LSTM's, are named as `uncounted`, as are layers that keep weights
+    in anything but parameters, such as dynamically quantized ones. A compiled model counts as what
+    it was compiled from.
+
+    Code that cannot be traced, since it looks at values, runs on zeros: a note says where, products
+    between layers are not seen, and layers that use parameters otherwise are `uncounted`.
 
     A convolution's true multiply-adds are the structural non-zeros of its matrix (zero padding);
     `padded_multiply_adds` counts multiplications by padded zeros too.
@@ -61,6 +64,6 @@ def cost(
     model = uncompiled(layer_or_model)
     require_module("cost", "layer_or_model", model)
     shape = sample_shape(model, input_size)
-    tallies = observe(model, shape)
-    with unchanged(model), torch.random.fork_rng(devices=()):  # to read a weight may compute it
-        return CostTable(type(model).__name__, shape, tuple(rows(model, tallies)))
+    tallies, untraced = observe(model, shape)
+    with unchanged(model), same_random_numbers():  # to read a weight may compute it
+        return CostTable(type(model).__name__, shape, tuple(rows(model, tallies)), untraced)

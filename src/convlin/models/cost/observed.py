@@ -1,11 +1,13 @@
-"""One run of a model on a sample without values, and what each module did in it."""
+"""One run of a model on a sample without values, and what each module did in it.
+
+A product belongs to the module whose code asked for it, the innermost that was running. In a
+convolution or Linear that is counted by its sizes, it is the one that was counted.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,20 +15,27 @@ import torch
 from torch import nn
 
 from convlin.errors import Description, Refusal, Refused, first_line
-from convlin.layers.unchanged import unchanged
+from convlin.layers.unchanged import same_random_numbers, unchanged
+from convlin.models.cost.products import WHOLE, Product, product_of
 from convlin.models.cost.sample import geometry_of
-from convlin.models.trace import LayerCall, sample, shapes_alone, watched
+from convlin.models.graph.recorder import Wanted
+from convlin.models.graph.traced import record
+from convlin.models.trace import LayerCall, sample, watched
 
 __all__ = ["Tally", "observe", "uncompiled"]
 
 
 @dataclass
 class Tally:
-    """What a layer did: `uses` counts, for each (input shape, output shape), the samples."""
+    """What a layer did: `uses` counts, for each (input shape, output shape), the samples.
+
+    products: what its own code multiplied, beside the layers that it calls; None: nobody saw.
+    """
 
     calls: int = 0
     output_bytes: int = 0
     uses: Counter[tuple[torch.Size, torch.Size]] = field(default_factory=Counter)
+    products: list[Product] | None = None
 
     def note(self, call: LayerCall) -> None:
         """Note one call, once it has returned."""
@@ -44,21 +53,43 @@ def uncompiled(model: Any) -> Any:
     return uncompiled(wrapped) if isinstance(wrapped, nn.Module) else model
 
 
-def observe(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
-    """Run the model on one sample and return what each of its modules did."""
+def observe(model: nn.Module, shape: tuple[int, ...]) -> tuple[dict[nn.Module, Tally], str]:
+    """Run the model on one sample; return what each of its modules did, and why no trace shows it.
+
+    A model that cannot be traced runs on zeros.
+    """
     try:
-        with shapes_alone(model):
-            return _pass(model, shape)
-    except Refused:
-        pass  # it may look at values; the run on zeros will tell
-    with unchanged(model), torch.no_grad():
-        return _pass(model, shape)
+        return _traced(model, (1, *shape)), ""
+    except Refused as refused:  # it may look at values; the run on zeros will tell
+        return _on_zeros(model, shape), str(refused.refusals[0])
 
 
-def _pass(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
+def _traced(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
+    """Run the model without values, and note its products too."""
+    layers = dict(model.named_modules())  # the run is that of a twin
+    tallies = {layer: Tally(products=[]) for layer in layers.values()}
+    wanted = Wanted(WHOLE, lambda layer: False, unused=True)
+    graph = record(model, shape, wanted, lambda call: tallies[layers[call.site]].note(call))
+    for node in graph.nodes:
+        if (product := product_of(node)) is not None:
+            products = tallies[layers[node.meta["origin"].site]].products
+            assert products is not None
+            products.append(product)
+    return tallies
+
+
+def _on_zeros(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:
     """Run the model on zeros, or refuse the shape and say where it failed."""
     tallies = {layer: Tally() for layer in model.modules()}
-    with watched(model, lambda call: tallies[call.layer].note(call)) as running, _at_rest(model):
+    with (
+        unchanged(model),
+        same_random_numbers(model.parameters()),
+        watched(model, lambda call: tallies[call.layer].note(call)) as running,
+        torch.no_grad(),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        for layer in model.modules():
+            vars(layer)["training"] = False
         try:
             model(sample(model, (1, *shape)))
         except Exception as error:
@@ -96,18 +127,3 @@ def _required(model: nn.Module) -> list[str]:
         return []
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
-
-
-@contextmanager
-def _at_rest(model: nn.Module) -> Iterator[None]:
-    """Put every module in eval mode and out of its compiled form, and random numbers back.
-
-    `unchanged` undoes what is set here.
-    """
-    with torch.random.fork_rng(devices=()):
-        for layer in model.modules():
-            vars(layer)["training"] = False
-            vars(layer)["_compiled_call_impl"] = None
-            if (eager := uncompiled(layer)) is not layer:
-                vars(layer)["forward"] = eager
-        yield

@@ -21,6 +21,7 @@ from convlin.costs import (
     across,
     convolution_forms,
     implied,
+    known,
     linear_forms,
     unchanged,
 )
@@ -62,7 +63,10 @@ SHARED: dict[Form, frozenset[Form]] = {
 LARGEST_RUN = 2**27
 
 NEVER_CALLED = "never called (or only its weights used): multiply-adds not counted"
+NEVER_RAN = "never called: a product with its weights counts where it is"
 OTHER_CODE = "uses its parameters in code of its own: multiply-adds not counted"
+MULTIPLIES = "multiplies in code of its own, which is counted"
+UNCOUNTED = "multiply-adds not counted"
 OWN_FORWARD = "a forward of its own: counted as what it is derived from"
 OWN_PADDING = "a forward of its own: counted with the zero padding that its output implies"
 OTHER_OUTPUT = "its output is no such convolution's: true multiply-adds and forms not counted"
@@ -79,9 +83,10 @@ def rows(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[LayerCos
 
 
 def _layers(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[tuple[str, nn.Module]]:
-    """Yield every layer once: modules without children, and those that hold something of their own.
+    """Yield every layer once: modules without children, and those with something of their own.
 
-    The parametrizations of a weight belong to their layer, as do packed weights.
+    That is what they hold, and what they multiply. The parametrizations of a weight belong to their
+    layer, as do packed weights.
     """
     inside = {
         part
@@ -93,17 +98,14 @@ def _layers(model: nn.Module, tallies: dict[nn.Module, Tally]) -> Iterator[tuple
         if layer in inside:
             continue
         parts = all(child in inside for child in layer.children())
-        if _own_tensors(layer) or parts or _hides(layer, tallies):
+        if _own_tensors(layer) or parts or tallies[layer].products or _hides(layer, tallies):
             yield name, layer
 
 
 def _own_tensors(layer: nn.Module) -> dict[Address, Tensor]:
     """Return the parameters and saved buffers that a layer itself holds, by where they lie."""
-    parts: list[nn.Module] = [layer]
-    if is_parametrized(layer):
-        parts += layer.parametrizations.modules()  # type: ignore[union-attr]
     tensors: dict[Address, Tensor] = {}
-    for part in parts:
+    for part in _itself(layer):
         saved = [b for n, b in part._buffers.items() if n not in part._non_persistent_buffers_set]
         for tensor in chain(part._parameters.values(), saved):
             if tensor is not None:
@@ -112,6 +114,13 @@ def _own_tensors(layer: nn.Module) -> dict[Address, Tensor]:
                 address = tensor.data_ptr() if addressed else 0
                 tensors[(address, tensor.numel()) if address else (id(tensor),)] = tensor
     return tensors
+
+
+def _itself(layer: nn.Module) -> list[nn.Module]:
+    """Return a layer and the parametrizations of its weights."""
+    if not is_parametrized(layer):
+        return [layer]
+    return [layer, *layer.parametrizations.modules()]  # type: ignore[union-attr]
 
 
 def _hides(layer: nn.Module, tallies: dict[nn.Module, Tally]) -> bool:
@@ -181,14 +190,31 @@ def _costs(
         padded = _padded(layer, did) if isinstance(layer, Conv) else None
         costs = unchanged(parameters, stored, None, padded, did.output_bytes)
         return None, costs, next(filter(None, notes), OTHER_OUTPUT)
-    hidden = not parameters and _hides(layer, tallies)
-    counted = isinstance(layer, WITHOUT_PRODUCTS) or not (parameters or hidden)
-    adds = 0 if counted else None
+    if not parameters and _hides(layer, tallies):
+        adds, padded, note = None, None, f"{_operation(layer)} {HIDDEN}"
+    else:
+        adds, padded, note = _own_products(layer, tallies, parameters)
     inner = any(tallies[part].calls for part in layer.modules() if part is not layer)
-    costs = unchanged(parameters, stored, adds, adds, 0 if inner else did.output_bytes)
-    if hidden:
-        return None, costs, f"{_operation(layer)} {HIDDEN}"
-    return None, costs, "" if counted else OTHER_CODE if did.calls else NEVER_CALLED
+    costs = unchanged(parameters, stored, adds, padded, 0 if inner else did.output_bytes)
+    return None, costs, note
+
+
+def _own_products(
+    layer: nn.Module, tallies: dict[nn.Module, Tally], parameters: int
+) -> tuple[int | None, int | None, str]:
+    """Return the multiply-adds of a layer's own code, those with padded zeros, and what to know."""
+    called, seen = tallies[layer].calls, tallies[layer].products
+    if seen is None:
+        if isinstance(layer, WITHOUT_PRODUCTS) or not parameters:
+            return 0, 0, ""
+        return None, None, OTHER_CODE if called else NEVER_CALLED
+    products = [each for part in _itself(layer) for each in tallies[part].products or ()]
+    names = ", ".join(sorted({product.operation for product in products}))
+    adds = known(product.multiply_adds for product in products)
+    padded = known(product.padded_multiply_adds for product in products)
+    if products:
+        return adds, padded, f"{MULTIPLIES if adds is not None else UNCOUNTED}: {names}"
+    return 0, 0, "" if called or not parameters else NEVER_RAN
 
 
 Use: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...], int]"

@@ -58,10 +58,14 @@ DIVIDES = ("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk",
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted as one node: operations, by ATen's name without a final `_`, and layers."""
+    """What is wanted as one node: operations, by ATen's name without a final `_`, and layers.
+
+    unused: whether operations are wanted whose results nobody uses.
+    """
 
     operations: Collection[str]
     layer: Callable[[nn.Module], bool]
+    unused: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ __all__ = [
     "is_stock",
     "line_of",
     "mapped",
+    "record",
     "shape_of",
     "site_of",
     "trace",
@@ -138,6 +139,23 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     return Trace(first.graph, made, {**first.tensors, **named_tensors(made)}, like.dtype)
 
 
+def record(
+    model: nn.Module, shape: tuple[int, ...], wanted: Wanted, note: Callable[[LayerCall], None]
+) -> fx.Graph:
+    """Return the graph of one run in eval mode on a batch of this shape; `note` sees its calls.
+
+    The run is that of a twin: nothing is computed, or allocated, or left behind in the model. The
+    graph is that of this batch alone. Raises `Refused` as `trace` does.
+    """
+    tensors, like = named_tensors(model), sample(model, (0,))
+    with fake_tensors(), same_random_numbers():
+        fake = fake_twin(model)
+        for layer in fake.modules():
+            vars(layer)["training"] = False
+        with watched(fake, note):
+            return run_model(fake, tensors, shape, like, wanted).graph
+
+
 def shape_of(node: fx.Node) -> Any:
     """Return the node's shape at the window, batch first; a tuple of them for several results."""
     value = node.meta["value"]
@@ -178,7 +196,7 @@ def run_model(
                 raise Refused(_failure(model, recorder.running, shape[0], error)) from error
     if recorder.refusals:
         raise Refused(recorder.refusals)
-    for node in reversed(recorder.graph.nodes):
+    for node in reversed(recorder.graph.nodes) if not wanted.unused else ():
         if not node.users and node.op not in ("placeholder", "output"):
             recorder.graph.erase_node(node)
     return recorder

@@ -1,0 +1,98 @@
+"""What one operation multiplies: the multiply-adds of a product, from the shapes of its factors.
+
+| operation | multiply-adds |
+|---|---|
+| `a @ b`, (…, m, k) by (…, k, n) | …·m·k·n: each number of a meets n of b |
+| attention, (…, s, d) by (…, t, d), then by (…, t, e) | …·s·t·(d + e) |
+| convolution | those of the layer of its geometry |
+
+Everything else that ATen runs, such as x * y, multiplies no matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from operator import getitem
+
+from torch import fx
+
+from convlin.costs import convolution_forms
+from convlin.geometry import ConvGeometry
+from convlin.internals.dispatch import is_operator
+from convlin.models.graph.operations import name_of
+from convlin.models.graph.traced import shape_of
+
+__all__ = ["WHOLE", "Product", "product_of"]
+
+ATTENTION = "scaled_dot_product_attention"
+WHOLE = (ATTENTION,)  # to be seen as such, whatever kernel would run it
+
+# The matrix products that others are made of (matmul, linear, einsum …): which arguments they take.
+FACTORS = {
+    **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), (0, 1)),
+    **dict.fromkeys(("addmm", "addmv", "addbmm", "baddbmm"), (1, 2)),
+}
+# Operations of ATen's that multiply matrices in a way of their own.
+UNKNOWN = (
+    "mkldnn_rnn_layer", "_trilinear", "conv_tbc", "_transformer_encoder_layer_fwd",
+    "_native_multi_head_attention",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Product:
+    """What an operation multiplies: as in `FormCost`; None where it is not known.
+
+    operation: as the code that called it has it, of which it may be a part.
+    """
+
+    operation: str
+    multiply_adds: int | None
+    padded_multiply_adds: int | None
+
+
+def product_of(node: fx.Node) -> Product | None:
+    """Return what an operation multiplies; None if it is no product."""
+    if node.op != "call_function" or node.target is getitem:
+        return None
+    name = name_of(node.target)
+    counts: tuple[int | None, int | None]
+    if name in FACTORS:
+        counts = (_matrix_product(*(node.args[place] for place in FACTORS[name])),) * 2
+    elif name == ATTENTION:
+        counts = (_attention(*node.args[:3]),) * 2
+    elif name == "convolution":
+        counts = _convolution(*node.args)
+    elif name not in UNKNOWN and "::" not in name and is_operator(node.target):
+        return None
+    else:
+        counts = None, None
+    return Product(node.meta["origin"].composite or name, *counts)
+
+
+def _matrix_product(a: fx.Node, b: fx.Node) -> int:
+    """Return how many pairs of numbers are multiplied; a vector is a matrix of one column."""
+    columns = shape_of(b)[-1] if len(shape_of(b)) > 1 else 1
+    return prod(shape_of(a)) * int(columns)
+
+
+def _attention(query: fx.Node, key: fx.Node, value: fx.Node) -> int:
+    """Return those of query by key, and of the weights that these make by value."""
+    *queries, width = shape_of(query)
+    return prod(queries) * shape_of(key)[-2] * (width + shape_of(value)[-1])
+
+
+def _convolution(
+    x: fx.Node, weight: fx.Node, bias: fx.Node | None, stride: list[int], padding: list[int],
+    dilation: list[int], transposed: bool, output_padding: list[int], groups: int,
+) -> tuple[int | None, int | None]:  # fmt: skip
+    """Return the true multiply-adds, and those that count padded zeros too."""
+    batch, channels, *size = shape_of(x)
+    first, second, *kernel = shape_of(weight)
+    geometry = ConvGeometry(
+        channels, second * groups if transposed else first, kernel, tuple(stride), tuple(padding),
+        tuple(dilation), groups, transposed=transposed, output_padding=tuple(output_padding),
+    )  # fmt: skip
+    cost = convolution_forms(geometry, size, times=batch)[0]
+    return cost.multiply_adds, cost.padded_multiply_adds

@@ -1,4 +1,4 @@
-"""Code of others runs, and afterwards all is what it was: a module, the states of random numbers."""
+"""Code of others runs, and all is what it was afterwards: a module, states of random numbers."""
 
 from __future__ import annotations
 

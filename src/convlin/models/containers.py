@@ -48,8 +48,9 @@ def opened(value: Any) -> tuple[Any, Container]:
     kind = None if type(value) in PLAIN else type(value)
     named = dataclasses.is_dataclass(value) and not isinstance(value, type)
     if isinstance(value, dict) or named:
-        items = value.items() if isinstance(value, dict) else (
-            (field.name, getattr(value, field.name)) for field in dataclasses.fields(value))  # fmt: skip
+        names = value if isinstance(value, dict) else [f.name for f in dataclasses.fields(value)]
+        items = [(key, value[key] if isinstance(value, dict) else getattr(value, key))
+                 for key in names]  # fmt: skip
         parts = {key: opened(each) for key, each in items}
         plain = {key: part for key, (part, _) in parts.items()}
         return plain, Container(kind, tuple(inside for _, inside in parts.values()), named)

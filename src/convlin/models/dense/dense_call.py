@@ -124,10 +124,10 @@ class DenseCall(Call):
         """Note that a kernel was computed, and so rounded."""
         self._dense.refolds.append(Refold(self.site, kernel, linear, exact))
 
-    def way_from(self, value: FeatureMap) -> list[tuple[fx.Node, Any]]:
-        """Return the model's nodes from the map, or the pool behind it, to this operation's input.
+    def way_from(self, value: FeatureMap) -> tuple[Any, list[tuple[fx.Node, bool]]]:
+        """Return what is known of the map, and the model's nodes from there to this operation.
 
-        With each comes what is known of its result.
+        The first holds the map, or what is pooled; with each comes whether it moves elements.
         """
         start = value.source
         if isinstance(value, DeferredPool) and value.pool is not None:
@@ -142,12 +142,12 @@ class DenseCall(Call):
                 for part in parts if isinstance(part, FeatureMap)
             )  # fmt: skip
 
-        way: list[tuple[fx.Node, Any]] = []
+        way: list[tuple[fx.Node, bool]] = []
         node = next(filter(leads, self.operands))
         while node is not start:
-            way.append((node, self._facts.values[node]))
+            way.append((node, node in self._facts.moves))
             node = next(filter(leads, node.all_input_nodes))
-        return [(start, self._facts.values[start]), *reversed(way)]
+        return self._facts.values[start], [(start, False), *reversed(way)]
 
     def _lying(self, value: FeatureMap) -> str:
         if value.roles is None:

@@ -135,7 +135,9 @@ def _written(
         return DenseCall(traced, writer, facts, node)
 
     walk(traced, TABLE, writer, facts, images, call)
-    result, values, stride = None, [], ()
+    result: Any = None
+    values: list[FeatureMap] = []
+    stride: tuple[int, ...] = ()
     if not any(isinstance(facts.values[node], NoValue) for node in nodes[-1].all_input_nodes):
         try:
             end = call(nodes[-1])

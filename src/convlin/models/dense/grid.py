@@ -108,7 +108,8 @@ def shaped(
     x = x.flatten(1, x.ndim - ndim - 1)
     if order is not None:
         x = x.index_select(1, order)
-    return x.unflatten(1, tuple(shape))
+    made: Tensor = x.unflatten(1, tuple(shape))  # type: ignore[no-untyped-call]
+    return made
 
 
 @fx.wrap
@@ -126,12 +127,10 @@ def select_channels(
 def reduced_channels(
     x: Shaped[Tensor, "n c *size"], groups: Sequence[Sequence[int]], kind: str
 ) -> Shaped[Tensor, "n k *size"]:
-    """Return the mean ("avg"), sum or maximum of these groups of channels, in every cell."""
+    """Return the mean ("avg") or maximum of these groups of channels, in every cell."""
     index = torch.tensor(groups, device=x.device)
-    parts = x.index_select(1, index.flatten()).unflatten(1, tuple(index.shape))
-    if kind == "max":
-        return parts.amax(2)
-    return parts.mean(2) if kind == "avg" else parts.sum(2)
+    parts = x.index_select(1, index.flatten()).reshape(len(x), *index.shape, *x.shape[2:])
+    return parts.amax(2) if kind == "max" else parts.mean(2)
 
 
 @fx.wrap
@@ -140,7 +139,7 @@ def softmax_of_groups(
 ) -> Shaped[Tensor, "n c *size"]:
     """Return the softmax (or log_softmax) over each of these groups of channels, in every cell."""
     index = torch.tensor(groups, device=x.device)
-    parts = x.index_select(1, index.flatten()).unflatten(1, tuple(index.shape))
+    parts = x.index_select(1, index.flatten()).reshape(len(x), *index.shape, *x.shape[2:])
     made = torch.softmax(parts, 2) if kind == "softmax" else torch.log_softmax(parts, 2)
     return made.flatten(1, 2).index_select(1, index.flatten().argsort())
 

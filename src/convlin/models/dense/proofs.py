@@ -15,8 +15,6 @@ from torch import Tensor, fx, nn
 
 from convlin.models.dense.claims import Claim
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
-from convlin.models.dense.rules import reshapes
-from convlin.models.graph.operations import name_of
 from convlin.models.graph.traced import Batch, mapped
 from convlin.models.graph.value import Constant
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["of_cell", "of_map", "of_norm"]
 
 Exchange = Callable[[nn.Linear], nn.Module]
-MOVES = {name for rule in reshapes.RULES for name in rule.operations}
 
 
 def of_norm(norm: nn.Module, exchanged: nn.Module, ndim: int) -> Callable[[], Claim]:
@@ -103,21 +100,16 @@ def _chain(
     if max(steps) > 1:
         every = (slice(None), slice(None), *(slice(None, None, step) for step in steps))
         start = graph.call_function(operator.getitem, (start, every))
-    (first, at_first), *way = call.way_from(value)
+    at_first, ((first, _), *way) = call.way_from(value)
     pool = value.pool if isinstance(value, DeferredPool) else None
     env = {first: start if pool else _as_the_model_has_it(graph, start, at_first)}
     last = first
-    for node, _ in way:
-        env[node] = _copied(call, graph, env, node) if node is pool or _moves(node) else env[last]
+    for node, moves in way:  # all else on the way treats every element alike
+        env[node] = _copied(call, graph, env, node) if moves or node is pool else env[last]
         last = node
     result = graph.call_module("linear", (env[last],))
     graph.output(graph.call_method("flatten", (result, 1)) if value.shape[1:] else result)
     return fx.GraphModule({"linear": linear, "batches": Batches(len(steps) + 2)}, graph).eval()
-
-
-def _moves(node: fx.Node) -> bool:
-    """Whether it says where elements lie; all else on the way treats every one of them alike."""
-    return node.op == "call_function" and name_of(node.target) in MOVES
 
 
 def _copied(

@@ -37,7 +37,7 @@ __all__ = ["Call", "mapped"]
 
 
 class Call:
-    """One operation of the model, at `site`; `layer` is the module it is all of, if there is one."""
+    """One operation of the model, at `site`; `layer` is the module that runs nothing else."""
 
     def __init__(self, trace: Trace, writer: Writer, facts: Facts, node: fx.Node) -> None:
         self._trace = trace
@@ -94,6 +94,8 @@ class Call:
             others = f"unknown to convlin: {error}"
             raise self.refused("arguments", others, "those that its rule knows") from None
         result = rule.answer(self, *args, **kwargs)
+        if rule.kind == "reshape":
+            self._facts.moves.add(self.node)
         if rule.kind == "compute":
             self._facts.layers.append(Layer(self.site, self.operation, self._exchange, self._claim))
         return result

@@ -28,6 +28,7 @@ class Facts:
     """The value of every node so far, the layers met, what is refused, and what breaks equality."""
 
     values: dict[fx.Node, Any] = field(default_factory=dict)
+    moves: set[fx.Node] = field(default_factory=set)  # nodes that only say where elements lie
     layers: list[Layer] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     breaks: dict[str, Refusal] = field(default_factory=dict)

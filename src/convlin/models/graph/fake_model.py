@@ -26,7 +26,7 @@ def twin(model: nn.Module) -> nn.Module:
 
 
 def fake_twin(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
-    """Return the model with tensors that have no numbers; as in `model.to(dtype)`, if that is given.
+    """Return the model around tensors without numbers; as in `model.to(dtype)`, if that is given.
 
     For use in `fake_tensors`, and nowhere else.
     """

@@ -77,8 +77,8 @@ def output_names(func: Any) -> list[str]:
 def without_writing(func: Any) -> Any:
     """Return the operation that returns what this one writes; None if ATen has none.
 
-    >>> without_writing(torch.ops.aten.add_.Tensor), without_writing(torch.ops.aten.exp.out)
-    (<OpOverload(op='aten.add', overload='Tensor')>, <OpOverload(op='aten.exp', overload='default')>)
+    >>> [without_writing(op).name() for op in (torch.ops.aten.add_.Tensor, torch.ops.aten.exp.out)]
+    ['aten::add.Tensor', 'aten::exp']
     """
     name = name_of(func)
     packet = getattr(torch.ops.aten, name.removesuffix("_"), None)

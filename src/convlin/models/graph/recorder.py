@@ -1,4 +1,4 @@
-"""One run of a model's own code, written down: every operation that PyTorch ran, and for which layer.
+"""One run of a model's own code, written down: every operation that ran, and for which layer.
 
 The run is in inference mode, where a composite operation such as `conv2d` reaches a dispatch mode
 whole; those that nobody wants whole are run as the parts that PyTorch makes of them. What is
@@ -81,7 +81,7 @@ class Origin:
     composite: str = ""
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes `graph` while a model runs; `names` are those of its own tensors, by identity.
 
     `tensors` holds the numbers behind these names, and behind those that are met on the way;
@@ -93,7 +93,7 @@ class Recorder(TorchDispatchMode):
         self, names: dict[int, str], tensors: dict[str, Tensor], operations: Collection[str],
         whole: Collection[int],
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.graph = fx.Graph()
         self.tensors = dict(tensors)
         self.refusals: list[Refusal] = []
@@ -224,8 +224,8 @@ class Recorder(TorchDispatchMode):
                 last = self._write(aten.to.dtype, (last, value.dtype), value)
             self._keeps(tensor)
             if (view := self._aliases.overwrite(tensor, last)) is not None:
-                raise self._refused("operation", name, "one that writes to parts of a tensor that "
-                                    "do not overlap", f"through {name_of(view.operation)}")  # fmt: skip
+                raise self._refused("operation", name, "one that writes to parts that lie apart",
+                                    f"through {name_of(view.operation)}")  # fmt: skip
         return result
 
     def _keeps(self, tensor: Tensor) -> None:
@@ -233,8 +233,8 @@ class Recorder(TorchDispatchMode):
         first = self._aliases.first(tensor)
         if first.op == "get_attr":
             refusal = self._refused(
-                "state", f"written to by {self._line or 'its layer'}", "tensors that stay as they are",
-                f"{first.target} is another one at the next call",
+                "state", f"written to by {self._line or 'its layer'}",
+                "tensors that stay as they are", f"{first.target} is another one at the next call",
             )  # fmt: skip
             self.refusals.remove(*refusal.refusals)
             self.state.setdefault(str(first.target), *refusal.refusals)

@@ -27,8 +27,8 @@ class Rule:
     `operations` are ATen's, without overload and final `_`: its arguments come in ATen's order.
     `layers` are modules that run several operations and are one to a person: their input comes.
     `why` says in a line why the answer is right. Kinds: `compute` makes a row in the report,
-    `reshape` only says where elements lie, `never` refuses whatever it takes. One `of_constants` also answers where
-    all that is taken are tensors of the model, which else stay as they are.
+    `reshape` only says where elements lie, `never` refuses whatever it takes. One `of_constants`
+    answers where all that is taken are tensors of the model too, which else stay as they are.
     """
 
     answer: Callable[..., Any]

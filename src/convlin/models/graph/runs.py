@@ -30,11 +30,11 @@ def side_by_side(first: Recorder, other: Recorder, both: Both) -> None:
         if (node.op, node.target) != (beside.op, beside.target):
             both(node, _called(node), _called(beside))
         elif node.op == "get_attr":
-            mine, theirs = (run.tensors[str(node.target)] for run in (first, other))
-            if not _equal(mine, theirs):
-                tensors[str(node.target)] = both(node, mine, theirs)
-        pair = ((each.args, each.kwargs) for each in (node, beside))
-        written.append((node, _zipped(node, *pair, same, both)))
+            numbers = [run.tensors[str(node.target)] for run in (first, other)]
+            if not _equal(*numbers):
+                tensors[str(node.target)] = both(node, *numbers)
+        mine, theirs = (node.args, node.kwargs), (beside.args, beside.kwargs)
+        written.append((node, _zipped(node, mine, theirs, same, both)))
         same[node] = beside
     if len(first.graph.nodes) != len(other.graph.nodes):
         last = list(first.graph.nodes)[-1]

@@ -228,8 +228,8 @@ def _merge_larger(
 
 def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
     """Refuse what differs from one call to the next."""
-    raise _refused(node, "state", f"{first} at one call and {again} at the next", "the same at every "
-                   "call", "it counts, keeps or draws something")  # fmt: skip
+    raise _refused(node, "state", f"{first} at one call and {again} at the next", "the same at "
+                   "every call", "it counts, keeps or draws something")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,9 @@ def _layer(run: Recorder, node: fx.Node) -> str | None:
         return str(node.target)
     call = node.meta["origin"].call if "origin" in node.meta else None
     alone = call is not None and node.op == "call_function" and run.is_alone(node)
-    return call.site if alone and is_stock(call.layer) and call.site else None
+    if call is None or not call.site or node.op != "call_function" or not run.is_alone(node):
+        return None
+    return str(call.site) if is_stock(call.layer) else None
 
 
 def is_stock(layer: nn.Module) -> bool:

@@ -28,7 +28,7 @@ PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn
 
 
 class Writer:
-    """Writes calls of modules and functions; `leaves` are sites of the model that may be exchanged."""
+    """Writes calls of modules and functions; at `leaves`, other layers may stand in the end."""
 
     def __init__(self, leaves: Collection[str]) -> None:
         self._graph = fx.Graph()
@@ -91,7 +91,7 @@ class Writer:
         return network
 
     def _write_in_place(self) -> None:
-        """Let layers overwrite their input, as they do in the model, where nothing else reads it."""
+        """Let layers overwrite their input as in the model, where nothing else reads it."""
         calls: dict[str, list[bool]] = {}
         for node in self._graph.nodes:
             if node.op == "call_module":

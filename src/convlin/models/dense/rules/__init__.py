@@ -3,7 +3,8 @@
 | file | operations | what happens |
 |---|---|---|
 | `neighbourhoods.py` | convolutions, pools, padding | stay; dilated behind an adaptive pool |
-| `pooling.py` | adaptive and global pools, mean | a pool with stride 1, or folded into the Linear |
+| `pooling.py` | adaptive and global pools | a pool with stride 1, or folded into the Linear |
+| `reductions.py` | mean, sum, amax … | the same, or within every cell |
 | `reshapes.py` | view, permute, flatten, slices … | run on numbered elements, and gone |
 | `linear.py` | linear, products by a matrix | a full-size kernel, or a 1×1 one |
 | `normalisation.py` | batch_norm … | per channel stays; over space breaks equality |

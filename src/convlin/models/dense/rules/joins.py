@@ -153,7 +153,7 @@ def _maps(call: DenseCall, tensors: Sequence[Any]) -> list[FeatureMap]:
 _CHANNELS = "channels of one map, in the window and in the image"
 
 RULES = (
-    Rule(copied, _CHANNELS, ("copy",), kind="reshape"),
+    Rule(copied, _CHANNELS, ("copy",)),
     Rule(concatenation, _CHANNELS, ("cat", "concat", "concatenate")),
     Rule(stack, _CHANNELS, ("stack",)),
     Rule(written_part, _CHANNELS, ("slice_scatter",)),

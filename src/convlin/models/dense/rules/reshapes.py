@@ -63,7 +63,7 @@ def _viewed(value: FeatureMap, run: Callable[[Tensor], Any]) -> layout.Arrangeme
     if storage_id(result) != storage_id(whole):
         return None
     return layout.of_view(
-        result.shape[1:], result.stride()[1:], result.storage_offset(), value.map_shape
+        result.shape[1:], result.stride()[1:], int(result.storage_offset()), value.map_shape
     )
 
 

@@ -15,6 +15,7 @@ from convlin.models.dense.rules import (
     never,
     normalisation,
     pooling,
+    reductions,
     reshapes,
 )
 from convlin.models.graph.rule import Rule, Table
@@ -25,6 +26,7 @@ __all__ = ["RULES", "TABLE"]
 RULES: tuple[Rule, ...] = (
     *neighbourhoods.RULES,
     *pooling.RULES,
+    *reductions.RULES,
     *reshapes.RULES,
     *linear.RULES,
     *normalisation.RULES,
@@ -37,7 +39,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _whole(layer: nn.Module) -> bool:
-    """Whether a layer is one node of the trace: several operations, and one rule for all of them."""
+    """Whether a layer is one node of the trace: one rule for all of its operations."""
     padded = not isinstance(layer, ConvBase) or layer.padding_mode != "zeros"
     return is_stock(layer) and padded and TABLE.is_layer(layer)
 

@@ -278,7 +278,6 @@ def _layer(run: Recorder, node: fx.Node) -> str | None:
     if node.op == "call_module":
         return str(node.target)
     call = node.meta["origin"].call if "origin" in node.meta else None
-    alone = call is not None and node.op == "call_function" and run.is_alone(node)
     if call is None or not call.site or node.op != "call_function" or not run.is_alone(node):
         return None
     return str(call.site) if is_stock(call.layer) else None

@@ -3,7 +3,8 @@
 | room | idea |
 |---|---|
 | `load.py`, `weights.py`, `pt2_archive.py` | models, weights and programs, from files too |
-| `trace.py` | one observer: what the modules of a model take and give |
+| `trace.py`, `containers.py` | one observer: what modules take and give, in whatever containers |
+| `graph/` | what a model's own code runs, and what every editor of graphs shares |
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
 """

@@ -60,9 +60,9 @@ def fully_convolutional(
     its (N, K) outputs become (N, K, *cells), window w starting at pixel w·stride; maps (N, C, h, w)
     become (N, C, h, w, *cells). Weights are shared with the model, which itself stays as it is.
 
-    The model's own code is run at the window, twice, on tensors without numbers; what its code makes
-    of the window's size is right for every window. What asks the images for numbers, counts or
-    draws is refused, the line of code named.
+    The model's own code is run at the window, twice, on tensors without numbers; what it makes of
+    the window's size is right for every window. What asks the images for numbers, counts or draws
+    is refused, the line of code named.
 
     The first Linear becomes a convolution with a kernel as large as its map (`head="linear"`: the
     same as windows through a Linear), later ones 1×1 convolutions. Each of these exchanges is

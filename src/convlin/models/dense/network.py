@@ -13,6 +13,7 @@ from convlin.errors import GeometryError, Refusal
 from convlin.geometry import ReceptiveField
 from convlin.layers.scripting import TracedOnly
 from convlin.models.dense.report import Report
+from convlin.models.graph.writer import name_groups
 
 __all__ = ["FullyConvolutional", "at_cells", "crops"]
 
@@ -84,6 +85,10 @@ class FullyConvolutional(TracedOnly, nn.Module):
             if size < least:
                 raise self._misfit(images)
         return self.network(images)
+
+    def __repr__(self) -> str:
+        name_groups(self.network)
+        return super().__repr__()
 
     def extra_repr(self) -> str:
         """Return window and stride."""

@@ -117,9 +117,10 @@ class Group(nn.Module):
 def name_groups(network: fx.GraphModule) -> None:
     """Let containers be called as the model's: fx makes new ones of them, in every copy too."""
     for path, module in network.named_modules():
-        if type(module) in (nn.Module, Group) and path in network.meta["groups"]:
+        called = network.meta.get("groups", {}).get(path)
+        if called is not None and type(module) in (nn.Module, Group):
             module.__class__ = Group
-            module.called = network.meta["groups"][path]
+            module.called = called
 
 
 def public(operation: Any) -> Any:

@@ -7,6 +7,7 @@ from torch import nn
 from convlin.internals.modules import ConvBase
 from convlin.models.dense.rules import (
     arithmetic,
+    computed_weights,
     creation,
     elementwise,
     joins,
@@ -29,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     *reductions.RULES,
     *reshapes.RULES,
     *linear.RULES,
+    *computed_weights.RULES,
     *normalisation.RULES,
     *elementwise.RULES,
     *arithmetic.RULES,

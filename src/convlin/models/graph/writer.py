@@ -79,7 +79,9 @@ class Writer:
             if not node.users and node.op not in ("placeholder", "output"):
                 self._graph.erase_node(node)
         self._write_in_place()
-        network = fx.GraphModule(self._modules, self._graph, type(model).__name__).eval()
+        # from a dict its parts come in the order of their depth, from a module in that of the graph
+        parts = fx.GraphModule(self._modules, self._graph)
+        network = fx.GraphModule(parts, self._graph, type(model).__name__).eval()
         names = model.state_dict().keys()
         for name in {node.target for node in self._graph.nodes if node.op == "get_attr"} - names:
             owner, _, last = str(name).rpartition(".")
@@ -118,7 +120,9 @@ def name_groups(network: fx.GraphModule) -> None:
     """Let containers be called as the model's: fx makes new ones of them, in every copy too."""
     for path, module in network.named_modules():
         called = network.meta.get("groups", {}).get(path)
-        if called is not None and type(module) in (nn.Module, Group):
+        if called is not None and module is network:
+            type(network).__name__ = called  # every graph has a class of its own
+        elif called is not None and type(module) in (nn.Module, Group):
             module.__class__ = Group
             module.called = called
 

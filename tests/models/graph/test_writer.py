@@ -214,6 +214,7 @@ def test_a_layer_in_place_does_not_overwrite_the_images():
     assert torch.equal(images, before)
 
 
+@pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")  # empty attributes
 def test_simple_networks_can_be_scripted(network):
     images = torch.randn(LARGER)
     script = torch.jit.script(network.network)

@@ -3,13 +3,10 @@
 | file | idea |
 |---|---|
 | `fully_convolutional.py` | `fully_convolutional`: the steps in order |
-| `fx_graph.py` | from a model to its graph and shapes; nothing is copied |
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found with numbered elements |
-| `value.py` | what is known of a value of the model |
-| `walk.py`, `call.py` | one pass through the graph; one operation of it |
-| `writer.py`, `layer_met.py` | the graph that is written, and the layers met on the way |
-| `registry.py`, `rules/` | the table of rules; the rules |
+| `feature_map.py` | what is known of a value that is made of the images |
+| `dense_call.py`, `rules/` | one operation of the model, as rules for maps see it; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |

@@ -31,7 +31,7 @@ from convlin.layers.unchanged import same_random_numbers
 from convlin.models.graph.aliases import Value
 from convlin.models.graph.fake_model import fake_twin, named_tensors, twin
 from convlin.models.graph.recorder import Reads, Recorder, Wanted
-from convlin.models.graph.runs import side_by_side
+from convlin.models.graph.two_runs import side_by_side
 from convlin.models.trace import LayerCall, sample, watched
 
 __all__ = [

@@ -3,8 +3,9 @@
 | room | idea |
 |---|---|
 | `load.py`, `weights.py`, `pt2_archive.py` | models, weights and programs, from files too |
-| `trace.py`, `containers.py` | one observer: what modules take and give, in whatever containers |
-| `graph/` | what a model's own code runs, and what every editor of graphs shares |
+| `trace.py` | one observer: what the modules of a model take and give |
+| `containers.py` | what a model returns, opened, and made again |
+| `graph/` | the graph of what a model's own code runs, and what its editors share |
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
 """

@@ -3,10 +3,10 @@
 | file | idea |
 |---|---|
 | `fully_convolutional.py` | `fully_convolutional`: the steps in order |
-| `feature_map.py`, `dense_call.py` | what is known of a value; an operation on such |
-| `rules/` | the rules, and the table of them |
 | `axis.py` | one dimension of a map: where the window's cells lie, and what breaks them |
 | `layout.py` | where elements lie after reshapes, found by strides or numbered elements |
+| `feature_map.py` | what is known of a value that is made of the images |
+| `dense_call.py`, `rules/` | one operation of the model, as rules for maps see it; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |

@@ -5,7 +5,7 @@
 | `traced.py` | `trace`: two runs of the model's code without numbers, made one graph of values |
 | `recorder.py` | one run, written down: operations, layers, lines of code |
 | `aliases.py` | writes become values: who shares memory with whom |
-| `runs.py` | two runs side by side |
+| `two_runs.py` | two runs side by side |
 | `fake_model.py` | the model around other tensors |
 | `operations.py` | what PyTorch's list of operations says of one |
 | `rule.py` | a rule, and the table of them |

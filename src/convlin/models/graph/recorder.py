@@ -106,6 +106,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._whole: tuple[LayerCall, tuple[fx.Node, ...]] | None = None
         self._composite = ""  # the outermost operation that is run as its parts
         self._of_images: set[fx.Node] = set()
+        self._calls: list[LayerCall] = []  # kept, so that no other one gets its id
         self._operations: Counter[int] = Counter()  # of each call, by its identity
         self._stand_ins: set[int] = set()  # tensors that are one and the same without a recorder
 
@@ -124,6 +125,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def layer(self, call: LayerCall) -> None:
         """Note that a layer begins, or that it has returned."""
         if call.outputs is None:
+            self._calls.append(call)
             for outer in self.running[-2:-1]:
                 self._operations[id(outer)] += 2  # it is more than one operation
             if self._whole is None and id(call.layer) in self._layers:

@@ -5,6 +5,8 @@
 | 1 | 2 | the model's | what it does |
 | 2 | 3 | another one | which numbers stand for the batch, which dtypes for the model's |
 | 3, where those differ in more | 2 | the model's | what changes from call to call |
+| 4 | 3 | the model's | which numbers stand for the batch |
+| 5 | 2 | another one | which dtypes for the model's |
 
 The second run begins with what the first one left behind, so that counters, caches and random
 numbers differ in it too. The classifier only ever sees windows: what its code makes of the
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -28,7 +31,7 @@ from convlin.layers.unchanged import same_random_numbers
 from convlin.models.graph.aliases import Value
 from convlin.models.graph.fake_model import fake_twin, named_tensors, twin
 from convlin.models.graph.recorder import Reads, Recorder, Wanted
-from convlin.models.graph.runs import side_by_side
+from convlin.models.graph.two_runs import side_by_side
 from convlin.models.trace import LayerCall, sample, watched
 
 __all__ = [
@@ -209,21 +212,24 @@ def _merge_larger(
     """Run it on one image more, and write into the first run what depends on that.
 
     In another dtype, to tell that of the model: on a twin of what the first run left behind. Where
-    that is not the same, its code counts, or draws, or is for its own dtype alone.
+    that is not the same, its code counts, or draws, or has numbers of its dtype, or is for that
+    alone.
     """
     other = torch.float32 if like.dtype == torch.float64 else torch.float64
-    shape = (BATCH + 1, *window)
+
+    def beside(count: int, dtype: torch.dtype, both: Callable[[fx.Node, Any, Any], Any]) -> None:
+        twin = fake if dtype == like.dtype else fake_twin(fake, dtype)
+        run = run_model(twin, tensors, (count, *window), like.to(dtype), wanted)
+        with real_tensors():
+            side_by_side(first, run, both)
+
     try:
-        larger = run_model(fake_twin(fake, other), tensors, shape, like.to(other), wanted)
-        with real_tensors():
-            return side_by_side(first, larger, _Both(like.dtype, multiples=True))
+        beside(BATCH + 1, other, _Both(like.dtype, _multiple))
     except Refused:
-        again = run_model(fake, tensors, (BATCH, *window), like, wanted)
-        with real_tensors():
-            side_by_side(first, again, _state)
-        larger = run_model(fake, tensors, shape, like, wanted)
-        with real_tensors():
-            return side_by_side(first, larger, _Both(like.dtype))
+        beside(BATCH, like.dtype, _state)
+        beside(BATCH + 1, like.dtype, _Both(like.dtype, Batch))
+        with suppress(Refused):
+            beside(BATCH, other, _Both(like.dtype, lambda own, of_other: own))
 
 
 def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
@@ -236,27 +242,35 @@ def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:
 class _Both:
     """What stands for both of a batch and of one more, in the model's dtype and in another one.
 
-    With `multiples`, numbers must be so many for each image: others may come of the dtype.
+    `number` says it of numbers, None where nothing does.
     """
 
     dtype: torch.dtype
-    multiples: bool = False
+    number: Callable[[Any, Any], Any]
 
     def __call__(self, node: fx.Node, smaller: Any, larger: Any) -> Any:
         if isinstance(smaller, torch.dtype) and smaller == self.dtype:
             return MODEL_DTYPE
+        if isinstance(smaller, Batch) and smaller.smaller == larger:
+            return smaller
         if isinstance(smaller, Tensor) and isinstance(larger, Tensor):
             if smaller.dtype == self.dtype and smaller.shape == larger.shape:
                 node.meta["numbers"] = MODEL_DTYPE
                 return max(smaller, larger, key=lambda each: each.element_size())
         elif isinstance(smaller, int | float) and isinstance(larger, int | float):
-            number = Batch(smaller, larger)
-            if number.each is not None or not self.multiples:
+            number = self.number(smaller, larger)
+            if number is not None:
                 return number
         raise _refused(
             node, "forward", f"{smaller} at batch {BATCH} and {larger} at batch {BATCH + 1}",
             "the same for every batch",
         )  # fmt: skip
+
+
+def _multiple(smaller: Any, larger: Any) -> Batch | None:
+    """Return what is so many for each image; other numbers may come of the dtype."""
+    number = Batch(smaller, larger)
+    return None if number.each is None else number
 
 
 def _refused(node: fx.Node, field: str, value: str, allowed: str, reason: str = "") -> Refused:

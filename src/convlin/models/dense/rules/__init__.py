@@ -10,10 +10,10 @@
 | `computed_weights.py` | products by what forward computes | the same, computed at every call |
 | `normalisation.py` | batch_norm … | per channel stays; over space breaks equality |
 | `elementwise.py` | activations, dropout, softmax | stay, channels in front |
-| `arithmetic.py` | add, mul, where … | stay, grids cut to the same cells (`alignment.py`) |
+| `arithmetic.py`, `alignment.py` | add, mul, where … | stay, grids cut to the same cells |
 | `joins.py` | concatenation, stacking, writes | channels of one map |
 | `creation.py` | tensors made in forward | stay, in the images' dtype |
 | `never.py` | attention, upsampling … | refused, and why |
 | `outputs.py` | what the model returns | one cell per window |
-| `table.py` | all of them | a plain tuple |
+| `all_rules.py` | all of them | a plain tuple |
 """

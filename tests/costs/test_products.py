@@ -144,11 +144,14 @@ def test_a_model_counts_as_torch_counts_it(name):
     assert table.parameters["conv"] == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize(
-    ("layer", "operation"),
-    [(nn.LSTM(4, 3), "lstm"), (Runs(lambda self, x: self.b(x, x), b=nn.Bilinear(4, 4, 2)), "bilinear")],
-    ids=["recurrent", "bilinear"],
-)  # fmt: skip
+KINDS = {
+    "recurrent": (nn.LSTM(4, 3), "lstm"),
+    "bilinear": (Runs(lambda self, x: self.b(x, x), b=nn.Bilinear(4, 4, 2)), "bilinear"),
+    "over-time": (Runs(lambda self, x: torch.conv_tbc(x, self.w, self.w[0, 0]), w=weight(1, 4, 2)), "conv_tbc"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "operation"), KINDS.values(), ids=KINDS)
 def test_products_of_a_kind_of_their_own_are_named_and_not_counted(layer, operation):
     table = cost(nn.Sequential(nn.Linear(4, 4), layer), (5, 4))
     assert len(table.uncounted) == 1 and table.multiply_adds["linear"] == 80

@@ -28,7 +28,9 @@ from convlin.models.graph.traced import shape_of
 __all__ = ["WHOLE", "Product", "product_of"]
 
 ATTENTION = "scaled_dot_product_attention"
-WHOLE = (ATTENTION,)  # to be seen as such, whatever kernel would run it
+# Attention is to be seen as such, whatever kernel would run it; the others multiply nothing, and
+# have parts that look at how memory lies, which is refused.
+WHOLE = (ATTENTION, "adaptive_avg_pool2d", "adaptive_avg_pool3d", "stft", "istft")
 
 # The matrix products that others are made of (matmul, linear, einsum …): which arguments they take.
 FACTORS = {

@@ -534,6 +534,26 @@ def test_a_compiled_model_counts_as_what_it_was_compiled_from(how):
     assert [dict(vars(part)) for part in model.modules()] == before
 
 
+def test_a_model_that_has_no_twin_runs_on_zeros():
+    model = nn.Sequential(nn.Linear(8, 4))
+    model.packed = torch.quantize_per_tensor(torch.ones(4, 4), 0.1, 0, torch.qint8)
+    table = cost(model, ())
+    assert table.multiply_adds["linear"] == 32 and not table.uncounted
+    assert table.notes[0].startswith("run on zeros, products between layers not counted, since it ")
+    assert "model: type is Sequential, expected a module that can be copied" in table.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:FutureWarning")
+def test_torchscript_cannot_be_watched():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), torch.jit.script(nn.ReLU()))
+    with pytest.raises(Refused) as refused:
+        cost(layers, (8, 8))
+    assert str(refused.value) == (
+        "1: type is RecursiveScriptModule, expected Python code "
+        "(register_forward_pre_hook is not supported on ScriptModules)"
+    )
+
+
 class Sum(nn.Module):
     def __init__(self):
         super().__init__()

@@ -37,7 +37,7 @@ PRODUCTS = {
     "bmm": ((1, 4, 5), lambda w, x: torch.bmm(x, w), (3, 4)),
     "baddbmm": ((1, 4, 5), lambda w, x: torch.baddbmm(w[:, :3], x, w), (3, 4)),
     "einsum": ((4, 5, 6), lambda w, x: torch.einsum("bsd,dhe->bhse", x, w), (3, 4)),
-    "attention": ((1,), lambda w, x: w * functional.scaled_dot_product_attention(x, x[:, :, :5], x[:, :, 1:6]), (2, 7, 4)),
+    "attention": ((1,), lambda w, x: functional.scaled_dot_product_attention(x, x[:, :, :5], w * x[:, :, 1:6, :3]), (2, 7, 4)),
     "conv1d": ((5, 4, 3), lambda w, x: functional.conv1d(x, w, stride=2), (4, 12)),
     "conv2d-groups": ((6, 2, 3, 2), lambda w, x: functional.conv2d(x, w, dilation=(1, 2), groups=2), (4, 9, 8)),
     "conv3d": ((2, 3, 2, 3, 1), lambda w, x: functional.conv3d(x, w), (3, 5, 6, 7)),
@@ -144,11 +144,14 @@ def test_a_model_counts_as_torch_counts_it(name):
     assert table.parameters["conv"] == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize(
-    ("layer", "operation"),
-    [(nn.LSTM(4, 3), "lstm"), (Runs(lambda self, x: self.b(x, x), b=nn.Bilinear(4, 4, 2)), "bilinear")],
-    ids=["recurrent", "bilinear"],
-)  # fmt: skip
+KINDS = {
+    "recurrent": (nn.LSTM(4, 3), "lstm"),
+    "bilinear": (Runs(lambda self, x: self.b(x, x), b=nn.Bilinear(4, 4, 2)), "bilinear"),
+    "over-time": (Runs(lambda self, x: torch.conv_tbc(x, self.w, self.w[0, 0]), w=weight(1, 4, 2)), "conv_tbc"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "operation"), KINDS.values(), ids=KINDS)
 def test_products_of_a_kind_of_their_own_are_named_and_not_counted(layer, operation):
     table = cost(nn.Sequential(nn.Linear(4, 4), layer), (5, 4))
     assert len(table.uncounted) == 1 and table.multiply_adds["linear"] == 80

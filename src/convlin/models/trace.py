@@ -28,6 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convlin.errors import Description, Refusal, Refused, first_line
 from convlin.internals.trees import tree_leaves
 from convlin.models.containers import opened
 
@@ -49,7 +50,7 @@ def watched(model: nn.Module, note: Callable[[LayerCall], None]) -> Iterator[lis
     """Let `note` see every call of a module of the model, when it begins and when it returns.
 
     Yields the calls that have begun and not returned, outermost first: where a run fails, the last
-    one names the module that failed.
+    one names the module that failed. Raises `Refused` for TorchScript.
 
     >>> model = nn.Sequential(nn.Linear(3, 5), nn.ReLU())
     >>> with watched(model, lambda call: print(call.site or "all", call.outputs is not None)):
@@ -75,12 +76,22 @@ def watched(model: nn.Module, note: Callable[[LayerCall], None]) -> Iterator[lis
     handles: list[Any] = []
     try:
         for site, layer in model.named_modules():
-            handles.append(layer.register_forward_pre_hook(partial(begin, site), with_kwargs=True))
-            handles.append(layer.register_forward_hook(end, with_kwargs=True))
+            handles += _hooked(site, layer, partial(begin, site), end)
         yield running
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _hooked(site: str, layer: nn.Module, begin: Any, end: Any) -> Iterator[Any]:
+    """Yield the handles of two hooks, of which TorchScript takes none."""
+    try:
+        yield layer.register_forward_pre_hook(begin, with_kwargs=True)
+        yield layer.register_forward_hook(end, with_kwargs=True)
+    except RuntimeError as error:
+        kind, reason = type(layer).__name__, first_line(error)
+        refusal = Refusal(site or kind, "type", Description(kind), "Python code", reason)
+        raise Refused(refusal) from error
 
 
 def sample(model: nn.Module, shape: tuple[int, ...]) -> Tensor:

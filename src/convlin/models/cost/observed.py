@@ -61,7 +61,8 @@ def observe(model: nn.Module, shape: tuple[int, ...]) -> tuple[dict[nn.Module, T
     try:
         return _traced(model, (1, *shape)), ""
     except Refused as refused:  # it may look at values; the run on zeros will tell
-        return _on_zeros(model, shape), str(refused.refusals[0])
+        untraced = str(refused.refusals[0])
+    return _on_zeros(model, shape), untraced
 
 
 def _traced(model: nn.Module, shape: tuple[int, ...]) -> dict[nn.Module, Tally]:

@@ -11,9 +11,11 @@ Everything else that ATen runs, such as x * y, multiplies no matrix.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import prod
 from operator import getitem
+from typing import Any, cast
 
 from torch import fx
 
@@ -26,18 +28,17 @@ from convlin.models.graph.traced import shape_of
 __all__ = ["WHOLE", "Product", "product_of"]
 
 ATTENTION = "scaled_dot_product_attention"
-WHOLE = (ATTENTION,)  # to be seen as such, whatever kernel would run it
+# Attention is to be seen as such, whatever kernel would run it; the others multiply nothing, and
+# have parts that look at how memory lies, which is refused.
+WHOLE = (ATTENTION, "adaptive_avg_pool2d", "adaptive_avg_pool3d", "stft", "istft")
 
 # The matrix products that others are made of (matmul, linear, einsum …): which arguments they take.
 FACTORS = {
     **dict.fromkeys(("mm", "bmm", "mv", "dot", "vdot"), (0, 1)),
     **dict.fromkeys(("addmm", "addmv", "addbmm", "baddbmm"), (1, 2)),
 }
-# Operations of ATen's that multiply matrices in a way of their own.
-UNKNOWN = (
-    "mkldnn_rnn_layer", "_trilinear", "conv_tbc", "_transformer_encoder_layer_fwd",
-    "_native_multi_head_attention",
-)  # fmt: skip
+# Operations of ATen's that multiply in a way of their own, and all of other libraries.
+UNKNOWN = re.compile(r"mm(_|$)|conv(?!ert)|rnn|^_trilinear|attention|transformer|::")
 
 
 @dataclass(frozen=True)
@@ -56,28 +57,27 @@ def product_of(node: fx.Node) -> Product | None:
     """Return what an operation multiplies; None if it is no product."""
     if node.op != "call_function" or node.target is getitem:
         return None
-    name = name_of(node.target)
+    name, args = name_of(node.target), cast("tuple[Any, ...]", node.args)
     counts: tuple[int | None, int | None]
     if name in FACTORS:
-        counts = (_matrix_product(*(node.args[place] for place in FACTORS[name])),) * 2
+        counts = (_matrix_product(*(args[place] for place in FACTORS[name])),) * 2
     elif name == ATTENTION:
-        counts = (_attention(*node.args[:3]),) * 2
+        counts = (_attention(*args[:3]),) * 2
     elif name == "convolution":
-        counts = _convolution(*node.args)
-    elif name not in UNKNOWN and "::" not in name and is_operator(node.target):
+        counts = _convolution(*args)
+    elif is_operator(node.target) and not UNKNOWN.search(name):
         return None
     else:
         counts = None, None
     return Product(node.meta["origin"].composite or name, *counts)
 
 
-def _matrix_product(a: fx.Node, b: fx.Node) -> int:
+def _matrix_product(a: fx.Node, b: fx.Node) -> Any:
     """Return how many pairs of numbers are multiplied; a vector is a matrix of one column."""
-    columns = shape_of(b)[-1] if len(shape_of(b)) > 1 else 1
-    return prod(shape_of(a)) * int(columns)
+    return prod(shape_of(a)) * (shape_of(b)[-1] if len(shape_of(b)) > 1 else 1)
 
 
-def _attention(query: fx.Node, key: fx.Node, value: fx.Node) -> int:
+def _attention(query: fx.Node, key: fx.Node, value: fx.Node) -> Any:
     """Return those of query by key, and of the weights that these make by value."""
     *queries, width = shape_of(query)
     return prod(queries) * shape_of(key)[-2] * (width + shape_of(value)[-1])

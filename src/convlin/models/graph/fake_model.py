@@ -72,11 +72,11 @@ def _alias(tensor: Tensor) -> Tensor:
 def _made_anew(model: nn.Module, make: Callable[[Tensor], Tensor]) -> nn.Module:
     """Return the model's tree of modules around other tensors, one for each of its own."""
     made: dict[int, Any] = {}
-    for module in model.modules():
-        for _, tensor in _held(module):
-            if id(tensor) not in made:
-                made[id(tensor)] = make(tensor)
     try:
+        for module in model.modules():
+            for _, tensor in _held(module):
+                if id(tensor) not in made:
+                    made[id(tensor)] = make(tensor)
         with real_tensors():  # what lies in containers is copied as it is
             return copy.deepcopy(model, made)
     except Exception as error:  # whatever its attributes raise

@@ -20,8 +20,8 @@ from convlin.models.dense.deviation import Images, measure
 from convlin.models.dense.feature_map import FeatureMap
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.report import Report, Row
-from convlin.models.dense.rules.outputs import output
 from convlin.models.dense.rules.all_rules import TABLE
+from convlin.models.dense.rules.outputs import output
 from convlin.models.graph.facts import Layer
 from convlin.models.graph.traced import trace
 from convlin.models.graph.value import NoValue

@@ -6,7 +6,7 @@
 | `pooling.py` | adaptive and global pools | a pool with stride 1, or folded into the Linear |
 | `reductions.py` | mean, sum, amax … | the same, or within every cell |
 | `reshapes.py` | view, permute, flatten, slices … | run on numbered elements, and gone |
-| `linear.py` | linear | a full-size kernel, or a 1×1 one (`product_reads.py`) |
+| `linear.py`, `product_reads.py` | linear | a full-size kernel, or a 1×1 one |
 | `computed_weights.py` | products by what forward computes | the same, computed at every call |
 | `normalisation.py` | batch_norm … | per channel stays; over space breaks equality |
 | `elementwise.py` | activations, dropout, softmax | stay, channels in front |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,10 @@ from convlin.display.article import indefinite
 from convlin.errors import Refused
 from convlin.models.dense.against_model import Refold
 from convlin.models.dense.axis import Axis
-from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.dense.feature_map import BatchSecond, DeferredPool, FeatureMap
 from convlin.models.graph.call import Call
 from convlin.models.graph.facts import Facts
+from convlin.models.graph.rule import Rule
 from convlin.models.graph.traced import BATCH, Trace, site_of
 from convlin.models.graph.value import Constant
 from convlin.models.graph.writer import Writer
@@ -54,6 +56,26 @@ class DenseCall(Call):
         """How Linear layers are to be run: "conv" or "linear"."""
         return self._dense.head
 
+    def answer(self, rule: Rule) -> Any:
+        """Return the rule's answer; refuse what is not so many elements for each image.
+
+        A rule knows a value without its batch: that stands first, and nothing else grows with it.
+        """
+        result = super().answer(rule)
+        parts = result if isinstance(result, tuple | list) else (result,)
+        values, larger = (self.node.meta[key] for key in ("value", "larger"))
+        seen = [each if isinstance(each, tuple | list) else (each,) for each in (values, larger)]
+        for part, value, more in zip(parts, *seen, strict=False):
+            if isinstance(part, FeatureMap):
+                shapes = value.shape, more.shape
+                if shapes != ((BATCH, *part.shape), (BATCH + 1, *part.shape)):
+                    raise self.refused(
+                        "result", f"{shapes[0]} at batch {BATCH}, {shapes[1]} at batch {BATCH + 1}",
+                        f"(N, {', '.join(map(str, part.shape))})",
+                        "the batch comes first, and all else is one image's",
+                    )  # fmt: skip
+        return result
+
     def map(self, operand: Any) -> FeatureMap:
         """Return the operand if the model has it as a map (N, C, *size); refuse it otherwise."""
         value = self.value(operand)
@@ -91,6 +113,8 @@ class DenseCall(Call):
             kind = "a tensor of the model"
         elif isinstance(operand, tuple | list):
             kind = "several values"
+        elif isinstance(operand, BatchSecond):
+            kind = "values stacked in front of the batch"
         else:
             kind = indefinite(type(operand).__name__)
         return self.refused("input", kind, "a tensor computed from the images")
@@ -111,8 +135,8 @@ class DenseCall(Call):
         return "computed from the images" if isinstance(operand, FeatureMap) else repr(operand)
 
     def takes_all_images(self, start: Any, end: Any, step: int) -> bool:
-        """Whether a slice of the batch is all of it."""
-        return start in (None, 0) and step == 1 and (end is None or end >= BATCH)
+        """Whether a slice of the batch is all of it, however large that is."""
+        return start in (None, 0) and step == 1 and (end is None or end == sys.maxsize)
 
     def one_parameter(self, key: Any, weight: nn.Parameter) -> nn.Parameter:
         """Return the one parameter for all views of the same numbers."""

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from convlin.models.dense import layout
 from convlin.models.dense.axis import Axis, Broken
 
-__all__ = ["DeferredPool", "FeatureMap"]
+__all__ = ["BatchSecond", "DeferredPool", "FeatureMap"]
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,10 @@ class DeferredPool(FeatureMap):
 
     unpooled: tuple[Axis, ...] = ()
     pool: fx.Node | None = None
+
+
+@dataclass(frozen=True)
+class BatchSecond:
+    """Values stacked in front of the batch, for a reduction: `value` has that axis behind it."""
+
+    value: FeatureMap

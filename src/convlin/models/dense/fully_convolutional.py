@@ -23,6 +23,7 @@ from convlin.models.dense.report import Report, Row
 from convlin.models.dense.rules.all_rules import TABLE
 from convlin.models.dense.rules.outputs import output
 from convlin.models.graph.facts import Layer
+from convlin.models.graph.fake_model import names_of
 from convlin.models.graph.traced import trace
 from convlin.models.graph.value import NoValue
 from convlin.models.graph.walk import walk
@@ -130,7 +131,8 @@ def _written(
     """Return the network, what is known of its outputs, its stride, and of its layers."""
     traced = trace(model, window, TABLE.wanted)
     nodes = list(traced.graph.nodes)
-    writer = Writer({node.meta["layer"] for node in nodes} - {None})
+    leaves = {node.meta["layer"] for node in nodes} - {None}
+    writer = Writer(leaves, names_of(traced.model))
     facts = DenseFacts(window=window, head=head)
     axes = tuple(Axis.image(pixels) for pixels in window[1:])
     images = FeatureMap(writer.images, window[0], axes, tuple(range(len(window))), nodes[0])

@@ -121,15 +121,31 @@ class Call:
         def written(arg: Any) -> Any:
             if isinstance(arg, fx.Node):
                 return instead[arg] if instead and arg in instead else self._node(arg)
-            if arg is MODEL_DTYPE or isinstance(arg, torch.device):
-                return self._writer.like_images("dtype" if arg is MODEL_DTYPE else "device")
-            return self._at_window(arg)
+            return self.argument(arg)
 
         places = dict(enumerate(self.node.args)) | (dict(at) if at else {})
         args, kwargs = mapped((tuple(places.values()), self.node.kwargs), written)
         if self.layer is not None:
             return self.module(self.layer, args[0])
         return self.function(public(self.node.target), *args, **kwargs)
+
+    def argument(self, value: Any) -> Any:
+        """Return an argument of the model's operation as it is to be written."""
+        if value is MODEL_DTYPE or isinstance(value, torch.device):
+            return self._writer.like_images("dtype" if value is MODEL_DTYPE else "device")
+        return self._at_window(value)
+
+    def dtype_of(self, node: fx.Node) -> Any:
+        """Return the dtype of a value of the model: `MODEL_DTYPE` if it follows the model's."""
+        first, other = node.meta["value"].dtype, node.meta["larger"].dtype
+        return MODEL_DTYPE if first != other and first == self._trace.dtype else first
+
+    def cast(self, value: fx.Node, of: fx.Node) -> fx.Node:
+        """Write the value in the dtype that this operation returns, if `of` has another one."""
+        dtype = self.dtype_of(self.node)
+        if dtype == self.dtype_of(of):
+            return value
+        return self.function(torch.Tensor.to, value, self.argument(dtype))
 
     def module(self, module: nn.Module, *inputs: fx.Node) -> fx.Node:
         """Write a call of a module in this one's place, under its name."""
@@ -152,12 +168,15 @@ class Call:
         """Return what is known of a result that is made of the model's tensors alone."""
         return Constant(node, self.node, tuple(shape_of(self.node)))
 
-    def expanded(self, node: fx.Node, shape: tuple[int, ...]) -> Constant:
-        """Return what is known of a tensor of the model that is expanded to this result."""
+    def expanded(self, node: fx.Node, shape: tuple[int, ...], for_batch: bool = False) -> Constant:
+        """Return what is known of a tensor of the model that is expanded to this result.
+
+        `for_batch`: once for every image.
+        """
         whole = self.constant(node)
         narrow = (*(1,) * (len(whole.shape) - len(shape)), *shape)
         wide = None
-        if not self.depends_on_batch:
+        if not for_batch and not self.depends_on_batch:
             wide = self.function(torch.Tensor.expand, node, whole.shape)
         return replace(whole, node=wide, narrow=(node, narrow))
 

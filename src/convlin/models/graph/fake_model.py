@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.fakes import real_tensors
 
-__all__ = ["fake_twin", "named_tensors", "twin"]
+__all__ = ["fake_twin", "named_tensors", "names_of", "twin"]
 
 
 def twin(model: nn.Module) -> nn.Module:
@@ -55,6 +55,11 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
         for path, module in model.named_modules()
         for name, tensor in _held(module)
     }
+
+
+def names_of(model: nn.Module) -> set[str]:
+    """Return the dotted names of all modules and tensors."""
+    return {path for path, _ in model.named_modules()} | named_tensors(model).keys()
 
 
 def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

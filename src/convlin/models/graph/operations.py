@@ -51,7 +51,9 @@ def is_random(func: Any) -> bool:
 
 def by_layout(func: Any) -> bool:
     """Whether it reads memory as it lies: what that holds is no function of a tensor's elements."""
-    return name_of(func).removesuffix("_") in BY_LAYOUT
+    name = name_of(func).removesuffix("_")
+    # a view in another dtype reads bytes
+    return name in BY_LAYOUT or (name == "view" and func.name() == "aten::view.dtype")
 
 
 def turns(func: Any) -> bool:

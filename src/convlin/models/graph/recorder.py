@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
@@ -47,7 +48,7 @@ __all__ = ["Origin", "Reads", "Recorder", "Wanted"]
 
 aten = torch.ops.aten
 
-LIBRARY, HERE = (str(Path(home).parent) for home in (torch.__file__, errors.__file__))
+LIBRARY, HERE = (f"{Path(home).parent}{os.sep}" for home in (torch.__file__, errors.__file__))
 # operations, and methods that run none, by which Python asks a tensor for its numbers
 NUMBERS = ("_local_scalar_dense", "is_nonzero", "equal", "item")
 METHODS = ("numpy", "tolist", "__array__", "__dlpack__", "data_ptr", "storage", "untyped_storage")
@@ -106,6 +107,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._whole: tuple[LayerCall, tuple[fx.Node, ...]] | None = None
         self._composite = ""  # the outermost operation that is run as its parts
         self._of_images: set[fx.Node] = set()
+        self._fresh: set[fx.Node] = set()  # numbers that Python makes a tensor of at every call
         self._calls: list[LayerCall] = []  # kept, so that no other one gets its id
         self._operations: Counter[int] = Counter()  # of each call, by its identity
         self._stand_ins: set[int] = set()  # tensors that are one and the same without a recorder
@@ -163,7 +165,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operation, and note what it does."""
         if name in ("lift_fresh", "lift_fresh_copy") and args[0] not in self._aliases:
             result = func(*args, **kwargs)  # numbers that Python has just made a tensor of
-            self._aliases.new(result, self._outside(args[0]))
+            node = self._outside(args[0])
+            self._fresh.add(node)
+            self._aliases.new(result, node)
             return result
         if by_layout(func):
             raise self._refused("operation", name, "one that takes elements by their index")
@@ -233,7 +237,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _keeps(self, tensor: Tensor) -> None:
         """Note that a tensor which outlives the run is written to."""
         first = self._aliases.first(tensor)
-        if first.op == "get_attr":
+        if first.op == "get_attr" and first not in self._fresh:
             refusal = self._refused(
                 "state", f"written to by {self._line or 'its layer'}",
                 "tensors that stay as they are", f"{first.target} is another one at the next call",
@@ -329,7 +333,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _outside(self, tensor: Tensor) -> fx.Node:
         """Return the node for numbers that the model has no name for."""
-        name = f"constant_{len(self.tensors)}"
+        count = itertools.count(len(self.tensors))
+        name = next(free for n in count if (free := f"constant_{n}") not in self.tensors)
         self.tensors[name] = tensor
         node = self._noted(self.graph.get_attr(name), Value.of(tensor))
         node.meta["numbers"] = tensor.dtype

@@ -16,6 +16,7 @@ window's size is right by definition, and a number in the graph.
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -331,6 +332,15 @@ def _require_function_of_images(model: nn.Module) -> None:
             Refusal(scripted[0] or name, "type", Description("a scripted module"),
                     "a module in Python", "its layers cannot be seen as they run")
         )  # fmt: skip
+    for path, _ in model.named_modules():
+        parts = path.split(".")
+        if hasattr(fx.GraphModule, parts[0]) or parts[0] == "meta" or any(
+            keyword.iskeyword(part) for part in parts
+        ):  # fmt: skip
+            raise Refused(
+                Refusal(path, "name", path, "another name", "in Python, a graph has that name, or "
+                        "its code cannot")
+            )  # fmt: skip
     everywhere = sum(len(hooks) for kind, hooks in global_hooks() if "forward" in kind)
     if everywhere:
         raise Refused(

@@ -40,6 +40,8 @@ def side_by_side(first: Recorder, other: Recorder, both: Both) -> None:
         last = list(first.graph.nodes)[-1]
         both(last, *(f"{len(run.graph.nodes)} operations" for run in (first, other)))
     first.tensors.update(tensors)
+    for node, beside in same.items():
+        node.meta["larger"] = beside.meta.get("value")
     for node, (args, kwargs) in written:
         node.args, node.kwargs = args, kwargs
 

@@ -57,7 +57,7 @@ def _value(
         return NoValue()
     alone = not any(_of_images(operand) for operand in operands)
     if alone and not (rule is not None and rule.of_constants):
-        if here.is_random and rule is None:
+        if here.is_random and (rule is None or True in node.args):  # it may be switched off
             raise here.unknown()
         return here.constant(here.keep())
     if rule is None:

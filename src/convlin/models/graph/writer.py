@@ -28,23 +28,31 @@ PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn
 
 
 class Writer:
-    """Writes calls of modules and functions; at `leaves`, other layers may stand in the end."""
+    """Writes calls of modules and functions, under the `names` that the model has for its parts.
 
-    def __init__(self, leaves: Collection[str]) -> None:
+    At `leaves`, other layers may stand in the end.
+    """
+
+    def __init__(self, leaves: Collection[str], names: Collection[str] = ()) -> None:
         self._graph = fx.Graph()
         self._modules: dict[str, Any] = {}
         self._leaves = leaves
+        self._names = names
         self.images = self._graph.placeholder("images")
         self._like: dict[str, fx.Node] = {}
 
     def module(self, name: str, module: nn.Module, *inputs: Any) -> fx.Node:
         """Write a call of a module, under its name or, if another one has that, the next free."""
+        return self._graph.call_module(self._named(name, module), inputs)
+
+    def _named(self, name: str, part: Any) -> str:
+        """Return the name for a part: the one asked for, or the next that nothing else has."""
         free, count = name, 1
-        while self._modules.get(free, module) is not module:
+        while self._modules.get(free, part) is not part or (count > 1 and free in self._names):
             count += 1
             free = f"{name}_{count}"
-        self._modules[free] = module
-        return self._graph.call_module(free, inputs)
+        self._modules[free] = part
+        return free
 
     def function(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """Write a call of a function."""
@@ -53,9 +61,8 @@ class Writer:
     def tensor(self, name: str, tensor: Tensor) -> fx.Node:
         """Read a tensor by its name; by another one if its owner's may now be another layer's."""
         if name.rpartition(".")[0] in self._leaves:
-            name = name.replace(".", "_")
-        self._modules[name] = tensor
-        return self._graph.get_attr(name)
+            name = f"_{name.replace('.', '_')}"
+        return self._graph.get_attr(self._named(name, tensor))
 
     def numbers(self, name: str, tensor: Tensor, in_models_dtype: bool) -> fx.Node:
         """Write numbers that the model's code made, on the images' device."""

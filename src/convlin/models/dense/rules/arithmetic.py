@@ -88,7 +88,9 @@ def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx
     """Return a tensor of the model as it meets the grid: one number per channel; how many."""
     rank = len(value.shape) + 1
     node, shape = constant.narrow or (constant.node, constant.shape)
-    if math.prod(shape) == 1 and len(shape) <= rank:
+    if len(constant.shape) > rank:
+        raise call.refused("weights", constant.shape, f"at most {rank} axes")
+    if math.prod(shape) == 1:
         return (call.function(torch.reshape, node, ()) if shape else node), 1
     sizes = (1,) * (rank - len(shape)) + shape
     axis = layout.axis_of_channels(value.roles)
@@ -143,7 +145,9 @@ def _common(a: layout.Roles, b: layout.Roles) -> layout.Roles | None:
         None not in pair and pair[0] != pair[1] for pair in zip(a, b, strict=True)
     ):
         return None
-    return tuple(y if x is None else x for x, y in zip(a, b, strict=True))
+    roles = tuple(y if x is None else x for x, y in zip(a, b, strict=True))
+    named = [role for role in roles if role is not None]
+    return roles if len({*named}) == len(named) else None
 
 
 _CELLS = "cells of the same place meet, in the window and in the image"

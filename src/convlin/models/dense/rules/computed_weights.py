@@ -62,7 +62,14 @@ def einsum(call: DenseCall, equation: str, operands: Sequence[Any], **kwargs: An
     batch, summed = term[0], [letter for letter in term if letter in letters]
     new = [letter for letter in letters if letter not in term]
     kept = [letter for letter in term[1:] if letter not in letters]
-    plain = len({*term}) == len(term) and len({*letters}) == len(letters) == len(summed) + 1
+    sizes = dict(zip(term[1:], call.lying(value).shape, strict=False))
+    plain = (
+        len({*term}) == len(term) == len(call.lying(value).shape) + 1
+        and len({*letters}) == len(letters) == len(summed) + 1 == len(tensor.shape)
+        and batch not in letters
+        and summed != []
+        and all(sizes[x] == tensor.shape[letters.index(x)] for x in summed)
+    )
     if not plain or result[:1] != batch or {*result} != {batch, *kept, *new}:
         raise call.refused("equation", equation, "a product summed over channels, or all of a map")
     order = [letters.index(letter) for letter in (*new, *summed)]
@@ -84,6 +91,10 @@ def computed(
     """Return the convolution whose kernel is computed of the weight at every call."""
     if isinstance(value, DeferredPool):
         call.value(value)  # refused
+    if len(weight.shape) != 2 or weight.node is None:
+        raise call.refused("weight", weight.shape, "a matrix, one for all images")
+    if bias is not None and (bias.shape != weight.shape[:1] or bias.node is None):
+        raise call.refused("bias", bias.shape, f"({weight.shape[0]},)")
     now = layer_with(
         nn.Linear, weight.shape[1], weight.shape[0], weight=_number(call.parameter(weight)),
         bias=None if bias is None else _number(call.parameter(bias)),

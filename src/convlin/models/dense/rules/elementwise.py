@@ -68,7 +68,9 @@ def over_channels(call: DenseCall, input: Any, dim: int = -1, dtype: Any = None)
     value = call.value(input)
     rank = len(value.shape) + 1
     axis = dim % rank - 1
-    if axis >= 0 and value.roles is None and call.name != "glu":
+    if dtype is not None:
+        value = value.moved(call.function(torch.Tensor.to, value.node, call.argument(dtype)))
+    if axis >= 0 and value.roles is None and call.name in ("softmax", "log_softmax"):
         groups = layout.channel_groups(value.elements, axis, value.map_shape)
         if groups is not None and sorted(sum(groups[0], ())) == list(range(value.channels)):
             node = call.function(grid.softmax_of_groups, value.node, groups[0], call.name)
@@ -79,8 +81,7 @@ def over_channels(call: DenseCall, input: Any, dim: int = -1, dtype: Any = None)
     channels = call.shape[axis]
     layer = call.layer
     if layer is None:
-        more = {} if dtype is None else {"dtype": dtype}
-        node = call.function(FUNCTIONS[call.name], value.node, dim=1, **more)
+        node = call.function(FUNCTIONS[call.name], value.node, dim=1)
     elif getattr(layer, "dim", 1) == 1:
         node = call.keep()
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,19 +18,12 @@ from torch import Tensor
 
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
-from convlin.models.dense.feature_map import FeatureMap
+from convlin.models.dense.feature_map import BatchSecond, FeatureMap
 from convlin.models.dense.rules.alignment import aligned, mixed_axes
 from convlin.models.dense.rules.arithmetic import spread
 from convlin.models.dense.rules.elementwise import behind
 from convlin.models.graph.rule import Rule
 from convlin.models.graph.value import Constant
-
-
-@dataclass(frozen=True)
-class BatchSecond:
-    """Values stacked in front of the batch: `value` has that axis behind it."""
-
-    value: FeatureMap
 
 
 def copied(call: DenseCall, input: Any, source: Any, *rest: Any) -> FeatureMap:
@@ -41,7 +34,7 @@ def copied(call: DenseCall, input: Any, source: Any, *rest: Any) -> FeatureMap:
     written = call.lying(source)
     if written.shape != value.shape:
         raise call.refused("source", written.shape, f"{value.shape}")
-    return behind(call, written, written.node)
+    return behind(call, written, call.cast(written.node, call.operands[-1]))
 
 
 def concatenation(call: DenseCall, tensors: Sequence[Any], dim: int = 0) -> FeatureMap:
@@ -124,13 +117,17 @@ def _replaced(
     call: DenseCall, value: FeatureMap, part: FeatureMap, axis: int, places: list[int]
 ) -> FeatureMap:
     """Return the value with some of its channels taken from `part`."""
+    part = part.moved(call.cast(part.node, call.operands[-1]))
     if places == list(range(value.shape[axis])) and part.shape == value.shape:
         return part
     if value.roles is None or value.roles[axis] != 0:
         raise call.refused("part", places, "channels, or all of it", "it writes to some cells of a "
                            "window, and other windows have others")  # fmt: skip
-    if part.roles is None or part.size != value.size or part.channels != len(places):
-        raise call.refused("source", part.shape, f"{len(places)} channels of {value.size} cells")
+    lying = tuple(role for role in value.roles if role)
+    theirs = part.roles is not None and tuple(role for role in part.roles if role)
+    if theirs != lying or part.size != value.size or part.channels != len(places):
+        raise call.refused("source", part.shape, f"{len(places)} channels of {value.size} cells, "
+                           "lying as what they are written to")  # fmt: skip
     whole, part = aligned(call, [value, part])
     both = call.function(torch.cat, [whole.node, part.node], dim=1)
     order = list(range(value.channels))

@@ -46,7 +46,8 @@ def linear(call: DenseCall, input: Any, weight: Any, bias: Any = None) -> Featur
     named = [part for part in (weight, bias) if part is not None]
     if not all(isinstance(part, Constant) for part in named):
         raise call.refused("weight", "computed from the images", "tensors of the model")
-    if not all(part.name for part in named):
+    plain = len(weight.shape) == 2 and (bias is None or bias.shape == weight.shape[:1])
+    if not plain or not all(part.name for part in named):
         return computed(call, value, weight, bias)
     if call.layer is not None:
         return _exchanged(call, value, call.layer)

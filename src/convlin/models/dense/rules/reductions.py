@@ -16,9 +16,8 @@ from torch import fx
 
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
-from convlin.models.dense.feature_map import FeatureMap
+from convlin.models.dense.feature_map import BatchSecond, FeatureMap
 from convlin.models.dense.rules.arithmetic import arithmetic
-from convlin.models.dense.rules.joins import BatchSecond
 from convlin.models.dense.rules.pooling import gates, pool_all, require_no_indices, whole
 from convlin.models.graph.rule import Rule
 from convlin.models.graph.value import Constant
@@ -86,6 +85,8 @@ def length(
     axes = [d % rank - 1 for d in (dim or range(rank))]
     roles = value.roles or ()
     over = {roles[axis] for axis in axes if 0 <= axis < len(roles)}
+    if any(axis < 0 for axis in axes):
+        raise call.refused("dim", dim, "any but the batch")
     if dtype is None and over == {0}:
         node = call.function(torch.linalg.vector_norm, value.node, ord, 1, True)
         left = tuple(role for i, role in enumerate(roles) if keepdim or i not in axes)
@@ -100,6 +101,8 @@ def length(
 def _reduce(call: DenseCall, input: Any, dim: Any, keepdim: bool, kind: str) -> FeatureMap:
     stacked, dim = _batch_first(input, dim, keepdim)
     value = call.value(stacked)
+    if not call.operands[0].meta["value"].dtype.is_floating_point:
+        raise call.refused("dtype", call.operands[0].meta["value"].dtype, "floating point")
     rank = len(value.shape) + 1
     listed = (dim,) if isinstance(dim, int) else tuple(dim or range(rank))
     axes = sorted(d % rank - 1 for d in listed)

@@ -67,9 +67,14 @@ def _viewed(value: FeatureMap, run: Callable[[Tensor], Any]) -> layout.Arrangeme
     )
 
 
-def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> FeatureMap:
-    """Leave out what only moves memory."""
-    return call.lying(input)
+def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """Leave out what only moves memory; know what a tensor of the model was expanded from."""
+    if not isinstance(input, Constant):
+        return call.lying(input)
+    if input.narrow is None:
+        return call.constant(call.keep())
+    node, shape = input.narrow
+    return call.expanded(call.keep({call.operands[0]: node}), shape, input.node is None)
 
 
 def getitem(call: DenseCall, input: Any, index: int) -> Any:
@@ -118,6 +123,7 @@ RULES = (
           "tensor_split", "unsafe_chunk", "unsafe_split", "unbind", "narrow", "select", "slice",
           "flip", "roll", "channel_shuffle", "native_channel_shuffle", "pixel_unshuffle",
           "index_select", "index"), kind="reshape"),
-    Rule(moved, "the same numbers", ("contiguous", "clone", "detach", "alias"), kind="reshape"),
+    Rule(moved, "the same numbers", ("contiguous", "clone", "detach", "alias"), kind="reshape",
+         of_constants=True),
     Rule(getitem, "one of several values", ("getitem",), kind="reshape"),
 )  # fmt: skip

@@ -12,14 +12,70 @@ from torch.nn import functional
 
 aten = torch.ops.aten
 
-OF_ELEMENTS = """relu relu6 leaky_relu elu selu celu gelu silu mish hardswish hardsigmoid hardtanh
-sigmoid tanh softplus hardshrink softshrink log_sigmoid exp expm1 exp2 abs neg square sin cos erf
-sign floor ceil round nan_to_num zeros_like ones_like zero rrelu alias detach clone
-contiguous""".split()
-OF_POSITIVE = "log log1p log2 log10 sqrt rsqrt reciprocal".split()
-OF_TWO = """add sub mul maximum minimum rsub fmax fmin atan2 gt ge lt le eq ne logical_and
-logical_or logical_xor""".split()
-OF_POSITIVES = "div true_divide pow float_power remainder fmod floor_divide".split()
+OF_ELEMENTS = [
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+    "sigmoid",
+    "tanh",
+    "softplus",
+    "hardshrink",
+    "softshrink",
+    "log_sigmoid",
+    "exp",
+    "expm1",
+    "exp2",
+    "abs",
+    "neg",
+    "square",
+    "sin",
+    "cos",
+    "erf",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "nan_to_num",
+    "zeros_like",
+    "ones_like",
+    "zero",
+    "rrelu",
+    "alias",
+    "detach",
+    "clone",
+    "contiguous",
+]
+OF_POSITIVE = ["log", "log1p", "log2", "log10", "sqrt", "rsqrt", "reciprocal"]
+OF_TWO = [
+    "add",
+    "sub",
+    "mul",
+    "maximum",
+    "minimum",
+    "rsub",
+    "fmax",
+    "fmin",
+    "atan2",
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "eq",
+    "ne",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+]
+OF_POSITIVES = ["div", "true_divide", "pow", "float_power", "remainder", "fmod", "floor_divide"]
 
 
 def cells(m, y):
@@ -27,14 +83,16 @@ def cells(m, y):
     return y.flatten(2).transpose(1, 2)
 
 
-ALONE = {name: lambda m, y, f=getattr(aten, name): f(y) for name in OF_ELEMENTS}
-ALONE |= {name: lambda m, y, f=getattr(aten, name): f(y.abs() + 0.5) for name in OF_POSITIVE}
-ALONE |= {name: lambda m, y, f=getattr(aten, name): f(y, m.other(y)) for name in OF_TWO}
-ALONE |= {
-    name: lambda m, y, f=getattr(aten, name): f(y.abs() + 1, m.other(y).abs() + 1)
-    for name in OF_POSITIVES
-}
-ALONE |= {
+def of(names, given):
+    """Return models that call an operation on what `given` makes of `m` and `y`."""
+    return {name: lambda m, y, name=name: getattr(aten, name)(*given(m, y)) for name in names}
+
+
+ALONE = {
+    **of(OF_ELEMENTS, lambda m, y: (y,)),
+    **of(OF_POSITIVE, lambda m, y: (y.abs() + 0.5,)),
+    **of(OF_TWO, lambda m, y: (y, m.other(y))),
+    **of(OF_POSITIVES, lambda m, y: (y.abs() + 1, m.other(y).abs() + 1)),
     "threshold": lambda m, y: aten.threshold(y, 0.1, -2),
     "logit": lambda m, y: aten.logit(y.sigmoid()),
     "full_like": lambda m, y: y * aten.full_like(y, 3),

@@ -215,7 +215,8 @@ def test_a_layer_in_place_does_not_overwrite_the_images():
 
 
 @pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")  # empty attributes
-def test_simple_networks_can_be_scripted(network):
+def test_simple_networks_can_be_scripted():
+    network = written(relu_behind(plain))
     images = torch.randn(LARGER)
     script = torch.jit.script(network.network)
     torch.testing.assert_close(script(images), network(images), rtol=0, atol=0)

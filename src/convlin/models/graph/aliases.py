@@ -13,7 +13,7 @@ apart too, and so cannot be had for a graph of layers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -133,6 +133,10 @@ class Aliases:
         whole = self._names[id(of)]
         views = (*whole.views, view)
         self._names[id(tensor)] = _Name(tensor, whole.block, views, node, whole.block.writes)
+
+    def same(self, tensor: Tensor, other: Tensor) -> None:
+        """Name a tensor that is another one."""
+        self._names[id(tensor)] = replace(self._names[id(other)], tensor=tensor)
 
     def node(self, tensor: Tensor) -> fx.Node:
         """Return the node that holds what the tensor is now."""

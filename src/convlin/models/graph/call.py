@@ -75,11 +75,10 @@ class Call:
         """What is known of them."""
         return {node: self._facts.values[node] for node in self.operands}
 
-    @property
-    def container(self) -> Container:
-        """What the model's outputs are, where they are not plain tuples, lists and dicts."""
+    def closed(self, outputs: Any) -> Any:
+        """Write the model's outputs as what they are, if not plain tuples, lists and dicts."""
         container: Container = self.node.meta["container"]
-        return container
+        return container.closed(outputs, self.function)
 
     def is_read(self, index: int) -> bool:
         """Whether anything reads this one of several results."""

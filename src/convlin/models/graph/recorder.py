@@ -172,6 +172,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if by_layout(func):
             raise self._refused("operation", name, "one that takes elements by their index")
         inputs = map_aggregate((args, kwargs), self._node)
+        if name == "detach" and _is_made(inputs[0][0]):  # as torch.zeros does
+            result = func(*args)
+            self._aliases.same(result, args[0])
+            return result
         written = written_by(func, args, kwargs)
         if turns(func):
             return self._turned(func, name, args, inputs)
@@ -423,6 +427,11 @@ def _nodes(value: Any) -> Iterable[fx.Node]:
     found: list[fx.Node] = []
     map_aggregate(value, lambda leaf: found.append(leaf) if isinstance(leaf, fx.Node) else None)
     return found
+
+
+def _is_made(node: fx.Node) -> bool:
+    """Whether it makes a tensor of numbers alone."""
+    return node.op == "call_function" and not node.all_input_nodes
 
 
 def _axis(node: fx.Node) -> int:

@@ -128,7 +128,7 @@ RULES = (
           "log_sigmoid", "threshold", "exp", "expm1", "exp2", "log", "log1p", "log2", "log10",
           "abs", "neg", "sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "erf", "sign",
           "floor", "ceil", "round", "logit",
-          "nan_to_num", "zeros_like", "ones_like", "full_like", "zero", "positive"),
+          "nan_to_num", "zeros_like", "ones_like", "full_like", "zero"),
          (nn.Softsign, nn.Tanhshrink)),
     Rule(dropout, "it does nothing in eval mode",
          ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")),

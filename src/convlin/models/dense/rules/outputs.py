@@ -32,7 +32,7 @@ def output(call: DenseCall, result: Any) -> tuple[Any, list[FeatureMap], tuple[i
     def written(value: Any) -> Any:
         return _windows(call, value, stride) if isinstance(value, FeatureMap) else value
 
-    return call.container.closed(mapped(result, written), call.function), values, stride
+    return call.closed(mapped(result, written)), values, stride
 
 
 def _windows(call: DenseCall, value: FeatureMap, stride: tuple[int, ...]) -> fx.Node:

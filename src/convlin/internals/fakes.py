@@ -1,7 +1,7 @@
 """Tensors with shapes and no numbers: a model's own code runs, and nothing is computed.
 
-Private: `torch._subclasses.FakeTensorMode`, `unset_fake_temporarily`, two exceptions and the name
-of its log. Seen in torch 2.13 and 2.14.
+Private: `torch._subclasses.FakeTensor`, `FakeTensorMode`, `unset_fake_temporarily`, two exceptions
+and the name of its log. Seen in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch._subclasses import FakeTensorMode
+from torch import Tensor
+from torch._subclasses import FakeTensor, FakeTensorMode
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     unset_fake_temporarily,
 )
 
-__all__ = ["NEEDS_NUMBERS", "fake_tensors", "real_tensors"]
+__all__ = ["NEEDS_NUMBERS", "fake_tensors", "is_fake", "real_tensors"]
 
 NEEDS_NUMBERS = (DataDependentOutputException, DynamicOutputShapeException)
 """What an operation raises whose result, or its shape, follows from numbers."""
@@ -56,6 +57,11 @@ def real_tensors() -> Iterator[None]:
     """
     with unset_fake_temporarily():
         yield
+
+
+def is_fake(tensor: Tensor) -> bool:
+    """Whether a tensor has a shape and no numbers."""
+    return isinstance(tensor, FakeTensor)
 
 
 def _drop(record: logging.LogRecord) -> bool:

@@ -59,6 +59,15 @@ class FeatureMap:
         return layout.elements(self.map_shape, self.roles)
 
     @property
+    def channel_axis(self) -> int | None:
+        """The axis behind the batch along which the channels of one cell lie, in order."""
+        if self.roles is not None:
+            return layout.axis_of_channels(self.roles)
+        axes = (axis for axis in (0, -1) if layout.cells_of_tokens(
+            self.elements.movedim(axis, -1), self.map_shape) is not None)  # fmt: skip
+        return next((axis % self.elements.ndim for axis in axes), None)
+
+    @property
     def is_map(self) -> bool:
         """Whether the model has it as (N, C, *size) too."""
         return self.roles is not None and self.shape == self.map_shape and all(

@@ -76,7 +76,8 @@ def spread(
     numbers: Shaped[Tensor, "*some"], like: Shaped[Tensor, "n k *size"], channels: int
 ) -> Shaped[Tensor, "n c *size"]:
     """Return one number, or one per channel, in every cell."""
-    return numbers.expand(len(like), channels, *like.shape[2:])
+    cells = torch.ones_like(like.narrow(1, 0, 1), dtype=torch.bool)
+    return torch.where(cells, numbers, numbers).expand(-1, channels, *([-1] * (like.ndim - 2)))
 
 
 @fx.wrap
@@ -129,7 +130,8 @@ def reduced_channels(
 ) -> Shaped[Tensor, "n k *size"]:
     """Return the mean ("avg") or maximum of these groups of channels, in every cell."""
     index = torch.tensor(groups, device=x.device)
-    parts = x.index_select(1, index.flatten()).reshape(len(x), *index.shape, *x.shape[2:])
+    parts: Tensor = x.index_select(1, index.flatten())
+    parts = parts.unflatten(1, tuple(index.shape))  # type: ignore[no-untyped-call]
     return parts.amax(2) if kind == "max" else parts.mean(2)
 
 
@@ -139,7 +141,8 @@ def softmax_of_groups(
 ) -> Shaped[Tensor, "n c *size"]:
     """Return the softmax (or log_softmax) over each of these groups of channels, in every cell."""
     index = torch.tensor(groups, device=x.device)
-    parts = x.index_select(1, index.flatten()).reshape(len(x), *index.shape, *x.shape[2:])
+    parts: Tensor = x.index_select(1, index.flatten())
+    parts = parts.unflatten(1, tuple(index.shape))  # type: ignore[no-untyped-call]
     made = torch.softmax(parts, 2) if kind == "softmax" else torch.log_softmax(parts, 2)
     return made.flatten(1, 2).index_select(1, index.flatten().argsort())
 

@@ -124,9 +124,17 @@ class Call:
 
         places = dict(enumerate(self.node.args)) | (dict(at) if at else {})
         args, kwargs = mapped((tuple(places.values()), self.node.kwargs), written)
-        if self.layer is not None:
+        if self.layer is not None and self._reads_one:
             return self.module(self.layer, args[0])
         return self.function(public(self.node.target), *args, **kwargs)
+
+    @property
+    def _reads_one(self) -> bool:
+        """Whether all that it takes is its first argument, and the layer's own tensors."""
+        own = {id(tensor) for tensor in (*self.layer.parameters(), *self.layer.buffers())}
+        others = [n for n in self.operands
+                  if n.op != "get_attr" or id(self._trace.tensors[str(n.target)]) not in own]  # fmt: skip
+        return self.node.op == "call_module" or others == [self.node.args[0]]
 
     def argument(self, value: Any) -> Any:
         """Return an argument of the model's operation as it is to be written."""
@@ -136,7 +144,8 @@ class Call:
 
     def dtype_of(self, node: fx.Node) -> Any:
         """Return the dtype of a value of the model: `MODEL_DTYPE` if it follows the model's."""
-        first, other = node.meta["value"].dtype, node.meta["larger"].dtype
+        first = node.meta["value"].dtype
+        other = node.meta.get("other", node.meta["value"]).dtype
         return MODEL_DTYPE if first != other and first == self._trace.dtype else first
 
     def cast(self, value: fx.Node, of: fx.Node) -> fx.Node:

@@ -29,7 +29,7 @@ from torch.overrides import TorchFunctionMode
 from convlin import errors
 from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, is_operator, run_as_parts
-from convlin.internals.fakes import NEEDS_NUMBERS, real_tensors
+from convlin.internals.fakes import NEEDS_NUMBERS, is_fake, real_tensors
 from convlin.internals.storages import storage_id
 from convlin.models.containers import opened
 from convlin.models.graph.aliases import Aliases, Value, View
@@ -122,7 +122,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note what the model returned."""
         plain, container = opened(outputs)
         node = self._placed(self.graph.output(map_aggregate(plain, self._node)), None)
-        node.meta["container"] = container
+        node.meta |= {"container": container, "value": ()}
 
     def layer(self, call: LayerCall) -> None:
         """Note that a layer begins, or that it has returned."""
@@ -164,8 +164,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation, and note what it does."""
         if name in ("lift_fresh", "lift_fresh_copy") and args[0] not in self._aliases:
-            result = func(*args, **kwargs)  # numbers that Python has just made a tensor of
-            node = self._outside(args[0])
+            result = _run(func, args, kwargs)  # numbers that Python has just made a tensor of
+            with real_tensors():
+                node = self._outside(args[0].clone())
             self._fresh.add(node)
             self._aliases.new(result, node)
             return result
@@ -173,7 +174,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self._refused("operation", name, "one that takes elements by their index")
         inputs = map_aggregate((args, kwargs), self._node)
         if name == "detach" and _is_made(inputs[0][0]):  # as torch.zeros does
-            result = func(*args)
+            result = _run(func, args, {})
             self._aliases.same(result, args[0])
             return result
         written = written_by(func, args, kwargs)
@@ -183,7 +184,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._written(func, name, (args, kwargs), inputs, written)
         operands = _tensors((args, kwargs))
         try:
-            result = func(*args, **kwargs)
+            result = _run(func, args, kwargs)
         except NEEDS_NUMBERS as error:
             if any(map(self.is_of_images, operands)):
                 raise self.asked(name) from error
@@ -204,7 +205,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         instead = without_writing(func)
         if instead is None or id(args[0]) in self._stand_ins:
             raise self._refused("operation", name, "one whose effect on other tensors is known")
-        result = func(*args)
+        self._require_own([args[0]])
+        result = _run(func, args, {})
         if name != "detach_":
             node = self._noted(self._called(instead, *inputs), Value.of(args[0]))
             view = View(instead, inputs[0][1:], before, Value.of(args[0]))
@@ -221,9 +223,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         together = len(written) > 1 and _any_share_memory(_tensors(given))
         if instead is None or together:  # of several, the last sees what the first wrote
             raise self._refused("operation", name, "one whose effect on other tensors is known")
-        returned = instead(*args, **{key: kwargs[key] for key in kwargs if key not in outs})
+        self._require_own(written)
+        kept = {key: kwargs[key] for key in kwargs if key not in outs}
+        returned = _run(instead, args, kept)
         before = [Value.of(tensor) for tensor in written]
-        result = func(*args, **kwargs)
+        result = _run(func, args, kwargs)
         node = self._called(instead, nodes, {key: named[key] for key in named if key not in outs})
         self._results(node, returned, [])
         for tensor, value, new in zip(written, before, _listed(returned), strict=False):
@@ -237,6 +241,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 raise self._refused("operation", name, "one that writes to parts that lie apart",
                                     f"through {name_of(view.operation)}")  # fmt: skip
         return result
+
+    def _require_own(self, written: list[Tensor]) -> None:
+        """Refuse a write to a tensor that is neither the model's nor made in this run."""
+        for tensor in written:
+            first = self._aliases.first(tensor)
+            if first.op == "get_attr" and first not in self._fresh and not is_fake(tensor):
+                raise self._refused("state", f"{first.target}, a tensor from outside, written to",
+                                    "tensors that stay as they are")  # fmt: skip
 
     def _keeps(self, tensor: Tensor) -> None:
         """Note that a tensor which outlives the run is written to."""
@@ -411,6 +423,14 @@ class Reads(TorchFunctionMode):
         if name == "__set__" and func.__self__ is Tensor.data:
             raise self._recorder.replaced(args[0])
         return func(*args, **(kwargs or {}))
+
+
+def _run(func: Any, args: Any, kwargs: Any) -> Any:
+    """Run an operation; on numbers where it takes no tensors without, for caches may keep those."""
+    if any(map(is_fake, _tensors((args, kwargs)))):
+        return func(*args, **kwargs)
+    with real_tensors():
+        return func(*args, **kwargs)
 
 
 def _listed(result: Any) -> list[Tensor]:

@@ -32,7 +32,7 @@ from convlin.layers.unchanged import same_random_numbers
 from convlin.models.graph.aliases import Value
 from convlin.models.graph.fake_model import fake_twin, named_tensors, twin
 from convlin.models.graph.recorder import Reads, Recorder, Wanted
-from convlin.models.graph.two_runs import side_by_side
+from convlin.models.graph.two_runs import Both, side_by_side
 from convlin.models.trace import LayerCall, sample, watched
 
 __all__ = [
@@ -133,9 +133,7 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     _require_function_of_images(model)
     tensors, like = named_tensors(model), sample(model, (0,))
     with fake_tensors(), same_random_numbers():
-        fake = fake_twin(model)
-        first = run_model(fake, tensors, (BATCH, *window), like, wanted)
-        _merge_larger(first, fake, tensors, window, like, wanted)
+        first = _merged(model, tensors, window, like, wanted)
     _require_no_state(first)
     made = twin(model)
     for node in first.graph.nodes:
@@ -206,31 +204,41 @@ def run_model(
     return recorder
 
 
-def _merge_larger(
-    first: Recorder, fake: nn.Module, tensors: dict[str, Tensor], window: tuple[int, ...],
-    like: Tensor, wanted: Wanted,
-) -> None:  # fmt: skip
-    """Run it on one image more, and write into the first run what depends on that.
+def _merged(
+    model: nn.Module, tensors: dict[str, Tensor], window: tuple[int, ...], like: Tensor,
+    wanted: Wanted,
+) -> Recorder:  # fmt: skip
+    """Return a run, with what others on one image more, and in another dtype, show to be theirs.
 
-    In another dtype, to tell that of the model: on a twin of what the first run left behind. Where
-    that is not the same, its code counts, or draws, or has numbers of its dtype, or is for that
-    alone.
+    The next run begins on a twin of what the first left behind. Where it does not do the same, the
+    code counts, or draws, or keeps what it computed, or has numbers of its own dtype.
     """
+    fake = fake_twin(model)
     other = torch.float32 if like.dtype == torch.float64 else torch.float64
 
-    def beside(count: int, dtype: torch.dtype, both: Callable[[fx.Node, Any, Any], Any]) -> None:
+    def run(count: int = BATCH, dtype: torch.dtype = like.dtype) -> Recorder:
         twin = fake if dtype == like.dtype else fake_twin(fake, dtype)
-        run = run_model(twin, tensors, (count, *window), like.to(dtype), wanted)
-        with real_tensors():
-            side_by_side(first, run, both)
+        return run_model(twin, tensors, (count, *window), like.to(dtype), wanted)
 
+    def beside(
+        first: Recorder, both: Both, count: int = BATCH, dtype: torch.dtype = like.dtype
+    ) -> None:
+        second = run(count, dtype)
+        with real_tensors():
+            same = side_by_side(first, second, both)
+        for node, its in same.items():
+            node.meta |= {"larger": its.meta["value"]} if count > BATCH else {}
+            node.meta |= {"other": its.meta["value"]} if dtype != like.dtype else {}
+
+    first = run()
     try:
-        beside(BATCH + 1, other, _Both(like.dtype, _multiple))
+        beside(first, _Both(like.dtype, _multiple), BATCH + 1, other)
     except Refused:
-        beside(BATCH, like.dtype, _state)
-        beside(BATCH + 1, like.dtype, _Both(like.dtype, Batch))
+        beside(first, _state)
+        beside(first, _Both(like.dtype, Batch), BATCH + 1)
         with suppress(Refused):
-            beside(BATCH, other, _Both(like.dtype, lambda own, of_other: own))
+            beside(first, _Both(like.dtype, lambda own, of_other: own), dtype=other)
+    return first
 
 
 def _state(node: fx.Node, first: Any, again: Any) -> NoReturn:

@@ -11,14 +11,16 @@ from torch import Tensor, fx
 from convlin.models.graph.operations import name_of
 from convlin.models.graph.recorder import Recorder
 
-__all__ = ["side_by_side"]
+__all__ = ["Both", "side_by_side"]
 
 # (node of the first run, what the first has there, what the other has) -> what stands for both
 Both = Callable[[fx.Node, Any, Any], Any]
 
 
-def side_by_side(first: Recorder, other: Recorder, both: Both) -> None:
+def side_by_side(first: Recorder, other: Recorder, both: Both) -> dict[fx.Node, fx.Node]:
     """Write into the first run's arguments what `both` says of those that the other has not.
+
+    Returns the other's node for each of the first's.
 
     `both` is asked about numbers, dtypes and the like, about tensors that the model's code made,
     and about operations, in the order of the first run; it raises where none can stand for both.
@@ -40,10 +42,9 @@ def side_by_side(first: Recorder, other: Recorder, both: Both) -> None:
         last = list(first.graph.nodes)[-1]
         both(last, *(f"{len(run.graph.nodes)} operations" for run in (first, other)))
     first.tensors.update(tensors)
-    for node, beside in same.items():
-        node.meta["larger"] = beside.meta.get("value")
     for node, (args, kwargs) in written:
         node.args, node.kwargs = args, kwargs
+    return same
 
 
 def _zipped(node: fx.Node, a: Any, b: Any, same: dict[fx.Node, fx.Node], both: Both) -> Any:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from convlin.internals.modules import ConvBase, NormBase
 from convlin.models.graph.operations import name_of
 
 __all__ = ["Writer", "name_groups", "public"]
@@ -22,9 +23,9 @@ __all__ = ["Writer", "name_groups", "public"]
 # Numbers that are written into the graph's code: twice as many fill a screen with them, half is
 # fewer than one for each of a thousand classes.
 LITERAL = 1024
-# what returns the very tensor that it takes, in eval mode
-PASSING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout,
-           nn.FeatureAlphaDropout)  # fmt: skip
+# what makes a new tensor, and does not keep it for the gradient: a sigmoid does
+MAKERS = (ConvBase, NormBase, nn.Linear, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d,
+          nn.AvgPool2d, nn.AvgPool3d)  # fmt: skip
 
 
 class Writer:
@@ -105,8 +106,8 @@ class Writer:
         for node in self._graph.nodes:
             if node.op == "call_module":
                 read: Any = node.args[0]
-                made = read.op == "call_module" and not isinstance(
-                    self._modules[str(read.target)], PASSING)  # fmt: skip
+                made = read.op == "call_module" and isinstance(
+                    self._modules[str(read.target)], MAKERS)  # fmt: skip
                 calls.setdefault(str(node.target), []).append(made and len(read.users) == 1)
         for name, alone in calls.items():
             module = self._modules[name]

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
@@ -66,22 +66,27 @@ def _met(call: DenseCall, a: FeatureMap, b: FeatureMap) -> FeatureMap:
                            f"of maps {a.map_shape} and {b.map_shape}")  # fmt: skip
     if a.size != b.size and not a.is_whole and not b.is_whole:
         raise call.refused("operands", (a.size, b.size), "equal numbers of cells", ONE_MEETS_MANY)
-    base = b if a.is_whole else a
+    base = b if a.is_whole or a.elements.numel() < b.elements.numel() else a
     numbers = base.elements if roles is None else None
     channels = max(a.channels, b.channels)
     return base.moved(base.node, roles=roles, channels=channels, numbers=numbers)
 
 
 def _same_elements(a: FeatureMap, b: FeatureMap) -> bool:
-    """Whether equal elements meet: of maps, or of a map and what is pooled over the whole image."""
-    if a.is_whole == b.is_whole:
-        return a.map_shape == b.map_shape and torch.equal(a.elements, b.elements)
-    whole, fine = (a, b) if a.is_whole else (b, a)
-    channels, theirs = fine.elements // math.prod(fine.size), whole.elements
-    if channels.ndim != theirs.ndim or fine.channels != whole.channels:
+    """Whether elements of one cell meet, and of one channel; one channel alone meets all."""
+    (channels, cells), (theirs, others) = (_places(value) for value in (a, b))
+    try:
+        torch.broadcast_tensors(channels, theirs)  # type: ignore[no-untyped-call]
+    except RuntimeError:
         return False
-    fits = all(m in (1, n) for n, m in zip(channels.shape, theirs.shape, strict=True))
-    return fits and torch.equal(theirs.expand_as(channels), channels)
+    alike = a.is_whole or b.is_whole or bool((cells == others).all())
+    return alike and (1 in (a.channels, b.channels) or bool((channels == theirs).all()))
+
+
+def _places(value: FeatureMap) -> tuple[Tensor, Tensor]:
+    """Return the channel and the cell of every element."""
+    cells = math.prod(value.size)
+    return value.elements // cells, value.elements % cells
 
 
 def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx.Node, int]:
@@ -93,7 +98,7 @@ def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx
     if math.prod(shape) == 1:
         return (call.function(torch.reshape, node, ()) if shape else node), 1
     sizes = (1,) * (rank - len(shape)) + shape
-    axis = layout.axis_of_channels(value.roles)
+    axis = value.channel_axis
     if axis is None or any(n != 1 for i, n in enumerate(sizes) if i != axis + 1):
         raise call.refused(
             "weights",

@@ -92,7 +92,7 @@ def local_response(call: DenseCall, input: Any) -> FeatureMap:
 def _channels_first(call: DenseCall, input: Any) -> FeatureMap:
     """Return the operand if the axis behind the batch is its channels."""
     value = call.value(input)
-    if value.roles is None or not value.roles or value.roles[0] != 0:
+    if value.channel_axis != 0:
         raise call.refused(
             "input",
             value.shape,

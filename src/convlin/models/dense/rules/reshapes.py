@@ -41,7 +41,9 @@ def reshape(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     def run(elements: Tensor) -> Any:
         return operation(elements, *numbers[0], **numbers[1])
 
-    if (part := _viewed(value, run)) is not None:
+    part = _viewed(value, run)
+    waits = isinstance(value, DeferredPool)
+    if part is not None and (part.is_all_of(value.map_shape) or not waits):
         return _lying(call, value, part)
     count = math.prod(value.map_shape)
     batch = torch.stack([value.elements + image * count for image in range(BATCH)])
@@ -70,7 +72,10 @@ def _viewed(value: FeatureMap, run: Callable[[Tensor], Any]) -> layout.Arrangeme
 def moved(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave out what only moves memory; know what a tensor of the model was expanded from."""
     if not isinstance(input, Constant):
-        return call.lying(input)
+        value = call.lying(input)
+        if call.name == "detach":  # what stops gradients goes on to
+            return value.moved(call.function(torch.Tensor.detach, value.node))
+        return value
     if input.narrow is None:
         return call.constant(call.keep())
     node, shape = input.narrow

@@ -110,6 +110,9 @@ def cut_in_place(t, pool, n):
 WRITES = {
     "add_": lambda t, p, n: t.add_(alike(t, p, n)),
     "add_-alpha": lambda t, p, n: t.add_(alike(t, p, n), alpha=2),
+    "add_-to-half": lambda t, p, n: t.half().add_((p[0].flatten()[0] + 1000) / 3),
+    "copy_-to-half": lambda t, p, n: t.half().copy_(p[0].flatten()[n] / 3),
+    "mul_-in-half": lambda t, p, n: t.half()[:, :1].mul_(t[:, :1] / 3),
     "mul_": lambda t, p, n: t.mul_(alike(t, p, n)),
     "sub_": lambda t, p, n: t.sub_(alike(t, p, n)),
     "copy_": lambda t, p, n: t.copy_(alike(t, p, n)) if n % 3 else t.copy_(t.flip(0)),

@@ -251,5 +251,5 @@ def test_what_nothing_reads_is_not_written():
 
 def test_a_tensor_of_a_layer_that_may_be_exchanged_has_a_name_beside_it():
     writer, weight = Writer({"head"}), nn.Parameter(torch.ones(2))
-    assert writer.tensor("head.weight", weight).target == "head_weight"
+    assert writer.tensor("head.weight", weight).target == "_head_weight"
     assert writer.tensor("body.weight", weight).target == "body.weight"

@@ -109,7 +109,10 @@ def cut_in_place(t, pool, n):
 
 WRITES = {
     "add_": lambda t, p, n: t.add_(alike(t, p, n)),
-    "iadd-alpha": lambda t, p, n: t.add_(p[0].flatten()[0].item() if n < 0 else 1, alpha=2),
+    "add_-alpha": lambda t, p, n: t.add_(alike(t, p, n), alpha=2),
+    "add_-to-half": lambda t, p, n: t.half().add_((p[0].flatten()[0] + 1000) / 3),
+    "copy_-to-half": lambda t, p, n: t.half().copy_(p[0].flatten()[n] / 3),
+    "mul_-in-half": lambda t, p, n: t.half()[:, :1].mul_(t[:, :1] / 3),
     "mul_": lambda t, p, n: t.mul_(alike(t, p, n)),
     "sub_": lambda t, p, n: t.sub_(alike(t, p, n)),
     "copy_": lambda t, p, n: t.copy_(alike(t, p, n)) if n % 3 else t.copy_(t.flip(0)),
@@ -127,9 +130,9 @@ WRITES = {
     "foreach": lambda t, p, n: (torch._foreach_add_([t, p[n % len(p)]], 1), t)[1],
     "out-add": lambda t, p, n: torch.add(t, alike(t, p, n), out=t),
     "out-neg": lambda t, p, n: torch.neg(p[n % len(p)], out=t),
-    "out-max": lambda t, p, n: torch.max(p[0], 1, out=(t, t.long()))[0],
+    "out-sort": lambda t, p, n: torch.sort(t, 0, out=(t.clone(), t.long()))[0],
     "index_add_": lambda t, p, n: t.index_add_(-1, torch.tensor([0]), t.narrow(-1, 0, 1) * 2),
-    "lerp": lambda t, p, n: torch.where(t > 0, t, -t, out=t),
+    "out-where": lambda t, p, n: torch.where(t > 0, t, -t, out=t),
 }  # fmt: skip
 TURNS = {
     "transpose_": lambda t, p, n: t.transpose_(dim(t, n), dim(t, n // 2)),
@@ -155,7 +158,7 @@ MADE = {
     "zeros": lambda t, p, n: torch.zeros_like(t),
     "new": lambda t, p, n: t.new_full(t.shape, n % 3),
     "made": lambda t, p, n: torch.full(t.shape, n % 3, dtype=t.dtype),
-    "weight": lambda t, p, n: t + n % 2,
+    "plus": lambda t, p, n: t + n % 2,
 }
 STEPS = {
     f"{kind}-{name}": step

@@ -18,7 +18,8 @@ from convlin.models.dense.rules.all_rules import RULES, TABLE
 from convlin.models.graph.operations import name_of
 from convlin.models.graph.rule import Rule, Table
 from convlin.models.graph.traced import trace
-from models.graph.every_operation import EVERY, NEVER, Running
+from models.graph.every_operation import EVERY, NEVER
+from models.graph.running import Running
 
 ROOM = Path(convlin.models.__file__).parent
 OPERATIONS = [name for rule in RULES for name in rule.operations]

@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from small_nets import Net
 from torch import nn
 
 from convlin import Refused
@@ -16,18 +17,9 @@ WINDOW = (4, 6, 5)
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
 
-class Of(nn.Module):
-    """A model of one function; layers and tensors may be handed to it."""
-
-    def __init__(self, forward, **parts):
-        super().__init__()
-        self.run = forward
-        self.scale = nn.Parameter(torch.tensor([3.0]))
-        for name, part in parts.items():
-            setattr(self, name, part)
-
-    def forward(self, x):
-        return self.run(self, x)
+def of(forward, **parts):
+    """Return a model of one function, with one parameter and what it may need beside."""
+    return Net(forward, scale=nn.Parameter(torch.tensor([3.0])), **parts).eval()
 
 
 def images(batch, dtype=torch.float32):
@@ -37,18 +29,18 @@ def images(batch, dtype=torch.float32):
 
 def agrees(forward, dtype=torch.float32, batches=(2, 3, 5), other=(), **parts):
     """Trace a model, and require that its graph does what it does, in these dtypes too."""
-    model = Of(forward, **parts).to(dtype).eval()
+    model = of(forward, **parts).to(dtype)
     found = traced(model, WINDOW, All())
     for batch, kind in [(n, dtype) for n in batches] + [(3, kind) for kind in other]:
         with torch.no_grad():
-            cast = Of(forward, **parts).to(kind)
+            cast = of(forward, **parts).to(kind)
             same(ran(found, images(batch, kind)), cast(images(batch, kind)))
     return found
 
 
 def refusal(forward, **parts):
     with pytest.raises(Refused) as caught:
-        traced(Of(forward, **parts).eval(), WINDOW, All())
+        traced(of(forward, **parts), WINDOW, All())
     return caught.value.refusals[0]
 
 
@@ -191,7 +183,7 @@ def test_what_changes_from_call_to_call_is_refused_with_site_and_line(name):
 
 
 def test_it_is_refused_under_the_name_of_the_layer_that_does_it():
-    model = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh(), Of(counter)))
+    model = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh(), of(counter)))
     with pytest.raises(Refused, match=r"^1\.1: state is .* at the next"):
         traced(model.eval(), WINDOW, All())
 
@@ -199,9 +191,9 @@ def test_it_is_refused_under_the_name_of_the_layer_that_does_it():
 def test_what_differs_in_more_than_the_batch_is_refused():
     words = "forward is .* at batch 2 and .* at batch 3"
     with pytest.raises(Refused, match=words):
-        traced(Of(lambda m, x: x.relu() if len(x) == 2 else x.tanh()).eval(), WINDOW, All())
+        traced(of(lambda m, x: x.relu() if len(x) == 2 else x.tanh()), WINDOW, All())
     with pytest.raises(Refused, match=words):
-        traced(Of(lambda m, x: torch.cat(list(x))).eval(), WINDOW, All())
+        traced(of(lambda m, x: torch.cat(list(x))), WINDOW, All())
 
 
 @pytest.mark.parametrize("window", [(4, 6, 5), (4, 9, 5)])
@@ -209,7 +201,7 @@ def test_branches_on_the_window_go_the_windows_way(window):
     def forward(m, x):
         return x.relu() if x.shape[-2] < 7 else x.tanh()
 
-    found = traced(Of(forward).eval(), window, All())
+    found = traced(of(forward), window, All())
     assert [n.name for n in found.graph.nodes][1] == ("relu" if window[1] < 7 else "tanh")
 
 

@@ -132,8 +132,8 @@ class Call:
     def _reads_one(self) -> bool:
         """Whether all that it takes is its first argument, and the layer's own tensors."""
         own = {id(tensor) for tensor in (*self.layer.parameters(), *self.layer.buffers())}
-        others = [n for n in self.operands
-                  if n.op != "get_attr" or id(self._trace.tensors[str(n.target)]) not in own]  # fmt: skip
+        tensors = self._trace.tensors
+        others = [n for n in self.operands if id(tensors.get(str(n.target))) not in own]
         return self.node.op == "call_module" or others == [self.node.args[0]]
 
     def argument(self, value: Any) -> Any:

@@ -5,7 +5,8 @@ from torch import fx
 
 from convlin.models.graph.call import mapped
 from convlin.models.graph.recorder import Wanted
-from convlin.models.graph.traced import BATCH, MODEL_DTYPE, Batch, trace
+from convlin.models.graph.traced import trace
+from convlin.models.graph.varying import BATCH, MODEL_DTYPE, Batch
 
 
 class All:

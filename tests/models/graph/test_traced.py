@@ -10,7 +10,7 @@ from small_nets import Net
 from torch import nn
 
 from convlin import Refused
-from convlin.models.graph.traced import MODEL_DTYPE, Batch
+from convlin.models.graph.varying import MODEL_DTYPE, Batch
 from models.graph.interpreted import All, ran, same, traced
 
 WINDOW = (4, 6, 5)

@@ -17,8 +17,9 @@ from convlin.models.dense.feature_map import BatchSecond, DeferredPool, FeatureM
 from convlin.models.graph.call import Call
 from convlin.models.graph.facts import Facts
 from convlin.models.graph.rule import Rule
-from convlin.models.graph.traced import BATCH, Trace, site_of
+from convlin.models.graph.traced import Trace, site_of
 from convlin.models.graph.value import Constant
+from convlin.models.graph.varying import BATCH
 from convlin.models.graph.writer import Writer
 
 __all__ = ["DenseCall", "DenseFacts"]

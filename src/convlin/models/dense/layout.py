@@ -113,6 +113,8 @@ def of_view(
     >>> of_view(view.size(), view.stride(), view.storage_offset(), (4, 3, 2))
     Arrangement(channels=(1, 2, 3), cells=((0, 2, 2), (0, 2, 1)), roles=(1, 2, 0))
     """
+    if 0 in size:
+        return None
     # Element (c, y, x) has the number (c·H + y)·W + x; an axis of the view that steps by
     # every·(a stride of the map), and does not leave that axis of it, runs along it.
     steps = [math.prod(map_shape[axis + 1 :]) for axis in range(len(map_shape))]
@@ -170,10 +172,11 @@ def channel_groups(
     channel, cell = lines // cells, lines % cells
     if not torch.equal(cell, cell[..., :1].expand_as(cell)):
         return None
-    flat = channel.reshape(-1, channel.shape[-1]).tolist()
-    groups = {group: place for place, group in enumerate(dict.fromkeys(map(tuple, flat)))}
-    made = torch.tensor([groups[tuple(group)] for group in flat], device="cpu")
-    return tuple(groups), made.reshape(cell.shape[:-1]) * cells + cell[..., 0]
+    groups, place = torch.unique(
+        channel.reshape(-1, channel.shape[-1]), dim=0, return_inverse=True
+    )
+    numbers = place.reshape(cell.shape[:-1]) * cells + cell[..., 0]
+    return tuple(tuple(group) for group in groups.tolist()), numbers
 
 
 def cells_of_tokens(

@@ -15,8 +15,8 @@ from torch import Tensor, fx, nn
 
 from convlin.models.dense.claims import Claim
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
-from convlin.models.graph.traced import Batch, mapped
 from convlin.models.graph.value import Constant
+from convlin.models.graph.varying import Batch, mapped
 
 if TYPE_CHECKING:
     from convlin.models.dense.dense_call import DenseCall

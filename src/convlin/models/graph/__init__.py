@@ -5,7 +5,9 @@
 | `traced.py` | `trace`: two runs of the model's code without numbers, made one graph of values |
 | `recorder.py` | one run, written down: operations, layers, lines of code |
 | `aliases.py` | writes become values: who shares memory with whom |
-| `two_runs.py` | two runs side by side |
+| `two_runs.py`, `varying.py` | two runs side by side, and what stands for both |
+| `function_of_images.py` | what a model must be |
+| `known_numbers.py` | numbers of what is made of the model's own tensors |
 | `fake_model.py` | the model around other tensors |
 | `operations.py` | what PyTorch's list of operations says of one |
 | `rule.py` | a rule, and the table of them |

@@ -20,20 +20,12 @@ from convlin.models.containers import Container
 from convlin.models.graph.facts import Facts, Layer
 from convlin.models.graph.operations import is_random, name_of
 from convlin.models.graph.rule import Rule
-from convlin.models.graph.traced import (
-    BATCH,
-    MODEL_DTYPE,
-    Batch,
-    Trace,
-    line_of,
-    mapped,
-    shape_of,
-    site_of,
-)
+from convlin.models.graph.traced import Trace, line_of, shape_of, site_of
 from convlin.models.graph.value import Constant
+from convlin.models.graph.varying import BATCH, MODEL_DTYPE, Batch, mapped
 from convlin.models.graph.writer import Writer, public
 
-__all__ = ["Call", "mapped"]
+__all__ = ["Call"]
 
 
 class Call:

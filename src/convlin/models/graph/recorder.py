@@ -33,6 +33,7 @@ from convlin.internals.fakes import NEEDS_NUMBERS, is_fake, real_tensors
 from convlin.internals.storages import storage_id
 from convlin.models.containers import opened
 from convlin.models.graph.aliases import Aliases, Value, View
+from convlin.models.graph.known_numbers import known_numbers
 from convlin.models.graph.operations import (
     acts,
     by_layout,
@@ -302,8 +303,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if of_images:
             raise self.asked(name_of(func).lstrip("_"))
         with real_tensors():
-            known: dict[fx.Node, Any] = {}
-            return func(*map_aggregate(nodes, lambda arg: self._computed(arg, known)), **kwargs)
+            return func(*known_numbers(nodes, self.tensors), **kwargs)
 
     def asked(self, how: str) -> Refused:
         """Note that the images are asked for numbers."""
@@ -320,21 +320,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def is_of_images(self, tensor: Tensor) -> bool:
         """Whether a tensor is made of the images."""
         return tensor in self._aliases and self._aliases.node(tensor) in self._of_images
-
-    def _computed(self, node: Any, known: dict[fx.Node, Any]) -> Any:
-        """Return the numbers of what is made of the model's own tensors."""
-        if not isinstance(node, fx.Node):
-            return node
-        if node not in known:
-            if node.op == "get_attr":
-                known[node] = self.tensors[str(node.target)]
-            else:
-                args, kwargs = map_aggregate(
-                    (node.args, node.kwargs), lambda arg: self._computed(arg, known)
-                )
-                assert callable(node.target)
-                known[node] = node.target(*args, **kwargs)
-        return known[node]
 
     def _node(self, arg: Any) -> Any:
         """Return the node for a tensor; anything else as it is."""

@@ -15,8 +15,6 @@ window's size is right by definition, and a number in the graph.
 
 from __future__ import annotations
 
-import inspect
-import keyword
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,64 +25,17 @@ from torch import Tensor, fx, nn
 
 from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.fakes import fake_tensors, real_tensors
-from convlin.internals.modules import global_hooks
 from convlin.layers.unchanged import same_random_numbers
 from convlin.models.graph.aliases import Value
 from convlin.models.graph.fake_model import fake_twin, named_tensors, twin
+from convlin.models.graph.function_of_images import is_stock, require_function_of_images
+from convlin.models.graph.known_numbers import known_numbers
 from convlin.models.graph.recorder import Reads, Recorder, Wanted
 from convlin.models.graph.two_runs import Both, side_by_side
+from convlin.models.graph.varying import BATCH, MODEL_DTYPE, Batch
 from convlin.models.trace import LayerCall, sample, watched
 
-__all__ = [
-    "BATCH",
-    "MODEL_DTYPE",
-    "Batch",
-    "Trace",
-    "is_stock",
-    "line_of",
-    "mapped",
-    "record",
-    "shape_of",
-    "site_of",
-    "trace",
-]
-
-BATCH = 2  # one image alone cannot be mixed with another; more would show no more
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A number that is `smaller` in a batch of `BATCH` images, and `larger` in one of one more."""
-
-    smaller: Any
-    larger: Any
-
-    @property
-    def each(self) -> int | None:
-        """How many of it are one image's; None if it is no multiple of the batch."""
-        if not isinstance(self.smaller, int):
-            return None
-        each = self.larger - self.smaller
-        return each if self.smaller == each * BATCH else None
-
-
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return nested arguments with every leaf changed, None and numbers among them."""
-    if isinstance(value, tuple | list):
-        return type(value)(mapped(part, change) for part in value)
-    if isinstance(value, dict):
-        return {key: mapped(part, change) for key, part in value.items()}
-    return change(value)
-
-
-class ModelDtype:
-    """Stands for the dtype that the model is in."""
-
-    def __repr__(self) -> str:
-        return "the model's dtype"
-
-
-MODEL_DTYPE = ModelDtype()
+__all__ = ["Trace", "line_of", "record", "shape_of", "site_of", "trace"]
 
 
 @dataclass(frozen=True)
@@ -106,22 +57,8 @@ class Trace:
 
         Operations that have been found to compute nothing of images may read one for its dtype.
         """
-        if node.op == "get_attr":
-            return self.tensors[str(node.target)]
-        if "images" in node.meta:  # of which only the dtype can be read
-            value: Value = node.meta["value"]
-            return torch.zeros(value.shape, dtype=value.dtype)
-
-        def known(arg: Any) -> Any:
-            if isinstance(arg, fx.Node):
-                return self.numbers(arg)
-            return self.dtype if arg is MODEL_DTYPE else getattr(arg, "smaller", arg)
-
-        operation: Any = node.target
-        args, kwargs = mapped((node.args, node.kwargs), known)
-        with torch.no_grad():
-            result: Tensor = operation(*args, **kwargs)
-        return result
+        numbers: Tensor = known_numbers(node, self.tensors, self.dtype)
+        return numbers
 
 
 def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
@@ -130,7 +67,7 @@ def trace(model: nn.Module, window: tuple[int, ...], wanted: Wanted) -> Trace:
     Raises `Refused`, naming the layer and the line of code: what fails at that window, asks the
     images for numbers, or is not the same from call to call.
     """
-    _require_function_of_images(model)
+    require_function_of_images(model)
     tensors, like = named_tensors(model), sample(model, (0,))
     with fake_tensors(), same_random_numbers():
         first = _merged(model, tensors, window, like, wanted)
@@ -306,14 +243,6 @@ def _layer(run: Recorder, node: fx.Node) -> str | None:
     return str(call.site) if is_stock(call.layer) else None
 
 
-def is_stock(layer: nn.Module) -> bool:
-    """Whether a layer runs PyTorch's own code, and no other."""
-    if "forward" in vars(layer) or foreign_hooks(layer):
-        return False
-    kind, own = type(layer), "torch.nn.modules."
-    return kind.__module__.startswith(own) and kind.forward.__module__.startswith(own)
-
-
 def _failure(model: nn.Module, running: list[LayerCall], batch: int, error: Exception) -> Refusal:
     """Return why a model does not run at the window."""
     call = running[-1] if running else LayerCall("", model, [])
@@ -321,58 +250,3 @@ def _failure(model: nn.Module, running: list[LayerCall], batch: int, error: Exce
     reason = f"at batch {batch}: {one_line(error)}"
     site = call.site or type(model).__name__
     return Refusal(site, "input", shapes, "a window that this layer can take", reason)
-
-
-def _require_function_of_images(model: nn.Module) -> None:
-    """Refuse training mode, hooks that the trace would take for the model's own, further inputs."""
-    name = type(model).__name__
-    training = [path or name for path, module in model.named_modules() if module.training]
-    if training:
-        some = ", ".join(training[:3]) + (f" and {len(training) - 3} more" if training[3:] else "")
-        raise Refused(
-            Refusal(name, "training", Description(f"True in {some}"), "model.eval()",
-                    "dropout and batch statistics make no function of one window")
-        )  # fmt: skip
-    scripted = [path for path, module in model.named_modules()
-                if isinstance(module, torch.jit.ScriptModule)]  # fmt: skip
-    if scripted:
-        raise Refused(
-            Refusal(scripted[0] or name, "type", Description("a scripted module"),
-                    "a module in Python", "its layers cannot be seen as they run")
-        )  # fmt: skip
-    an_empty_graph = fx.GraphModule(nn.Module(), fx.Graph())
-    for path, _ in model.named_modules():
-        parts = path.split(".")
-        taken = hasattr(an_empty_graph, parts[0]) and parts[0]
-        if taken or any(keyword.iskeyword(part) for part in parts):
-            raise Refused(
-                Refusal(path, "name", path, "another name", "in Python, a graph has that name, or "
-                        "its code cannot")
-            )  # fmt: skip
-    everywhere = sum(len(hooks) for kind, hooks in global_hooks() if "forward" in kind)
-    if everywhere:
-        raise Refused(
-            Refusal(name, "global hooks", everywhere, "none", "they are no part of the model, and "
-                    "would be in the network")
-        )  # fmt: skip
-    hooks = {**model._forward_hooks, **model._forward_pre_hooks}
-    if hooks:
-        raise Refused(
-            Refusal(name, "forward hooks", len(hooks), "none on the whole model",
-                    "whether they belong to it is not known")
-        )  # fmt: skip
-    parameters = list(inspect.signature(model.forward).parameters.values())[1:]
-    several = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    missing = [p.name for p in parameters if p.default is p.empty and p.kind not in several]
-    if missing:
-        raise Refused(
-            Refusal(name, "forward", Description(f"a function that needs {', '.join(missing)} too"),
-                    "a function of the images alone")
-        )  # fmt: skip
-
-
-def foreign_hooks(layer: nn.Module) -> list[str]:
-    """Return the names of forward hooks that are not PyTorch's own (weight_norm has such)."""
-    hooks = [*layer._forward_pre_hooks.values(), *layer._forward_hooks.values()]
-    kinds = [hook if hasattr(hook, "__qualname__") else type(hook) for hook in hooks]
-    return [kind.__qualname__ for kind in kinds if not kind.__module__.startswith("torch.nn.utils")]

@@ -15,8 +15,9 @@ from convlin.errors import Refused
 from convlin.models.graph.call import Call
 from convlin.models.graph.facts import Facts
 from convlin.models.graph.rule import Table
-from convlin.models.graph.traced import MODEL_DTYPE, Trace, shape_of
+from convlin.models.graph.traced import Trace, shape_of
 from convlin.models.graph.value import Constant, NoValue
+from convlin.models.graph.varying import MODEL_DTYPE
 from convlin.models.graph.writer import Writer
 
 __all__ = ["walk"]

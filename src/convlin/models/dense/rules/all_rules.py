@@ -19,8 +19,8 @@ from convlin.models.dense.rules import (
     reductions,
     reshapes,
 )
+from convlin.models.graph.function_of_images import is_stock
 from convlin.models.graph.rule import Rule, Table
-from convlin.models.graph.traced import is_stock
 
 __all__ = ["RULES", "TABLE"]
 

@@ -257,7 +257,7 @@ RULES = (
     Rule(convolution_layer, _WHY, layers=(nn.Conv1d, nn.Conv2d, nn.Conv3d)),
     Rule(max_pool, _WHY, ("max_pool1d", "max_pool2d", "max_pool3d")),
     Rule(average_pool, _WHY, ("avg_pool1d", "avg_pool2d", "avg_pool3d")),
-    Rule(pad, _WHY, ("pad",)),
+    Rule(pad, "cells outside of the window alone are made, and named", ("pad",)),
     Rule(max_pool_with_indices, "indices count within one image",
          ("max_pool1d_with_indices", "max_pool2d_with_indices", "max_pool3d_with_indices"),
          kind="never"),

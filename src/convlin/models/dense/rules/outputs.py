@@ -16,8 +16,8 @@ from convlin.models.dense import grid
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import BatchSecond, FeatureMap
 from convlin.models.dense.rules.alignment import coarsened
-from convlin.models.graph.traced import mapped
 from convlin.models.graph.value import Constant
+from convlin.models.graph.varying import mapped
 
 
 def output(call: DenseCall, result: Any) -> tuple[Any, list[FeatureMap], tuple[int, ...]]:

@@ -174,7 +174,7 @@ def _laid(value: FeatureMap, roles: layout.Roles, source: fx.Node) -> FeatureMap
     return value.moved(value.node, roles=roles, source=source, numbers=None)
 
 
-_ALL = "all cells of a window are pooled, at every window, or the channels of one"
+_ALL = "the same elements of every window are taken together: all of its cells, or channels of one"
 
 RULES = (
     Rule(mean, _ALL, ("mean",)),

@@ -22,13 +22,18 @@ from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
 from convlin.models.graph.rule import Rule
-from convlin.models.graph.traced import BATCH, mapped
 from convlin.models.graph.value import Constant
+from convlin.models.graph.varying import BATCH, mapped
+
+# those whose numbers are sizes: with the batch among them, they are the same for every image
+SIZED = ("view", "reshape", "_unsafe_view", "unflatten", "expand", "repeat")
 
 
 def reshape(call: DenseCall, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Run the operation on numbered elements."""
     value = call.lying(input)
+    if call.depends_on_batch and call.name not in SIZED:
+        call.arguments()  # refused
 
     def known(arg: Any) -> Any:
         if isinstance(arg, FeatureMap):  # it is asked for its shape
@@ -91,6 +96,8 @@ def getitem(call: DenseCall, input: Any, index: int) -> Any:
 
 def _part(call: DenseCall, value: FeatureMap, part: Any, count: int) -> Any:
     """Return what the elements that came out are."""
+    if part.numel() == 0:  # nothing reads it, or what does refuses it
+        return None
     if part.ndim == 0 or part.shape[0] != BATCH or not torch.equal(part[1], part[0] + count):
         raise call.refused("result", tuple(part.shape), f"({BATCH}, …), one row an image",
                            "it mixes the images of a batch")  # fmt: skip

@@ -8,6 +8,7 @@ without numbers, it can be run again and again, and what its code leaves behind 
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,6 +83,9 @@ def _made_anew(model: nn.Module, make: Callable[[Tensor], Tensor]) -> nn.Module:
             for _, tensor in _held(module):
                 if id(tensor) not in made:
                     made[id(tensor)] = make(tensor)
+            for value in vars(module).values():  # where hooks would be: a dozen, slow to copy
+                if type(value) is OrderedDict and not value:
+                    made[id(value)] = OrderedDict()
         with real_tensors():  # what lies in containers is copied as it is
             return copy.deepcopy(model, made)
     except Exception as error:  # whatever its attributes raise

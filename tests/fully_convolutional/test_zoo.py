@@ -41,7 +41,7 @@ REFUSED = {
     "timm.deit_tiny_patch16_224": TOKENS,
     "timm.coatnet_nano_rw_224": (ATTENTION,),
     "timm.mobilevit_xxs": PATCHES,
-    "timm.efficientvit_b0": (ATTENTION,),
+    "timm.efficientvit_b0": (ATTENTION, "a map of (384, 14, 14) was flattened across its axes"),
     "timm.mixer_s16_224": ("the channels of a cell, or all of the map once",),
     "timm.hrnet_w18_small": ("upsampling",),
 }

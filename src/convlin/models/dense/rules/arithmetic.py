@@ -107,7 +107,7 @@ def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx
             "as a position embedding, it has numbers for the window's cells only",
         )
     wanted = (sizes[axis + 1], *(1,) * call.ndim)
-    if shape[-len(wanted) :] != wanted:
+    if shape not in (wanted, (1, *wanted)):
         node = call.function(torch.reshape, node, wanted)
     return node, sizes[axis + 1]
 

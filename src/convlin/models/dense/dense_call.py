@@ -13,7 +13,7 @@ from convlin.display.article import indefinite
 from convlin.errors import Refused
 from convlin.models.dense.against_model import Refold
 from convlin.models.dense.axis import Axis
-from convlin.models.dense.feature_map import BatchSecond, DeferredPool, FeatureMap
+from convlin.models.dense.feature_map import BatchSecond, DeferredPool, FeatureMap, NoElements
 from convlin.models.graph.call import Call
 from convlin.models.graph.facts import Facts
 from convlin.models.graph.rule import Rule
@@ -116,6 +116,8 @@ class DenseCall(Call):
             kind = "several values"
         elif isinstance(operand, BatchSecond):
             kind = "values stacked in front of the batch"
+        elif isinstance(operand, NoElements):
+            kind = "a part without elements"
         else:
             kind = indefinite(type(operand).__name__)
         return self.refused("input", kind, "a tensor computed from the images")

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from convlin.models.dense import layout
 from convlin.models.dense.axis import Axis, Broken
 
-__all__ = ["BatchSecond", "DeferredPool", "FeatureMap"]
+__all__ = ["BatchSecond", "DeferredPool", "FeatureMap", "NoElements"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +126,8 @@ class BatchSecond:
     """Values stacked in front of the batch, for a reduction: `value` has that axis behind it."""
 
     value: FeatureMap
+
+
+@dataclass(frozen=True)
+class NoElements:
+    """A part of a value that is empty: nothing reads it, or what does refuses it."""

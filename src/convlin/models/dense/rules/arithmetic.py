@@ -107,7 +107,7 @@ def _weights(call: DenseCall, value: FeatureMap, constant: Constant) -> tuple[fx
             "as a position embedding, it has numbers for the window's cells only",
         )
     wanted = (sizes[axis + 1], *(1,) * call.ndim)
-    if shape[-len(wanted) :] != wanted:
+    if shape not in (wanted, (1, *wanted)):
         node = call.function(torch.reshape, node, wanted)
     return node, sizes[axis + 1]
 
@@ -137,8 +137,9 @@ def spread(call: DenseCall, constant: Constant, like: FeatureMap) -> FeatureMap:
     node, channels = _weights(call, like, constant)
     channels = channels if math.prod(constant.shape) > 1 else 1
     axis = layout.axis_of_channels(like.roles)
-    wide = constant.shape[-len(like.shape):][axis] if axis is not None and len(
-        constant.shape) >= len(like.shape) else channels  # fmt: skip
+    wide = like.channels
+    if axis is not None and call.shape != like.shape:  # it stands beside the others as it is
+        wide = constant.shape[-len(like.shape) :][axis]
     node = call.function(grid.spread, node, like.node, max(channels, wide))
     clean = tuple(axis.clean() for axis in like.axes)
     return like.moved(node, channels=max(channels, wide), axes=clean, source=call.node)

@@ -14,7 +14,7 @@ from torch import fx
 
 from convlin.models.dense import grid
 from convlin.models.dense.dense_call import DenseCall
-from convlin.models.dense.feature_map import BatchSecond, FeatureMap
+from convlin.models.dense.feature_map import BatchSecond, FeatureMap, NoElements
 from convlin.models.dense.rules.alignment import coarsened
 from convlin.models.graph.value import Constant
 from convlin.models.graph.varying import mapped
@@ -24,7 +24,7 @@ def output(call: DenseCall, result: Any) -> tuple[Any, list[FeatureMap], tuple[i
     """Return what the network returns, its values, and the pixels from window to window."""
     values: list[FeatureMap] = []
     mapped(result, lambda value: values.append(_checked(call, value)) if isinstance(
-        value, FeatureMap | Constant | BatchSecond) else None)  # fmt: skip
+        value, FeatureMap | Constant | BatchSecond | NoElements) else None)  # fmt: skip
     if not values:
         raise call.refused("output", result, "at least one tensor computed from the images")
     stride = tuple(math.lcm(*(p.axes[d].stride for p in values)) for d in range(call.ndim))

@@ -20,7 +20,7 @@ from torch import Tensor
 from convlin.internals.storages import storage_id
 from convlin.models.dense import grid, layout
 from convlin.models.dense.dense_call import DenseCall
-from convlin.models.dense.feature_map import DeferredPool, FeatureMap
+from convlin.models.dense.feature_map import DeferredPool, FeatureMap, NoElements
 from convlin.models.graph.rule import Rule
 from convlin.models.graph.value import Constant
 from convlin.models.graph.varying import BATCH, mapped
@@ -96,8 +96,8 @@ def getitem(call: DenseCall, input: Any, index: int) -> Any:
 
 def _part(call: DenseCall, value: FeatureMap, part: Any, count: int) -> Any:
     """Return what the elements that came out are."""
-    if part.numel() == 0:  # nothing reads it, or what does refuses it
-        return None
+    if part.numel() == 0:
+        return NoElements()
     if part.ndim == 0 or part.shape[0] != BATCH or not torch.equal(part[1], part[0] + count):
         raise call.refused("result", tuple(part.shape), f"({BATCH}, …), one row an image",
                            "it mixes the images of a batch")  # fmt: skip

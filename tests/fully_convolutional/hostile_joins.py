@@ -293,7 +293,7 @@ def saying(words):
     return lambda forward, **layers: refused(forward, words, **layers)
 
 
-SHAPE = "the batch comes first, and all else is one image's"
+SHAPE = "one image's|tokens are no map"
 
 CASES = (
     table(INTO_ANOTHER_DTYPE, right, on_the_map, "joins-", head=head())

@@ -172,9 +172,7 @@ def channel_groups(
     channel, cell = lines // cells, lines % cells
     if not torch.equal(cell, cell[..., :1].expand_as(cell)):
         return None
-    groups, place = torch.unique(
-        channel.reshape(-1, channel.shape[-1]), dim=0, return_inverse=True
-    )
+    groups, place = torch.unique(channel.reshape(-1, channel.shape[-1]), dim=0, return_inverse=True)
     numbers = place.reshape(cell.shape[:-1]) * cells + cell[..., 0]
     return tuple(tuple(group) for group in groups.tolist()), numbers
 

@@ -142,9 +142,20 @@ def _maps(call: DenseCall, tensors: Sequence[Any]) -> list[FeatureMap]:
     first = next((value for value in tensors if isinstance(value, FeatureMap)), tensors[0])
     like = call.value(first)
     return [
-        spread(call, value, like) if isinstance(value, Constant) else call.value(value)
+        _beside(call, value, like) if isinstance(value, Constant) else call.value(value)
         for value in tensors
     ]
+
+
+def _beside(call: DenseCall, constant: Constant, like: FeatureMap) -> FeatureMap:
+    """Return a tensor of the model as a map with the cells of another one."""
+    theirs = constant.shape[-len(like.shape) :]
+    axis = like.channel_axis
+    pairs = zip(theirs, like.shape, strict=False)
+    if any(n != m for i, (n, m) in enumerate(pairs) if i != axis):
+        raise call.refused("tensors", constant.shape, f"a tensor for {like.shape}",
+                           "side by side with the cells of a map, tokens are no map")  # fmt: skip
+    return spread(call, constant, like)
 
 
 _CHANNELS = "channels of one map, in the window and in the image"

@@ -165,8 +165,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _run(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operation, and note what it does."""
         if name in ("lift_fresh", "lift_fresh_copy") and args[0] not in self._aliases:
-            result = _run(func, args, kwargs)  # numbers that Python has just made a tensor of
-            with real_tensors():
+            with real_tensors(), torch.inference_mode(False):
+                result = args[0].clone()  # numbers that Python has just made a tensor of
                 node = self._outside(args[0].clone())
             self._fresh.add(node)
             self._aliases.new(result, node)
@@ -411,10 +411,15 @@ class Reads(TorchFunctionMode):
 
 
 def _run(func: Any, args: Any, kwargs: Any) -> Any:
-    """Run an operation; on numbers where it takes no tensors without, for caches may keep those."""
-    if any(map(is_fake, _tensors((args, kwargs)))):
+    """Run an operation; on numbers where it takes no tensors without, for caches may keep those.
+
+    Such are trained with afterwards, which a tensor made in inference mode cannot be.
+    """
+    operands = _tensors((args, kwargs))
+    if any(map(is_fake, operands)):
         return func(*args, **kwargs)
-    with real_tensors():
+    inference = any(tensor.is_inference() for tensor in operands)  # may be written to there alone
+    with real_tensors(), torch.inference_mode(inference), torch.no_grad():
         return func(*args, **kwargs)
 
 

@@ -175,7 +175,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self._refused("operation", name, "one that takes elements by their index")
         inputs = map_aggregate((args, kwargs), self._node)
         if name == "detach" and _is_made(inputs[0][0]):  # as torch.zeros does
-            result = _run(func, args, {})
+            result = _execute(func, args, {})
             self._aliases.same(result, args[0])
             return result
         written = written_by(func, args, kwargs)
@@ -185,7 +185,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._written(func, name, (args, kwargs), inputs, written)
         operands = _tensors((args, kwargs))
         try:
-            result = _run(func, args, kwargs)
+            result = _execute(func, args, kwargs)
         except NEEDS_NUMBERS as error:
             if any(map(self.is_of_images, operands)):
                 raise self.asked(name) from error
@@ -207,7 +207,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if instead is None or id(args[0]) in self._stand_ins:
             raise self._refused("operation", name, "one whose effect on other tensors is known")
         self._require_own([args[0]])
-        result = _run(func, args, {})
+        result = _execute(func, args, {})
         if name != "detach_":
             node = self._noted(self._called(instead, *inputs), Value.of(args[0]))
             view = View(instead, inputs[0][1:], before, Value.of(args[0]))
@@ -226,9 +226,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise self._refused("operation", name, "one whose effect on other tensors is known")
         self._require_own(written)
         kept = {key: kwargs[key] for key in kwargs if key not in outs}
-        returned = _run(instead, args, kept)
+        returned = _execute(instead, args, kept)
         before = [Value.of(tensor) for tensor in written]
-        result = _run(func, args, kwargs)
+        result = _execute(func, args, kwargs)
         node = self._called(instead, nodes, {key: named[key] for key in named if key not in outs})
         self._results(node, returned, [])
         for tensor, value, new in zip(written, before, _listed(returned), strict=False):
@@ -255,12 +255,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note that a tensor which outlives the run is written to."""
         first = self._aliases.first(tensor)
         if first.op == "get_attr" and first not in self._fresh:
-            refusal = self._refused(
+            refusal = self._refusal(
                 "state", f"written to by {self._line or 'its layer'}",
                 "tensors that stay as they are", f"{first.target} is another one at the next call",
             )  # fmt: skip
-            self.refusals.remove(*refusal.refusals)
-            self.state.setdefault(str(first.target), *refusal.refusals)
+            self.state.setdefault(str(first.target), refusal)
 
     def _results(self, node: fx.Node, result: Any, operands: list[Tensor]) -> None:
         """Name what a node returns, and note its shapes."""
@@ -372,10 +371,14 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _refused(self, field: str, value: Any, allowed: str, reason: str = "") -> Refused:
         """Note a refusal, which the model's own code may catch, and return it to be raised."""
+        self.refusals.append(self._refusal(field, value, allowed, reason))
+        return Refused(self.refusals[-1:])
+
+    def _refusal(self, field: str, value: Any, allowed: str, reason: str = "") -> Refusal:
+        """Return the refusal of what the running layer does."""
         site = self.running[-1].site or type(self.running[-1].layer).__name__
         said = "; ".join(filter(None, (reason, self._line)))
-        self.refusals.append(Refusal(site, field, Description(value), allowed, said))
-        return Refused(self.refusals[-1:])
+        return Refusal(site, field, Description(value), allowed, said)
 
     @property
     def _line(self) -> str:
@@ -410,7 +413,7 @@ class Reads(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _run(func: Any, args: Any, kwargs: Any) -> Any:
+def _execute(func: Any, args: Any, kwargs: Any) -> Any:
     """Run an operation; on numbers where it takes no tensors without, for caches may keep those.
 
     Such are trained with afterwards, which a tensor made in inference mode cannot be.

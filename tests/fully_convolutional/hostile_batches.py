@@ -16,7 +16,6 @@ GROWS = {
     "split": lambda y: y.flatten(1).tensor_split(len(y), 1)[0],
     "times": lambda y: y * len(y),
     "sum-over": lambda y: y.sum((2, 3)) / len(y),
-    "all-images": lambda y: y[: len(y)],
     "all-images-indexed": lambda y: y[torch.arange(len(y))],
 }
 SHAPES = {
@@ -30,6 +29,7 @@ SHAPES = {
     "images-as-channels": lambda y: y.transpose(0, 1)[:2],
 }
 RIGHT = {
+    "all-images": lambda y: y[: len(y)],
     "rows-of-the-batch": lambda y: y.reshape(len(y), -1),
     "rows-of-the-shape": lambda y: y.view(y.size(0), y.size(1), -1),
     "rows-with-a-free-size": lambda y: y.reshape(-1, 4, 6, 5),

@@ -72,7 +72,11 @@ def test_model_and_random_states_stay_as_they_are(name):
     assert same(dict(model.state_dict()), dict(numbers))
 
 
-@pytest.mark.parametrize("name", [name for name in RIGHT if name not in TIED + COMPUTED])
+# The others have parts that nothing reads, or tensors that are read beside their layer.
+WHOLE = [name for name in RIGHT if not name.startswith(("names-", "layers-"))]
+
+
+@pytest.mark.parametrize("name", [name for name in WHOLE if name not in TIED + COMPUTED])
 def test_parameters_are_the_models_own_under_its_own_names(name):
     case = CASES[name]
     model = case.build()

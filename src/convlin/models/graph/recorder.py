@@ -184,6 +184,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if written:
             return self._written(func, name, (args, kwargs), inputs, written)
         operands = _tensors((args, kwargs))
+        if name.endswith("dropout") and args[2] is False:  # in training it would be another tensor
+            return self._passed(func, inputs, args[0])
         try:
             result = _execute(func, args, kwargs)
         except NEEDS_NUMBERS as error:
@@ -193,11 +195,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(result, bool | int | float):  # of a tensor's kind, and not of its numbers
             return result
         if any(result is tensor for tensor in operands):
-            if not name.endswith("dropout") and name not in ("to", "contiguous"):
-                return result
-            result = args[0].view_as(args[0])  # of another tensor it would be another one
-            self._stand_ins |= {id(args[0]), id(result)}
+            # in another dtype it would be another tensor
+            return self._passed(func, inputs, result) if name in ("to", "contiguous") else result
         self._results(self._called(func, *inputs), result, operands)
+        return result
+
+    def _passed(self, func: Any, inputs: Any, tensor: Tensor) -> Tensor:
+        """Note an operation that returns what it takes, by another name."""
+        result = tensor.view_as(tensor)
+        self._stand_ins |= {id(tensor), id(result)}
+        self._results(self._called(func, *inputs), result, [tensor])
         return result
 
     def _turned(self, func: Any, name: str, args: tuple[Any, ...], inputs: Any) -> Any:

@@ -124,10 +124,10 @@ def run_model(
     names = {id(tensor): name for name, tensor in reversed(named)}
     whole = {id(layer) for layer in model.modules() if wanted.layer(layer)}
     recorder = Recorder(names, tensors, wanted.operations, whole)
-    images = torch.zeros(shape, dtype=like.dtype, device=like.device)
     with watched(model, recorder.layer) as recorder.running, torch.inference_mode():
-        recorder.begin(images)
         try:
+            images = torch.zeros(shape, dtype=like.dtype, device=like.device)
+            recorder.begin(images)
             with Reads(recorder), recorder, torch.compiler.set_stance("force_eager"):
                 recorder.end(model(images))
         except Exception as error:

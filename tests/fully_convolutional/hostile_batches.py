@@ -5,7 +5,7 @@ A tracer sees batches of two images and of three; 2 and 3 are ordinary sizes too
 
 import torch
 from torch.nn import functional
-from traced_case import narrow, refused, right, table, to_scores
+from traced_case import narrow, refused, right, saying, table, the_output, to_scores
 
 GROWS = {
     "slice": lambda y: y * y[:, len(y) - 1 : len(y)],
@@ -66,15 +66,6 @@ UNREAD = {
     "sections": lambda y: y.tensor_split((0, 3), 1)[1].flatten(1),
     "slice": lambda y: (y[:, :0], y)[1],
 }
-
-
-def the_output(step):
-    return lambda m, x: step(m.a(x))
-
-
-def saying(words):
-    """Return a kind of case: refused in these words."""
-    return lambda forward, **layers: refused(forward, words, **layers)
 
 
 FOR_ONE_IMAGE = "the batch comes first, and all else is one image's|it mixes the images of a batch"

@@ -6,7 +6,18 @@ A rule that knows channels and cells, and not the shape and dtype that the model
 import torch
 from torch import nn
 from torch.nn import functional
-from traced_case import MAPS, head, narrow, on_the_map, refused, right, table, to_scores
+from traced_case import (
+    MAPS,
+    head,
+    narrow,
+    on_the_map,
+    refused,
+    right,
+    saying,
+    table,
+    the_output,
+    to_scores,
+)
 
 FLAT = 120  # the map's numbers
 
@@ -282,15 +293,6 @@ STACKED_BATCH = {
     "softmax": lambda y: torch.stack([y, y.relu()]).softmax(0).sum(0),
     "kept": lambda y: torch.stack([y, y.relu()]).mean(0, keepdim=True)[0],
 }
-
-
-def the_output(step):
-    return lambda m, x: step(m.a(x))
-
-
-def saying(words):
-    """Return a kind of case: refused in these words."""
-    return lambda forward, **layers: refused(forward, words, **layers)
 
 
 SHAPE = "one image's|tokens are no map"

@@ -132,3 +132,13 @@ def to_scores(step):
 def table(steps, kind, forward, prefix="", **layers):
     """Return the cases of a table of steps, in one kind of forward."""
     return {prefix + name: kind(forward(step), **layers) for name, step in steps.items()}
+
+
+def the_output(step):
+    """Return the forward of a model that ends with this step behind its stem."""
+    return lambda m, x: step(m.a(x))
+
+
+def saying(words):
+    """Return a kind of case: refused in these words."""
+    return lambda forward, **layers: refused(forward, words, **layers)

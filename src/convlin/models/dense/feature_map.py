@@ -104,6 +104,13 @@ class FeatureMap:
         """All layers that break some cell."""
         return frozenset().union(*(axis.culprits for axis in self.axes))
 
+    def laid(self, numbers: Tensor, source: fx.Node) -> FeatureMap:
+        """Return the value with its elements in this order: a map, at `source`, if it is one."""
+        lying = layout.arrangement(numbers, self.map_shape)
+        if lying is None or not lying.is_all_of(self.map_shape):
+            return replace(self, roles=None, numbers=numbers)
+        return replace(self, roles=lying.roles, numbers=None, source=source)
+
     def moved(self, node: fx.Node, **changes: Any) -> FeatureMap:
         """Return what is known of a value at another node of the new graph."""
         return replace(self, node=node, **changes)

@@ -129,9 +129,7 @@ def reduced_channels(
     x: Shaped[Tensor, "n c *size"], groups: Sequence[Sequence[int]], kind: str
 ) -> Shaped[Tensor, "n k *size"]:
     """Return the mean ("avg") or maximum of these groups of channels, in every cell."""
-    index = torch.tensor(groups, device=x.device)
-    parts: Tensor = x.index_select(1, index.flatten())
-    parts = parts.unflatten(1, tuple(index.shape))  # type: ignore[no-untyped-call]
+    parts = _grouped(x, torch.tensor(groups, device=x.device))
     return parts.amax(2) if kind == "max" else parts.mean(2)
 
 
@@ -141,10 +139,17 @@ def softmax_of_groups(
 ) -> Shaped[Tensor, "n c *size"]:
     """Return the softmax (or log_softmax) over each of these groups of channels, in every cell."""
     index = torch.tensor(groups, device=x.device)
-    parts: Tensor = x.index_select(1, index.flatten())
-    parts = parts.unflatten(1, tuple(index.shape))  # type: ignore[no-untyped-call]
+    parts = _grouped(x, index)
     made = torch.softmax(parts, 2) if kind == "softmax" else torch.log_softmax(parts, 2)
     return made.flatten(1, 2).index_select(1, index.flatten().argsort())
+
+
+def _grouped(
+    x: Shaped[Tensor, "n c *size"], index: Shaped[Tensor, "k g"]
+) -> Shaped[Tensor, "n k g *size"]:
+    """Return the channels of every group along an axis of their own."""
+    groups: Tensor = x.index_select(1, index.flatten())
+    return groups.unflatten(1, tuple(index.shape))  # type: ignore[no-untyped-call, no-any-return]
 
 
 @fx.wrap

@@ -135,14 +135,14 @@ def expand_as(call: DenseCall, input: Any, other: Any) -> Any:
 def spread(call: DenseCall, constant: Constant, like: FeatureMap) -> FeatureMap:
     """Return one number per channel as a map, of the cells that another one has."""
     node, channels = _weights(call, like, constant)
-    channels = channels if math.prod(constant.shape) > 1 else 1
     axis = layout.axis_of_channels(like.roles)
     wide = like.channels
     if axis is not None and call.shape != like.shape:  # it stands beside the others as it is
         wide = constant.shape[-len(like.shape) :][axis]
-    node = call.function(grid.spread, node, like.node, max(channels, wide))
+    channels = max(channels, wide)
+    node = call.function(grid.spread, node, like.node, channels)
     clean = tuple(axis.clean() for axis in like.axes)
-    return like.moved(node, channels=max(channels, wide), axes=clean, source=call.node)
+    return like.moved(node, channels=channels, axes=clean, source=call.node)
 
 
 def _common(a: layout.Roles, b: layout.Roles) -> layout.Roles | None:

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from convlin.layers.parameters import layer_with
 from convlin.layers.to_conv import to_conv
-from convlin.models.dense import grid, layout, proofs
+from convlin.models.dense import grid, proofs
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
 from convlin.models.dense.rules.product_reads import (
@@ -81,7 +81,7 @@ def einsum(call: DenseCall, equation: str, operands: Sequence[Any], **kwargs: An
         made = computed(call, inner, weight, None)
         assert made.numbers is not None
         back = [[*kept, *new].index(letter) for letter in result[1:]]
-        return _as_map(made, made.numbers.permute(back), call.node)
+        return made.laid(made.numbers.permute(back), call.node)
     return computed(call, inner, weight, None)
 
 
@@ -144,14 +144,6 @@ def _arranged(call: DenseCall, tensor: Constant, order: Sequence[int]) -> Consta
 def _transposed(call: DenseCall, matrix: Constant) -> Constant:
     """Return the weight that a Linear has for a product by this matrix."""
     return _arranged(call, matrix, (1, 0))
-
-
-def _as_map(value: FeatureMap, numbers: Tensor, source: fx.Node) -> FeatureMap:
-    """Return the value with its elements in this order, as a map if it is one again."""
-    lying = layout.arrangement(numbers, value.map_shape)
-    if lying is None or not lying.is_all_of(value.map_shape):
-        return replace(value, roles=None, numbers=numbers)
-    return replace(value, roles=lying.roles, numbers=None, source=source)
 
 
 def _number(tensor: Tensor) -> nn.Parameter:

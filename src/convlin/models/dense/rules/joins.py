@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from convlin.models.dense import grid, layout
+from convlin.models.dense import grid
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import BatchSecond, FeatureMap
 from convlin.models.dense.rules.alignment import aligned, mixed_axes
@@ -106,11 +105,7 @@ def _side_by_side(
     for value in values:
         numbers.append(value.elements + first * cells)
         first += value.channels
-    laid = lay(numbers)
-    lying = layout.arrangement(laid, made.map_shape)
-    if lying is not None and lying.is_all_of(made.map_shape):
-        return replace(made, roles=lying.roles, numbers=None)
-    return replace(made, roles=None, numbers=laid)
+    return made.laid(lay(numbers), call.node)
 
 
 def _replaced(

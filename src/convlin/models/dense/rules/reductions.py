@@ -9,6 +9,7 @@ stacked are channels of one map, and a reduction over that axis takes groups of 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -48,13 +49,8 @@ def largest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) -
 
 
 def largest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    """Take the maximum of two values, or over a dimension: with its indices, then."""
-    if isinstance(dim, FeatureMap | Constant):
-        return arithmetic(call, input, dim)
-    if dim is None:
-        raise call.refused("dim", dim, "any but the batch")
-    require_no_indices(call)
-    return largest(call, input, dim, keepdim), None
+    """Take the maximum of two values, or over a dimension."""
+    return _and_where(call, largest, input, dim, keepdim)
 
 
 def smallest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) -> FeatureMap:
@@ -67,12 +63,7 @@ def smallest(call: DenseCall, input: Any, dim: Any = (), keepdim: bool = False) 
 
 def smallest_and_where(call: DenseCall, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Take the minimum of two values, or over a dimension."""
-    if isinstance(dim, FeatureMap | Constant):
-        return arithmetic(call, input, dim)
-    if dim is None:
-        raise call.refused("dim", dim, "any but the batch")
-    require_no_indices(call)
-    return smallest(call, input, dim, keepdim), None
+    return _and_where(call, smallest, input, dim, keepdim)
 
 
 def length(
@@ -96,6 +87,18 @@ def length(
         return whole(call, value, call.function(
             torch.linalg.vector_norm, value.node, ord, space, True), roles)  # fmt: skip
     raise call.refused("dim", dim, "the channels alone")
+
+
+def _and_where(
+    call: DenseCall, reduce: Callable[..., FeatureMap], input: Any, dim: Any, keepdim: bool
+) -> Any:
+    """Return what ATen calls by one name: of two values; over a dimension, with indices."""
+    if isinstance(dim, FeatureMap | Constant):
+        return arithmetic(call, input, dim)
+    if dim is None:
+        raise call.refused("dim", dim, "any but the batch")
+    require_no_indices(call)
+    return reduce(call, input, dim, keepdim), None
 
 
 def _reduce(call: DenseCall, input: Any, dim: Any, keepdim: bool, kind: str) -> FeatureMap:
@@ -155,12 +158,7 @@ def _reduce_in_cells(
     node = call.function(grid.reduced_channels, value.node, channels, kind)
     if axis is not None:
         numbers = numbers.unsqueeze(axis)
-    lying = layout.arrangement(numbers, (len(channels), *value.size))
-    whole = lying is not None and lying.is_all_of((len(channels), *value.size))
-    return value.moved(
-        node, channels=len(channels), source=call.node if whole else value.source,
-        roles=lying.roles if lying and whole else None, numbers=None if whole else numbers,
-    )  # fmt: skip
+    return value.moved(node, channels=len(channels)).laid(numbers, call.node)
 
 
 def _batch_first(input: Any, dim: Any, keepdim: bool) -> tuple[Any, Any]:

@@ -24,7 +24,7 @@ from convlin.errors import Refusal
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.geometry import ConvGeometry
 
-__all__ = ["Patchify"]
+__all__ = ["Patchify", "disjoint"]
 
 
 class Patchify(KernelMatrix):
@@ -45,7 +45,7 @@ class Patchify(KernelMatrix):
         """
         refusals = list(KernelMatrix.refusals(geometry))
         dims = list(zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
-        strides = tuple(s if _disjoint(k, s, d) else max(k, s) for k, s, d in dims)
+        strides = tuple(s if disjoint(k, s, d) else max(k, s) for k, s, d in dims)
         if strides != geometry.stride:
             allowed = f"{strides}, at least the kernel {geometry.kernel}"
             refusals.append(
@@ -53,7 +53,7 @@ class Patchify(KernelMatrix):
             )
         # With the stride that fits the kernel, does dilation bring windows together again?
         dilations = tuple(
-            d if _disjoint(k, s, d) else 1 for (k, _, d), s in zip(dims, strides, strict=True)
+            d if disjoint(k, s, d) else 1 for (k, _, d), s in zip(dims, strides, strict=True)
         )
         if dilations != geometry.dilation:
             reason = "windows overlap" if strides == geometry.stride else f"at stride {strides}"
@@ -63,5 +63,10 @@ class Patchify(KernelMatrix):
         return tuple(refusals)
 
 
-def _disjoint(kernel: int, stride: int, dilation: int) -> bool:
+def disjoint(kernel: int, stride: int, dilation: int) -> bool:
+    """Return whether no two windows share a pixel along one dimension.
+
+    >>> disjoint(3, 3, 1), disjoint(2, 2, 2)
+    (True, False)
+    """
     return stride // math.gcd(stride, dilation) >= kernel

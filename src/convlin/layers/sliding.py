@@ -13,14 +13,30 @@ The steps are functions, so that torch.fx records each as one node.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, compiler, fx
 from torch.nn import functional
 
 from convlin.errors import GeometryError, Refusal
+from convlin.internals.plain_tensors import is_channels_last
 
-__all__ = ["as_columns", "as_image", "as_rows", "cut_windows", "pad", "require_map"]
+__all__ = [
+    "Windows", "as_columns", "as_image", "as_linear", "as_patches", "as_rows", "cut_windows",
+    "laid_out", "pad", "require_map",
+]  # fmt: skip
+
+
+class Windows(NamedTuple):
+    """How windows lie in an image: sizes per dimension, padding (before, after) and its mode."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    mode: str
 
 
 @fx.wrap
@@ -41,7 +57,7 @@ def require_map(x: Tensor, channels: int, least: tuple[int, ...]) -> Tensor:
 def pad(x: Tensor, padding: tuple[tuple[int, int], ...], mode: str) -> Tensor:
     """Return the image padded by (before, after) per dimension."""
     sides = [side for pair in reversed(padding) for side in pair]
-    if not any(sides):
+    if mode == "zeros" and not any(sides):  # else the memory may change all the same
         return x
     return functional.pad(x, sides, mode="constant" if mode == "zeros" else mode)
 
@@ -122,3 +138,83 @@ def as_image(
             return y.contiguous(memory_format=last)
     # Through one line and back: an axis of size 1 may keep a step that says channels_last.
     return y.contiguous().view(-1).view(y.shape)
+
+
+@fx.wrap
+def as_linear(
+    x: Shaped[Tensor, "*n c *size"],
+    weight: Shaped[Tensor, "o columns *kernel"],
+    bias: Shaped[Tensor, " o"] | None,
+    windows: Windows,
+    groups: int,
+    order: tuple[int, ...],
+) -> Shaped[Tensor, "*n o *out"]:
+    """Return a convolution's outputs, each window through the kernel as a matrix.
+
+    In the memory that PyTorch's convolution gives them: channels_last if image or kernel is.
+    """
+    kernel, stride, dilation, padding, mode = windows
+    ndim = len(kernel)
+    image = pad(x, padding, mode)
+    cut = cut_windows(image, kernel, stride, dilation, groups, order)
+    out = cut.shape[-ndim:]
+    last = _gives_channels_last(x if mode == "zeros" else image, weight)
+    # As in exchange/kernel_matrix.py, whose namespaces torch.compile warns of.
+    matrix = weight.permute(0, *(axis + 1 for axis in order)).reshape(
+        groups, weight.shape[0] // groups, -1
+    )
+    if last and groups == 1:
+        return functional.linear(as_rows(cut, ndim), matrix[0], bias).movedim(-1, -1 - ndim)
+    y = torch.matmul(matrix, as_columns(cut, ndim)).flatten(-3, -2)
+    if bias is not None:
+        # Autocast narrows the product and not the bias, and would widen the sum again.
+        y = y + bias[:, None].to(y.dtype)
+    return laid_out(torch.unflatten(y, -1, out), x if mode == "zeros" else image, weight)
+
+
+@fx.wrap
+def as_patches(
+    x: Shaped[Tensor, "*n c *size"],
+    weight: Shaped[Tensor, "c columns *kernel"],
+    bias: Shaped[Tensor, " o"] | None,
+    groups: int,
+) -> Shaped[Tensor, "*n o *out"]:
+    """Return a transposed convolution's outputs where every pixel becomes a patch of its own."""
+    ndim = weight.ndim - 2
+    size, kernel = x.shape[-ndim:], weight.shape[2:]
+    matrix = weight.reshape(groups, weight.shape[0] // groups, -1).transpose(-1, -2)
+    pixels = torch.unflatten(x, -1 - ndim, (groups, -1)).flatten(-ndim)
+    y = torch.matmul(matrix, pixels)
+    # (…, groups, o/groups·taps, positions) to (…, o, *kernel, *size), and each tap behind its pixel
+    y = torch.unflatten(torch.unflatten(y, -1, size), -1 - ndim, (-1, *kernel))
+    y = y.flatten(-2 * ndim - 2, -2 * ndim - 1)
+    front = range(y.ndim - 2 * ndim)
+    pairs = [axis for dim in range(ndim) for axis in (dim - ndim, dim - 2 * ndim)]
+    y = y.permute(*front, *pairs)
+    y = y.reshape(*y.shape[: len(front)], *(n * k for n, k in zip(size, kernel, strict=True)))
+    if bias is not None:
+        y = y + bias.to(y.dtype).reshape(-1, *(1,) * ndim)
+    return laid_out(y, x, weight)
+
+
+def laid_out(
+    y: Shaped[Tensor, "*n o *out"], x: Shaped[Tensor, "*n c *size"], weight: Tensor
+) -> Shaped[Tensor, "*n o *out"]:
+    """Return a convolution's outputs in the memory that PyTorch's own gives them."""
+    if not _gives_channels_last(x, weight):
+        return y.contiguous()
+    channels = 1 - weight.ndim  # the axis, batched or not
+    return y.movedim(channels, -1).contiguous().movedim(-1, channels)
+
+
+def _gives_channels_last(x: Tensor, weight: Tensor) -> bool:
+    """Whether PyTorch's convolution gives its outputs channels_last; seen on the CPU."""
+    if compiler.is_compiling():
+        return False
+    if x.ndim < weight.ndim:  # unbatched
+        if x.ndim == 4:
+            return False
+        x = x[None]
+    if x.ndim == 5 and x.dtype == torch.float64 and x.device.type == "cpu":
+        return False  # its kernel knows contiguous memory alone
+    return is_channels_last(x) or is_channels_last(weight)

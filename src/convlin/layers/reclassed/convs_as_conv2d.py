@@ -1,0 +1,103 @@
+"""Convolutions that compute as a Conv2d: in one dimension on images (B, C, 1, L), in three folded.
+
+A Conv3d whose kernel in time is its stride reads every frame once: time folds into channels, and a
+step in time into the batch. ::
+
+    y[b, o, t, p] = Σ_c Σ_τ Σ_q  w[o, c, τ, q] · x[b, c, t·kT + τ, p·s + q·d - before]
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, compiler, fx, nn
+from torch.nn import functional
+
+from convlin.internals.plain_tensors import are_equal
+from convlin.layers import sliding
+from convlin.layers.reclassed.fields import windows_of
+from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
+
+__all__ = ["Conv1dAsConv2d", "Conv3dAsConv2d"]
+
+
+class ConvAsConv2d(Reclassed):
+    """A convolution in one or three dimensions that computes as one in two."""
+
+    target = "conv2d"
+
+    def forward(self, input: Any) -> Any:  # noqa: A002 (PyTorch's name)
+        """Take and return what the convolution does."""
+        layer: Any = self
+        found = parameters_of(layer, input)
+        windows = None if found is None else windows_of(layer, found[0])
+        if found is None or windows is None or not _fits(input, found[0], windows, layer.groups):
+            return super().forward(input)  # type: ignore[misc]
+        run = on_a_line if found[0].ndim == 3 else on_frames
+        return run(input, layer.weight, layer.bias, windows, layer.groups)
+
+
+class Conv1dAsConv2d(ConvAsConv2d, nn.Conv1d):
+    """An nn.Conv1d that computes as a Conv2d on images (B, C, 1, L)."""
+
+    base_class = nn.Conv1d
+
+
+class Conv3dAsConv2d(ConvAsConv2d, nn.Conv3d):
+    """An nn.Conv3d that computes as a Conv2d, time folded into channels and batch."""
+
+    base_class = nn.Conv3d
+
+
+def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool:
+    kernel, stride, dilation, padding, _ = windows
+    ndim = len(kernel)
+    if ndim == 3 and not (stride[0] == kernel[0] and dilation[0] == 1 and padding[0] == (0, 0)):
+        return False
+    if isinstance(x, fx.Proxy):
+        return True
+    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal(
+        (x.shape[-ndim - 1],), (weight.shape[1] * groups,)
+    ):
+        return False
+    if compiler.is_compiling():
+        return True
+    return x.numel() > 0 and (ndim == 1 or x.shape[-3] >= kernel[0])
+
+
+@fx.wrap
+def on_a_line(
+    x: Tensor, weight: Tensor, bias: Tensor | None, windows: sliding.Windows, groups: int
+) -> Tensor:
+    """Return a Conv1d's outputs, computed on images (B, C, 1, L)."""
+    _, stride, dilation, padding, mode = windows
+    across = sliding.Windows((), (1, *stride), (1, *dilation), ((0, 0), *padding), mode)
+    y = _conv2d(x.unsqueeze(-2), weight.unsqueeze(-2), bias, across, groups)
+    return y.squeeze(-2).contiguous()
+
+
+@fx.wrap
+def on_frames(
+    x: Tensor, weight: Tensor, bias: Tensor | None, windows: sliding.Windows, groups: int
+) -> Tensor:
+    """Return a Conv3d's outputs, each step in time an image of its own, its frames channels."""
+    kernel, stride, dilation, padding, mode = windows
+    frames = x if x.ndim == 5 else x[None]
+    steps = frames.shape[2] // kernel[0]
+    images = torch.unflatten(frames[:, :, : steps * kernel[0]], 2, (steps, kernel[0]))
+    images = images.movedim(2, 1).flatten(2, 3).flatten(0, 1)
+    across = sliding.Windows((), stride[1:], dilation[1:], padding[1:], mode)
+    y = _conv2d(images, weight.flatten(1, 2), bias, across, groups)
+    y = torch.unflatten(y, 0, (frames.shape[0], steps)).movedim(1, 2)
+    return sliding.laid_out(y if x.ndim == 5 else y[0], x, weight)
+
+
+def _conv2d(
+    images: Tensor, weight: Tensor, bias: Tensor | None, windows: sliding.Windows, groups: int
+) -> Tensor:
+    _, stride, dilation, padding, mode = windows
+    before = tuple(side for side, _ in padding)
+    if mode != "zeros" or any(a != b for a, b in padding):  # which no argument says
+        images, before = sliding.pad(images, padding, mode), (0, 0)
+    return functional.conv2d(images, weight, bias, stride, before, dilation, groups)

@@ -1,0 +1,127 @@
+"""Convolutions that compute as fully connected layers: on every pixel, patch, or the whole input.
+
+Windows that do not overlap, or one window as large as the padded input, each through the kernel
+seen as a matrix (`exchange/kernel_matrix.py`); and transposed convolutions whose kernel is their
+stride, each pixel through it to a patch of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, compiler, fx, nn
+
+from convlin.exchange.kernel_matrix import column_order
+from convlin.exchange.patchify import disjoint
+from convlin.internals.plain_tensors import are_equal
+from convlin.layers import sliding
+from convlin.layers.reclassed.fields import each, windows_of
+from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
+
+__all__ = [
+    "Conv1dAsLinear", "Conv2dAsLinear", "Conv3dAsLinear",
+    "ConvTranspose1dAsLinear", "ConvTranspose2dAsLinear", "ConvTranspose3dAsLinear",
+]  # fmt: skip
+
+
+class ConvAsLinear(Reclassed):
+    """A convolution whose windows go through its kernel, seen as a matrix."""
+
+    target = "linear"
+
+    def forward(self, input: Any) -> Any:  # noqa: A002 (PyTorch's name)
+        """Take and return what the convolution does."""
+        layer: Any = self
+        found = parameters_of(layer, input)
+        windows = None if found is None else windows_of(layer, found[0])
+        order = None if found is None else column_order(found[0])
+        if (
+            found is None or windows is None or order is None
+            or not _fits(input, found[0], windows, layer.groups)
+        ):  # fmt: skip
+            return super().forward(input)  # type: ignore[misc]
+        return sliding.as_linear(input, layer.weight, layer.bias, windows, layer.groups, order)
+
+
+class Conv1dAsLinear(ConvAsLinear, nn.Conv1d):
+    """An nn.Conv1d that computes as a fully connected layer."""
+
+    base_class = nn.Conv1d
+
+
+class Conv2dAsLinear(ConvAsLinear, nn.Conv2d):
+    """An nn.Conv2d that computes as a fully connected layer."""
+
+    base_class = nn.Conv2d
+
+
+class Conv3dAsLinear(ConvAsLinear, nn.Conv3d):
+    """An nn.Conv3d that computes as a fully connected layer."""
+
+    base_class = nn.Conv3d
+
+
+def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool:
+    """Whether the windows of this input are disjoint, or one is all of it."""
+    k, s, d, pads, _ = windows
+    apart = all(map(disjoint, k, s, d))
+    if isinstance(x, fx.Proxy):
+        return apart
+    ndim = len(k)
+    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal(
+        (x.shape[-ndim - 1],), (weight.shape[1] * groups,)
+    ):
+        return False
+    size = tuple(n + sum(pair) for n, pair in zip(x.shape[-ndim:], pads, strict=True))
+    if apart:
+        spans = [(k_ - 1) * d_ + 1 for k_, d_ in zip(k, d, strict=True)]
+        return compiler.is_compiling() or all(map(int.__ge__, size, spans))
+    return all(d_ == 1 or k_ == 1 for k_, d_ in zip(k, d, strict=True)) and are_equal(size, k)
+
+
+class TransposedAsLinear(Reclassed):
+    """A transposed convolution whose kernel is its stride: each pixel becomes a patch."""
+
+    target = "linear"
+
+    def forward(self, input: Any, output_size: Any = None) -> Any:  # noqa: A002 (PyTorch's name)
+        """Take and return what the convolution does."""
+        layer: Any = self
+        found = parameters_of(layer, input)
+        if output_size is not None or found is None or not _is_patchwise(layer, found[0], input):
+            return super().forward(input, output_size)  # type: ignore[misc]
+        return sliding.as_patches(input, layer.weight, layer.bias, layer.groups)
+
+
+class ConvTranspose1dAsLinear(TransposedAsLinear, nn.ConvTranspose1d):
+    """An nn.ConvTranspose1d that computes as a fully connected layer."""
+
+    base_class = nn.ConvTranspose1d
+
+
+class ConvTranspose2dAsLinear(TransposedAsLinear, nn.ConvTranspose2d):
+    """An nn.ConvTranspose2d that computes as a fully connected layer."""
+
+    base_class = nn.ConvTranspose2d
+
+
+class ConvTranspose3dAsLinear(TransposedAsLinear, nn.ConvTranspose3d):
+    """An nn.ConvTranspose3d that computes as a fully connected layer."""
+
+    base_class = nn.ConvTranspose3d
+
+
+def _is_patchwise(layer: Any, weight: Tensor, x: Any) -> bool:
+    kernel = tuple(weight.shape[2:])
+    ndim = len(kernel)
+    stride, dilation, padding, more = (
+        each(value, ndim)
+        for value in (layer.stride, layer.dilation, layer.padding, layer.output_padding)
+    )
+    if stride != kernel or padding != (0,) * ndim or more != (0,) * ndim or dilation is None:
+        return False
+    if any(k > 1 and d != 1 for k, d in zip(kernel, dilation, strict=True)):
+        return False
+    if isinstance(x, fx.Proxy):
+        return True
+    return x.ndim in (ndim + 1, ndim + 2) and are_equal((x.shape[-ndim - 1],), weight.shape[:1])

@@ -1,0 +1,46 @@
+"""What a convolution's fields say at this moment, read as its own code reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from convlin.layers import sliding
+
+__all__ = ["each", "windows_of"]
+
+
+def windows_of(layer: Any, weight: Tensor) -> sliding.Windows | None:
+    """Return how the layer's windows lie, by its fields as they are now; None if it is not said."""
+    kernel = tuple(weight.shape[2:])
+    stride, dilation = (each(value, len(kernel)) for value in (layer.stride, layer.dilation))
+    if stride is None or dilation is None:
+        return None
+    padding = _padding(layer, kernel, stride, dilation)
+    if padding is None:
+        return None
+    return sliding.Windows(kernel, stride, dilation, padding, layer.padding_mode)
+
+
+def _padding(
+    layer: Any, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, int], ...] | None:
+    """Return what the layer pads before and after, as its own code does."""
+    if layer.padding_mode != "zeros":  # by the numbers noted when it was made
+        noted = layer._reversed_padding_repeated_twice
+        return tuple(zip(noted[-2::-2], noted[::-2], strict=True))
+    if layer.padding == "same" and max(stride) == 1:
+        sums = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        return tuple((total // 2, total - total // 2) for total in sums)
+    if layer.padding == "valid":
+        return ((0, 0),) * len(kernel)
+    sides = each(layer.padding, len(kernel))
+    return None if sides is None or min(sides) < 0 else tuple((side, side) for side in sides)
+
+
+def each(value: Any, ndim: int) -> tuple[int, ...] | None:
+    """Return one number a dimension; None for what is no such thing."""
+    items = (value,) * ndim if isinstance(value, int) else value
+    fits = isinstance(items, tuple | list) and len(items) == ndim
+    return tuple(items) if fits and all(isinstance(item, int) for item in items) else None

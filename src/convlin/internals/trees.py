@@ -5,6 +5,6 @@ Private: `torch.utils._pytree`. Seen in torch 2.13 and 2.14.
 
 from __future__ import annotations
 
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map
 
-__all__ = ["TreeSpec", "tree_flatten", "tree_leaves"]
+__all__ = ["TreeSpec", "tree_flatten", "tree_leaves", "tree_map"]

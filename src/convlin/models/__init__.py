@@ -5,9 +5,12 @@
 | `load.py`, `weights.py`, `pt2_archive.py` | models, weights and programs, from files too |
 | `trace.py` | one observer: what the modules of a model take and give |
 | `containers.py` | what a model returns, opened, and made again |
+| `claims.py` | that one layer equals another, and the verdict on it |
+| `differences.py` | how far the outputs of two runs are apart |
 | `graph/` | the graph of what a model's own code runs, and what its editors share |
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
+| `rewrite/` | every layer that has an equal form, exchanged for it |
 """
 
 from convlin.models.cost import cost

@@ -53,7 +53,9 @@ class Conv3dAsConv2d(ConvAsConv2d, nn.Conv3d):
 def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool:
     kernel, stride, dilation, padding, _ = windows
     ndim = len(kernel)
-    if ndim == 3 and not (stride[0] == kernel[0] and dilation[0] == 1 and padding[0] == (0, 0)):
+    if ndim == 3 and not (
+        stride[0] == kernel[0] and 1 in (kernel[0], dilation[0]) and padding[0] == (0, 0)
+    ):
         return False
     if isinstance(x, fx.Proxy):
         return True

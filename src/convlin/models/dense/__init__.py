@@ -9,7 +9,6 @@
 | `dense_call.py`, `rules/` | one operation of the model, as rules for maps see it; the rules |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
-| `proofs.py`, `claims.py` | what is claimed of an exchange; the verdicts |
 | `against_model.py`, `side_by_side.py`, `parting.py` | the network run against the model |
 | `grouped.py` | grouped convolutions in float64, fast enough for that |
 | `deviation.py`, `report.py` | what is measured, and reported |

@@ -12,21 +12,19 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from convlin.models.dense.network import FullyConvolutional
+from convlin.models.differences import Dtypes, relative
 from convlin.models.trace import LayerCall, watched
 from convlin.numerics.roundoff import unit
 
-__all__ = ["Pair", "Parting", "first_parting", "largest_inside", "narrowest", "relative"]
+__all__ = ["Pair", "Parting", "first_parting", "largest_inside", "narrowest"]
 
 Key = tuple[str, int, str]  # layer, its how-manieth call, "input" or "output"
 Record = dict[Key, Tensor]  # in order
@@ -49,26 +47,6 @@ class Parting:
     layer: str
     field: str
     off: float
-
-
-def relative(mine: Tensor, theirs: Tensor) -> float:
-    """Return the largest difference over the largest number; infinite where one alone is finite.
-
-    >>> relative(torch.tensor([4.0, float("nan")]), torch.tensor([5.0, float("nan")]))
-    0.2
-    """
-    if mine.shape != theirs.shape:
-        return inf
-    mine, theirs = mine.double(), theirs.double()
-    finite = mine.isfinite() & theirs.isfinite()
-    a, b = mine[~finite], theirs[~finite]
-    if not torch.equal(a, b) and not torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)):
-        return inf
-    if not finite.any():
-        return 0.0
-    mine, theirs = mine[finite], theirs[finite]
-    difference = float((mine - theirs).abs().max())
-    return difference and difference / float(torch.maximum(mine.abs(), theirs.abs()).max())
 
 
 def first_parting(
@@ -114,30 +92,11 @@ def largest_inside(pair: Pair, images: Tensor) -> float:
 
 def narrowest(pair: Pair, images: Tensor) -> torch.dtype:
     """Return the least precise floating-point dtype that either computes with."""
-    mode = _Dtypes()
+    mode = Dtypes()
     with mode:
         pair.model(images)
         pair.network(images)
     return max((images.dtype, *mode.seen), key=unit)
-
-
-class _Dtypes(TorchFunctionMode):
-    """Notes the dtype of everything that PyTorch's functions return."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: set[torch.dtype] = set()
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:  # fmt: skip
-        result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and result.is_floating_point():
-            with suppress(KeyError):
-                unit(result.dtype)
-                self.seen.add(result.dtype)
-        return result
 
 
 def _record(program: nn.Module, images: Tensor, names: Collection[str]) -> Record:

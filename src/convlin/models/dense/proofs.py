@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx, nn
 
-from convlin.models.dense.claims import Claim
+from convlin.models.claims import Claim
 from convlin.models.dense.feature_map import DeferredPool, FeatureMap
 from convlin.models.graph.value import Constant
 from convlin.models.graph.varying import Batch, mapped

@@ -25,9 +25,9 @@ from convlin.models.dense.parting import (
     first_parting,
     largest_inside,
     narrowest,
-    relative,
 )
 from convlin.models.dense.report import AgainstModel
+from convlin.models.differences import relative
 from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 

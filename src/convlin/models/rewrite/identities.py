@@ -1,0 +1,81 @@
+"""Which identity exchanges a site, or everything that stands against each.
+
+| to | layer | identity |
+|---|---|---|
+| linear | convolution | pointwise, patchify, unpatchify, covering_kernel |
+| conv, conv2d | Linear, GPT-2's Conv1D | pointwise |
+| conv2d | Conv1d | singleton_axis |
+| conv2d | Conv3d | folded_time |
+| linear | GPT-2's Conv1D | transposed |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import nn
+
+from convlin.errors import ConvlinError, Refusal, Refused
+from convlin.exchange import choose
+from convlin.exchange.kernel_matrix import column_order
+from convlin.geometry import ConvGeometry
+from convlin.internals.modules import ConvBase
+from convlin.models.rewrite.sites import Target
+
+__all__ = ["identity_of"]
+
+COPIES = ("dense_at_size",)  # with the zeros as weights: another layer, at one size
+
+
+def identity_of(
+    name: str, layer: nn.Module, base: type[nn.Module], target: Target,
+    inputs: Sequence[tuple[int, ...]],
+) -> str:  # fmt: skip
+    """Return the name of the identity that exchanges a layer.
+
+    inputs: the shapes that the layer was seen to take, if it was seen; a kernel covers its whole
+    input at one of them only. Raises `Refused`, in the site's name, for everything in the way.
+
+    >>> identity_of("stem", nn.Conv2d(3, 5, 4, stride=4), nn.Conv2d, "linear", ())
+    'patchify'
+    """
+    if not issubclass(base, ConvBase):
+        return "pointwise" if issubclass(base, nn.Linear) or target != "linear" else "transposed"
+    try:
+        geometry = ConvGeometry.of(layer)
+        if target == "linear":
+            return _to_linear(layer, geometry, inputs)
+    except ConvlinError as error:
+        refusals = getattr(error, "refusals", ())
+        raise Refused(replace(r, site=name or r.site) for r in refusals) from error
+    refusals = tuple(_in_time(name, geometry)) if geometry.ndim == 3 else ()
+    if refusals:
+        raise Refused(refusals)
+    return "folded_time" if geometry.ndim == 3 else "singleton_axis"
+
+
+def _to_linear(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[int, ...]]) -> str:
+    sizes = {shape[-geometry.ndim :] for shape in inputs}
+    size = sizes.pop() if len(sizes) == 1 else None
+    exchange = choose(geometry, size)
+    if exchange.name in COPIES:  # it is the last resort: say why all others are
+        choose(geometry)
+    weight = layer._parameters.get("weight")
+    if weight is not None and column_order(weight) is None:
+        allowed = "steps of which a view is a matrix: weight.contiguous()"
+        raise Refused(Refusal(geometry.kind, "weight.stride()", tuple(weight.stride()), allowed))
+    return exchange.name
+
+
+def _in_time(name: str, geometry: ConvGeometry) -> Iterator[Refusal]:
+    """Yield what keeps a Conv3d's time from folding into its channels."""
+    g = geometry
+    site = name or g.kind
+    if g.stride[0] != g.kernel[0]:
+        allowed = f"{(g.kernel[0], *g.stride[1:])}, in time the kernel's"
+        yield Refusal(site, "stride", g.stride, allowed, "frames are read twice, or left out")
+    if g.dilation[0] != 1 and g.kernel[0] > 1:
+        yield Refusal(site, "dilation", g.dilation, str((1, *g.dilation[1:])))
+    if g.padding[0] != (0, 0):
+        yield Refusal(site, "padding", g.padding, str(((0, 0), *g.padding[1:])))

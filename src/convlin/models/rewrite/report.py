@@ -1,0 +1,202 @@
+"""One row a site: exchanged, not exchanged, read and not called, called and read, not reached."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from convlin.display.blocks import Block, Column, Table, Toned, Words
+from convlin.display.shown import Shown
+from convlin.errors import Refusal
+from convlin.models.rewrite.observed import Reader
+from convlin.models.rewrite.permutes import Permutes
+from convlin.proof import Proved, Refuted, Verdict
+
+__all__ = ["Answer", "RewriteReport", "RewriteRow", "SeenOutputs"]
+
+Answer: TypeAlias = Literal[
+    "exchanged", "not exchanged", "read, not called", "called and read", "not reached"
+]
+TONES: dict[str, Any] = {"exchanged": "good", "called and read": "caution"}
+
+
+@dataclass(frozen=True)
+class RewriteRow:
+    """One site: its layer's class, what became of it, by which identity, or why not.
+
+    exchange: the identity's name, also where the layer was read besides; "" if it stays as it is.
+    seen: whether it was called in the run on the example; None: nobody looked.
+    """
+
+    site: str
+    layer: str
+    answer: Answer
+    exchange: str = ""
+    verdict: Verdict | None = None
+    refusals: tuple[Refusal, ...] = ()
+    readers: tuple[Reader | str, ...] = ()
+    seen: bool | None = None
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether the layer has, or will have, another form."""
+        return bool(self.exchange)
+
+    @property
+    def why(self) -> str:
+        """What stands against the exchange, or who reads the layer."""
+        read = f"read by {', '.join(map(str, self.readers))}" if self.readers else ""
+        return "; ".join([*filter(None, [read]), *map(_without_site, self.refusals)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return vars(self) | {
+            "verdict": self.verdict and self.verdict.as_dict(),
+            "refusals": [str(refusal) for refusal in self.refusals],
+            "readers": [str(reader) for reader in self.readers],
+        }
+
+
+@dataclass(frozen=True)
+class SeenOutputs:
+    """What running the model and its rewrite on the example showed.
+
+    difference: the largest, over the largest output, in the model's own `dtype`; in_float64: the
+    same of copies in float64, None where these do not run.
+    """
+
+    outputs: int
+    dtype: str
+    difference: float
+    in_float64: float | None
+    seconds: float
+    why: str = ""
+
+    def __str__(self) -> str:
+        wide = "" if self.in_float64 is None else f", {self.in_float64:.1e} in float64"
+        plural = "s" * (self.outputs != 1)
+        return (
+            f"seen on the example, {self.outputs} output{plural}: within {self.difference:.1e} in "
+            f"{self.dtype}{wide} ({self.seconds:.1f} s)"
+        )
+
+
+@dataclass(frozen=True)
+class RewriteReport(Shown):
+    """All rows, what they make of the model, and what was seen of it.
+
+    mode: gradients and training, as they were in the run that the rows were observed in; "" where
+    there was none.
+    """
+
+    target: str
+    keys: str
+    rows: tuple[RewriteRow, ...]
+    planned: bool = False
+    outputs: SeenOutputs | None = None
+    mode: str = ""
+    unproved: bool = False
+    permutes: Permutes | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the rows make of the model, and whether that was seen."""
+        seen = "derived, and seen" if self.outputs else "derived, not seen"
+        if self.planned:
+            return "planned; nothing was touched"
+        exchanged = [row for row in self.rows if row.exchanged]
+        if not exchanged:
+            return f"{seen}: nothing was exchanged, the model is as it was"
+        if any(isinstance(row.verdict, Refuted) for row in exchanged):
+            return f"{seen}: not equal"
+        if self.unproved:
+            return f"{seen}: equal over the reals if the exchanges are, which were not proved"
+        wholly = all(isinstance(row.verdict, Proved) for row in exchanged)
+        sites = (
+            "every site is proved equal" if wholly else "every site is equal, not all are proved"
+        )
+        reads = "no parent was seen to read" if self.outputs else "no run showed who reads"
+        return f"{seen}: {sites}, all other code is the model's own, and {reads} what was exchanged"
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The lines under the table."""
+        lines = [str(self.outputs) if self.outputs else "no site was seen called (example=None)"]
+        if self.mode:
+            lines.append(f"calls and readers: as seen {self.mode}")
+        if self.keys == "native" and any(row.exchanged for row in self.rows):
+            lines.append(
+                "an optimizer made before does not step what was exchanged: give a new one the "
+                "state that mapping.from_original makes of the old one's"
+            )
+        if self.keys == "same" and any(row.exchanged for row in self.rows):
+            lines.append(
+                "same keys: tools that look at a layer's class still see a convolution, with what "
+                "they get wrong there"
+                if self.target == "linear"
+                else "same keys: tools that look at a layer's class still see what it was"
+            )
+        return (*lines, *([str(self.permutes)] if self.permutes else []))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            **vars(self),
+            "verdict": self.verdict,
+            "rows": self._table.as_dicts(),
+            "outputs": self.outputs and vars(self.outputs),
+            "permutes": self.permutes and self.permutes.as_dict(),
+        }
+
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        counts = Counter(row.answer for row in self.rows)
+        counted = ", ".join(f"{count} {answer}" for answer, count in counts.items())
+        bad = any(isinstance(row.verdict, Refuted) for row in self.rows)
+        return [
+            self._table, "", *_verdicts(self.rows),
+            f"{len(self.rows)} sites: {counted or 'the model has none'}",
+            Toned(self.verdict, "bad" if bad else "good"), *self.summary,
+        ]  # fmt: skip
+
+    @property
+    def _table(self) -> Table:
+        columns = [
+            Column("site", "site", lambda site: site or "the model"),
+            Column("layer", "layer"),
+            Column("answer", "answer", lambda answer: Toned(answer, TONES.get(answer, "plain"))),
+            Column("exchange", "exchange"),
+            Column("proof", "verdict", _proof),
+            Column("why", "why"),
+        ]
+        if all(row.verdict is None for row in self.rows):
+            del columns[4]
+        return Table(columns, self.rows)
+
+
+def _without_site(refusal: Refusal) -> str:
+    return str(refusal).partition(": ")[2]
+
+
+def _proof(verdict: Verdict | None) -> Words:
+    if verdict is None:
+        return ""
+    chance = f", p < {verdict.failure_probability:.1e}" if isinstance(verdict, Proved) else ""
+    return [Toned(verdict.kind, verdict.kind), chance]
+
+
+def _verdicts(rows: Sequence[RewriteRow]) -> list[Block]:
+    """Return each verdict in full once, behind the sites that it is about."""
+    about: dict[str, tuple[Verdict, list[str]]] = {}
+    for row in rows:
+        if row.verdict is not None:
+            about.setdefault(str(row.verdict), (row.verdict, []))[1].append(row.site or "the model")
+    return [
+        [Toned(_some(sites), "strong"), " ", *verdict.words] for verdict, sites in about.values()
+    ]
+
+
+def _some(sites: Sequence[str]) -> str:
+    more = f" and {len(sites) - 4} more" if sites[4:] else ""
+    return ", ".join(sites[:4]) + more

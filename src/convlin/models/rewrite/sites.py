@@ -1,0 +1,131 @@
+"""The sites of a rewrite: the layers whose class has an equal form of the kind asked for.
+
+A layer is of its base class if no class between its type and that base redefines a name that the
+base has (constructor and printing apart), and its instance has no `forward` of its own. Any other
+may compute something else: weights standardised, padding of its own. It counts as its base class
+only where `standing_in` was proved to equal it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias
+
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
+
+from convlin.errors import Description, Refusal
+from convlin.layers.forms.stands_for import StandsFor
+from convlin.layers.reclassed.reclassed import Reclassed
+from convlin.layers.stock_layer import CONVOLUTIONS
+
+__all__ = ["BASES", "Target", "base_of", "is_form", "sites_of", "strangeness", "unfit"]
+
+Target: TypeAlias = Literal["linear", "conv", "conv2d"]
+
+CONVS = tuple(CONVOLUTIONS.values())
+BASES: dict[str, tuple[type[nn.Module], ...]] = {
+    "linear": CONVS,
+    "conv": (nn.Linear,),
+    "conv2d": (nn.Linear, nn.Conv1d, nn.Conv3d),
+}
+# What prints a layer, or says which version of state dict it writes, computes nothing.
+SAYS = frozenset({"extra_repr", "_get_name", "_version"})
+CALLS = frozenset({"__call__", "__getattr__", "__getattribute__", "__setattr__"})
+
+
+def sites_of(model: nn.Module, target: Target) -> dict[str, nn.Module]:
+    """Return the layers of a model that may have an equal form, by their first dotted name.
+
+    What stands for a layer already is a site if its own layer is of the kind asked for: it is then
+    given back. What is inside of a form is none.
+
+    >>> list(sites_of(nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU(), nn.Linear(5, 7)), "conv"))
+    ['2']
+    """
+    return dict(_sites(model, target, "", set()))
+
+
+def _sites(
+    module: nn.Module, target: Target, name: str, met: set[nn.Module]
+) -> Iterator[tuple[str, nn.Module]]:
+    if module in met:
+        return
+    met.add(module)
+    if is_form(module):
+        if _gives_back(module, target):
+            yield name, module
+        return
+    if base_of(module, target) is not None:
+        yield name, module
+    for key, child in module._modules.items():
+        if child is not None:
+            yield from _sites(child, target, f"{name}.{key}".lstrip("."), met)
+
+
+def is_form(module: nn.Module) -> bool:
+    """Whether a module stands for a layer, as the object itself or in its place."""
+    return isinstance(module, Reclassed | StandsFor)
+
+
+def base_of(layer: nn.Module, target: Target) -> type[nn.Module] | None:
+    """Return which of the base classes a layer is of; None if it is none's."""
+    gpt2: Any = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", None)
+    bases = (*BASES[target], gpt2) if isinstance(gpt2, type) else BASES[target]
+    return next((base for base in bases if isinstance(layer, base)), None)
+
+
+def _gives_back(form: nn.Module, target: Target) -> bool:
+    """Whether the layer that a form stands for is of the kind asked for."""
+    stands_for = form.base_class if isinstance(form, Reclassed) else form.layer_class
+    kinds = {"linear": (nn.Linear,), "conv": CONVS, "conv2d": (nn.Conv2d,)}
+    return issubclass(stands_for, kinds[target])
+
+
+def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
+    """Yield what keeps any layer from being exchanged in place, whatever its geometry is."""
+    cls = type(layer).__name__
+    if isinstance(layer, LazyModuleMixin):
+        yield Refusal(name or cls, "type", Description(cls), "one that has its parameters",
+                      "run the model once first")  # fmt: skip
+    elif is_parametrized(layer):
+        parametrized = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
+        yield Refusal(name or cls, "parametrizations", Description(parametrized), "none",
+                      "rewrite first, parametrize after")  # fmt: skip
+
+
+def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
+    """Yield every name of the base's that something between it and the layer redefines."""
+    cls = type(layer)
+    site = name or cls.__name__
+    own = f"{base.__name__}'s"
+    if "forward" in vars(layer):
+        yield Refusal(site, "forward", Description("set on this one layer"), own)
+    of_base = set().union(*map(vars, base.__mro__[:-1]))
+    for between in cls.__mro__[: cls.__mro__.index(base)]:
+        for redefined in sorted(vars(between).keys() & of_base - SAYS):
+            if redefined in CALLS or not redefined.startswith("__"):
+                value = Description(f"{between.__module__}.{between.__qualname__}.{redefined}")
+                yield Refusal(site, redefined, value, own)
+
+
+def takes_one_input(layer: nn.Module) -> bool:
+    """Whether a layer's forward takes one tensor and nothing else."""
+    try:
+        parameters = inspect.signature(layer.forward).parameters
+    except (TypeError, ValueError):
+        return False
+    return len(parameters) == 1
+
+
+def usage(model: nn.Module) -> Mapping[int, list[tuple[nn.Module, str]]]:
+    """Return which modules hold each parameter, by its identity, and under which name."""
+    holders: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                holders.setdefault(id(parameter), []).append((module, name))
+    return holders

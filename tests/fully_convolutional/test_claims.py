@@ -6,7 +6,7 @@ from small_nets import Net, conv
 from torch import nn
 
 from convlin import Measured, Proved, Refuted, fully_convolutional, prove
-from convlin.models.dense import claims
+from convlin.models import claims
 from convlin.models.dense.rules import linear
 
 WINDOW = (3, 8, 7)

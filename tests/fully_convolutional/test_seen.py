@@ -16,8 +16,8 @@ from convlin import Refused, fully_convolutional
 from convlin.exchange import folded_pool
 from convlin.models.dense.axis import Axis
 from convlin.models.dense.grouped import AllGroupsAtOnce
-from convlin.models.differences import relative
 from convlin.models.dense.rules import linear, pooling
+from convlin.models.differences import relative
 
 WINDOW = (3, 12, 9)
 

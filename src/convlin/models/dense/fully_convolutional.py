@@ -12,9 +12,9 @@ from torch import fx, nn
 from convlin.arguments import choice, flag, shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
+from convlin.models.claims import verdicts
 from convlin.models.dense.against_model import run_against
 from convlin.models.dense.axis import Axis
-from convlin.models.claims import verdicts
 from convlin.models.dense.dense_call import DenseCall, DenseFacts
 from convlin.models.dense.deviation import Images, measure
 from convlin.models.dense.feature_map import FeatureMap

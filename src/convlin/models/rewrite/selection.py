@@ -44,7 +44,7 @@ def _matched(sites: Mapping[str, nn.Module], field: str, selection: Any) -> Iter
     items = elements(selection)
     for one in (selection,) if items is None else items:
         names = {name for name, layer in sites.items() if _takes(field, one, name, layer)}
-        if not names and (isinstance(one, str) or isinstance(one, type)):
+        if not names and isinstance(one, str | type):
             raise Refused(_nothing(sites, field, one))
         yield names
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from convlin.layers.forms.stands_for import StandsFor
+from convlin.layers.to_conv2d import to_conv2d
 from torch import nn
 
-from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
-from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
 from convlin.models.rewrite.sites import Target
 

@@ -1,0 +1,1 @@
+"""Rewrite layers of a model by equal forms, and keep its checkpoints."""

@@ -47,12 +47,15 @@ class Claim:
         return self.shape, _structure(self.before), _structure(self.after)
 
 
-def verdicts(claims: Sequence[tuple[str, Claim]]) -> Iterator[Verdict]:
-    """Yield the verdict on the claim of each site, in order."""
+def verdicts(claims: Sequence[tuple[str, Claim]], *, anew: bool = False) -> Iterator[Verdict]:
+    """Yield the verdict on the claim of each site, in order.
+
+    anew: for all weights also where a site is alone, since those will be others.
+    """
     keys = [claim.key for _, claim in claims]
     proved: dict[Hashable, tuple[str, Claim, Verdict]] = {}
     for (site, claim), key in zip(claims, keys, strict=True):
-        if claim.exchange is None or (keys.count(key) == 1 and not claim.rounds):
+        if claim.exchange is None or (keys.count(key) == 1 and not (anew or claim.rounds)):
             yield _judged(prove, claim.before, claim.after, claim.shape)
             continue
         if key not in proved:

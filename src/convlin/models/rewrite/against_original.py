@@ -8,7 +8,7 @@ model that computes in a narrower dtype inside is held to half of that dtype's d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import sqrt
 from typing import Any
@@ -21,15 +21,14 @@ from convlin.internals.trees import tree_map
 from convlin.layers.unchanged import same_random_numbers, unchanged
 from convlin.models.differences import Dtypes, relative
 from convlin.models.rewrite.report import SeenOutputs
+from convlin.models.rewrite.swap import Exchanged, swap
 from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 from convlin.proof.twins import Twins, named_tensors
 
-__all__ = ["Example", "against_original", "undisturbed"]
+__all__ = ["Example", "apart_in_float64", "apart_in_own_dtype", "undisturbed"]
 
 TOLERANCE = 1e-10
-
-Swap = Callable[[nn.Module], nn.Module]
 
 
 class Example:
@@ -40,7 +39,7 @@ class Example:
         rest = given if isinstance(given, tuple | list) else (given,)
         self.args: tuple[Any, ...] = () if isinstance(given, dict) else tuple(rest)
 
-    def run(self, model: nn.Module) -> Any:
+    def __call__(self, model: nn.Module) -> Any:
         """Call a model, on copies of the tensors, into which it may write."""
         args, named = tree_map(_copied, (self.args, self.named))
         return model(*args, **named)
@@ -63,41 +62,46 @@ def _in_float64(value: Any) -> Any:
     return value.double() if value.is_floating_point() else value
 
 
-def against_original(
-    model: nn.Module, rewritten: nn.Module, swapped: Swap, example: Example, own: Sequence[Tensor]
+def apart_in_own_dtype(
+    rewritten: nn.Module, own: Sequence[Tensor], example: Example, in_float64: float | None
 ) -> SeenOutputs:
-    """Return how far the two are apart; raise `Refused` where rounding explains it no more.
+    """Return how far the rewrite's outputs are from the model's `own`, which were observed.
 
-    own: the model's outputs on the example, as they were observed. `swapped` rewrites a copy.
+    Raises `Refused` where they are further apart than half of the digits, and float64 copies, which
+    would tell rounding from a difference, do not run.
     """
     started = time.perf_counter()
     with undisturbed(rewritten):
-        theirs = tensors_in(example.run(rewritten))
+        theirs = tensors_in(example(rewritten))
     difference = _apart(own, theirs)
-    widths = [t.dtype for t in own if t.is_floating_point()]
-    dtype = max(widths, key=unit, default=torch.float32)
-    wide = _in_wide(model, swapped, example)
-    if wide is None and difference > sqrt(unit(dtype)):
-        raise _refused(model, difference, sqrt(unit(dtype)))
+    floats = [tensor.dtype for tensor in own if tensor.is_floating_point()]
+    dtype = max(floats, key=unit, default=torch.float32)
+    if in_float64 is None and difference > sqrt(unit(dtype)):
+        raise _refused(rewritten, difference, sqrt(unit(dtype)))
     name = str(dtype).removeprefix("torch.")
-    return SeenOutputs(len(own), name, difference, wide, time.perf_counter() - started)
+    return SeenOutputs(len(own), name, difference, in_float64, time.perf_counter() - started)
 
 
-def _in_wide(model: nn.Module, swapped: Swap, example: Example) -> float | None:
-    """Return how far float64 copies are apart; None where these do not run."""
+def apart_in_float64(
+    model: nn.Module, exchanges: Sequence[Exchanged], example: Example
+) -> float | None:
+    """Return how far a model and its rewrite are apart, as float64 copies; None: they do not run.
+
+    Raises `Refused` where rounding does not explain it.
+    """
     try:
         twins = Twins([model])
         for region in twins.regions:
             region.target.copy_(region.source)
-        copied, example = twins.twin(model), example.wide()
+        copied, wide = twins.twin(model), example.wide()
         dtypes = Dtypes()
         with undisturbed(copied), dtypes:
-            mine = tensors_in(example.run(copied))
+            mine = tensors_in(wide(copied))
     except Exception:  # whatever keeps it from being copied, or from running in float64
         return None
-    rewritten = swapped(copied)
+    rewritten = swap(copied, exchanges).model
     with undisturbed(rewritten):
-        off = _apart(mine, tensors_in(example.run(rewritten)))
+        off = _apart(mine, tensors_in(wide(rewritten)))
     narrowest = max((torch.float64, *dtypes.seen), key=unit)
     tolerance = TOLERANCE if narrowest == torch.float64 else sqrt(unit(narrowest))
     if off > tolerance:

@@ -2,31 +2,181 @@
 
 from __future__ import annotations
 
-import copy as copying
-import difflib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from convlin.arguments import choice, flag, shown
-from convlin.errors import Description, Refusal, Refused, one_line
-from convlin.layers.reclassed.reclassed import Reclassed
+from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
-from convlin.models.claims import Claim, verdicts
-from convlin.models.rewrite.against_original import Example, against_original, undisturbed
-from convlin.models.rewrite.code_reads import code_reads
+from convlin.models.rewrite.against_original import (
+    Example,
+    apart_in_float64,
+    apart_in_own_dtype,
+    undisturbed,
+)
+from convlin.models.rewrite.copies import copied
+from convlin.models.rewrite.decisions import Decision, decisions, proved
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.native_entries import entries_of
 from convlin.models.rewrite.observed import Seen, observed
 from convlin.models.rewrite.permutes import cancelled
-from convlin.models.rewrite.report import RewriteReport, RewriteRow
+from convlin.models.rewrite.report import RewriteReport, RewriteRow, SeenOutputs
 from convlin.models.rewrite.selection import Selection, selected
 from convlin.models.rewrite.sites import Target, sites_of
-from convlin.models.rewrite.swap import Exchanged, Keys, swap
+from convlin.models.rewrite.swap import Keys, swap
 from convlin.models.trace import tensors_in
-from convlin.proof.twins import named_tensors
 
 __all__ = ["Rewritten", "rewrite"]
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """A rewritten model, a row for each of its sites, and how its weights relate to the original's.
+
+    `model` is None where it was only planned. `graph` is for `to="conv2d"`: the inference of the
+    model as one graph, the permutes that neighbours undo taken out.
+    """
+
+    model: nn.Module | None
+    report: RewriteReport
+    mapping: WeightMapping
+    _graph: fx.GraphModule | Refused | None = field(default=None, repr=False)
+
+    @property
+    def graph(self) -> fx.GraphModule:
+        """The model's inference without the permutes that cancel; raise `Refused` if there is none.
+
+        It shares the model's tensors, and holds for inputs of the example's shapes.
+        """
+        if isinstance(self._graph, fx.GraphModule):
+            return self._graph
+        if isinstance(self._graph, Refused):
+            raise self._graph
+        allowed = "rewrite(model, 'conv2d', example=…) of a model in eval mode"
+        raise Refused(Refusal("rewrite", "graph", None, allowed))
+
+
+def rewrite(
+    model: nn.Module,
+    to: Target = "linear",
+    *,
+    only: Selection = None,
+    skip: Selection = None,
+    keys: Keys = "same",
+    plan: bool = False,
+    example: Any = None,
+    copy: bool = False,
+    in_place: bool = False,
+    proofs: bool = True,
+    progress: Progress | None = None,
+) -> Rewritten:
+    """Exchange every layer of `model` that has an equal form of the kind `to`; prove each.
+
+    - to="linear": pointwise, patchify and full-size convolutions, and transposed ones whose outputs
+      do not overlap, as fully connected layers.
+    - to="conv": every Linear (and GPT-2's `Conv1D`) as a 1×1 convolution.
+    - to="conv2d": Linear, Conv1d, and Conv3d whose time folds, as Conv2d on images (B, C, 1, S).
+
+    What stands for such a layer already is given back: `rewrite(rewritten, "linear")` undoes
+    "conv". Any nn.Module will do, traceable or not. `only` and `skip` select sites: glob patterns
+    on dotted names, types, a function of (name, module), or several of these.
+
+    `keys="same"` changes only the layer's class, to a subclass whose forward computes the other
+    form: parameters, names, hooks, optimizers and checkpoints stay. `keys="native"` puts a module
+    in its place that holds a true nn.Linear or nn.Conv, for tools that look for those;
+    `state_dict()` still has the old keys while that is plain, both layouts load, and `mapping`
+    relates the two. Parameters are then others: an optimizer made before does not step them.
+
+    The model given keeps its modules and shares its tensors with the result, so that training,
+    freezing and `.double()` of parameters reach both (buffers that are replaced, by `.to()`, do
+    not). `copy=True` gives the result tensors of its own; `in_place=True` changes the model given.
+
+    `example` (a tensor, a tuple of arguments, or a dict of named ones) is run, once observed, and
+    with the result again: it tells what is called, and what others read without calling it, and
+    what rounding does. A site that it does not reach stays as it is. Without it, calls are not
+    observed, and the report says so. `plan=True` gives the rows, and changes nothing.
+
+    Every exchange is proved for all weights, once for each geometry, unless `proofs` is False;
+    `progress` is called with (what, done, total). Sites equal, all other code untouched and no
+    parent reading a site's weight or type: the model is equal over the reals.
+
+    Raises `Refused`: a selection that selects nothing, a model that cannot be copied (the attribute
+    named), an example on which the two differ by more than rounding.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU(), nn.Conv2d(8, 5, 3))
+    >>> result = rewrite(model, "linear", example=torch.ones(2, 3, 16, 20))
+    >>> [(row.site, row.answer, row.exchange) for row in result.report.rows]
+    [('0', 'exchanged', 'patchify'), ('2', 'not exchanged', '')]
+    >>> result.model[0].weight is model[0].weight
+    True
+    """
+    require_module("rewrite", "model", model)
+    choice("rewrite", "to", to, ("linear", "conv", "conv2d"))
+    choice("rewrite", "keys", keys, ("same", "native"))
+    plan, proofs = flag("rewrite", "plan", plan), flag("rewrite", "proofs", proofs)
+    copy, in_place = flag("rewrite", "copy", copy), flag("rewrite", "in_place", in_place)
+    if copy and in_place:
+        raise Refused(Refusal("rewrite", "in_place", True, "False with copy=True"))
+    if not (progress is None or callable(progress)):
+        allowed = "None, or a function of (what, done, total)"
+        raise Refused(Refusal("rewrite", "progress", shown(progress), allowed))
+    sites = sites_of(model, to)
+    sites = {name: sites[name] for name in selected(sites, only, skip)}
+    run = None if example is None else Example(example)
+    seen, outputs = _observed(model, sites, run)
+    decided = decisions(model, sites, to, keys, seen)
+    report = RewriteReport(to, keys, tuple(d.row for d in decided), planned=plan,
+                           mode=_mode(model) if run else "", unproved=not proofs)  # fmt: skip
+    made = [d for d in decided if d.exchange]
+    mapping = WeightMapping(tuple(entries_of(made)))
+    if plan:
+        return Rewritten(None, report, mapping)
+    exchanges = [d.exchange for d in made if d.exchange]
+    wide = apart_in_float64(model, exchanges, run) if run else None
+    rewritten = model if in_place else copied(model, sharing=not copy)
+    swapped = swap(rewritten, exchanges, replaceable=not in_place)
+    graph: fx.GraphModule | Refused | None = None
+    try:
+        if run is not None:
+            report = replace(report, outputs=apart_in_own_dtype(swapped.model, outputs, run, wide))
+        if proofs:
+            report = replace(report, rows=proved(decided, progress))
+        if run is not None and to == "conv2d" and not model.training:
+            graph, report = _cancelled(swapped.model, run, made, report)
+    except BaseException:
+        swapped.undo()
+        raise
+    return Rewritten(swapped.model, report, mapping, graph)
+
+
+def _observed(
+    model: nn.Module, sites: dict[str, nn.Module], run: Example | None
+) -> tuple[dict[str, Seen] | None, list[Tensor]]:
+    """Return what became of the sites in a run on the example, and what that returned."""
+    if run is None:
+        return None, []
+    with undisturbed(model):
+        seen, result = observed(model, sites, lambda: run(model))
+    return seen, tensors_in(result)
+
+
+def _mode(model: nn.Module) -> str:
+    gradients = "with" if torch.is_grad_enabled() else "without"
+    return f"{gradients} gradients, in {'train' if model.training else 'eval'} mode"
+
+
+def _cancelled(
+    model: nn.Module, run: Example, made: list[Decision], report: RewriteReport
+) -> tuple[fx.GraphModule | Refused, RewriteReport]:
+    """Return the graph without the permutes that cancel, and the report that counts them."""
+    try:
+        graph, permutes = cancelled(model, run.args, run.named, [d.row.site for d in made])
+    except Refused as refused:
+        return refused, report
+    return graph, replace(report, permutes=permutes)

@@ -22,7 +22,10 @@ from convlin.errors import Description, Refusal
 from convlin.layers.reclassed.reclassed import Reclassed
 from convlin.layers.stock_layer import CONVOLUTIONS
 
-__all__ = ["BASES", "Target", "base_of", "is_form", "sites_of", "strangeness", "unfit"]
+__all__ = [
+    "BASES", "Target", "base_of", "holders_of", "is_form", "sites_of", "strangeness",
+    "takes_one_input", "unfit",
+]  # fmt: skip
 
 Target: TypeAlias = Literal["linear", "conv", "conv2d"]
 
@@ -121,11 +124,11 @@ def takes_one_input(layer: nn.Module) -> bool:
     return len(parameters) == 1
 
 
-def usage(model: nn.Module) -> Mapping[int, list[tuple[nn.Module, str]]]:
-    """Return which modules hold each parameter, by its identity, and under which name."""
-    holders: dict[int, list[tuple[nn.Module, str]]] = {}
-    for module in model.modules():
-        for name, parameter in module._parameters.items():
+def holders_of(model: nn.Module) -> Mapping[int, list[tuple[str, nn.Module, str]]]:
+    """Return which modules hold each parameter, by its identity: site, module, field."""
+    holders: dict[int, list[tuple[str, nn.Module, str]]] = {}
+    for site, module in model.named_modules():
+        for field, parameter in module._parameters.items():
             if parameter is not None:
-                holders.setdefault(id(parameter), []).append((module, name))
+                holders.setdefault(id(parameter), []).append((site, module, field))
     return holders

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -11,13 +11,14 @@ from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.to_conv2d import to_conv2d
 from torch import nn
 
+from convlin.errors import Refusal, Refused
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_linear import to_linear
 from convlin.models.rewrite.sites import Target
 
-__all__ = ["Exchanged", "Keys", "swap"]
+__all__ = ["Exchanged", "Keys", "Swapped", "standing_in", "swap"]
 
 Keys: TypeAlias = Literal["same", "native"]
 
@@ -55,7 +56,7 @@ class Exchanged:
 def given_back(form: nn.Module) -> nn.Module:
     """Return the layer that a form stands for, with the form's current parameters."""
     if isinstance(form, StandsFor):
-        return form.to_layer()
+        return form.given_back()
     layer = copy.copy(form)
     restore(layer)
     return layer
@@ -71,16 +72,35 @@ def standing_in(layer: nn.Module, base: type[nn.Module]) -> nn.Module:
     return twin
 
 
-def swap(model: nn.Module, exchanges: Iterable[Exchanged]) -> nn.Module:
-    """Exchange the sites of a model in place; return it, or what is in its place if it is one.
+@dataclass(frozen=True)
+class Swapped:
+    """A model with its sites exchanged, and what it takes to have it as it was."""
+
+    model: nn.Module
+    classes: Mapping[nn.Module, type[nn.Module]]
+    children: Sequence[tuple[nn.Module, str, nn.Module]]
+
+    def undo(self) -> None:
+        """Give every layer its class back, and put every layer back in its place."""
+        for layer, cls in self.classes.items():
+            layer.__class__ = cls
+        for parent, name, child in self.children:
+            parent._modules[name] = child
+
+
+def swap(
+    model: nn.Module, exchanges: Iterable[Exchanged], *, replaceable: bool = True
+) -> Swapped:
+    """Exchange the sites of a model in place.
 
     Modules that are one object under several names stay one; parameters that are one stay one.
+    Raises `Refused` where the model itself would be another object, unless it is `replaceable`.
     """
-    layers = {exchange.site: model.get_submodule(exchange.site) for exchange in exchanges}
+    chosen = [(exchange, model.get_submodule(exchange.site)) for exchange in exchanges]
+    classes = {layer: type(layer) for _, layer in chosen}
     forms: dict[nn.Module, nn.Module] = {}
     inner: dict[Any, nn.Parameter] = {}
-    for exchange in exchanges:
-        layer = layers[exchange.site]
+    for exchange, layer in chosen:
         if isinstance(layer, Reclassed):
             restore(layer)
         elif exchange.keys == "same" and not isinstance(layer, StandsFor):
@@ -88,11 +108,18 @@ def swap(model: nn.Module, exchanges: Iterable[Exchanged]) -> nn.Module:
         else:
             forms[layer] = exchange.made_of(layer)
             _tie(layer, forms[layer], inner)
-    for module in list(model.modules()):
-        for name, child in module._modules.items():
-            if child in forms:
-                module._modules[name] = forms[child]
-    return forms.get(model, model)
+    if model in forms and not replaceable:
+        allowed = "False, or keys='same': the model itself is the layer that is replaced"
+        raise Refused(Refusal("rewrite", "in_place", True, allowed))
+    children = [
+        (module, name, child)
+        for module in model.modules()
+        for name, child in module._modules.items()
+        if child in forms
+    ]
+    for parent, name, child in children:
+        parent._modules[name] = forms[child]
+    return Swapped(forms.get(model, model), classes, children)
 
 
 def _tie(layer: nn.Module, form: nn.Module, inner: dict[Any, nn.Parameter]) -> None:

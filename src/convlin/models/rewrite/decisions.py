@@ -1,0 +1,209 @@
+"""What is to become of each site, and why; and the proofs of what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import nn
+
+from convlin.errors import Description, Refusal, Refused
+from convlin.geometry import ConvGeometry
+from convlin.internals.modules import ConvBase
+from convlin.models.claims import Claim, verdicts
+from convlin.models.rewrite.code_reads import code_reads
+from convlin.models.rewrite.identities import identity_of
+from convlin.models.rewrite.native_entries import entries_of
+from convlin.models.rewrite.observed import Seen
+from convlin.models.rewrite.report import Answer, RewriteRow
+from convlin.models.rewrite.sites import (
+    Target,
+    base_of,
+    holders_of,
+    is_form,
+    strangeness,
+    takes_one_input,
+    unfit,
+)
+from convlin.models.rewrite.swap import Exchanged, Keys
+from convlin.proof import Proved, Verdict
+
+__all__ = ["Decision", "decisions", "proved"]
+
+MANY = 3  # rows of an input to a Linear: any number would do, one alone would hide an order
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A site's row of the report, its layer, and what is done with it; None: nothing."""
+
+    row: RewriteRow
+    layer: nn.Module
+    exchange: Exchanged | None = None
+
+    def claims(self) -> list[Claim]:
+        """Return that the form equals the layer, at inputs that are small and tell all apart."""
+        assert self.exchange is not None
+        made_of = self.exchange.made_of
+        shapes = _shapes(self.layer, self.exchange)
+        return [Claim(self.layer, made_of(self.layer), shape, made_of) for shape in shapes]
+
+
+def decisions(
+    model: nn.Module, sites: Mapping[str, nn.Module], target: Target, keys: Keys,
+    seen: Mapping[str, Seen] | None,
+) -> list[Decision]:  # fmt: skip
+    """Return what is to become of each site, in order; nothing is changed."""
+    reads = code_reads(model) if seen is None else {}
+    decided = [
+        _decision(name, layer, target, keys, None if seen is None else seen[name], reads.get(name))
+        for name, layer in sites.items()
+    ]
+    if keys == "native":
+        decided = _without_ties(model, decided)
+    return _without_strangers(decided)
+
+
+def proved(decided: Sequence[Decision], progress: Any) -> tuple[RewriteRow, ...]:
+    """Return the rows, with the verdict on every exchange that has none yet."""
+    rows = [decision.row for decision in decided]
+    open_ = [
+        index for index, d in enumerate(decided)
+        if d.exchange and d.row.verdict is None and not is_form(d.layer)
+    ]  # fmt: skip
+    claims = [(decided[index].row.site, decided[index].claims()[0]) for index in open_]
+    for done, (index, verdict) in enumerate(zip(open_, verdicts(claims, anew=True), strict=True), 1):
+        rows[index] = replace(rows[index], verdict=verdict)
+        if progress is not None:
+            progress(rows[index].site or "the model", done, len(open_))
+    return tuple(rows)
+
+
+def _decision(
+    name: str, layer: nn.Module, target: Target, keys: Keys, seen: Seen | None,
+    readers: Sequence[str] | None,
+) -> Decision:  # fmt: skip
+    row = RewriteRow(name, type(layer).__name__, "not exchanged")
+    if seen is not None:
+        row = replace(row, seen=seen.calls > 0, readers=seen.readers)
+        if not seen.calls:
+            answer: Answer = "read, not called" if seen.readers else "not reached"
+            return Decision(replace(row, answer=answer), layer)
+        if seen.readers:
+            row = replace(row, answer="called and read")
+    elif readers:
+        row = replace(row, readers=tuple(readers))
+    try:
+        exchange = _exchange(name, layer, target, keys, seen.inputs if seen else ())
+    except Refused as refused:
+        return Decision(replace(row, refusals=refused.refusals), layer)
+    if row.readers and keys == "native":
+        value = Description(f"read by {', '.join(map(str, row.readers))}")
+        refusal = Refusal(name, "weight", value, "a layer that is only called, or keys='same'")
+        return Decision(replace(row, refusals=(refusal,)), layer)
+    answer = row.answer if row.answer == "called and read" else "exchanged"
+    return Decision(replace(row, answer=answer, exchange=exchange.identity), layer, exchange)
+
+
+def _exchange(
+    name: str, layer: nn.Module, target: Target, keys: Keys, inputs: Sequence[tuple[int, ...]]
+) -> Exchanged:
+    """Return how a site is exchanged; raise `Refused` with everything in the way."""
+    base = base_of(layer, target)
+    if base is None:  # a form, which is given back
+        return Exchanged(name, type(layer), target, keys, "given back")
+    if refusals := tuple(unfit(name, layer)):
+        raise Refused(refusals)
+    identity = identity_of(name, layer, base, target, inputs)
+    exchange = Exchanged(name, base, target, keys, identity, inputs)
+    if keys == "native":
+        try:
+            exchange.made_of(layer)
+        except Refused as refused:
+            raise Refused(replace(r, site=name or r.site) for r in refused.refusals) from refused
+    return exchange
+
+
+def _refused(decision: Decision, *refusals: Refusal, verdict: Verdict | None = None) -> Decision:
+    answer: Answer = decision.row.answer
+    answer = "not exchanged" if answer == "exchanged" else answer
+    row = replace(decision.row, answer=answer, exchange="", refusals=refusals, verdict=verdict)
+    return Decision(row, decision.layer)
+
+
+def _without_ties(model: nn.Module, decided: Sequence[Decision]) -> list[Decision]:
+    """Refuse sites whose parameter others hold that would not get the same new one."""
+    holders = holders_of(model)
+    shapes = {
+        d.layer: {e.old.rpartition(".")[2]: e.new_shape for e in entries_of([d])}
+        for d in decided if d.exchange
+    }  # fmt: skip
+    checked = []
+    for decision in decided:
+        refusals = []
+        for field, parameter in decision.layer._parameters.items():
+            if decision.exchange is None or parameter is None:
+                continue
+            mine = shapes[decision.layer].get(field)
+            for site, other, named in holders[id(parameter)]:
+                if shapes.get(other, {}).get(named) != mine:
+                    value = Description(f"tied to {site}.{named}".replace(" .", " "))
+                    allowed = "a parameter of its own, or keys='same'"
+                    refusals.append(Refusal(decision.row.site, field, value, allowed))
+        checked.append(_refused(decision, *refusals) if refusals else decision)
+    return checked
+
+
+def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
+    """Refuse layers of classes that add code of their own, unless they are proved to be equal."""
+    strangers: list[int] = []
+    odd: dict[int, tuple[Refusal, ...]] = {}
+    for index, d in enumerate(decided):
+        if d.exchange and not is_form(d.layer):
+            odd[index] = tuple(strangeness(d.row.site, d.layer, d.exchange.base))
+            if odd[index]:
+                strangers.append(index)
+    claims = [
+        (index, claim)
+        for index in strangers if takes_one_input(decided[index].layer)
+        for claim in decided[index].claims()
+    ]  # fmt: skip
+    named = [(decided[index].row.site, claim) for index, claim in claims]
+    found: dict[int, list[Verdict]] = {index: [] for index in strangers}
+    for (index, _), verdict in zip(claims, verdicts(named, anew=True), strict=True):
+        found[index].append(verdict)
+    checked = list(decided)
+    for index, judged in found.items():
+        unequal = [verdict for verdict in judged if not isinstance(verdict, Proved)]
+        if unequal or not judged:
+            verdict = unequal[0] if unequal else None
+            checked[index] = _refused(decided[index], *odd[index], verdict=verdict)
+        else:
+            checked[index] = replace(
+                decided[index], row=replace(decided[index].row, verdict=judged[0])
+            )
+    return checked
+
+
+def _shapes(layer: nn.Module, exchange: Exchanged) -> list[tuple[int, ...]]:
+    """Return small input shapes of one sample, sizes pairwise different.
+
+    Of a stride there are three, with all pixels read, with one and with all but one left over.
+    """
+    if not isinstance(layer, ConvBase):
+        features: Any = layer._parameters["weight"]
+        rows_first = issubclass(exchange.base, nn.Linear)
+        return [(MANY, features.shape[1 if rows_first else 0])]
+    g = ConvGeometry.of(layer)
+    if exchange.identity == "covering_kernel":
+        return [(g.in_channels, *exchange.inputs[0][-g.ndim :])]
+    least = [max(n, max(pads) + 1) for n, pads in zip(g.smallest_input, g.padding, strict=True)]
+    spare = dict.fromkeys((0, 1, max(g.stride) - 1))
+    return [
+        (g.in_channels, *(
+            n + s * (1 + dim) + min(more, s - 1)
+            for dim, (n, s) in enumerate(zip(least, g.stride, strict=True))
+        ))
+        for more in spare
+    ]  # fmt: skip

@@ -116,8 +116,8 @@ def test_the_same_gradients(layer, name, groups):
     y = layer(image(layer, 2))
     y.backward(integers(*y.shape, seed=9))
     back = copy.deepcopy(form)
-    parameter = back.linear.weight if hasattr(back, "linear") else back.weight
-    given = (form.linear.weight if hasattr(form, "linear") else form.weight).grad
+    parameter = back.linear.weight if hasattr(back, "linear") else back.matrices
+    given = (form.linear.weight if hasattr(form, "linear") else form.matrices).grad
     if hasattr(back, "linear") and layer.groups > 1:
         given = given * (parameter != 0)  # zeros off the blocks have gradients of their own
         expected = layer.weight.grad * (layer.weight != 0)
@@ -276,7 +276,7 @@ def test_frozen_parameters_and_train_mode_are_carried(layer, name):
     layer.weight.requires_grad_(False)
     for options in ({}, {"copy": True}, {"groups": "block_diagonal"}):
         form = exchanged(layer, name, **options)
-        weight = form.linear.weight if hasattr(form, "linear") else form.weight
+        weight = form.linear.weight if hasattr(form, "linear") else form.matrices
         assert not weight.requires_grad
         assert all(p.requires_grad for key, p in form.named_parameters() if key.endswith("bias"))
         assert not any(m.training for m in form.modules())

@@ -56,6 +56,11 @@ class CoveringKernel(KernelMatrix):
         scattered = None if axes else tuple(elements.tolist())
         return cls(geometry, size[1:], axes, elements=scattered)
 
+    @property
+    def views(self) -> bool:
+        """Whether the vector runs over axes, one after the other."""
+        return super().views and self.elements is None
+
     def weight(self, kernel: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "o columns"]:
         """Return W[o, k] = w[o, c, t], in the order in which the input is flattened."""
         rows = super().weight(kernel)

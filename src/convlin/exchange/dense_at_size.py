@@ -50,6 +50,11 @@ class DenseAtSize(Exchange):
         assert self.input_size is not None  # or `refusals` would have refused
         return self.input_size
 
+    @property
+    def views(self) -> bool:
+        """No: the dense matrix repeats every tap."""
+        return False
+
     def weight(self, kernel: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "rows columns"]:
         """Return A(w), as a new array."""
         return dense(self.geometry, kernel, self.size)

@@ -55,6 +55,11 @@ class Exchange(ABC):
         """Return the fully connected layer's bias; the convolution's own but for dense forms."""
         return bias
 
+    @property
+    def views(self) -> bool:
+        """Whether each of the two weights is the other's numbers, in an order that a view has."""
+        return True
+
     def __str__(self) -> str:
         return self.name
 

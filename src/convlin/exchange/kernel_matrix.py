@@ -56,6 +56,11 @@ class KernelMatrix(Exchange):
         """The order of the columns, also where it is not said."""
         return tuple(range(1 + self.geometry.ndim)) if self.order is None else self.order
 
+    @property
+    def views(self) -> bool:
+        """Whether there are no blocks, whose zeros no kernel has."""
+        return not self.blocks
+
     def weight(self, kernel: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "*rows columns"]:
         """Return M[o, k] = w[o, c, t], k = (c, t) flattened in `order`."""
         groups = self.geometry.groups

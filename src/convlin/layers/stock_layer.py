@@ -160,7 +160,7 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
     """Yield a refusal for a weight or bias that is no plain `nn.Parameter`."""
     site = type(layer).__name__
     is_form = misdescribed.dispatch(base) is misdescribed.dispatch(object)  # around a layer
-    for name in ("weight", "bias"):
+    for name in layer._parameters if is_form else ("weight", "bias"):
         value = layer._parameters.get(name)
         if value is not None:
             if type(value) is not nn.Parameter or type(value.data) is not Tensor:
@@ -180,7 +180,7 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
             yield Refusal(
                 site, name, Description("computed from other parameters"), "an nn.Parameter", reason
             )
-        elif not is_form:
+        else:
             yield Refusal(site, name, Description("missing"), "an nn.Parameter")
 
 

@@ -70,14 +70,16 @@ def to_conv(
         read = to_numpy(order, "order") if isinstance(order, Tensor) else order
         exchange = choose_conv(linear.in_features, linear.out_features, size, read)
     if not isinstance(exchange, CoveringKernel):
-        return PointwiseConv(_conv(linear, exchange, copy), exchange).train(linear.training)
+        rows = PointwiseConv(_conv(linear, exchange, copy), exchange)
+        return rows.stand_for(linear).train(linear.training)
     if exchange.elements is not None and not copy:
         raise Refused(
             Refusal("to_conv", "order", Description("an array that is no order of axes"),
                     "copy=True",
                     "no view of the Linear's storage holds the kernel in this order")
         )  # fmt: skip
-    return CoveringConv(_conv(linear, exchange, copy), exchange).train(linear.training)
+    maps = CoveringConv(_conv(linear, exchange, copy), exchange)
+    return maps.stand_for(linear).train(linear.training)
 
 
 def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ def to_linear(
     """Return `conv` as a fully connected layer, drop-in: (N, C, *size) → (N, O, *out).
 
     The module has `.geometry`, `.exchange` (which of those below it is), `.to_conv()`, and one true
-    `nn.Linear`, `.linear`; a convolution with groups has instead the parameter `.weight`
+    `nn.Linear`, `.linear`; a convolution with groups has instead the parameter `.matrices`
     (G, O/G, columns), one matrix a group, unless `groups="block_diagonal"` asks for one Linear that
     holds them as blocks (a copy).
 
@@ -84,7 +84,7 @@ def to_linear(
         weight = alias(conv.weight, chosen.weight, copy and not blocks)  # blocks are a copy
         layer = BatchedLinear if weight.ndim == 3 else SlidingLinear
         form = layer(weight, same_bias(conv.bias, copy), chosen, conv.weight.stride(), conv.padding)
-    return form.train(conv.training)
+    return form.stand_for(conv).train(conv.training)
 
 
 def _order(conv: Conv, copies: bool) -> tuple[int, ...]:

@@ -4,5 +4,6 @@
 |---|---|
 | `linear_forms.py`, `dense_linear.py` | convolutions written as fully connected layers |
 | `conv_forms.py` | fully connected layers written as convolutions |
+| `stands_for.py` | what both have of the layer: attributes, `.weight`, checkpoints |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from jaxtyping import Shaped
@@ -11,6 +13,7 @@ from torch import Tensor, fx, nn
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.kernel_matrix import KernelMatrix
+from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -18,11 +21,14 @@ from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 __all__ = ["CoveringConv", "PointwiseConv"]
 
 
-class ConvForm(TracedOnly, nn.Module):
+class ConvForm(TracedOnly, StandsFor):
     """A fully connected layer written as the convolution `conv`: drop-in, with its way back.
 
     `exchange` is what it was made by, and knows the weights' way back.
     """
+
+    side = "weight"
+    held: ClassVar[Mapping[str, str]] = {"weight": "conv.weight", "bias": "conv.bias"}
 
     def __init__(self, conv: Conv, exchange: KernelMatrix) -> None:
         super().__init__()

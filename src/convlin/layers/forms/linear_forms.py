@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Shaped
@@ -13,6 +14,7 @@ from convlin.exchange import Exchange
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.geometry import short
 from convlin.layers import sliding
+from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -20,11 +22,13 @@ from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 __all__ = ["BatchedLinear", "LinearForm", "SlidingLinear"]
 
 
-class LinearForm(TracedOnly, nn.Module):
+class LinearForm(TracedOnly, StandsFor):
     """A convolution written as a fully connected layer: drop-in, with its geometry and way back.
 
     `exchange` is what it was made by, and knows the weights' way back.
     """
+
+    side = "kernel"
 
     def __init__(self, exchange: Exchange) -> None:
         super().__init__()
@@ -117,23 +121,29 @@ class SlidingLinear(SlidingForm):
 
 
 class BatchedLinear(SlidingForm):
-    """One fully connected layer a group: `weight` (G, out/G, columns), the convolution's own."""
+    """One fully connected layer a group: `matrices` (G, out/G, columns), the convolution's own."""
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    held: ClassVar[Mapping[str, str]] = {"weight": "matrices", "bias": "bias"}
 
     def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, *form: Any) -> None:
         super().__init__(*form)
-        self.weight = weight
+        self.matrices = weight
         self.register_parameter("bias", bias)
 
     def _layers(self, windows: Tensor) -> Tensor:
         columns = sliding.as_columns(windows, self.geometry.ndim)
-        y = torch.matmul(self.weight, columns).flatten(-3, -2)
+        y = torch.matmul(self.matrices, columns).flatten(-3, -2)
         # Autocast narrows the product and not the bias, and would widen the sum again.
         return y if self.bias is None else y + self.bias[:, None].to(y.dtype)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        former = state_dict.get(f"{prefix}weight")
+        if getattr(former, "shape", None) == self.matrices.shape != self.layer_shapes["weight"]:
+            # Saved when the matrices themselves were called so.
+            state_dict[f"{prefix}matrices"] = state_dict.pop(f"{prefix}weight")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""
         require_stock_layer(self, type(self))
-        return self._conv(self.weight, self.bias)
+        return self._conv(self.matrices, self.bias)

@@ -242,7 +242,7 @@ def _use(
     layer: nn.Module, size: tuple[int, ...], output: tuple[int, ...], times: int
 ) -> tuple[tuple[FormCost, ...] | None, str]:
     """Return the costs of a layer at one size, None if it does not do what its class does."""
-    weight: Any = layer.weight
+    weight: Any = layer.matrices if isinstance(layer, BatchedLinear) else layer.weight
     if lie := _lie(layer, weight):
         return None, lie
     options = {"bias": layer.bias is not None, "itemsize": weight.element_size(), "times": times}

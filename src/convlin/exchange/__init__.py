@@ -6,6 +6,7 @@
 | `table.py` | the order in which exchanges are tried, from either side |
 | `pointwise.py` | kernel 1: a Linear on every pixel; any Linear on every row |
 | `patchify.py` | windows that do not overlap: a Linear on every patch |
+| `unpatchify.py` | transposed, outputs that do not overlap: a Linear on every pixel |
 | `covering_kernel.py` | a kernel that covers the input: a Linear on the flattened input |
 | `dense_at_size.py` | any convolution at one input size: a dense Linear |
 | `windows.py` | any convolution: a Linear on overlapping windows |

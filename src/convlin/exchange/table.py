@@ -18,6 +18,7 @@ from convlin.exchange.exchange import Exchange
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.exchange.patchify import Patchify
 from convlin.exchange.pointwise import Pointwise
+from convlin.exchange.unpatchify import Unpatchify
 from convlin.exchange.windows import Windows
 from convlin.geometry import ConvGeometry
 
@@ -26,6 +27,7 @@ __all__ = ["TABLE", "choose", "choose_conv"]
 TABLE: tuple[type[Exchange], ...] = (
     Pointwise,       # conv, one tap             <-> linear on every pixel, or on every row
     Patchify,        # conv, disjoint windows    <-> linear on every patch
+    Unpatchify,      # transposed, disjoint outputs <-> linear on every pixel
     CoveringKernel,  # conv, kernel = input      <-> linear on the flattened input
     DenseAtSize,     # any conv, at one size     <-> linear on the flattened input, dense A(w)
     Windows,         # any conv                  <-> linear on all windows
@@ -86,6 +88,7 @@ def choose_conv(
 def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:
     """Return what a convolution of any input size lacks, and what would fit instead."""
     ways = ["any size, for one dense Linear"]
+    sliding = Unpatchify if geometry.transposed else Patchify
     covered = covered_size(geometry)
     fits = all(map(operator.ge, covered, geometry.smallest_input))
     if fits and not CoveringKernel.refusals(geometry, covered):
@@ -93,6 +96,6 @@ def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:
     if not Windows.refusals(geometry):
         ways.append("None with exchange='windows'")
     return (
-        *Patchify.refusals(geometry),
+        *sliding.refusals(geometry),
         Refusal(geometry.kind, "input_size", None, "; ".join(ways)),
     )

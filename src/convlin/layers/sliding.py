@@ -20,7 +20,16 @@ from torch.nn import functional
 
 from convlin.errors import GeometryError, Refusal
 
-__all__ = ["as_columns", "as_image", "as_rows", "cut_windows", "pad", "require_map"]
+__all__ = [
+    "as_columns",
+    "as_image",
+    "as_rows",
+    "contiguous",
+    "cut_windows",
+    "in_format_of",
+    "pad",
+    "require_map",
+]
 
 
 @fx.wrap
@@ -70,11 +79,11 @@ def cut_windows(
     return x.permute(*front, *columns, *range(-2 * ndim, -ndim))
 
 
-# In both layouts, _contiguous() comes before flatten(), which would copy all the same: a tracer
+# In both layouts, contiguous() comes before flatten(), which would copy all the same: a tracer
 # would have to know in advance which axes merge.
 
 
-def _contiguous(x: Tensor) -> Tensor:
+def contiguous(x: Tensor) -> Tensor:
     """Return `x` in contiguous memory, copied if it must be; a tracer, which cannot know, copies.
 
     Asking a traced tensor whether it is contiguous would exclude the sizes for which it is.
@@ -94,7 +103,7 @@ def as_rows(
     outputs = range(-ndim, 0)
     front = range(windows.ndim - 2 * ndim - 2)
     columns = range(-2 * ndim - 2, -ndim)
-    return _contiguous(windows.permute(*front, *outputs, *columns)).flatten(-ndim - 2)
+    return contiguous(windows.permute(*front, *outputs, *columns)).flatten(-ndim - 2)
 
 
 @fx.wrap
@@ -102,7 +111,7 @@ def as_columns(
     windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
 ) -> Shaped[Tensor, "*n groups columns positions"]:
     """Return each output's window as one column, for each group."""
-    return _contiguous(windows).flatten(-ndim).flatten(-ndim - 2, -2)
+    return contiguous(windows).flatten(-ndim).flatten(-ndim - 2, -2)
 
 
 @fx.wrap
@@ -112,10 +121,18 @@ def as_image(
     windows: Shaped[Tensor, "*n groups *columns_out"],
     ndim: int,
 ) -> Shaped[Tensor, "*n o *out"]:
-    """Return the outputs as an image: channels_last if `x` is, else contiguous."""
+    """Return the outputs as an image."""
     if compiler.is_compiling():
-        return _contiguous(torch.unflatten(_contiguous(y), -1, windows.shape[-ndim:]))
-    y = y.reshape(*y.shape[:-1], *windows.shape[-ndim:])
+        return contiguous(torch.unflatten(contiguous(y), -1, windows.shape[-ndim:]))
+    return in_format_of(x, y.reshape(*y.shape[:-1], *windows.shape[-ndim:]), ndim)
+
+
+def in_format_of(
+    x: Shaped[Tensor, "*n c *size"], y: Shaped[Tensor, "*n o *out"], ndim: int
+) -> Shaped[Tensor, "*n o *out"]:
+    """Return outputs as PyTorch's layers lay them out: channels_last if `x` is, else contiguous."""
+    if compiler.is_compiling():
+        return contiguous(y)
     if ndim > 1 and x.ndim == ndim + 2 and not x.is_contiguous():
         last = torch.channels_last if ndim == 2 else torch.channels_last_3d
         if x.is_contiguous(memory_format=last):

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, SupportsIndex
+from typing import Literal, SupportsIndex, TypeAlias
 
 from convlin.arguments import choice, flag, whole
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange, choose
 from convlin.exchange.dense_at_size import DenseAtSize
 from convlin.exchange.kernel_matrix import KernelMatrix, column_order
+from convlin.exchange.unpatchify import Unpatchify
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.dense_linear import DenseLinear
-from convlin.layers.forms.linear_forms import BatchedLinear, LinearForm, SlidingLinear
+from convlin.layers.forms.linear_forms import (
+    BatchedLinear,
+    LinearForm,
+    SlidingLinear,
+)
+from convlin.layers.forms.scattering_forms import BatchedScattering, ScatteringLinear
 from convlin.layers.parameters import alias, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["to_linear"]
+
+Sliding: TypeAlias = SlidingLinear | BatchedLinear | ScatteringLinear | BatchedScattering
+
+FORMS: dict[tuple[bool, bool], type[Sliding]] = {  # by (transposed, one matrix a group)
+    (False, False): SlidingLinear, (False, True): BatchedLinear,
+    (True, False): ScatteringLinear, (True, True): BatchedScattering,
+}  # fmt: skip
 
 
 def to_linear(
@@ -40,8 +53,10 @@ def to_linear(
 
     - "pointwise": kernel 1; any stride, padding, groups.
     - "patchify": windows that do not overlap, as with kernel = stride.
+    - "unpatchify": a transposed convolution whose outputs do not overlap, as with kernel = stride;
+      the Linear then has no bias, which is added once a channel and stays `.bias` of the module.
     - "covering_kernel": a kernel that covers the whole input; needs `input_size`, in pixels.
-    - "dense_at_size": any convolution, transposed ones too, at `input_size` as one dense Linear
+    - "dense_at_size": any convolution, also any transposed one, at `input_size` as one dense Linear
       (a copy); refused, with the number of bytes, above `memory_limit` bytes.
     - "windows": any convolution but transposed ones, at any size. Only when named, as overlapping
       windows are copied at every call.
@@ -82,7 +97,7 @@ def to_linear(
         assert isinstance(chosen, KernelMatrix)
         chosen = replace(chosen, order=_order(conv, copy or blocks), blocks=blocks)
         weight = alias(conv.weight, chosen.weight, copy and not blocks)  # blocks are a copy
-        layer = BatchedLinear if weight.ndim == 3 else SlidingLinear
+        layer = FORMS[isinstance(chosen, Unpatchify), weight.ndim == 3]
         form = layer(weight, same_bias(conv.bias, copy), chosen, conv.weight.stride(), conv.padding)
     return form.train(conv.training)
 

@@ -3,6 +3,7 @@
 | file | idea |
 |---|---|
 | `linear_forms.py`, `dense_linear.py` | convolutions written as fully connected layers |
+| `scattering_forms.py` | transposed convolutions written as fully connected layers |
 | `conv_forms.py` | fully connected layers written as convolutions |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
@@ -33,12 +33,14 @@ TABLE: tuple[type[Exchange], ...] = (
     Windows,         # any conv                  <-> linear on all windows
 )  # fmt: skip
 
+Sizes: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+
 FORMER = {"full_size": "covering_kernel", "fixed_size": "dense_at_size"}  # still taken
 
 
 def choose(
     geometry: ConvGeometry,
-    input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    input_size: Sizes | None = None,
     name: str | None = None,
 ) -> Exchange:
     """Return the exchange of a convolution: the one that `name` asks for, or the first that fits.
@@ -72,6 +74,7 @@ def choose_conv(
     feature_size: Sequence[int] | None = None,
     order: Any = None,
     ndim: int = 2,
+    stride: Sizes = 1,
 ) -> KernelMatrix:
     """Return the exchange of a fully connected layer, on its rows or on the map that it reads.
 
@@ -82,7 +85,7 @@ def choose_conv(
     """
     if feature_size is None:
         return Pointwise(ConvGeometry(features, outputs, (1,) * ndim))
-    return CoveringKernel.of_map(feature_size, outputs, order)
+    return CoveringKernel.of_map(feature_size, outputs, order, stride)
 
 
 def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:

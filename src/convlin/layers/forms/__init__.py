@@ -4,6 +4,7 @@
 |---|---|
 | `linear_forms.py`, `dense_linear.py` | convolutions written as fully connected layers |
 | `scattering_forms.py` | transposed convolutions written as fully connected layers |
+| `gpt2_linear.py` | GPT-2's `Conv1D` written as a Linear |
 | `conv_forms.py` | fully connected layers written as convolutions |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

@@ -75,8 +75,8 @@ CALLS = {
     ),
     "to_conv": lambda: (
         convlin.to_conv,
-        {"linear": nn.Linear(12, 3), "feature_size": (2, 2, 3), "order": "HWC", "ndim": 2,
-         "copy": False},
+        {"linear": nn.Linear(12, 3), "feature_size": (2, 2, 3), "order": "HWC", "stride": 1,
+         "ndim": 2, "copy": False},
     ),
     "to_conv-rows": lambda: (convlin.to_conv, {"linear": nn.Linear(12, 3), "ndim": 1}),
     "to_linear": lambda: (
@@ -88,6 +88,11 @@ CALLS = {
         convlin.to_linear,
         {"conv": nn.Conv2d(2, 4, 2, groups=2), "input_size": None, "exchange": "windows",
          "groups": "block_diagonal", "copy": True, "memory_limit": 2**20},
+    ),
+    "to_linear-transposed": lambda: (
+        convlin.to_linear,
+        {"conv": nn.ConvTranspose2d(2, 4, 2, stride=2, groups=2), "input_size": (4, 5),
+         "exchange": "unpatchify", "groups": "batched", "copy": False, "memory_limit": 2**20},
     ),
     "to_local": lambda: (
         convlin.to_local,

@@ -117,7 +117,10 @@ def test_the_inverse_gives_the_kernel_in_every_order(geometry, size, name, block
 @pytest.mark.parametrize("name", [row.name for row in TABLE if issubclass(row, KernelMatrix)])
 def test_both_maps_are_views_where_a_view_will_do(name, groups):
     kernel_size = (1, 1) if name == "pointwise" else (2, 3)
-    geometry = ConvGeometry(4, 6, kernel_size, stride=kernel_size, groups=groups)
+    transposed = name == "unpatchify"
+    geometry = ConvGeometry(
+        4, 6, kernel_size, stride=kernel_size, groups=groups, transposed=transposed
+    )
     exchange = choose(geometry, kernel_size, name)
     kernel = kernel_of(geometry).numpy()
     weight = exchange.weight(kernel)

@@ -37,7 +37,13 @@ CHOSEN = {
     "larger-than-kernel": (geometry((3, 5)), (3, 6), "dense_at_size"),
     "dilated-to-one-cell": (geometry((2, 2), dilation=2), (3, 3), "dense_at_size"),
     "transposed": (geometry((3, 3), transposed=True), (3, 3), "dense_at_size"),
-    "transposed-kernel-1": (geometry((1, 1), transposed=True), (3, 3), "dense_at_size"),
+    "transposed-kernel-1": (geometry((1, 1), transposed=True), (3, 3), "unpatchify"),
+    "transposed-apart": (geometry((3, 2), stride=(3, 4), transposed=True), None, "unpatchify"),
+    "transposed-dilated-apart": (
+        geometry((2,), stride=3, dilation=2, padding=1, output_padding=2, transposed=True),
+        (3,),
+        "unpatchify",
+    ),
 }
 
 
@@ -80,8 +86,8 @@ REFUSED = {
         "Conv1d: input_size is None, expected any size, for one dense Linear; None with exchange='windows'",
     ),
     "transposed": (
-        geometry((3,), stride=3, transposed=True), None, None,
-        "ConvTranspose1d: transposed is True, expected False\n"
+        geometry((3,), stride=2, transposed=True), None, None,
+        "ConvTranspose1d: stride is (2,), expected (3,), at least the extent (3,) (outputs overlap)\n"
         "ConvTranspose1d: input_size is None, expected any size, for one dense Linear",
     ),
     "not-pointwise": (
@@ -108,13 +114,17 @@ REFUSED = {
         geometry((3,)), None, "dense_at_size",
         "Conv1d: input_size is None, expected the size of the inputs, in pixels",
     ),
+    "not-transposed": (
+        geometry((3,), stride=3), None, "unpatchify",
+        "Conv1d: transposed is False, expected True",
+    ),
     "transposed-windows": (
         geometry((3,), transposed=True), None, "windows",
         "ConvTranspose1d: transposed is True, expected False (it has no windows)",
     ),
     "no-such-exchange": (
         geometry((3,)), None, "im2col",
-        "to_linear: exchange is 'im2col', expected None, pointwise, patchify, covering_kernel, dense_at_size, windows",
+        "to_linear: exchange is 'im2col', expected None, pointwise, patchify, unpatchify, covering_kernel, dense_at_size, windows",
     ),
 }  # fmt: skip
 

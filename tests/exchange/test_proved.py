@@ -29,6 +29,25 @@ ENROLLED = {
         (2, 3, 4),
         {"input_size": (3, 4)},
     ),
+    "unpatchify": (to_linear, nn.ConvTranspose2d(3, 5, (2, 4), stride=(2, 4)), (3, 6, 7), {}),
+    "unpatchify-gaps": (
+        to_linear,
+        nn.ConvTranspose1d(3, 5, 2, stride=5, padding=1, output_padding=3, dilation=3),
+        (3, 4),
+        {},
+    ),
+    "unpatchify-batched": (
+        to_linear,
+        nn.ConvTranspose3d(4, 6, (1, 2, 3), stride=(2, 2, 3), groups=2),
+        (4, 3, 5, 2),
+        {},
+    ),
+    "unpatchify-blocks": (
+        to_linear,
+        nn.ConvTranspose2d(4, 6, (3, 2), stride=(3, 2), groups=2),
+        (4, 3, 5),
+        {"groups": "block_diagonal"},
+    ),
     "rows": (to_conv, nn.Linear(30, 7), (30,), {}),
     "map": (to_conv, nn.Linear(30, 7), (30,), {"feature_size": (3, 2, 5), "order": "WHC"}),
 }

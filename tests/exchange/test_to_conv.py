@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from convlin import GeometryError, Refused, to_conv
+from convlin import ConvGeometry, GeometryError, Refused, to_conv
 from geometry_strategies import fill, integers
 
 
@@ -101,6 +101,61 @@ def test_larger_maps_slide():
     for i, j in itertools.product(range(3), range(5)):
         window = flattened(image[:, :, i : i + 2, j : j + 5], "HWC")
         assert torch.equal(y[:, :, i, j], given(window))
+
+
+def merged(image):
+    """Return Swin's merged patches, (N, H/2, W/2, 4·C), of images (N, H, W, C)."""
+    corners = [image[:, i::2, j::2] for i, j in [(0, 0), (1, 0), (0, 1), (1, 1)]]
+    return torch.cat(corners, -1)
+
+
+def embedded(image):
+    """Return flattened patches 2×3, (N, H/2, W/3, C·2·3), of images (N, H, W, C)."""
+    n, h, w, c = image.shape
+    patches = image.reshape(n, h // 2, 2, w // 3, 3, c).permute(0, 1, 3, 5, 2, 4)
+    return patches.reshape(n, h // 2, w // 3, -1)
+
+
+PATCHES = {
+    "swin-merging": (merged, (3, 2, 2), "WHC", 2),
+    "swin-merging-pair": (merged, (3, 2, 2), "WHC", [2, 2]),
+    "patch-embedding": (embedded, (3, 2, 3), None, (2, 3)),
+}
+
+
+@pytest.mark.parametrize("cut, size, order, stride", PATCHES.values(), ids=PATCHES)
+def test_with_a_stride_the_linear_is_applied_to_every_patch(cut, size, order, stride):
+    given = linear(int(np.prod(size)), 7)
+    form = to_conv(given, size, order=order, stride=stride)
+    image = integers(4, 6, 24, 3, seed=3)
+    maps = image.permute(0, 3, 1, 2)
+    assert torch.equal(form(maps).permute(0, 2, 3, 1), given(cut(image)))
+    assert torch.equal(form.conv(maps), form(maps))
+    assert form.exchange.geometry == ConvGeometry.of(form.conv)
+    vectors = cut(image).flatten(0, 2)
+    assert torch.equal(form(vectors), given(vectors))
+    back = form.to_linear()
+    assert torch.equal(back.weight, given.weight)
+    assert back.weight.data_ptr() == given.weight.data_ptr()
+
+
+BAD_STRIDES = {
+    "zero": ({"stride": 0}, "to_conv: stride is 0, expected a whole number ≥ 1, or one for each of 2 dimensions"),
+    "too-few": ({"stride": (2,)}, "to_conv: stride is (2,), expected a whole number ≥ 1, or one for each of 2 dimensions"),
+    "fraction": ({"stride": (2, 1.5)}, "to_conv: stride is (2, 1.5), expected a whole number ≥ 1, or one for each of 2 dimensions"),
+    "rows": (
+        {"stride": 2, "order": "HWC", "feature_size": None},
+        "to_conv: order is 'HWC', expected None without feature_size\n"
+        "to_conv: stride is 2, expected None without feature_size",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options, words", BAD_STRIDES.values(), ids=BAD_STRIDES)
+def test_strides_that_are_none_are_named(options, words):
+    with pytest.raises(Refused) as caught:
+        to_conv(linear(30, 7), **{"feature_size": (3, 2, 5), **options})
+    assert str(caught.value) == words
 
 
 def test_an_order_of_no_axes_takes_a_copy_and_goes_back():

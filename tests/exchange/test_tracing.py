@@ -23,6 +23,10 @@ FORMS = {
     "windows-blocks": to_linear(
         conv(2, 4, 6, 3, groups=2), exchange="windows", groups="block_diagonal"
     ),
+    "unpatchify": to_linear(conv(2, 3, 5, 2, transposed=True, stride=2)),
+    "unpatchify-gaps": to_linear(
+        conv(2, 4, 6, (1, 2), transposed=True, stride=3, padding=(0, 1), groups=2)
+    ),
     "windows-last": to_linear(conv(2, 3, 5, 3).to(memory_format=LAST), exchange="windows"),
 }
 SIZES = [(8, 9), (13, 8), (21, 34), (9, 11), (17, 15)]

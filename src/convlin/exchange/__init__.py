@@ -6,8 +6,10 @@
 | `table.py` | the order in which exchanges are tried, from either side |
 | `pointwise.py` | kernel 1: a Linear on every pixel; any Linear on every row |
 | `patchify.py` | windows that do not overlap: a Linear on every patch |
+| `unpatchify.py` | transposed, outputs that do not overlap: a Linear on every pixel |
 | `covering_kernel.py` | a kernel that covers the input: a Linear on the flattened input |
 | `dense_at_size.py` | any convolution at one input size: a dense Linear |
+| `in_out.py` | a weight stored (in, out): the Linear's, transposed |
 | `windows.py` | any convolution: a Linear on overlapping windows |
 | `kernel_matrix.py` | the kernel as a matrix: the weight map of all that slide |
 | `block_diagonal.py` | groups as blocks of one matrix |

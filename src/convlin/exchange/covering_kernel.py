@@ -40,8 +40,12 @@ class CoveringKernel(KernelMatrix):
     name: ClassVar[str] = "covering_kernel"
 
     @classmethod
-    def of_map(cls, feature_size: Sequence[int], outputs: int, order: Any = None) -> Self:
+    def of_map(
+        cls, feature_size: Sequence[int], outputs: int, order: Any = None, stride: Any = 1
+    ) -> Self:
         """Return the exchange of a fully connected layer on maps (C, *spatial), flattened so.
+
+        On larger maps it is applied at every `stride` pixels.
 
         `order` is a permutation of the axes' letters, or the map elements in C order as the vector
         runs through them. Raises `Refused` for anything else.
@@ -52,7 +56,7 @@ class CoveringKernel(KernelMatrix):
         size = tuple(feature_size)
         elements = element_order(order, size)
         axes = axes_of(elements, size)
-        geometry = ConvGeometry(size[0], outputs, size[1:])
+        geometry = ConvGeometry(size[0], outputs, size[1:], stride)
         scattered = None if axes else tuple(elements.tolist())
         return cls(geometry, size[1:], axes, elements=scattered)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeAlias
 
 from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
@@ -18,6 +18,7 @@ from convlin.exchange.exchange import Exchange
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.exchange.patchify import Patchify
 from convlin.exchange.pointwise import Pointwise
+from convlin.exchange.unpatchify import Unpatchify
 from convlin.exchange.windows import Windows
 from convlin.geometry import ConvGeometry
 
@@ -26,17 +27,20 @@ __all__ = ["TABLE", "choose", "choose_conv"]
 TABLE: tuple[type[Exchange], ...] = (
     Pointwise,       # conv, one tap             <-> linear on every pixel, or on every row
     Patchify,        # conv, disjoint windows    <-> linear on every patch
+    Unpatchify,      # transposed, disjoint outputs <-> linear on every pixel
     CoveringKernel,  # conv, kernel = input      <-> linear on the flattened input
     DenseAtSize,     # any conv, at one size     <-> linear on the flattened input, dense A(w)
     Windows,         # any conv                  <-> linear on all windows
 )  # fmt: skip
+
+Sizes: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 
 FORMER = {"full_size": "covering_kernel", "fixed_size": "dense_at_size"}  # still taken
 
 
 def choose(
     geometry: ConvGeometry,
-    input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    input_size: Sizes | None = None,
     name: str | None = None,
 ) -> Exchange:
     """Return the exchange of a convolution: the one that `name` asks for, or the first that fits.
@@ -70,6 +74,7 @@ def choose_conv(
     feature_size: Sequence[int] | None = None,
     order: Any = None,
     ndim: int = 2,
+    stride: Sizes = 1,
 ) -> KernelMatrix:
     """Return the exchange of a fully connected layer, on its rows or on the map that it reads.
 
@@ -80,12 +85,13 @@ def choose_conv(
     """
     if feature_size is None:
         return Pointwise(ConvGeometry(features, outputs, (1,) * ndim))
-    return CoveringKernel.of_map(feature_size, outputs, order)
+    return CoveringKernel.of_map(feature_size, outputs, order, stride)
 
 
 def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:
     """Return what a convolution of any input size lacks, and what would fit instead."""
     ways = ["any size, for one dense Linear"]
+    sliding = Unpatchify if geometry.transposed else Patchify
     covered = covered_size(geometry)
     fits = all(map(operator.ge, covered, geometry.smallest_input))
     if fits and not CoveringKernel.refusals(geometry, covered):
@@ -93,6 +99,6 @@ def _nothing_fits(geometry: ConvGeometry) -> tuple[Refusal, ...]:
     if not Windows.refusals(geometry):
         ways.append("None with exchange='windows'")
     return (
-        *Patchify.refusals(geometry),
+        *sliding.refusals(geometry),
         Refusal(geometry.kind, "input_size", None, "; ".join(ways)),
     )

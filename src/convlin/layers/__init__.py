@@ -7,8 +7,9 @@
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
 | `agreement.py` | how far rounding may take the outputs of two such layers apart |
-| `forms/`, `sliding.py` | the modules that the verbs return, and how every form that slides runs |
+| `forms/`, `sliding.py`, `scattering.py` | the modules that the verbs return, and how every form that slides runs |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
+| `gpt2_layer.py` | GPT-2's `Conv1D`, a Linear whose weight is (in, out) |
 | `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |
 | `matrices.py`, `layer_of.py`, `parameters.py` | matrices in, layers out, storage shared |
 | `conv_result.py` | a convolution found in arrays, with the layer that computes it |

@@ -30,7 +30,7 @@ from convlin.geometry import ConvGeometry, short
 from convlin.internals.modules import ConvBase, TransposedConvBase, noted_padding
 from convlin.layers import sliding
 
-__all__ = ["misdescribed"]
+__all__ = ["IN", "OUT", "denied", "denied_bias", "misdescribed", "rows_differ"]
 
 # Numbers of an input or output of the stand-in, 32 MiB in float64: with more, every exchange of a
 # layer of large dilation waits for it; with fewer, such a layer is asked about its sizes alone.
@@ -69,7 +69,9 @@ def misdescribed(
 def _(
     layer: nn.Linear, base: type[nn.Module], weight: Tensor, bias: Tensor | None
 ) -> Iterable[Refusal]:
-    return list(_linear_sizes(layer, weight, bias)) or list(_linear_differs(layer, base))
+    return list(_linear_sizes(layer, weight, bias)) or list(
+        rows_differ(layer, base, in_features=IN, out_features=OUT)
+    )
 
 
 @misdescribed.register
@@ -83,10 +85,10 @@ def _(
 
 def _linear_sizes(layer: nn.Linear, weight: Tensor, bias: Tensor | None) -> Iterator[Refusal]:
     names = ("out_features", "in_features")
-    yield from _denied(layer, dict(zip(names, weight.shape, strict=False)), weight)
+    yield from denied(layer, dict(zip(names, weight.shape, strict=False)), weight)
     if weight.ndim != 2:
         yield Refusal(type(layer).__name__, "weight.shape", tuple(weight.shape), "(out, in)")
-    yield from _denied_bias(layer, layer.out_features, bias)
+    yield from denied_bias(layer, layer.out_features, bias)
 
 
 def _conv_sizes(
@@ -110,14 +112,14 @@ def _conv_sizes(
             "out_channels": shape[outputs],
             "kernel_size": tuple(shape[2:]),
         }
-        yield from _denied(layer, implied, weight)
+        yield from denied(layer, implied, weight)
     else:
         allowed = f"{2 + geometry.ndim} dimensions"
         yield Refusal(type(layer).__name__, "weight.shape", tuple(shape), allowed)
-    yield from _denied_bias(layer, geometry.out_channels, bias)
+    yield from denied_bias(layer, geometry.out_channels, bias)
 
 
-def _denied(layer: Any, implied: dict[str, Any], weight: Tensor) -> Iterator[Refusal]:
+def denied(layer: Any, implied: dict[str, Any], weight: Tensor) -> Iterator[Refusal]:
     """Yield a refusal for every attribute that the weight's shape denies."""
     for name, value in implied.items():
         says = getattr(layer, name)
@@ -127,16 +129,25 @@ def _denied(layer: Any, implied: dict[str, Any], weight: Tensor) -> Iterator[Ref
                           f"weight.shape = {tuple(weight.shape)}{groups}")  # fmt: skip
 
 
-def _denied_bias(layer: nn.Module, outputs: int, bias: Tensor | None) -> Iterator[Refusal]:
+def denied_bias(layer: nn.Module, outputs: int, bias: Tensor | None) -> Iterator[Refusal]:
+    """Yield a refusal for a bias that is not one number an output."""
     if bias is not None and bias.shape != (outputs,):
         yield Refusal(type(layer).__name__, "bias.shape", tuple(bias.shape), f"({outputs},)")
 
 
-def _linear_differs(layer: nn.Linear, base: type[nn.Module]) -> Iterator[Refusal]:
+def rows_differ(
+    layer: nn.Module, base: type[nn.Module], in_first: bool = False, **sizes: int
+) -> Iterator[Refusal]:
+    """Yield a refusal unless a fully connected layer's class computes x·weightᵀ + bias.
+
+    `in_first`: of a weight (in, out), x·weight + bias. `sizes` are the layer's attributes of size,
+    for `IN` inputs and `OUT` outputs.
+    """
     weight, bias, x = _whole(OUT, IN), _whole(OUT), _whole(GROUPS, IN)
-    twin = _stand_in(layer, base, weight, bias, in_features=IN, out_features=OUT)
+    twin = _stand_in(layer, base, weight.T if in_first else weight, bias, **sizes)
     if does := _unlike(base, twin, x, torch.addmm(bias, x, weight.T)):
-        yield Refusal(type(layer).__name__, "forward", does, SAYS.format("x·weightᵀ + bias"))
+        computed = "x·weight + bias" if in_first else "x·weightᵀ + bias"
+        yield Refusal(type(layer).__name__, "forward", does, SAYS.format(computed))
 
 
 def _conv_differs(

@@ -24,8 +24,8 @@ from convlin.errors import GeometryError, Refusal
 from convlin.internals.plain_tensors import is_channels_last
 
 __all__ = [
-    "Windows", "as_columns", "as_image", "as_linear", "as_patches", "as_rows", "cut_windows",
-    "laid_out", "pad", "require_map",
+    "Windows", "as_columns", "as_image", "as_linear", "as_rows", "contiguous",
+    "cut_windows", "in_format_of", "laid_out", "pad", "require_map",
 ]  # fmt: skip
 
 
@@ -86,11 +86,11 @@ def cut_windows(
     return x.permute(*front, *columns, *range(-2 * ndim, -ndim))
 
 
-# In both layouts, _contiguous() comes before flatten(), which would copy all the same: a tracer
+# In both layouts, contiguous() comes before flatten(), which would copy all the same: a tracer
 # would have to know in advance which axes merge.
 
 
-def _contiguous(x: Tensor) -> Tensor:
+def contiguous(x: Tensor) -> Tensor:
     """Return `x` in contiguous memory, copied if it must be; a tracer, which cannot know, copies.
 
     Asking a traced tensor whether it is contiguous would exclude the sizes for which it is.
@@ -110,7 +110,7 @@ def as_rows(
     outputs = range(-ndim, 0)
     front = range(windows.ndim - 2 * ndim - 2)
     columns = range(-2 * ndim - 2, -ndim)
-    return _contiguous(windows.permute(*front, *outputs, *columns)).flatten(-ndim - 2)
+    return contiguous(windows.permute(*front, *outputs, *columns)).flatten(-ndim - 2)
 
 
 @fx.wrap
@@ -118,7 +118,7 @@ def as_columns(
     windows: Shaped[Tensor, "*n groups *columns_out"], ndim: int
 ) -> Shaped[Tensor, "*n groups columns positions"]:
     """Return each output's window as one column, for each group."""
-    return _contiguous(windows).flatten(-ndim).flatten(-ndim - 2, -2)
+    return contiguous(windows).flatten(-ndim).flatten(-ndim - 2, -2)
 
 
 @fx.wrap
@@ -128,10 +128,18 @@ def as_image(
     windows: Shaped[Tensor, "*n groups *columns_out"],
     ndim: int,
 ) -> Shaped[Tensor, "*n o *out"]:
-    """Return the outputs as an image: channels_last if `x` is, else contiguous."""
+    """Return the outputs as an image."""
     if compiler.is_compiling():
-        return _contiguous(torch.unflatten(_contiguous(y), -1, windows.shape[-ndim:]))
-    y = y.reshape(*y.shape[:-1], *windows.shape[-ndim:])
+        return contiguous(torch.unflatten(contiguous(y), -1, windows.shape[-ndim:]))
+    return in_format_of(x, y.reshape(*y.shape[:-1], *windows.shape[-ndim:]), ndim)
+
+
+def in_format_of(
+    x: Shaped[Tensor, "*n c *size"], y: Shaped[Tensor, "*n o *out"], ndim: int
+) -> Shaped[Tensor, "*n o *out"]:
+    """Return outputs as PyTorch's layers lay them out: channels_last if `x` is, else contiguous."""
+    if compiler.is_compiling():
+        return contiguous(y)
     if ndim > 1 and x.ndim == ndim + 2 and not x.is_contiguous():
         last = torch.channels_last if ndim == 2 else torch.channels_last_3d
         if x.is_contiguous(memory_format=last):
@@ -170,31 +178,6 @@ def as_linear(
         # Autocast narrows the product and not the bias, and would widen the sum again.
         y = y + bias[:, None].to(y.dtype)
     return laid_out(torch.unflatten(y, -1, out), x if mode == "zeros" else image, weight)
-
-
-@fx.wrap
-def as_patches(
-    x: Shaped[Tensor, "*n c *size"],
-    weight: Shaped[Tensor, "c columns *kernel"],
-    bias: Shaped[Tensor, " o"] | None,
-    groups: int,
-) -> Shaped[Tensor, "*n o *out"]:
-    """Return a transposed convolution's outputs where every pixel becomes a patch of its own."""
-    ndim = weight.ndim - 2
-    size, kernel = x.shape[-ndim:], weight.shape[2:]
-    matrix = weight.reshape(groups, weight.shape[0] // groups, -1).transpose(-1, -2)
-    pixels = torch.unflatten(x, -1 - ndim, (groups, -1)).flatten(-ndim)
-    y = torch.matmul(matrix, pixels)
-    # (…, groups, o/groups·taps, positions) to (…, o, *kernel, *size), and each tap behind its pixel
-    y = torch.unflatten(torch.unflatten(y, -1, size), -1 - ndim, (-1, *kernel))
-    y = y.flatten(-2 * ndim - 2, -2 * ndim - 1)
-    front = range(y.ndim - 2 * ndim)
-    pairs = [axis for dim in range(ndim) for axis in (dim - ndim, dim - 2 * ndim)]
-    y = y.permute(*front, *pairs)
-    y = y.reshape(*y.shape[: len(front)], *(n * k for n, k in zip(size, kernel, strict=True)))
-    if bias is not None:
-        y = y + bias.to(y.dtype).reshape(-1, *(1,) * ndim)
-    return laid_out(y, x, weight)
 
 
 def laid_out(

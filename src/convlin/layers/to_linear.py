@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex, TypeAlias
 
-from convlin.arguments import choice, flag, whole
+from torch import nn
+
+from convlin.arguments import choice, flag, shown, whole
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange, choose
 from convlin.exchange.dense_at_size import DenseAtSize
+from convlin.exchange.in_out import InOut
 from convlin.exchange.kernel_matrix import KernelMatrix, column_order
+from convlin.exchange.unpatchify import Unpatchify
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.dense_linear import DenseLinear
-from convlin.layers.forms.linear_forms import BatchedLinear, LinearForm, SlidingLinear
+from convlin.layers.forms.gpt2_linear import GPT2Linear
+from convlin.layers.forms.linear_forms import (
+    BatchedLinear,
+    LinearForm,
+    SlidingLinear,
+)
+from convlin.layers.forms.scattering_forms import BatchedScattering, ScatteringLinear
+from convlin.layers.gpt2_layer import is_gpt2_layer, require_gpt2_layer
 from convlin.layers.parameters import alias, same_bias
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
 __all__ = ["to_linear"]
 
+Sliding: TypeAlias = SlidingLinear | BatchedLinear | ScatteringLinear | BatchedScattering
+
+FORMS: dict[tuple[bool, bool], type[Sliding]] = {  # by (transposed, one matrix a group)
+    (False, False): SlidingLinear, (False, True): BatchedLinear,
+    (True, False): ScatteringLinear, (True, True): BatchedScattering,
+}  # fmt: skip
+
 
 def to_linear(
-    conv: Conv,
+    conv: nn.Module,
     input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     *,
     exchange: str | None = None,
@@ -40,8 +58,10 @@ def to_linear(
 
     - "pointwise": kernel 1; any stride, padding, groups.
     - "patchify": windows that do not overlap, as with kernel = stride.
+    - "unpatchify": a transposed convolution whose outputs do not overlap, as with kernel = stride;
+      the Linear then has no bias, which is added once a channel and stays `.bias` of the module.
     - "covering_kernel": a kernel that covers the whole input; needs `input_size`, in pixels.
-    - "dense_at_size": any convolution, transposed ones too, at `input_size` as one dense Linear
+    - "dense_at_size": any convolution, also any transposed one, at `input_size` as one dense Linear
       (a copy); refused, with the number of bytes, above `memory_limit` bytes.
     - "windows": any convolution but transposed ones, at any size. Only when named, as overlapping
       windows are copied at every call.
@@ -50,6 +70,9 @@ def to_linear(
     parameter but in "dense_at_size"; `copy=True` copies both. A channels_last weight is shared too:
     the Linear's columns then run over (*kernel, in) instead of (in, *kernel). Outputs are
     contiguous, or channels_last if the image is.
+
+    GPT-2's layers (`Conv1D` of transformers, weight (in, out)) are taken too: `.linear.weight` is
+    theirs, transposed, and `.to_conv()` gives a `Conv1D`.
 
     Raises `Refused` with everything that does not fit; also for layers that compute more than
     their class says (hooks, parametrizations, weight_norm, a subclass's own forward), and where
@@ -67,11 +90,14 @@ def to_linear(
     >>> form.to_conv()
     Conv2d(3, 8, kernel_size=(4, 4), stride=(4, 4))
     """
-    require_stock_layer(conv, *CONVOLUTIONS.values())
-    geometry = ConvGeometry.of(conv)
     choice("to_linear", "groups", groups, ("batched", "block_diagonal"))
     copy = flag("to_linear", "copy", copy)
     memory_limit = whole("to_linear", "memory_limit", memory_limit)
+    if is_gpt2_layer(conv):
+        return _of_gpt2(conv, copy, input_size=input_size, exchange=exchange)
+    require_stock_layer(conv, *CONVOLUTIONS.values())
+    assert isinstance(conv, Conv)
+    geometry = ConvGeometry.of(conv)
     chosen = choose(geometry, input_size, exchange)
     blocks = groups == "block_diagonal" and geometry.groups > 1
     _require_memory(conv, chosen, blocks, memory_limit)
@@ -82,9 +108,24 @@ def to_linear(
         assert isinstance(chosen, KernelMatrix)
         chosen = replace(chosen, order=_order(conv, copy or blocks), blocks=blocks)
         weight = alias(conv.weight, chosen.weight, copy and not blocks)  # blocks are a copy
-        layer = BatchedLinear if weight.ndim == 3 else SlidingLinear
+        layer = FORMS[isinstance(chosen, Unpatchify), weight.ndim == 3]
         form = layer(weight, same_bias(conv.bias, copy), chosen, conv.weight.stride(), conv.padding)
     return form.stand_for(conv).train(conv.training)
+
+
+def _of_gpt2(layer: Any, copy: bool, **unused: Any) -> GPT2Linear:
+    """Return a layer of weight (in, out) as a Linear; what is said of pixels says nothing here."""
+    require_gpt2_layer(layer)
+    given = {name: value for name, value in unused.items() if value is not None}
+    if given:
+        raise Refused(
+            Refusal("to_linear", name, shown(value), "None", f"{type(layer).__name__} is on rows")
+            for name, value in given.items()
+        )
+    inputs, outputs = layer.weight.shape
+    exchange = InOut(ConvGeometry(inputs, outputs, (1,)))
+    weight = alias(layer.weight, exchange.weight, copy)
+    return GPT2Linear(weight, same_bias(layer.bias, copy), exchange).train(layer.training)
 
 
 def _order(conv: Conv, copies: bool) -> tuple[int, ...]:

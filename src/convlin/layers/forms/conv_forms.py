@@ -12,8 +12,10 @@ from torch import Tensor, fx, nn
 
 from convlin.errors import GeometryError, Refusal
 from convlin.exchange.covering_kernel import CoveringKernel
+from convlin.exchange.in_out import InOutKernel
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.layers.forms.stands_for import StandsFor
+from convlin.layers.gpt2_layer import gpt2_layer
 from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -45,12 +47,24 @@ class ConvForm(TracedOnly, StandsFor):
         It shares the convolution's current weights where a view of them has that order (it has,
         unless the order is not one of axes or the memory format was changed); else it copies.
         """
-        require_stock_layer(self, type(self))
-        require_stock_layer(self.conv, CONVOLUTIONS[len(self.conv.kernel_size), False])
-        weight = alias(self.conv.weight, self.exchange.weight)
-        bias = same_bias(self.conv.bias)
+        weight, bias = self._parameters_of_rows()
+        if isinstance(self.exchange, InOutKernel):
+            weight = alias(weight, torch.t)
         linear = layer_with(nn.Linear, weight.shape[1], weight.shape[0], weight=weight, bias=bias)
         return linear.train(self.training)
+
+    def to_original(self) -> nn.Module:
+        """Return the layer that this was made from again: an nn.Linear, or GPT-2's `Conv1D`."""
+        if not isinstance(self.exchange, InOutKernel):
+            return self.to_linear()
+        weight, bias = self._parameters_of_rows()
+        return gpt2_layer(weight, bias).train(self.training)
+
+    def _parameters_of_rows(self) -> tuple[nn.Parameter, nn.Parameter | None]:
+        """Return the weight and bias of the layer that this was made from."""
+        require_stock_layer(self, type(self))
+        require_stock_layer(self.conv, CONVOLUTIONS[len(self.conv.kernel_size), False])
+        return alias(self.conv.weight, self.exchange.weight), same_bias(self.conv.bias)
 
 
 class PointwiseConv(ConvForm):

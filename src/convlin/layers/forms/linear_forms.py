@@ -19,7 +19,7 @@ from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
-__all__ = ["BatchedLinear", "LinearForm", "SlidingLinear"]
+__all__ = ["BatchedLinear", "LinearForm", "SlidingForm", "SlidingLinear"]
 
 
 class LinearForm(TracedOnly, StandsFor):
@@ -87,10 +87,12 @@ class SlidingForm(LinearForm):
             steps = zip(view.shape, view.stride(), self.strides, strict=True)
             return view.as_strided(view.shape, [old if n == 1 else new for n, new, old in steps])
 
+        extra = {"output_padding": g.output_padding} if g.transposed else {}
         conv = layer_with(
-            CONVOLUTIONS[g.ndim, False], g.in_channels, g.out_channels, g.kernel,
+            CONVOLUTIONS[g.ndim, g.transposed], g.in_channels, g.out_channels, g.kernel,
             stride=g.stride, padding=self.spelling, dilation=g.dilation, groups=g.groups,
             padding_mode=g.padding_mode, weight=alias(weight, kernel), bias=same_bias(bias),
+            **extra,
         )  # fmt: skip
         return conv.train(self.training)
 

@@ -1,8 +1,8 @@
 """Convolutions that compute as fully connected layers: on every pixel, patch, or the whole input.
 
 Windows that do not overlap, or one window as large as the padded input, each through the kernel
-seen as a matrix (`exchange/kernel_matrix.py`); and transposed convolutions whose kernel is their
-stride, each pixel through it to a patch of its own.
+seen as a matrix (`exchange/kernel_matrix.py`); and transposed convolutions whose outputs do not
+overlap, each pixel through it to a patch of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, compiler, fx, nn
 from convlin.exchange.kernel_matrix import column_order
 from convlin.exchange.patchify import disjoint
 from convlin.internals.plain_tensors import are_equal
-from convlin.layers import sliding
+from convlin.layers import scattering, sliding
 from convlin.layers.reclassed.fields import each, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
@@ -80,7 +80,7 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
 
 
 class TransposedAsLinear(Reclassed):
-    """A transposed convolution whose kernel is its stride: each pixel becomes a patch."""
+    """A transposed convolution whose outputs do not overlap: each pixel becomes a patch."""
 
     target = "linear"
 
@@ -88,9 +88,10 @@ class TransposedAsLinear(Reclassed):
         """Take and return what the convolution does."""
         layer: Any = self
         found = parameters_of(layer, input)
-        if output_size is not None or found is None or not _is_patchwise(layer, found[0], input):
+        patches = None if output_size is not None or found is None else _patches_of(layer, found[0])
+        if found is None or patches is None or not _has_channels(input, found[0]):
             return super().forward(input, output_size)  # type: ignore[misc]
-        return sliding.as_patches(input, layer.weight, layer.bias, layer.groups)
+        return scattering.as_patches(input, layer.weight, layer.bias, patches, layer.groups)
 
 
 class ConvTranspose1dAsLinear(TransposedAsLinear, nn.ConvTranspose1d):
@@ -111,17 +112,28 @@ class ConvTranspose3dAsLinear(TransposedAsLinear, nn.ConvTranspose3d):
     base_class = nn.ConvTranspose3d
 
 
-def _is_patchwise(layer: Any, weight: Tensor, x: Any) -> bool:
+def _patches_of(layer: Any, weight: Tensor) -> scattering.Patches | None:
+    """Return how the outputs of pixels lie; None where those of two pixels overlap."""
     kernel = tuple(weight.shape[2:])
-    ndim = len(kernel)
     stride, dilation, padding, more = (
-        each(value, ndim)
+        each(value, len(kernel))
         for value in (layer.stride, layer.dilation, layer.padding, layer.output_padding)
     )
-    if stride != kernel or padding != (0,) * ndim or more != (0,) * ndim or dilation is None:
-        return False
-    if any(k > 1 and d != 1 for k, d in zip(kernel, dilation, strict=True)):
-        return False
+    if stride is None or dilation is None or padding is None or more is None:
+        return None
+    extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    if min(padding) < 0 or any(map(int.__gt__, extents, stride)):
+        return None
+    dims = zip(padding, extents, more, stride, strict=True)
+    sides = tuple((-side, extent + extra - side - step) for side, extent, extra, step in dims)
+    return scattering.Patches(kernel, stride, dilation, sides)
+
+
+def _has_channels(x: Any, weight: Tensor) -> bool:
+    """Whether this is an image, batched or not, of as many channels as the weight takes."""
     if isinstance(x, fx.Proxy):
         return True
-    return x.ndim in (ndim + 1, ndim + 2) and are_equal((x.shape[-ndim - 1],), weight.shape[:1])
+    ndim = weight.ndim - 2
+    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal((x.shape[-ndim - 1],), weight.shape[:1]):
+        return False
+    return compiler.is_compiling() or x.numel() > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +73,9 @@ def proved(decided: Sequence[Decision], progress: Any) -> tuple[RewriteRow, ...]
         if d.exchange and d.row.verdict is None and not is_form(d.layer)
     ]  # fmt: skip
     claims = [(decided[index].row.site, decided[index].claims()[0]) for index in open_]
-    for done, (index, verdict) in enumerate(zip(open_, verdicts(claims, anew=True), strict=True), 1):
+    for done, (index, verdict) in enumerate(
+        zip(open_, verdicts(claims, anew=True), strict=True), 1
+    ):
         rows[index] = replace(rows[index], verdict=verdict)
         if progress is not None:
             progress(rows[index].site or "the model", done, len(open_))

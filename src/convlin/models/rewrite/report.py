@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from convlin.models.rewrite.observed import Reader
-from convlin.models.rewrite.permutes import Permutes
-
 from convlin.display.blocks import Block, Column, Table, Toned, Words
 from convlin.display.shown import Shown
 from convlin.errors import Refusal
+from convlin.models.rewrite.observed import Reader
+from convlin.models.rewrite.permutes import Permutes
 from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Answer", "RewriteReport", "RewriteRow", "SeenOutputs"]

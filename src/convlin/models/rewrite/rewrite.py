@@ -24,7 +24,7 @@ from convlin.models.rewrite.mapping import WeightMapping
 from convlin.models.rewrite.native_entries import entries_of
 from convlin.models.rewrite.observed import Seen, observed
 from convlin.models.rewrite.permutes import cancelled
-from convlin.models.rewrite.report import RewriteReport, RewriteRow, SeenOutputs
+from convlin.models.rewrite.report import RewriteReport
 from convlin.models.rewrite.selection import Selection, selected
 from convlin.models.rewrite.sites import Target, sites_of
 from convlin.models.rewrite.swap import Keys, swap

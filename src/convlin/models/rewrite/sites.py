@@ -13,12 +13,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from convlin.layers.forms.stands_for import StandsFor
 from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.errors import Description, Refusal
+from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.reclassed.reclassed import Reclassed
 from convlin.layers.stock_layer import CONVOLUTIONS
 

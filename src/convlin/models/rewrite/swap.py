@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from convlin.layers.forms.stands_for import StandsFor
-from convlin.layers.to_conv2d import to_conv2d
 from torch import nn
 
 from convlin.errors import Refusal, Refused
+from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
+from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
 from convlin.models.rewrite.sites import Target
 
@@ -88,9 +88,7 @@ class Swapped:
             parent._modules[name] = child
 
 
-def swap(
-    model: nn.Module, exchanges: Iterable[Exchanged], *, replaceable: bool = True
-) -> Swapped:
+def swap(model: nn.Module, exchanges: Iterable[Exchanged], *, replaceable: bool = True) -> Swapped:
     """Exchange the sites of a model in place.
 
     Modules that are one object under several names stay one; parameters that are one stay one.

@@ -81,7 +81,7 @@ def test_every_stride_of_at_least_the_extent_fits_and_no_other(data):
 @TABLE
 def test_weights_are_shared_and_come_back_bit_for_bit(layer):
     form = to_linear(layer)
-    weight = form.linear.weight if layer.groups == 1 else form.weight
+    weight = form.linear.weight if layer.groups == 1 else form.matrices
     assert weight.data_ptr() == layer.weight.data_ptr()
     assert form.bias is layer.bias
     back = form.to_conv()
@@ -117,7 +117,7 @@ def test_the_same_gradients(layer):
         module.zero_grad()
         y = module(x)
         y.backward(integers(*y.shape, seed=4))
-    weight = form.linear.weight if layer.groups == 1 else form.weight
+    weight = form.linear.weight if layer.groups == 1 else form.matrices
     assert torch.equal(form.exchange.kernel(weight.grad), layer.weight.grad)
     if layer.bias is not None:
         assert torch.equal(form.bias.grad, layer.bias.grad)

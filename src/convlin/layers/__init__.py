@@ -7,7 +7,8 @@
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
 | `agreement.py` | how far rounding may take the outputs of two such layers apart |
-| `forms/`, `sliding.py`, `scattering.py` | the modules that the verbs return, and how every form that slides runs |
+| `forms/`, `reclassed/` | the modules that the verbs return; layers that compute another form |
+| `sliding.py`, `scattering.py`, `lines.py` | how every form runs: windows, patches, rows |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
 | `gpt2_layer.py` | GPT-2's `Conv1D`, a Linear whose weight is (in, out) |
 | `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |

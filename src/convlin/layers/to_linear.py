@@ -125,7 +125,8 @@ def _of_gpt2(layer: Any, copy: bool, **unused: Any) -> GPT2Linear:
     inputs, outputs = layer.weight.shape
     exchange = InOut(ConvGeometry(inputs, outputs, (1,)))
     weight = alias(layer.weight, exchange.weight, copy)
-    return GPT2Linear(weight, same_bias(layer.bias, copy), exchange).train(layer.training)
+    form = GPT2Linear(weight, same_bias(layer.bias, copy), exchange)
+    return form.stand_for(layer).train(layer.training)
 
 
 def _order(conv: Conv, copies: bool) -> tuple[int, ...]:

@@ -6,7 +6,8 @@ Every pixel becomes a patch of outputs, and the patches lie side by side. It is 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Shaped
@@ -30,7 +31,6 @@ class ScatteringForm(SlidingForm):
     """
 
     exchange: Unpatchify
-    bias: nn.Parameter | None
 
     def __init__(self, bias: nn.Parameter | None, *form: Any) -> None:
         super().__init__(*form)
@@ -53,6 +53,8 @@ class ScatteringForm(SlidingForm):
 class ScatteringLinear(ScatteringForm):
     """One `linear` on every pixel; its weight is the convolution's, seen as a matrix."""
 
+    held: ClassVar[Mapping[str, str]] = {"weight": "linear.weight", "bias": "bias"}
+
     def __init__(self, weight: nn.Parameter, *form: Any) -> None:
         super().__init__(*form)
         self.linear = layer_with(
@@ -71,19 +73,19 @@ class ScatteringLinear(ScatteringForm):
 
 
 class BatchedScattering(ScatteringForm):
-    """One fully connected layer a group: `weight` (G, rows, in/G), the convolution's own."""
+    """One fully connected layer a group: `matrices` (G, rows, in/G), the convolution's own."""
 
-    weight: nn.Parameter
+    held: ClassVar[Mapping[str, str]] = {"weight": "matrices", "bias": "bias"}
 
     def __init__(self, weight: nn.Parameter, *form: Any) -> None:
         super().__init__(*form)
-        self.weight = weight
+        self.matrices = weight
 
     def _layers(self, windows: Tensor) -> Tensor:
         columns = sliding.as_columns(windows, self.geometry.ndim)
-        return torch.matmul(self.weight, columns).flatten(-3, -2)
+        return torch.matmul(self.matrices, columns).flatten(-3, -2)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""
         require_stock_layer(self, type(self))
-        return self._conv(self.weight, self.bias)
+        return self._conv(self.matrices, self.bias)

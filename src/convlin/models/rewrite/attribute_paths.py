@@ -103,6 +103,9 @@ class _Walk:
                 self.stack.append(None)
             case "BUILD_LIST" | "BUILD_SET" | "BUILD_MAP" if not argument:
                 self.stack.append(None)
+            case "BUILD_SLICE":
+                self.drop(argument)
+                self.stack.append(None)
             case "BINARY_SLICE":
                 self.drop(2)
             case "GET_ITER":

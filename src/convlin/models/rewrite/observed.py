@@ -131,7 +131,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Seen(notes.calls, tuple(notes.inputs), tuple(notes.readers))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        frame = sys._getframe(1)
+        frame = sys._getframe().f_back
         innermost = next(running(frame, self.below), None)
         if innermost is not None and innermost.call is not None:
             self.note_call(innermost, innermost.call)

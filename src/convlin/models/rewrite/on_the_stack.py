@@ -50,11 +50,13 @@ class Running(NamedTuple):
         return taken[0] if taken else None
 
 
-def running(frame: FrameType, below: FrameType) -> Iterator[Running]:
+def running(frame: FrameType | None, below: FrameType) -> Iterator[Running]:
     """Yield the modules on the stack, from `frame` outwards to `below`; last, what is of none.
 
-    What a backward pass does is nobody's, but for what it has modules compute again.
+    What a backward pass does is nobody's, but for what it has modules compute again. On an
+    accelerator it has a thread to itself, and with that a stack which does not lead to `below`.
     """
+    outer = None
     module: nn.Module | None = None
     own: list[FrameType] = []
     between: list[FrameType] = []

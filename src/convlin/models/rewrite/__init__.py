@@ -7,6 +7,7 @@
 | `identities.py` | which identity exchanges a site, or what stands against each |
 | `swap.py` | the sites exchanged: their classes changed, or forms put in |
 | `observed.py`, `on_the_stack.py` | one run: which layers are called, whose parameters others use |
+| `code_reads.py`, `attribute_paths.py` | without a run: whose weights a module's own code uses |
 | `against_original.py` | the model and its rewrite, both run |
 | `report.py` | one row a site |
 | `mapping.py`, `entries.py` | how a rewritten model's weights relate to the original's |

@@ -12,7 +12,8 @@ them, and each is given to the innermost module on the Python stack:
 
 Parameters are known by their memory, so that `.data`, views and detached copies are they, and by
 the copy in another dtype that autocast makes once and hands out again. Who asks for no more than
-`weight.dtype` runs no operation, and is no reader. A kernel that takes a bare pointer is not seen.
+`weight.dtype` or for `zeros_like` is no reader. Not seen are kernels that take bare pointers, and
+other threads.
 
 What is seen holds for this run, with gradients or without, in training or not, as it was made.
 """
@@ -30,9 +31,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from convlin.internals.dispatch import TorchDispatchMode
+from convlin.internals.dispatch import TorchDispatchMode, is_operator
 from convlin.internals.storages import storage_id, weak
-from convlin.models.rewrite.on_the_stack import Running, outward, running, tensors_in
+from convlin.models.graph.operations import acts, name_of
+from convlin.models.rewrite.on_the_stack import Running, outward, running
+from convlin.models.trace import tensors_in
 
 __all__ = ["Reader", "Seen", "observed"]
 
@@ -111,8 +114,7 @@ class _Notes:
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Gives every operation to the module that ran it; `below` is the frame that the run is in."""
 
-    # else torch.cond and flex_attention fail; what the parts of one take, it takes
-    supports_higher_order_operators = True
+    supports_higher_order_operators = True  # else torch.cond and flex_attention fail
 
     def __init__(self, model: nn.Module, sites: Iterable[nn.Module], below: FrameType) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -129,19 +131,31 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Seen(notes.calls, tuple(notes.inputs), tuple(notes.readers))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        frame = sys._getframe()
+        frame = sys._getframe().f_back
         innermost = next(running(frame, self.below), None)
         if innermost is not None and innermost.call is not None:
             self.note_call(innermost, innermost.call)
-        taken = [self.overlapping(value) for value in tensors_in((args, kwargs))]
+        taken = [self.overlapping(tensor) for tensor in tensors_in((args, kwargs))]
         for spans in filter(None, taken):
-            self.note_reader({span.holder for span in spans}, running(frame, self.below))
+            if not _asks_for_layout(func):
+                self.note_reader({span.holder for span in spans}, running(frame, self.below))
+        if not is_operator(func):
+            args = [self.inside(part) if callable(part) else part for part in args]
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten._to_copy.default:
             # autocast casts a parameter once, for whoever comes first, and keeps the copy
             for span in taken[0]:
                 self.hold(result, span.holder)
         return result
+
+    def inside(self, part: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a part of an operation of higher order, such as a branch, watched as all else."""
+
+        def watched(*args: Any) -> Any:
+            with self:
+                return part(*args)
+
+        return watched
 
     def note_call(self, user: Running, call: FrameType) -> None:
         if user.module not in self.notes or call in self.calls:
@@ -192,6 +206,12 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return []
         start, stop = _reach(tensor)
         return [span for span in spans if span.start < stop and start < span.stop]
+
+
+def _asks_for_layout(func: Any) -> bool:
+    """Whether an operation takes no numbers, but a shape, a dtype or a device, as zeros_like."""
+    name = name_of(func)
+    return not acts(func) or name.startswith(("new_", "sym_")) or name.endswith("_like")
 
 
 def _storage_number(tensor: Tensor) -> int:

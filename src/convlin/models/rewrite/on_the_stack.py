@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Running", "outward", "running", "tensors_in"]
+from convlin.models.trace import tensors_in
+
+__all__ = ["Running", "outward", "running"]
 
 CALL = nn.Module.__call__.__code__
 BACKWARD = (torch.autograd.backward.__code__, torch.autograd.grad.__code__)
@@ -44,14 +46,17 @@ class Running(NamedTuple):
         code, values = self.forward.f_code, self.forward.f_locals
         starred = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
         count = code.co_argcount + code.co_kwonlyargcount + starred
-        return next(tensors_in([values.get(name) for name in code.co_varnames[:count]]), None)
+        taken = tensors_in([values.get(name) for name in code.co_varnames[:count]])
+        return taken[0] if taken else None
 
 
-def running(frame: FrameType, below: FrameType) -> Iterator[Running]:
+def running(frame: FrameType | None, below: FrameType) -> Iterator[Running]:
     """Yield the modules on the stack, from `frame` outwards to `below`; last, what is of none.
 
-    What a backward pass does is nobody's, but for what it has modules compute again.
+    What a backward pass does is nobody's, but for what it has modules compute again. On an
+    accelerator it has a thread to itself, and with that a stack which does not lead to `below`.
     """
+    outer = None
     module: nn.Module | None = None
     own: list[FrameType] = []
     between: list[FrameType] = []
@@ -79,17 +84,6 @@ def outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in arguments: by themselves, in lists, in tuples and in dictionaries."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, dict):
-        yield from tensors_in(list(value.values()))
 
 
 def _module_of(frame: FrameType) -> nn.Module | None:

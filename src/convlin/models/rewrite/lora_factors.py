@@ -14,10 +14,12 @@ are then the same numbers in both layouts, at whatever positions.
 
 from __future__ import annotations
 
+from torch import nn
+
 from convlin.errors import Refusal, Refused
 from convlin.models.rewrite.entries import Entry, Move
 
-__all__ = ["FACTORS", "factor"]
+__all__ = ["FACTORS", "factor", "no_adapter"]
 
 FACTORS = ("lora_A", "lora_B", "lora_magnitude_vector")
 WAY_OUT = "merge the adapter where it was trained, and map the merged weights"
@@ -66,3 +68,25 @@ def _require_same_function(entry: Entry) -> None:
     if entry.no_adapter:
         allowed = "a layer whose LoRA is the same function in both layouts"
         raise Refused(Refusal(entry.old, "layer", entry.no_adapter, allowed), WAY_OUT)
+
+
+def no_adapter(layer: nn.Module) -> str:
+    """Return why PEFT's LoRA on a layer is no LoRA of its weight; empty where it is one.
+
+    PEFT makes lora_A of channels, kernel, stride and padding, and of nothing else.
+
+    >>> no_adapter(nn.Conv2d(3, 8, 3, padding=1, padding_mode="reflect"))
+    "padding_mode='reflect', and PEFT's lora_A pads with zeros"
+    >>> no_adapter(nn.Conv2d(3, 8, 3, padding=1))
+    ''
+    """
+    kernel, dilation = getattr(layer, "kernel_size", ()), getattr(layer, "dilation", ())
+    mode, padding = getattr(layer, "padding_mode", "zeros"), getattr(layer, "padding", ())
+    pads = max(kernel, default=1) > 1 if padding == "same" else padding != "valid" and any(padding)
+    if mode != "zeros" and pads:
+        return f"padding_mode={mode!r}, and PEFT's lora_A pads with zeros"
+    if any(taps > 1 < step for taps, step in zip(kernel, dilation, strict=True)):
+        return f"dilation={tuple(dilation)}, and PEFT's lora_A has none"
+    if getattr(layer, "groups", 1) > 1:
+        return f"groups={layer.groups}, and PEFT's lora_A joins all channels"
+    return ""

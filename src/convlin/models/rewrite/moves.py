@@ -56,6 +56,11 @@ class Moves:
         })  # fmt: skip
         return {name: (hit and hit[1]) or name for name, hit in hits.items()}
 
+    def entry(self, name: str) -> Entry | None:
+        """Return the entry of the weight that a name belongs to, if the mapping has one."""
+        hit = self._hit(name)
+        return hit and hit[0]
+
     def _require_mapped(self, found: Mapping[str, object]) -> None:
         mapped = next((k for k, v in found.items() if v and not isinstance(v, Refusal)), None)
         refusals = [refusal for refusal in found.values() if isinstance(refusal, Refusal)]

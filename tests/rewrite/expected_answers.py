@@ -16,7 +16,7 @@ from rewrite.real_models import leaves, run
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LINEARS = (nn.Linear, Conv1D)
 CANDIDATES = {
-    "linear": CONVOLUTIONS,
+    "linear": (*CONVOLUTIONS, Conv1D),
     "conv": LINEARS,
     "conv2d": (*LINEARS, nn.Conv1d, nn.Conv3d),
 }
@@ -63,7 +63,7 @@ def standing_in(twin: nn.Module, record: Observed):
 
 def has_the_form(layer: nn.Module, to: str, record: Observed) -> bool:
     """Whether a layer of PyTorch's own with these fields is equal to one of the other kind."""
-    if to == "conv" or (to == "conv2d" and isinstance(layer, (*LINEARS, nn.Conv1d))):
+    if isinstance(layer, LINEARS) or (to == "conv2d" and isinstance(layer, nn.Conv1d)):
         return True
     kernel, stride = layer.kernel_size, tuple(layer.stride)
     if to == "conv2d":

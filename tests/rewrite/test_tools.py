@@ -654,8 +654,8 @@ def test_layers_that_are_not_what_they_seem_are_never_silently_wrong(name, keys,
     twin = copy.deepcopy(model) if name != "own forward" else model
     result = convlin.rewrite(twin, to, keys=keys, example=x if example else None)
     with torch.no_grad():
-        for x in (x, torch.randn(size, dtype=dtype)):
-            expected, given = model(x), result.model(x)
+        for images in (x, torch.randn(size, dtype=dtype)):
+            expected, given = model(images), result.model(images)
             if name == "stateful":  # the example ran it: counts differ, and directions must not
                 expected, given = expected / expected.abs().max(), given / given.abs().max()
             assert given.shape == expected.shape

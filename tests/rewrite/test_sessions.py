@@ -50,7 +50,7 @@ def test_three_towers_one_after_the_other(keys, tmp_path):
     newer_rewritten.save_pretrained(tmp_path / "2.5")
     reloaded = type(newer).from_pretrained(tmp_path / "2.5", dtype=torch.float64)
     assert same_bits(reloaded.state_dict(), newer.state_dict())
-    assert apart(reloaded, newer_outputs, newer_example) == 0
+    assert apart(reloaded, newer_outputs, newer_example) < ROUNDING
 
     again, _, _ = vision("qwen2_vl")
     assert [type(m) for m in again.modules()] == [type(m) for m in plain.modules()]
@@ -59,7 +59,7 @@ def test_three_towers_one_after_the_other(keys, tmp_path):
     reloaded = type(again).from_pretrained(tmp_path / "2", dtype=torch.float64)
     assert type(reloaded.patch_embed.proj) is nn.Conv3d
     assert same_bits(reloaded.state_dict(), plain.state_dict())
-    assert apart(reloaded, outputs, example) == 0
+    assert apart(reloaded, outputs, example) < ROUNDING
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_native_model_is_saved_as_the_plain_class_loads_it(name, to, size, tmp
     assert (len([*tmp_path.glob("*.safetensors")]) > 1) == (size == "10KB")
     reloaded = type(plain).from_pretrained(tmp_path, dtype=torch.float64)
     assert same_bits(reloaded.state_dict(), plain.state_dict())
-    assert apart(reloaded, outputs, example) == 0
+    assert apart(reloaded, outputs, example) < ROUNDING
 
 
 @pytest.mark.parametrize("keys", ["same", "native"])

@@ -13,6 +13,7 @@ import memory
 import proofs
 import torch
 import unroll
+import zoo
 from tables import console
 
 import explore
@@ -33,6 +34,7 @@ def main() -> None:
     memory.run()
     counters.run()
     explore.run()
+    zoo.run()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,14 @@ from .layers import (
     unroll,
 )
 from .matrix import ConvMatrix, EntryWeights, Wire
-from .models import FullyConvolutional, cost, fully_convolutional
+from .models import (
+    FullyConvolutional,
+    Rewritten,
+    WeightMapping,
+    cost,
+    fully_convolutional,
+    rewrite,
+)
 from .proof import Measured, Proved, Refuted, Verdict, audit, prove
 from .spectrum import Spectrum
 
@@ -43,9 +50,11 @@ __all__ = [
     "Refusal",
     "Refused",
     "Refuted",
+    "Rewritten",
     "SameOutputs",
     "Spectrum",
     "Verdict",
+    "WeightMapping",
     "Wire",
     "audit",
     "cost",
@@ -54,6 +63,7 @@ __all__ = [
     "nearest_conv",
     "prove",
     "recognize",
+    "rewrite",
     "same_outputs",
     "singular_values",
     "to_conv",

@@ -15,5 +15,15 @@
 
 from convlin.models.cost import cost
 from convlin.models.dense import FullyConvolutional, Report, fully_convolutional
+from convlin.models.rewrite import RewriteReport, Rewritten, WeightMapping, rewrite
 
-__all__ = ["FullyConvolutional", "Report", "cost", "fully_convolutional"]
+__all__ = [
+    "FullyConvolutional",
+    "Report",
+    "RewriteReport",
+    "Rewritten",
+    "WeightMapping",
+    "cost",
+    "fully_convolutional",
+    "rewrite",
+]

@@ -24,7 +24,7 @@ def relative(mine: Tensor, theirs: Tensor) -> float:
     """
     if mine.shape != theirs.shape:
         return inf
-    mine, theirs = mine.double(), theirs.double()
+    mine, theirs = mine.detach().double(), theirs.detach().double()
     finite = mine.isfinite() & theirs.isfinite()
     a, b = mine[~finite], theirs[~finite]
     if not torch.equal(a, b) and not torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)):

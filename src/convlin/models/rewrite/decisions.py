@@ -138,7 +138,7 @@ def _without_ties(model: nn.Module, decided: Sequence[Decision]) -> list[Decisio
     """Refuse sites whose parameter others hold that would not get the same new one."""
     holders = holders_of(model)
     shapes = {
-        d.layer: {e.old.rpartition(".")[2]: e.new_shape for e in entries_of([d])}
+        d.layer: {e.old.rpartition(".")[2]: e.new_shape for e in entries_of([(d.layer, d.exchange)])}
         for d in decided if d.exchange
     }  # fmt: skip
     checked = []
@@ -177,10 +177,9 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
         found[index].append(verdict)
     checked = list(decided)
     for index, judged in found.items():
-        unequal = [verdict for verdict in judged if not isinstance(verdict, Proved)]
-        if unequal or not judged:
-            verdict = unequal[0] if unequal else None
-            checked[index] = _refused(decided[index], *odd[index], verdict=verdict)
+        unequal = next((verdict for verdict in judged if not isinstance(verdict, Proved)), None)
+        if unequal is not None or not judged:
+            checked[index] = _refused(decided[index], *odd[index], verdict=unequal)
         else:
             checked[index] = replace(
                 decided[index], row=replace(decided[index].row, verdict=judged[0])

@@ -18,7 +18,10 @@ from torch import nn
 
 from convlin.errors import ConvlinError, Refusal, Refused
 from convlin.exchange import choose
+from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.kernel_matrix import column_order
+from convlin.exchange.patchify import Patchify
+from convlin.exchange.unpatchify import Unpatchify
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase
 from convlin.models.rewrite.sites import Target
@@ -59,13 +62,22 @@ def _to_linear(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[
     sizes = {shape[-geometry.ndim :] for shape in inputs}
     size = sizes.pop() if len(sizes) == 1 else None
     exchange = choose(geometry, size)
-    if exchange.name in COPIES:  # it is the last resort: say why all others are
-        choose(geometry)
+    if exchange.name in COPIES:  # the last resort
+        assert size is not None
+        raise Refused(_neither_apart_nor_whole(geometry, size))
     weight = layer._parameters.get("weight")
     if weight is not None and column_order(weight) is None:
         allowed = "steps of which a view is a matrix: weight.contiguous()"
         raise Refused(Refusal(geometry.kind, "weight.stride()", tuple(weight.stride()), allowed))
     return exchange.name
+
+
+def _neither_apart_nor_whole(geometry: ConvGeometry, size: tuple[int, ...]) -> Iterator[Refusal]:
+    """Yield why windows overlap, and why none is the whole input."""
+    apart = Unpatchify if geometry.transposed else Patchify
+    yield from apart.refusals(geometry)
+    if not geometry.transposed:
+        yield from CoveringKernel.refusals(geometry, size)
 
 
 def _in_time(name: str, geometry: ConvGeometry) -> Iterator[Refusal]:

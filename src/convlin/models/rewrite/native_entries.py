@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convlin.layers.forms.stands_for import StandsFor
 from convlin.models.rewrite.entries import Entry
-
-if TYPE_CHECKING:
-    from convlin.models.rewrite.decisions import Decision
+from convlin.models.rewrite.swap import Exchanged
 
 __all__ = ["entries_of"]
 
 
-def entries_of(decided: Iterable[Decision]) -> Iterator[Entry]:
+def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Entry]:
     """Yield an entry for every parameter that a native form holds under another name."""
-    for decision in decided:
-        if decision.exchange is None:
+    for layer, exchange in exchanged:
+        form = exchange.made_of(layer)
+        if not isinstance(form, StandsFor) or isinstance(layer, StandsFor):
             continue
-        form = decision.exchange.made_of(decision.layer)
-        if not isinstance(form, StandsFor):
-            continue
+        prefix = f"{exchange.site}." if exchange.site else ""
         for name, path in form.held.items():
-            old = decision.layer._parameters.get(name)
-            if old is not None:
+            old = layer._parameters.get(name)
+            if old is not None and path != name:
                 new = form.get_parameter(path)
-                prefix = f"{decision.row.site}." if decision.row.site else ""
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
                             _permuted(old, new), tuple(new.shape))  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from convlin.display.blocks import Block, Column, Table, Toned, Words
@@ -19,6 +19,7 @@ __all__ = ["Answer", "RewriteReport", "RewriteRow", "SeenOutputs"]
 Answer: TypeAlias = Literal[
     "exchanged", "not exchanged", "read, not called", "called and read", "not reached"
 ]
+NAMED = 4  # sites named where a reason is given once
 TONES: dict[str, Any] = {"exchanged": "good", "called and read": "caution"}
 
 
@@ -147,7 +148,7 @@ class RewriteReport(Shown):
             "verdict": self.verdict,
             "rows": self._table.as_dicts(),
             "outputs": self.outputs and vars(self.outputs),
-            "permutes": self.permutes and self.permutes.as_dict(),
+            "permutes": self.permutes and asdict(self.permutes),
         }
 
     def _blocks(self, width: int | None = None) -> list[Block]:
@@ -155,7 +156,7 @@ class RewriteReport(Shown):
         counted = ", ".join(f"{count} {answer}" for answer, count in counts.items())
         bad = any(isinstance(row.verdict, Refuted) for row in self.rows)
         return [
-            self._table, "", *_verdicts(self.rows),
+            self._table, "", *self._verdicts(), *self._reasons(),
             f"{len(self.rows)} sites: {counted or 'the model has none'}",
             Toned(self.verdict, "bad" if bad else "good"), *self.summary,
         ]  # fmt: skip
@@ -163,16 +164,41 @@ class RewriteReport(Shown):
     @property
     def _table(self) -> Table:
         columns = [
-            Column("site", "site", lambda site: site or "the model"),
+            Column("site", "site", _named),
             Column("layer", "layer"),
             Column("answer", "answer", lambda answer: Toned(answer, TONES.get(answer, "plain"))),
             Column("exchange", "exchange"),
             Column("proof", "verdict", _proof),
-            Column("why", "why"),
         ]
         if all(row.verdict is None for row in self.rows):
             del columns[4]
         return Table(columns, self.rows)
+
+    def _verdicts(self) -> list[Block]:
+        """Return each verdict in full once, of proofs alone the one that is least sure."""
+        about: dict[str, tuple[Verdict, list[str]]] = {}
+        proofs = [row.verdict for row in self.rows if isinstance(row.verdict, Proved)]
+        weakest = max(proofs, key=lambda proof: proof.failure_probability, default=None)
+        for row in self.rows:
+            if row.verdict is not None and (row.verdict is weakest or row.verdict not in proofs):
+                about.setdefault(str(row.verdict), (row.verdict, []))[1].append(row.site)
+        more = f" (the others of {len(proofs)} likewise)" if len(proofs) > 1 else ""
+        return [
+            [_some(sites), " ", *verdict.words, more if isinstance(verdict, Proved) else ""]
+            for verdict, sites in about.values()
+        ]
+
+    def _reasons(self) -> list[Block]:
+        """Return each reason once, behind the sites that it is about."""
+        about: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.why:
+                about.setdefault(row.why, []).append(row.site)
+        return [[_some(sites), f" {why}"] for why, sites in about.items()]
+
+
+def _named(site: str) -> str:
+    return site or "the model"
 
 
 def _without_site(refusal: Refusal) -> str:
@@ -186,17 +212,6 @@ def _proof(verdict: Verdict | None) -> Words:
     return [Toned(verdict.kind, verdict.kind), chance]
 
 
-def _verdicts(rows: Sequence[RewriteRow]) -> list[Block]:
-    """Return each verdict in full once, behind the sites that it is about."""
-    about: dict[str, tuple[Verdict, list[str]]] = {}
-    for row in rows:
-        if row.verdict is not None:
-            about.setdefault(str(row.verdict), (row.verdict, []))[1].append(row.site or "the model")
-    return [
-        [Toned(_some(sites), "strong"), " ", *verdict.words] for verdict, sites in about.values()
-    ]
-
-
-def _some(sites: Sequence[str]) -> str:
-    more = f" and {len(sites) - 4} more" if sites[4:] else ""
-    return ", ".join(sites[:4]) + more
+def _some(sites: Sequence[str]) -> Toned:
+    more = f" and {len(sites) - NAMED} more" if sites[NAMED:] else ""
+    return Toned(", ".join(map(_named, sites[:NAMED])) + more, "strong")

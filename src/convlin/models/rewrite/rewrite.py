@@ -19,7 +19,7 @@ from convlin.models.rewrite.against_original import (
     undisturbed,
 )
 from convlin.models.rewrite.copies import copied
-from convlin.models.rewrite.decisions import Decision, decisions, proved
+from convlin.models.rewrite.decisions import decisions, proved
 from convlin.models.rewrite.mapping import WeightMapping
 from convlin.models.rewrite.native_entries import entries_of
 from convlin.models.rewrite.observed import Seen, observed
@@ -27,7 +27,7 @@ from convlin.models.rewrite.permutes import cancelled
 from convlin.models.rewrite.report import RewriteReport
 from convlin.models.rewrite.selection import Selection, selected
 from convlin.models.rewrite.sites import Target, sites_of
-from convlin.models.rewrite.swap import Keys, swap
+from convlin.models.rewrite.swap import Exchanged, Keys, swap
 from convlin.models.trace import tensors_in
 
 __all__ = ["Rewritten", "rewrite"]
@@ -123,9 +123,10 @@ def rewrite(
     copy, in_place = flag("rewrite", "copy", copy), flag("rewrite", "in_place", in_place)
     if copy and in_place:
         raise Refused(Refusal("rewrite", "in_place", True, "False with copy=True"))
-    if not (progress is None or callable(progress)):
+    listener: Any = progress
+    if not (listener is None or callable(listener)):
         allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("rewrite", "progress", shown(progress), allowed))
+        raise Refused(Refusal("rewrite", "progress", shown(listener), allowed))
     sites = sites_of(model, to)
     sites = {name: sites[name] for name in selected(sites, only, skip)}
     run = None if example is None else Example(example)
@@ -133,11 +134,11 @@ def rewrite(
     decided = decisions(model, sites, to, keys, seen)
     report = RewriteReport(to, keys, tuple(d.row for d in decided), planned=plan,
                            mode=_mode(model) if run else "", unproved=not proofs)  # fmt: skip
-    made = [d for d in decided if d.exchange]
-    mapping = WeightMapping(tuple(entries_of(made)))
+    exchanged = [(d.layer, d.exchange) for d in decided if d.exchange]
+    mapping = WeightMapping(tuple(entries_of(exchanged)))
     if plan:
         return Rewritten(None, report, mapping)
-    exchanges = [d.exchange for d in made if d.exchange]
+    exchanges = [exchange for _, exchange in exchanged]
     wide = apart_in_float64(model, exchanges, run) if run else None
     rewritten = model if in_place else copied(model, sharing=not copy)
     swapped = swap(rewritten, exchanges, replaceable=not in_place)
@@ -148,7 +149,7 @@ def rewrite(
         if proofs:
             report = replace(report, rows=proved(decided, progress))
         if run is not None and to == "conv2d" and not model.training:
-            graph, report = _cancelled(swapped.model, run, made, report)
+            graph, report = _cancelled(swapped.model, run, exchanges, report)
     except BaseException:
         swapped.undo()
         raise
@@ -172,11 +173,11 @@ def _mode(model: nn.Module) -> str:
 
 
 def _cancelled(
-    model: nn.Module, run: Example, made: list[Decision], report: RewriteReport
+    model: nn.Module, run: Example, exchanges: list[Exchanged], report: RewriteReport
 ) -> tuple[fx.GraphModule | Refused, RewriteReport]:
     """Return the graph without the permutes that cancel, and the report that counts them."""
     try:
-        graph, permutes = cancelled(model, run.args, run.named, [d.row.site for d in made])
+        graph, permutes = cancelled(model, run.args, run.named, [e.site for e in exchanges])
     except Refused as refused:
         return refused, report
     return graph, replace(report, permutes=permutes)

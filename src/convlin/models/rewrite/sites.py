@@ -8,6 +8,7 @@ only where `standing_in` was proved to equal it.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,9 +18,9 @@ from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
-from convlin.errors import Description, Refusal
+from convlin.errors import Description, Refusal, Refused
 from convlin.layers.forms.stands_for import StandsFor
-from convlin.layers.reclassed.reclassed import Reclassed
+from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.stock_layer import CONVOLUTIONS
 
 __all__ = [
@@ -83,9 +84,21 @@ def base_of(layer: nn.Module, target: Target) -> type[nn.Module] | None:
 
 def _gives_back(form: nn.Module, target: Target) -> bool:
     """Whether the layer that a form stands for is of the kind asked for."""
-    stands_for = form.base_class if isinstance(form, Reclassed) else form.layer_class
-    kinds = {"linear": (nn.Linear,), "conv": CONVS, "conv2d": (nn.Conv2d,)}
-    return issubclass(stands_for, kinds[target])
+    kinds: dict[str, Any] = {"linear": (nn.Linear,), "conv": CONVS, "conv2d": (nn.Conv2d,)}
+    try:
+        return isinstance(given_back(form), kinds[target])
+    except Refused:  # it was changed since
+        return False
+
+
+def given_back(form: Any) -> nn.Module:
+    """Return the layer that a form stands for, another object, with its current parameters."""
+    if isinstance(form, Reclassed):
+        layer: Any = copy.copy(form)
+        restore(layer)
+    else:
+        layer = form.to_conv() if form.side == "kernel" else form.to_linear()
+    return layer  # type: ignore[no-any-return]
 
 
 def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:

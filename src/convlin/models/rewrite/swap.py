@@ -14,9 +14,8 @@ from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
-from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
-from convlin.models.rewrite.sites import Target
+from convlin.models.rewrite.sites import Target, given_back
 
 __all__ = ["Exchanged", "Keys", "Swapped", "standing_in", "swap"]
 
@@ -50,16 +49,7 @@ class Exchanged:
             covers = self.identity == "covering_kernel"
             size = self.inputs[0][1 - layer.weight.ndim + 1 :] if covers else None
             return to_linear(layer, size)
-        return to_conv(layer) if self.target == "conv" else to_conv2d(layer)
-
-
-def given_back(form: nn.Module) -> nn.Module:
-    """Return the layer that a form stands for, with the form's current parameters."""
-    if isinstance(form, StandsFor):
-        return form.given_back()
-    layer = copy.copy(form)
-    restore(layer)
-    return layer
+        return to_conv(layer)
 
 
 def standing_in(layer: nn.Module, base: type[nn.Module]) -> nn.Module:
@@ -131,5 +121,6 @@ def _tie(layer: nn.Module, form: nn.Module, inner: dict[Any, nn.Parameter]) -> N
         owner, _, last = path.rpartition(".")
         holder = form.get_submodule(owner)
         parameter = holder._parameters[last]
+        assert parameter is not None
         key = id(of_layer), tuple(parameter.shape), parameter.stride()
         holder._parameters[last] = inner.setdefault(key, parameter)

@@ -135,24 +135,24 @@ def _refused(decision: Decision, *refusals: Refusal, verdict: Verdict | None = N
 
 
 def _without_ties(model: nn.Module, decided: Sequence[Decision]) -> list[Decision]:
-    """Refuse sites whose parameter others hold that would not get the same new one."""
+    """Refuse sites whose weight others hold who would not get the same new one.
+
+    A bias stays the parameter that it is.
+    """
     holders = holders_of(model)
     shapes = {
-        d.layer: {e.old.rpartition(".")[2]: e.new_shape for e in entries_of([(d.layer, d.exchange)])}
+        d.layer: next((e.new_shape for e in entries_of([(d.layer, d.exchange)])), None)
         for d in decided if d.exchange
     }  # fmt: skip
     checked = []
     for decision in decided:
-        refusals = []
-        for field, parameter in decision.layer._parameters.items():
-            if decision.exchange is None or parameter is None:
-                continue
-            mine = shapes[decision.layer].get(field)
-            for site, other, named in holders[id(parameter)]:
-                if shapes.get(other, {}).get(named) != mine:
-                    value = Description(f"tied to {site}.{named}".replace(" .", " "))
+        weight, refusals = decision.layer._parameters.get("weight"), []
+        if decision.exchange is not None and weight is not None:
+            for site, other, field in holders[id(weight)]:
+                if shapes.get(other) != shapes[decision.layer]:
+                    value = Description(f"tied to {site}.{field}")
                     allowed = "a parameter of its own, or keys='same'"
-                    refusals.append(Refusal(decision.row.site, field, value, allowed))
+                    refusals.append(Refusal(decision.row.site, "weight", value, allowed))
         checked.append(_refused(decision, *refusals) if refusals else decision)
     return checked
 

@@ -182,6 +182,20 @@ def test_the_same_gradients(layer):
     assert torch.equal(form.exchange.weight(form.conv.weight.grad), layer.weight.grad)
 
 
+@pytest.mark.parametrize(
+    "layer", [*LINES, *VIDEOS, fill(nn.Linear(5, 6).double()), fill(Conv1D(6, 5).double())]
+)
+def test_it_stands_for_its_layer(layer):
+    form = to_conv2d(layer)
+    own, given_state = form.state_dict(), layer.state_dict()
+    assert own.keys() == given_state.keys()
+    assert all(torch.equal(own[key], given_state[key]) for key in own)
+    assert form.weight.shape == layer.weight.shape and torch.equal(form.weight, layer.weight)
+    fresh = to_conv2d(copy.deepcopy(layer), copy=True)
+    fresh.load_state_dict({key: value + 1 for key, value in given_state.items()})
+    assert torch.equal(fresh.to_original().weight, layer.weight + 1)
+
+
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
 def test_channel_c_frame_t_is_channel_c_times_kernel_plus_t(kind):
     weight = integers(6, 2, 3, 5, 4, seed=5)

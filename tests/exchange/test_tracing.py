@@ -92,7 +92,7 @@ FX = """
 import torch
 from torch import fx, nn
 from convlin import to_conv, to_conv2d, to_linear
-from convlin.layers import sliding
+from convlin.layers import scattering, sliding
 
 forms = {
     "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),
@@ -113,7 +113,7 @@ for name, form in forms.items():
         x = torch.randn(batch, channels, *shapes.get(name, (4, 6)))
         assert torch.equal(traced(x), form(x)), name
     steps = [n.target.__name__ for n in traced.graph.nodes if n.op == "call_function"]
-    print(name, *(step for step in steps if hasattr(sliding, step) or step.startswith("_")))
+    print(name, *(step for step in steps if hasattr(sliding, step) or hasattr(scattering, step) or step.startswith("_")))
 """
 
 
@@ -127,7 +127,7 @@ def test_fx_records_each_step_as_one_node():
         "fixed _flat",
         "rows _as_line _as_rows",
         "map _as_maps _as_vectors",
-        "scattering require_map cut_windows as_rows _side_by_side pad _with_bias in_format_of",
+        "scattering require_map cut_windows as_rows side_by_side pad with_bias in_format_of",
         "rows2d _as_lines _as_rows",
         "line require_map in_format_of",
         "frames require_map _as_images _as_video in_format_of",

@@ -49,6 +49,11 @@ class AsConv2d(ABC):
     def conv2d(self) -> ConvGeometry:
         """The geometry of the convolution in two dimensions."""
 
+    @property
+    def views(self) -> bool:
+        """Whether each of the two weights is the other's numbers, in an order that a view has."""
+        return True
+
     def kernel(self, weight: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "o c2 k1 k2"]:
         """Return the kernel in two dimensions that this weight is."""
         return array_namespace(weight).reshape(weight, self.conv2d.weight_shape)
@@ -56,6 +61,10 @@ class AsConv2d(ABC):
     def weight(self, kernel: Shaped[Any, "o c2 k1 k2"]) -> Shaped[Any, "o c *kernel"]:
         """Return the weight that `kernel` made into this."""
         return array_namespace(kernel).reshape(kernel, self.geometry.weight_shape)
+
+    def bias(self, bias: Shaped[Any, " o"]) -> Shaped[Any, " o"]:
+        """Return the bias, which both have alike."""
+        return bias
 
     def __str__(self) -> str:
         return self.name
@@ -97,9 +106,9 @@ class Frames(AsConv2d):
 
     @staticmethod
     def refusals(geometry: ConvGeometry) -> Iterator[Refusal]:
-        """Yield everything that makes windows share frames, or read what is no frame.
+        r"""Yield everything that makes windows share frames, or read what is no frame.
 
-        >>> print(*Frames.refusals(ConvGeometry(3, 5, (3, 2, 2), padding=(1, 0, 0))))
+        >>> print(*Frames.refusals(ConvGeometry(3, 5, (3, 2, 2), padding=(1, 0, 0))), sep="\n")
         Conv3d: stride[0] is 1, expected ≥ 3, the kernel (windows share frames)
         Conv3d: padding[0] is (1, 1), expected (0, 0)
         """

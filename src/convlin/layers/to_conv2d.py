@@ -53,7 +53,8 @@ def to_conv2d(layer: nn.Module, *, copy: bool = False) -> Conv2dForm | RowsConv2
     copy = flag("to_conv2d", "copy", copy)
     if isinstance(layer, nn.Linear) or is_gpt2_layer(layer):
         form = to_conv(layer, copy=copy)
-        return RowsConv2d(form.conv, form.exchange).train(layer.training)
+        rows = RowsConv2d(form.conv, form.exchange)
+        return rows.stand_for(layer).train(layer.training)
     require_stock_layer(layer, nn.Conv1d, nn.ConvTranspose1d, nn.Conv3d, nn.Linear)
     return _of_conv(layer, copy)
 
@@ -73,5 +74,6 @@ def _of_conv(layer: Any, copy: bool) -> Conv2dForm:
         spelling = spelling[1:] if frames else (0, *spelling)
     weight = alias(layer.weight, exchange.kernel, copy)
     conv = conv_with(exchange.conv2d, spelling, weight, same_bias(layer.bias, copy))
-    form = FramesConv2d if frames else LineConv2d
-    return form(conv, exchange, layer.weight.stride(), layer.padding).train(layer.training)
+    kind = FramesConv2d if frames else LineConv2d
+    form = kind(conv, exchange, layer.weight.stride(), layer.padding)
+    return form.stand_for(layer).train(layer.training)

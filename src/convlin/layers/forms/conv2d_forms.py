@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from jaxtyping import Shaped
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from convlin.exchange.as_conv2d import AsConv2d
 from convlin.geometry import short
 from convlin.layers import sliding
+from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.parameters import alias, conv_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
@@ -17,12 +19,17 @@ from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 __all__ = ["FramesConv2d", "LineConv2d"]
 
 
-class Conv2dForm(TracedOnly, nn.Module):
+class Conv2dForm(TracedOnly, StandsFor):
     """A convolution written as `conv`, one in two dimensions: drop-in, with its way back.
 
     `strides` are the layer's weight's steps in memory and `spelling` its padding in its own words:
     what the way back needs to give the same layer bit for bit.
     """
+
+    side = "weight"
+    held: ClassVar[Mapping[str, str]] = {"weight": "conv.weight", "bias": "conv.bias"}
+
+    exchange: AsConv2d  # type: ignore[assignment]  # of two convolutions, but with the same maps
 
     def __init__(
         self, conv: Conv, exchange: AsConv2d, strides: tuple[int, ...], spelling: Any

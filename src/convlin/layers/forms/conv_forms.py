@@ -32,6 +32,8 @@ class ConvForm(TracedOnly, StandsFor):
     side = "weight"
     held: ClassVar[Mapping[str, str]] = {"weight": "conv.weight", "bias": "conv.bias"}
 
+    exchange: KernelMatrix
+
     def __init__(self, conv: Conv, exchange: KernelMatrix) -> None:
         super().__init__()
         self.conv = conv

@@ -43,6 +43,10 @@ class LinearForm(TracedOnly, StandsFor):
         """Return the convolution again. Raises `Refused` where this is one no more."""
         raise NotImplementedError
 
+    def to_original(self) -> nn.Module:
+        """Return the layer again that this was made from, as `to_conv` does."""
+        return self.to_conv()
+
 
 class SlidingForm(LinearForm):
     """Windows of the padded image, each sent through fully connected layers, one a group.

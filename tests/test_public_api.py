@@ -44,6 +44,7 @@ NAMES = [
     "same_outputs",
     "singular_values",
     "to_conv",
+    "to_conv2d",
     "to_linear",
     "to_local",
     "unroll",
@@ -74,6 +75,7 @@ def test_every_name_loads_and_explains_itself(name):
         *["audit", "cost", "fully_convolutional", "nearest_conv", "prove", "recognize"],
         *[
             "to_conv",
+            "to_conv2d",
             "same_outputs",
             "singular_values",
             "to_linear",

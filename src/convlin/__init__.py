@@ -3,6 +3,7 @@
 One layer
     to_linear             a convolution as a fully connected layer, drop-in
     to_conv               a fully connected layer as a convolution
+    to_conv2d             a layer as a convolution in two dimensions
     to_local              a convolution as a locally connected layer: nothing shared
     LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
 

@@ -79,6 +79,7 @@ CALLS = {
          "ndim": 2, "copy": False},
     ),
     "to_conv-rows": lambda: (convlin.to_conv, {"linear": nn.Linear(12, 3), "ndim": 1}),
+    "to_conv2d": lambda: (convlin.to_conv2d, {"layer": nn.Conv1d(2, 3, 2), "copy": False}),
     "to_linear": lambda: (
         convlin.to_linear,
         {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "exchange": "dense_at_size",

@@ -54,7 +54,7 @@ def test_weights_are_shared_and_the_layer_comes_back(way, options):
     inner = form.linear if way is to_linear else form.conv
     assert inner.weight.data_ptr() == given.weight.data_ptr()
     assert inner.bias is given.bias
-    back = form.to_conv() if way is to_linear else form.to_original()
+    back = form.to_original()
     assert type(back) is Conv1D and repr(back) == repr(given)
     assert back.weight.data_ptr() == given.weight.data_ptr()
     assert back.weight.stride() == given.weight.stride()
@@ -65,6 +65,18 @@ def test_weights_are_shared_and_the_layer_comes_back(way, options):
     own = way(given, copy=True, **options)
     assert own.state_dict().keys() == form.state_dict().keys()
     assert not {p.data_ptr() for p in own.parameters()} & {p.data_ptr() for p in given.parameters()}
+
+
+@TABLE
+def test_it_stands_for_its_layer(way, options):
+    given = layer()
+    form = way(given, copy=True, **options)
+    own, state = form.state_dict(), given.state_dict()
+    assert own.keys() == state.keys()
+    assert all(torch.equal(own[key], state[key]) for key in own)
+    form.load_state_dict({key: value + 1 for key, value in state.items()})
+    assert torch.equal(form.to_original().weight, given.weight + 1)
+    assert (form.nx, form.nf) == (30, 7)
 
 
 def test_a_convolution_of_it_gives_a_linear_too():

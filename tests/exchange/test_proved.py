@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from convlin import Proved, audit, to_conv, to_linear
+from convlin import Proved, audit, to_conv, to_conv2d, to_linear
 
 ENROLLED = {
     "pointwise": (to_linear, nn.Conv2d(3, 5, 1, stride=2, padding=1), (3, 6, 7), {}),
@@ -50,6 +50,20 @@ ENROLLED = {
     ),
     "rows": (to_conv, nn.Linear(30, 7), (30,), {}),
     "map": (to_conv, nn.Linear(30, 7), (30,), {"feature_size": (3, 2, 5), "order": "WHC"}),
+    "line": (
+        to_conv2d,
+        nn.Conv1d(4, 6, 3, stride=2, padding=2, dilation=2, groups=2, padding_mode="reflect"),
+        (4, 9),
+        {},
+    ),
+    "line-transposed": (
+        to_conv2d,
+        nn.ConvTranspose1d(3, 5, 4, stride=3, padding=1, output_padding=2),
+        (3, 7),
+        {},
+    ),
+    "frames": (to_conv2d, nn.Conv3d(4, 6, (2, 3, 1), stride=(2, 1, 2), groups=2), (4, 5, 6, 3), {}),
+    "rows-2d": (to_conv2d, nn.Linear(30, 7), (30,), {}),
 }
 
 

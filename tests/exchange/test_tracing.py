@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.export import Dim, export
 
-from convlin import to_conv, to_linear
+from convlin import to_conv, to_conv2d, to_linear
 from geometry_strategies import conv, integers
 
 LAST = torch.channels_last
@@ -60,6 +60,25 @@ def test_the_convolution_of_a_full_size_form_exports():
     assert torch.equal(exported(x), form(x))
 
 
+def test_one_export_for_lines_rows_and_videos():
+    line = to_conv2d(conv(1, 3, 5, 4, stride=3, padding=2, padding_mode="reflect"))
+    frames = to_conv2d(conv(3, 3, 5, (2, 3, 3), stride=(2, 1, 2), padding=(0, 1, 1)))
+    rows = to_conv2d(nn.Linear(3, 4, dtype=torch.float64))
+    for form, shape, axes in [
+        (line, (2, 3, 9), (0, 2)),
+        (frames, (2, 3, 8, 9, 10), (0, 3, 4)),
+        (rows, (2, 5, 3), (0, 1)),
+    ]:
+        free = {axis: Dim(f"n{axis}", min=1 if axis == 0 else 3, max=999) for axis in axes}
+        exported = export(form, (integers(*shape),), dynamic_shapes=(free,)).module()
+        for more in (1, 4):
+            x = integers(*(n + more * (axis in axes) for axis, n in enumerate(shape)), seed=7)
+            assert torch.equal(exported(x), form(x))
+        torch._dynamo.reset()
+        compiled = torch.compile(form, backend="eager", fullgraph=True, dynamic=True)
+        assert torch.equal(compiled(x), form(x))
+
+
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_compile_sees_one_graph(form):
     torch._dynamo.reset()
@@ -72,8 +91,8 @@ def test_compile_sees_one_graph(form):
 FX = """
 import torch
 from torch import fx, nn
-from convlin import to_conv, to_linear
-from convlin.layers import sliding
+from convlin import to_conv, to_conv2d, to_linear
+from convlin.layers import scattering, sliding
 
 forms = {
     "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),
@@ -81,15 +100,20 @@ forms = {
     "fixed": to_linear(nn.Conv2d(3, 5, 2), (4, 6)),
     "rows": to_conv(nn.Linear(6, 4)),
     "map": to_conv(nn.Linear(12, 4), (3, 2, 2)),
+    "scattering": to_linear(nn.ConvTranspose2d(3, 5, 2, stride=2)),
+    "rows2d": to_conv2d(nn.Linear(6, 4)),
+    "line": to_conv2d(nn.Conv1d(3, 5, 2)),
+    "frames": to_conv2d(nn.Conv3d(3, 5, (2, 1, 3), stride=(2, 1, 1))),
 }
+shapes = {"line": (6,), "frames": (4, 2, 6)}
 for name, form in forms.items():
     channels = 4 if name == "batched" else 3
     traced = fx.symbolic_trace(form)
     for batch in (2, 1, 0):
-        x = torch.randn(batch, channels, 4, 6)
+        x = torch.randn(batch, channels, *shapes.get(name, (4, 6)))
         assert torch.equal(traced(x), form(x)), name
     steps = [n.target.__name__ for n in traced.graph.nodes if n.op == "call_function"]
-    print(name, *(step for step in steps if hasattr(sliding, step) or step.startswith("_")))
+    print(name, *(step for step in steps if hasattr(sliding, step) or hasattr(scattering, step) or step.startswith("_")))
 """
 
 
@@ -103,4 +127,8 @@ def test_fx_records_each_step_as_one_node():
         "fixed _flat",
         "rows _as_line _as_rows",
         "map _as_maps _as_vectors",
+        "scattering require_map cut_windows as_rows side_by_side pad with_bias in_format_of",
+        "rows2d _as_lines _as_rows",
+        "line require_map in_format_of",
+        "frames require_map _as_images _as_video in_format_of",
     ]

@@ -95,6 +95,17 @@ def test_weights_are_shared_and_come_back_bit_for_bit(layer):
     }
 
 
+@TABLE
+def test_it_stands_for_its_layer(layer):
+    form = to_linear(layer, copy=True)
+    own, state = form.state_dict(), layer.state_dict()
+    assert own.keys() == state.keys()
+    assert all(torch.equal(own[key], state[key]) for key in own)
+    form.load_state_dict({key: value + 1 for key, value in state.items()})
+    assert torch.equal(form.to_original().weight, layer.weight + 1)
+    assert torch.equal(form.weight, layer.weight + 1)
+
+
 def test_a_decoder_of_384_channels_needs_no_weight_more():
     layer = nn.ConvTranspose2d(8, 12, 2, stride=2)
     assert sum(p.numel() for p in to_linear(layer, (7, 5)).parameters()) == 8 * 12 * 4 + 12

@@ -30,7 +30,7 @@ from convlin.exchange import block_diagonal
 from convlin.exchange.exchange import Exchange
 from convlin.geometry import ConvGeometry
 
-__all__ = ["KernelMatrix", "column_order", "kernel_matrix", "to_kernel"]
+__all__ = ["KernelMatrix", "column_order", "flattens", "kernel_matrix", "to_kernel"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,6 +94,19 @@ def column_order(weight: Shaped[Any, "o c *kernel"]) -> tuple[int, ...] | None:
     natural = tuple(range(len(sizes)))
     by_stride = tuple(sorted(natural, key=lambda axis: -strides[axis]))
     return next((o for o in (natural, by_stride) if _flattens(sizes, strides, o)), None)
+
+
+def flattens(array: Shaped[Any, "*size"], first: int, last: int) -> bool:
+    """Return whether a view can hold the axes from `first` to `last` as one.
+
+    >>> import numpy as np
+    >>> weight = np.zeros((7, 3, 2, 5))
+    >>> flattens(weight, 1, 2), flattens(weight.transpose(0, 2, 1, 3), 1, 2)
+    (True, False)
+    """
+    axes = slice(first, last + 1)
+    sizes = array.shape[axes]
+    return _flattens(sizes, _strides(array)[axes], range(len(sizes)))
 
 
 def kernel_matrix(

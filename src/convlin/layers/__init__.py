@@ -2,7 +2,8 @@
 
 | file | idea |
 |---|---|
-| `to_linear.py`, `to_conv.py`, `forms/local.py` | a layer exchanged for an equal one |
+| `to_linear.py`, `to_conv.py`, `to_conv2d.py` | a layer exchanged for an equal one |
+| `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
@@ -27,6 +28,7 @@ from convlin.layers.recognize import RecognizedConv, recognize
 from convlin.layers.same_outputs import SameOutputs, same_outputs
 from convlin.layers.singular_values import singular_values
 from convlin.layers.to_conv import to_conv
+from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
 from convlin.layers.unroll import unroll
 
@@ -42,6 +44,7 @@ __all__ = [
     "same_outputs",
     "singular_values",
     "to_conv",
+    "to_conv2d",
     "to_linear",
     "to_local",
     "unroll",

@@ -7,9 +7,11 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor, nn
 
+from convlin.geometry import ConvGeometry
+from convlin.layers.stock_layer import CONVOLUTIONS, Conv
 from convlin.matrix import require_own_memory
 
-__all__ = ["alias", "layer_with", "same_bias"]
+__all__ = ["alias", "conv_with", "layer_with", "same_bias"]
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -40,3 +42,30 @@ def layer_with(
     layer.weight = weight
     layer.register_parameter("bias", bias)
     return layer
+
+
+def conv_with(
+    geometry: ConvGeometry,
+    spelling: Any,
+    weight: nn.Parameter,
+    bias: nn.Parameter | None,
+    strides: tuple[int, ...] | None = None,
+) -> Conv:
+    """Return the convolution of a geometry around these parameters, its padding spelled so.
+
+    The step of an axis of size 1 addresses nothing, yet tells memory formats apart: such steps are
+    taken from `strides`.
+    """
+    g = geometry
+    if strides is not None:
+        steps = zip(weight.shape, weight.stride(), strides, strict=True)
+        weight = alias(
+            weight,
+            lambda w: w.as_strided(w.shape, [old if n == 1 else now for n, now, old in steps]),
+        )
+    extra = {"output_padding": g.output_padding} if g.transposed else {}
+    return layer_with(
+        CONVOLUTIONS[g.ndim, g.transposed], g.in_channels, g.out_channels, g.kernel,
+        stride=g.stride, padding=spelling, dilation=g.dilation, groups=g.groups,
+        padding_mode=g.padding_mode, weight=weight, bias=bias, **extra,
+    )  # fmt: skip

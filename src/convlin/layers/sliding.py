@@ -134,6 +134,7 @@ def as_image(
     return in_format_of(x, y.reshape(*y.shape[:-1], *windows.shape[-ndim:]), ndim)
 
 
+@fx.wrap
 def in_format_of(
     x: Shaped[Tensor, "*n c *size"], y: Shaped[Tensor, "*n o *out"], ndim: int
 ) -> Shaped[Tensor, "*n o *out"]:

@@ -17,8 +17,8 @@ from convlin.exchange.in_out import in_out
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.layers.forms.conv_forms import CoveringConv, PointwiseConv
 from convlin.layers.gpt2_layer import is_gpt2_layer, require_gpt2_layer
-from convlin.layers.parameters import alias, layer_with, same_bias
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
+from convlin.layers.parameters import alias, conv_with, same_bias
+from convlin.layers.stock_layer import Conv, require_stock_layer
 from convlin.matrix.tensors import to_numpy
 
 __all__ = ["to_conv"]
@@ -132,9 +132,8 @@ def _stride(stride: Any, size: tuple[int, ...]) -> tuple[int, ...]:
 
 def _conv(linear: Any, exchange: KernelMatrix, copy: bool) -> Conv:
     """Return the convolution whose kernel the Linear's weight is."""
-    geometry = exchange.geometry
-    return layer_with(
-        CONVOLUTIONS[geometry.ndim, False], geometry.in_channels, geometry.out_channels,
-        geometry.kernel, geometry.stride, weight=alias(linear.weight, exchange.kernel, copy),
-        bias=same_bias(linear.bias, copy),
-    ).train(linear.training)  # fmt: skip
+    weight = alias(linear.weight, exchange.kernel, copy)
+    conv = conv_with(
+        exchange.geometry, (0,) * exchange.geometry.ndim, weight, same_bias(linear.bias, copy)
+    )
+    return conv.train(linear.training)

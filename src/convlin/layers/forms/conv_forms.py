@@ -20,7 +20,7 @@ from convlin.layers.parameters import alias, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
 
-__all__ = ["CoveringConv", "PointwiseConv"]
+__all__ = ["CoveringConv", "PointwiseConv", "RowsConv2d"]
 
 
 class ConvForm(TracedOnly, StandsFor):
@@ -31,6 +31,8 @@ class ConvForm(TracedOnly, StandsFor):
 
     side = "weight"
     held: ClassVar[Mapping[str, str]] = {"weight": "conv.weight", "bias": "conv.bias"}
+
+    exchange: KernelMatrix
 
     def __init__(self, conv: Conv, exchange: KernelMatrix) -> None:
         super().__init__()
@@ -85,6 +87,17 @@ class PointwiseConv(ConvForm):
         return _as_rows(self.conv(_as_line(x, channels, ndim)), x)
 
 
+class RowsConv2d(PointwiseConv):
+    """A Linear as the 1×1 convolution `conv` on (B, C, 1, S): what `to_conv2d` makes of it.
+
+    Rows (B, S, C) give S; rows (S, C) are one batch, and the middle axes of (B, …, C) are one S.
+    """
+
+    def forward(self, x: Shaped[Tensor, "*rows features"]) -> Shaped[Tensor, "*rows outputs"]:
+        """Apply the convolution to every row."""
+        return _as_rows(self.conv(_as_lines(x, self.conv.in_channels)), x)
+
+
 class CoveringConv(ConvForm):
     """A Linear on flattened maps as the convolution `conv`, its kernel as large as the map.
 
@@ -129,11 +142,27 @@ def _as_line(x: Tensor, channels: int, ndim: int) -> Tensor:
     A line is two to three times as fast as a batch of single pixels (CPU, 64 to 2000 rows). No
     rows at all are an empty batch, since a convolution refuses an empty line.
     """
-    if x.ndim < 1 or x.shape[-1] != channels:
-        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(..., {channels})"))
+    _require_rows(x, channels)
     rows = math.prod(x.shape[:-1])
     line = x.reshape(min(rows, 1), max(rows, 1), channels).movedim(-1, 1)
     return line.reshape(*line.shape, *(1,) * (ndim - 1))
+
+
+def _require_rows(x: Tensor, channels: int) -> None:
+    if x.ndim < 1 or x.shape[-1] != channels:
+        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(..., {channels})"))
+
+
+@fx.wrap
+def _as_lines(
+    x: Shaped[Tensor, "*rows features"], channels: int
+) -> Shaped[Tensor, "b features 1 s"]:
+    """Return rows as a line of pixels for each of the batch; no pixels as an empty batch."""
+    _require_rows(x, channels)
+    batch = x.shape[0] if x.ndim > 2 else 1
+    pixels = math.prod(x.shape[1 if x.ndim > 2 else 0 : -1])
+    lines = x.reshape(batch if pixels else 0, pixels or 1, channels)
+    return lines.transpose(1, 2).unsqueeze(2)
 
 
 @fx.wrap

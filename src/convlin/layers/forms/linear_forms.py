@@ -15,9 +15,9 @@ from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.geometry import short
 from convlin.layers import sliding
 from convlin.layers.forms.stands_for import StandsFor
-from convlin.layers.parameters import alias, layer_with, same_bias
+from convlin.layers.parameters import alias, conv_with, layer_with, same_bias
 from convlin.layers.scripting import TracedOnly
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
+from convlin.layers.stock_layer import Conv, require_stock_layer
 
 __all__ = ["BatchedLinear", "LinearForm", "SlidingForm", "SlidingLinear"]
 
@@ -42,6 +42,10 @@ class LinearForm(TracedOnly, StandsFor):
     def to_conv(self) -> nn.Module:
         """Return the convolution again. Raises `Refused` where this is one no more."""
         raise NotImplementedError
+
+    def to_original(self) -> nn.Module:
+        """Return the layer again that this was made from, as `to_conv` does."""
+        return self.to_conv()
 
 
 class SlidingForm(LinearForm):
@@ -77,23 +81,10 @@ class SlidingForm(LinearForm):
 
     def _conv(self, weight: Tensor, bias: Tensor | None) -> Conv:
         """Return the convolution of this geometry whose kernel this weight is."""
-        g = self.geometry
         if unfit := self.exchange.unfit(weight.detach()):
             raise Refused(unfit)
-
-        def kernel(weight: Tensor) -> Tensor:
-            view: Tensor = self.exchange.kernel(weight)
-            # The step of an axis of size 1 addresses nothing, yet tells memory formats apart.
-            steps = zip(view.shape, view.stride(), self.strides, strict=True)
-            return view.as_strided(view.shape, [old if n == 1 else new for n, new, old in steps])
-
-        extra = {"output_padding": g.output_padding} if g.transposed else {}
-        conv = layer_with(
-            CONVOLUTIONS[g.ndim, g.transposed], g.in_channels, g.out_channels, g.kernel,
-            stride=g.stride, padding=self.spelling, dilation=g.dilation, groups=g.groups,
-            padding_mode=g.padding_mode, weight=alias(weight, kernel), bias=same_bias(bias),
-            **extra,
-        )  # fmt: skip
+        kernel = alias(weight, self.exchange.kernel)
+        conv = conv_with(self.geometry, self.spelling, kernel, same_bias(bias), self.strides)
         return conv.train(self.training)
 
 

@@ -14,10 +14,9 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.exchange.unpatchify import Unpatchify
-from convlin.layers import sliding
+from convlin.layers import scattering, sliding
 from convlin.layers.forms.linear_forms import SlidingForm
 from convlin.layers.parameters import layer_with
-from convlin.layers.scattering import side_by_side, with_bias
 from convlin.layers.stock_layer import Conv, require_stock_layer
 
 __all__ = ["BatchedScattering", "ScatteringLinear"]
@@ -45,8 +44,8 @@ class ScatteringForm(SlidingForm):
         image = sliding.require_map(x, g.in_channels, g.smallest_input)
         one, channels = (1,) * g.ndim, (g.out_channels // g.groups, *g.kernel)
         pixels = sliding.cut_windows(image, one, one, one, g.groups, tuple(range(g.ndim + 1)))
-        y = side_by_side(self._layers(pixels), x, channels, order, g.stride, g.dilation)
-        y = with_bias(sliding.pad(y, self.exchange.sides, "zeros"), self.bias, g.ndim)
+        y = scattering.side_by_side(self._layers(pixels), x, channels, order, g.stride, g.dilation)
+        y = scattering.with_bias(sliding.pad(y, self.exchange.sides, "zeros"), self.bias, g.ndim)
         return sliding.in_format_of(x, y, g.ndim)
 
 

@@ -142,7 +142,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not is_operator(func):
             args = [self.inside(part) if callable(part) else part for part in args]
         result = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten._to_copy.default:
+        if name_of(func) == "_to_copy":
             # autocast casts a parameter once, for whoever comes first, and keeps the copy
             for span in taken[0]:
                 self.hold(result, span.holder)

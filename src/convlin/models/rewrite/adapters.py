@@ -117,10 +117,12 @@ def _require_plain_lora(config: Any) -> None:
         for field, granted in GRANTED.items()
         if config.get(field, granted[0]) not in granted and config[field] != []
     ]
+    numbers = [(field, config.get(field)) for field in ("r", "lora_alpha")]
     refusals += [
-        Refusal(CONFIG, field, "missing", "a number") for field in ("r", "lora_alpha")
-        if field not in config
-    ]  # fmt: skip
+        Refusal(CONFIG, field, shown(value), "a number")
+        for field, value in numbers
+        if not isinstance(value, int | float)
+    ]
     if refusals:
         raise Refused(refusals)
 

@@ -17,9 +17,9 @@ from transformers.pytorch_utils import Conv1D
 
 from convlin.errors import InputError, Refused
 from convlin.models.rewrite.adapters import convert_adapter
-from convlin.models.rewrite.entries import Entry
 from convlin.models.rewrite.lora_factors import no_adapter
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.mapping_entry import Entry
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -273,6 +273,24 @@ def test_states_of_a_model_in_training(dora):
     step(other, two)
     moved = MAPPING.to_original(model.state_dict())
     assert all(difference(moved[name], value) < 1e-10 for name, value in other.state_dict().items())
+
+
+def test_layers_that_no_adapter_wraps_may_be_saved_as_the_original_saves_them():
+    """That is what a rewritten layer does until something takes the place of its inner layer."""
+    old, new = nets()
+    model = adapted(new, LoraConfig(r=4, target_modules=["gpt.linear"]))
+    other = adapted(old, LoraConfig(r=4, target_modules=["gpt"], fan_in_fan_out=True))
+    state = MAPPING.to_original(model.state_dict())
+    plain = {n: t for n, t in state.items() if ".gpt." not in n}
+    wrapped = {n: t for n, t in model.state_dict().items() if ".gpt." in n}
+    other.load_state_dict(MAPPING.to_original(plain | wrapped))
+    assert difference(other(X), model(X)) < 1e-10
+    assert MAPPING.to_original(plain | wrapped).keys() == state.keys()
+    with pytest.raises(Refused, match="layout is the rewritten model's"):
+        MAPPING.from_original(state | wrapped)
+    native = {n: t for n, t in model.state_dict().items() if ".conv." in n}
+    with pytest.raises(Refused, match="layout is the original's"):
+        MAPPING.to_original(plain | native)
 
 
 def step(model, optimizer):

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlin.errors import InputError, Refused
-from convlin.models.rewrite.entries import Entry
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.mapping_entry import Entry
 
 PATCHES = Entry("patch.weight", "patch.linear.weight", (5, 2, 3, 4), (0, 2, 3, 1), (5, 24))
 POINTS = Entry("point.weight", "point.linear.weight", (7, 5, 1, 1), None, (7, 5))
@@ -197,6 +197,8 @@ def test_nothing_to_map():
     state = {"a": integers(2)}
     assert WeightMapping().to_original(state) == state
     assert MAPPING.to_original({}) == {}
+    lbfgs = {"state": {0: {"old_dirs": [], "d": integers(9)}}, "param_groups": [{"params": [0, 1]}]}
+    assert WeightMapping().to_original(lbfgs) == lbfgs
 
 
 class Odd(torch.Tensor):

@@ -76,7 +76,7 @@ def mapped_config(
 ) -> dict[str, Any]:
     """Return the config of an adapter with tensors of these shapes, for the other model.
 
-    >>> from convlin.models.rewrite.entries import Entry
+    >>> from convlin.models.rewrite.mapping_entry import Entry
     >>> entry = Entry("conv.weight", "conv.linear.weight", (4, 2, 3), None, (4, 6))
     >>> shapes = {"base_model.model.conv.linear.lora_A.weight": (5, 6)}
     >>> config = {"peft_type": "LORA", "r": 5, "lora_alpha": 1, "target_modules": ["linear"]}

@@ -10,7 +10,8 @@
 | `code_reads.py`, `attribute_paths.py` | without a run: whose weights a module's own code uses |
 | `against_original.py` | the model and its rewrite, both run |
 | `report.py` | one row a site |
-| `mapping.py`, `entries.py` | how a rewritten model's weights relate to the original's |
+| `mapping.py`, `mapping_entry.py` | how a rewritten model's weights relate to the original's |
 | `mapped_states.py`, `optimizer_states.py` | state dicts and optimizers, mapped |
 | `lora_factors.py`, `moves.py` | the factors of adapters; where a tensor's elements go |
+| `checkpoints.py`, `tensor_files.py`, `adapters.py` | files of weights and adapters, converted |
 """

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from convlin.layers.forms.stands_for import StandsFor
-from convlin.models.rewrite.entries import Entry
+from convlin.models.rewrite.lora_factors import no_adapter
+from convlin.models.rewrite.mapping_entry import Entry
 
 if TYPE_CHECKING:
     from convlin.models.rewrite.decisions import Decision
@@ -32,7 +33,8 @@ def entries_of(decided: Iterable[Decision]) -> Iterator[Entry]:
                 new = form.get_parameter(path)
                 prefix = f"{decision.row.site}." if decision.row.site else ""
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
-                            _permuted(old, new), tuple(new.shape))  # fmt: skip
+                            _permuted(old, new), tuple(new.shape),
+                            no_adapter(decision.layer))  # fmt: skip
 
 
 def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:

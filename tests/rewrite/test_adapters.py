@@ -286,11 +286,6 @@ def test_layers_that_no_adapter_wraps_may_be_saved_as_the_original_saves_them():
     other.load_state_dict(MAPPING.to_original(plain | wrapped))
     assert difference(other(X), model(X)) < 1e-10
     assert MAPPING.to_original(plain | wrapped).keys() == state.keys()
-    with pytest.raises(Refused, match="layout is the rewritten model's"):
-        MAPPING.from_original(state | wrapped)
-    native = {n: t for n, t in model.state_dict().items() if ".conv." in n}
-    with pytest.raises(Refused, match="layout is the original's"):
-        MAPPING.to_original(plain | native)
 
 
 def step(model, optimizer):

@@ -64,9 +64,11 @@ class Moves:
     def _require_mapped(self, found: Mapping[str, object]) -> None:
         mapped = [k for k, v in found.items() if v and not isinstance(v, Refusal)]
         refusals = [refusal for refusal in found.values() if isinstance(refusal, Refusal)]
-        if self.to == "original" and mapped and all(map(self._is_wrapped, mapped)):
-            # A rewritten layer saves as the original does until PEFT wraps what is inside.
-            refusals = [refusal for refusal in refusals if refusal.field != "layout"]
+        if self.to == "original" and mapped:
+            # A rewritten layer saves as the original does, until something quantizes, shards or
+            # wraps the layer inside: whole layers may be in either layout.
+            moved = set(map(self._layer, mapped))
+            refusals = [r for r in refusals if r.field != "layout" or self._layer(r.site) in moved]
         if refusals:
             apart = f"map them apart from {mapped[0]}, which is not" if mapped else ""
             already = all(refusal.field == "layout" for refusal in refusals)
@@ -94,9 +96,9 @@ class Moves:
             return self._already(name)
         return Refusal(name, "shape", shape, f"{(back if target is None else move).shape}")
 
-    def _is_wrapped(self, name: str) -> bool:
-        hit = self._hit(name)
-        return hit is not None and hit[2] != ""
+    def _layer(self, name: str) -> str:
+        entry = self.entry(name)
+        return "" if entry is None else entry.old.rpartition(".")[0]
 
     def _already(self, name: str) -> Refusal:
         return Refusal(name, "layout", Description(LAYOUTS[self.to]), LAYOUTS[_other(self.to)])

@@ -34,7 +34,7 @@ def entries_of(decided: Iterable[Decision]) -> Iterator[Entry]:
                 prefix = f"{decision.row.site}." if decision.row.site else ""
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
                             _permuted(old, new), tuple(new.shape),
-                            no_adapter(decision.layer))  # fmt: skip
+                            no_adapter(decision.layer) if name == "weight" else "")  # fmt: skip
 
 
 def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:

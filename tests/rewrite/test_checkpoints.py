@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from convlin.errors import InputError, Refused
 from convlin.models.rewrite import tensor_files
 from convlin.models.rewrite.checkpoints import convert_checkpoint
-from convlin.models.rewrite.entries import Entry
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.mapping_entry import Entry
 
 MAPPING = WeightMapping((
     Entry("patch.weight", "patch.linear.weight", (5, 2, 3, 4), (0, 2, 3, 1), (5, 24)),

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlin.errors import InputError, Refused
-from convlin.models.rewrite.entries import Entry
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.mapping_entry import Entry
 
 PATCHES = Entry("patch.weight", "patch.linear.weight", (5, 2, 3, 4), (0, 2, 3, 1), (5, 24))
 POINTS = Entry("point.weight", "point.linear.weight", (7, 5, 1, 1), None, (7, 5))
@@ -193,10 +193,33 @@ def test_both_directions_refuse_what_is_there_already():
         MAPPING.from_original(MAPPING.from_original(original()))
 
 
+def test_a_rewritten_model_may_save_some_layers_as_the_original_does():
+    """It does until something takes the place of an inner layer; one layer is in one layout."""
+    old = original()
+    native = MAPPING.from_original(old)
+    point = {
+        "point.linear.weight": native["point.linear.weight"],
+        "point.linear.bias": native["point.linear.bias"],
+    }
+    rest = {name: value for name, value in old.items() if not name.startswith("point.")}
+    assert same(MAPPING.to_original(point | rest), old)
+    half = {"point.weight": old["point.weight"], "point.linear.bias": native["point.linear.bias"]}
+    with pytest.raises(Refused) as error:
+        MAPPING.to_original(half | rest)
+    assert str(error.value) == (
+        "point.weight: layout is the original's, expected the rewritten model's; "
+        "map them apart from point.linear.bias, which is not"
+    )
+    with pytest.raises(Refused, match="point.linear.weight: layout is the rewritten model's"):
+        MAPPING.from_original(point | rest)
+
+
 def test_nothing_to_map():
     state = {"a": integers(2)}
     assert WeightMapping().to_original(state) == state
     assert MAPPING.to_original({}) == {}
+    lbfgs = {"state": {0: {"old_dirs": [], "d": integers(9)}}, "param_groups": [{"params": [0, 1]}]}
+    assert WeightMapping().to_original(lbfgs) == lbfgs
 
 
 class Odd(torch.Tensor):

@@ -10,15 +10,14 @@
 | `swap.py` | the sites exchanged: their classes changed, or forms put in |
 | `observed.py`, `on_the_stack.py` | one run: which layers are called, whose parameters others use |
 | `code_reads.py`, `attribute_paths.py` | without a run: whose weights a module's own code uses |
-| `code_reads.py`, `attribute_paths.py` | without a run: whose weights a module's code names |
 | `against_original.py` | the model and its rewrite, both run |
 | `report.py` | one row a site |
 | `permutes.py`, `relaid.py`, `relabelling.py`, `captured.py` | the graph without permutes |
-| `mapping.py`, `entries.py` | how a rewritten model's weights relate to the original's |
 | `native_entries.py` | the same of native forms |
+| `mapping.py`, `mapping_entry.py` | how a rewritten model's weights relate to the original's |
 | `mapped_states.py`, `optimizer_states.py` | state dicts and optimizers, mapped |
-| `checkpoints.py` and others | files, converted |
 | `lora_factors.py`, `moves.py` | the factors of adapters; where a tensor's elements go |
+| `checkpoints.py`, `tensor_files.py`, `adapters.py` | files of weights and adapters, converted |
 """
 
 from convlin.models.rewrite.mapping import WeightMapping

@@ -76,7 +76,7 @@ def mapped_config(
 ) -> dict[str, Any]:
     """Return the config of an adapter with tensors of these shapes, for the other model.
 
-    >>> from convlin.models.rewrite.entries import Entry
+    >>> from convlin.models.rewrite.mapping_entry import Entry
     >>> entry = Entry("conv.weight", "conv.linear.weight", (4, 2, 3), None, (4, 6))
     >>> shapes = {"base_model.model.conv.linear.lora_A.weight": (5, 6)}
     >>> config = {"peft_type": "LORA", "r": 5, "lora_alpha": 1, "target_modules": ["linear"]}
@@ -117,10 +117,12 @@ def _require_plain_lora(config: Any) -> None:
         for field, granted in GRANTED.items()
         if config.get(field, granted[0]) not in granted and config[field] != []
     ]
+    numbers = [(field, config.get(field)) for field in ("r", "lora_alpha")]
     refusals += [
-        Refusal(CONFIG, field, "missing", "a number") for field in ("r", "lora_alpha")
-        if field not in config
-    ]  # fmt: skip
+        Refusal(CONFIG, field, shown(value), "a number")
+        for field, value in numbers
+        if not isinstance(value, int | float)
+    ]
     if refusals:
         raise Refused(refusals)
 

@@ -16,8 +16,8 @@ from typing import Any
 from convlin.arguments import choice
 from convlin.display.atomic import replacing
 from convlin.errors import InputError, one_line
-from convlin.models.rewrite.entries import Move
 from convlin.models.rewrite.mapping import WeightMapping
+from convlin.models.rewrite.mapping_entry import Move
 from convlin.models.rewrite.moves import Moves
 from convlin.models.rewrite.tensor_files import TensorFile
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from convlin.errors import Refusal, Refused
-from convlin.models.rewrite.entries import Entry, Move
+from convlin.errors import Description, Refusal, Refused
+from convlin.models.rewrite.mapping_entry import Entry, Move
 
 __all__ = ["FACTORS", "factor", "no_adapter"]
 
@@ -64,10 +64,10 @@ def _require_same_function(entry: Entry) -> None:
     if not (whole and first and entry.old_shape[out] == entry.new_shape[0]):
         fields = f"{entry.old_shape} ↔ {entry.new_shape}"
         allowed = "a layer with its outputs on one axis in both layouts, which PEFT can adapt"
-        raise Refused(Refusal(entry.old, "shape", fields, allowed), WAY_OUT)
+        raise Refused(Refusal(entry.old, "shape", Description(fields), allowed), WAY_OUT)
     if entry.no_adapter:
         allowed = "a layer whose LoRA is the same function in both layouts"
-        raise Refused(Refusal(entry.old, "layer", entry.no_adapter, allowed), WAY_OUT)
+        raise Refused(Refusal(entry.old, "layer", Description(entry.no_adapter), allowed), WAY_OUT)
 
 
 def no_adapter(layer: nn.Module) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.storages import storage_id
-from convlin.models.rewrite.entries import Entry, Move
+from convlin.models.rewrite.mapping_entry import Entry, Move
 from convlin.models.rewrite.moves import Moves
 
 __all__ = ["map_state", "sharing"]

@@ -20,8 +20,8 @@ from typing import Any
 from convlin.arguments import shown
 from convlin.display import atomic
 from convlin.errors import InputError, Refusal, Refused, one_line
-from convlin.models.rewrite.entries import Entry
 from convlin.models.rewrite.mapped_states import map_state
+from convlin.models.rewrite.mapping_entry import Entry
 from convlin.models.rewrite.optimizer_states import is_optimizer_state, map_optimizer
 
 __all__ = ["WeightMapping"]
@@ -66,9 +66,10 @@ class WeightMapping:
         """Return a state of the rewritten model as the original has it.
 
         `thing` is a state dict (plain, of a wrapped model, of a PEFT model or adapter) or an
-        optimizer's; tensors are views where a view will do, and shared where they were. Names
-        may stand behind `module.`, `_orig_mod.` and `base_model.model.`; for others see
-        `prefixed`. What the mapping does not name passes unchanged.
+        optimizer's; tensors are views where a view will do, so copy what is to change on its own,
+        and shared where they were. All names may stand behind `module.`, `_orig_mod.` and
+        `base_model.model.`; for others see `prefixed`. What the mapping does not name passes
+        unchanged.
 
         An optimizer's state needs `names`, its parameters' in the order of its groups, unless it
         was made with `named_parameters()`; `target_names` puts them into the order of another.

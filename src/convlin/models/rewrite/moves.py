@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.rewrite.entries import Entry, Move
 from convlin.models.rewrite.lora_factors import FACTORS, factor
+from convlin.models.rewrite.mapping_entry import Entry, Move
 
 __all__ = ["Moves"]
 
@@ -62,12 +62,17 @@ class Moves:
         return hit and hit[0]
 
     def _require_mapped(self, found: Mapping[str, object]) -> None:
-        mapped = next((k for k, v in found.items() if v and not isinstance(v, Refusal)), None)
+        mapped = [k for k, v in found.items() if v and not isinstance(v, Refusal)]
         refusals = [refusal for refusal in found.values() if isinstance(refusal, Refusal)]
+        if self.to == "original" and mapped:
+            # A rewritten layer saves as the original does, until something quantizes, shards or
+            # wraps the layer inside: whole layers may be in either layout.
+            moved = set(map(self._layer, mapped))
+            refusals = [r for r in refusals if r.field != "layout" or self._layer(r.site) in moved]
         if refusals:
-            way_out = f"map them apart from {mapped}, which is not" if mapped else "use it as it is"
+            apart = f"map them apart from {mapped[0]}, which is not" if mapped else ""
             already = all(refusal.field == "layout" for refusal in refusals)
-            raise Refused(refusals, way_out if already else "")
+            raise Refused(refusals, (apart or "use it as it is") if already else "")
         if found and self.sources and not mapped:
             names = Description(", ".join([*map(repr, list(found)[:3]), "…"]))
             allowed = f"such as {next(iter(self.sources))!r}, with its own prefix or none"
@@ -90,6 +95,10 @@ class Moves:
         if shape == back.shape and (target is None or move.source == back.source):
             return self._already(name)
         return Refusal(name, "shape", shape, f"{(back if target is None else move).shape}")
+
+    def _layer(self, name: str) -> str:
+        entry = self.entry(name)
+        return "" if entry is None else entry.old.rpartition(".")[0]
 
     def _already(self, name: str) -> Refusal:
         return Refusal(name, "layout", Description(LAYOUTS[self.to]), LAYOUTS[_other(self.to)])

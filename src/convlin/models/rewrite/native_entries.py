@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from convlin.layers.forms.stands_for import StandsFor
-from convlin.models.rewrite.entries import Entry
+from convlin.models.rewrite.lora_factors import no_adapter
+from convlin.models.rewrite.mapping_entry import Entry
 from convlin.models.rewrite.swap import Exchanged
 
 __all__ = ["entries_of"]
@@ -27,7 +28,8 @@ def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Ent
             if old is not None and path != name:
                 new = form.get_parameter(path)
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
-                            _permuted(old, new), tuple(new.shape))  # fmt: skip
+                            _permuted(old, new), tuple(new.shape),
+                            no_adapter(layer) if name == "weight" else "")  # fmt: skip
 
 
 def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.rewrite.entries import Entry, Move
 from convlin.models.rewrite.mapped_states import sharing
+from convlin.models.rewrite.mapping_entry import Entry, Move
 from convlin.models.rewrite.moves import Moves
 
 __all__ = ["is_optimizer_state", "map_optimizer"]
@@ -42,6 +42,9 @@ def map_optimizer(
     optimizer that will load it, where its groups have another order.
     """
     groups = [dict(group) for group in state["param_groups"]]
+    entries = tuple(entries)
+    if not entries and target_names is None:
+        return {**state}  # whatever its parameters are called
     name_of = _names(groups, names)
     moves = Moves(entries, to, name_of.values())
     renamed = moves.renamed(name_of.values())

@@ -14,6 +14,7 @@ from convlin.errors import GeometryError, Refusal
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.in_out import InOutKernel
 from convlin.exchange.kernel_matrix import KernelMatrix
+from convlin.layers import lines
 from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.gpt2_layer import gpt2_layer
 from convlin.layers.parameters import alias, layer_with, same_bias
@@ -84,7 +85,7 @@ class PointwiseConv(ConvForm):
     def forward(self, x: Shaped[Tensor, "*rows features"]) -> Shaped[Tensor, "*rows outputs"]:
         """Apply the convolution to every row."""
         ndim, channels = len(self.conv.kernel_size), self.conv.in_channels
-        return _as_rows(self.conv(_as_line(x, channels, ndim)), x)
+        return lines.as_rows(self.conv(lines.as_line(x, channels, ndim)), x)
 
 
 class RowsConv2d(PointwiseConv):
@@ -95,7 +96,7 @@ class RowsConv2d(PointwiseConv):
 
     def forward(self, x: Shaped[Tensor, "*rows features"]) -> Shaped[Tensor, "*rows outputs"]:
         """Apply the convolution to every row."""
-        return _as_rows(self.conv(_as_lines(x, self.conv.in_channels)), x)
+        return lines.as_rows(self.conv(lines.as_lines(x, self.conv.in_channels)), x)
 
 
 class CoveringConv(ConvForm):
@@ -133,42 +134,6 @@ class CoveringConv(ConvForm):
         size = self.feature_size
         maps = _as_maps(x, size, self.exchange.axes, self.gather)
         return _as_vectors(self.conv(maps), x, math.prod(size))
-
-
-@fx.wrap
-def _as_line(x: Tensor, channels: int, ndim: int) -> Tensor:
-    """Return rows (..., C) as one line of pixels, (1, C, rows, 1, …).
-
-    A line is two to three times as fast as a batch of single pixels (CPU, 64 to 2000 rows). No
-    rows at all are an empty batch, since a convolution refuses an empty line.
-    """
-    _require_rows(x, channels)
-    rows = math.prod(x.shape[:-1])
-    line = x.reshape(min(rows, 1), max(rows, 1), channels).movedim(-1, 1)
-    return line.reshape(*line.shape, *(1,) * (ndim - 1))
-
-
-def _require_rows(x: Tensor, channels: int) -> None:
-    if x.ndim < 1 or x.shape[-1] != channels:
-        raise GeometryError(Refusal("input", "shape", tuple(x.shape), f"(..., {channels})"))
-
-
-@fx.wrap
-def _as_lines(
-    x: Shaped[Tensor, "*rows features"], channels: int
-) -> Shaped[Tensor, "b features 1 s"]:
-    """Return rows as a line of pixels for each of the batch; no pixels as an empty batch."""
-    _require_rows(x, channels)
-    batch = x.shape[0] if x.ndim > 2 else 1
-    pixels = math.prod(x.shape[1 if x.ndim > 2 else 0 : -1])
-    lines = x.reshape(batch if pixels else 0, pixels or 1, channels)
-    return lines.transpose(1, 2).unsqueeze(2)
-
-
-@fx.wrap
-def _as_rows(y: Tensor, x: Tensor) -> Tensor:
-    """Return a line of pixels as rows again, of the shape of `x`."""
-    return y.flatten(2).movedim(1, -1).reshape(*x.shape[:-1], y.shape[1]).contiguous()
 
 
 @fx.wrap

@@ -1,9 +1,9 @@
 """Convolutions that compute as a Conv2d: in one dimension on images (B, C, 1, L), in three folded.
 
-A Conv3d whose kernel in time is its stride reads every frame once: time folds into channels, and a
-step in time into the batch. ::
+A Conv3d whose windows share no frame folds: a window's frames into channels, and each step in time
+into the batch. ::
 
-    y[b, o, t, p] = Σ_c Σ_τ Σ_q  w[o, c, τ, q] · x[b, c, t·kT + τ, p·s + q·d - before]
+    y[b, o, t, p] = Σ_c Σ_τ Σ_q  w[o, c, τ, q] · x[b, c, t·sT + τ, p·s + q·d - before]
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from convlin.internals.plain_tensors import are_equal
 from convlin.layers import sliding
-from convlin.layers.reclassed.fields import windows_of
+from convlin.layers.reclassed.fields import each, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
-__all__ = ["Conv1dAsConv2d", "Conv3dAsConv2d"]
+__all__ = ["Conv1dAsConv2d", "Conv3dAsConv2d", "ConvTranspose1dAsConv2d"]
 
 
 class ConvAsConv2d(Reclassed):
@@ -50,11 +50,43 @@ class Conv3dAsConv2d(ConvAsConv2d, nn.Conv3d):
     base_class = nn.Conv3d
 
 
+class ConvTranspose1dAsConv2d(Reclassed, nn.ConvTranspose1d):
+    """An nn.ConvTranspose1d that computes as a ConvTranspose2d on images (B, C, 1, L)."""
+
+    base_class, target = nn.ConvTranspose1d, "conv2d"
+
+    def forward(self, input: Any, output_size: Any = None) -> Any:  # noqa: A002 (PyTorch's name)
+        """Take and return what the convolution does."""
+        layer: Any = self
+        found = parameters_of(layer, input)
+        fields = (layer.stride, layer.padding, layer.output_padding, layer.dilation)
+        sizes = [each(value, 1) for value in fields]
+        if (
+            output_size is not None or found is None or None in sizes
+            or not (isinstance(input, fx.Proxy) or input.ndim in (2, 3))
+        ):  # fmt: skip
+            return super().forward(input, output_size)
+        return scattered_on_a_line(input, layer.weight, layer.bias, tuple(sizes), layer.groups)
+
+
+@fx.wrap
+def scattered_on_a_line(
+    x: Tensor, weight: Tensor, bias: Tensor | None, sizes: Any, groups: int
+) -> Tensor:
+    """Return a ConvTranspose1d's outputs, computed on images (B, C, 1, L)."""
+    (stride,), (padding,), (more,), (dilation,) = sizes
+    y = functional.conv_transpose2d(
+        x.unsqueeze(-2), weight.unsqueeze(-2), bias, (1, stride), (0, padding), (0, more), groups,
+        (1, dilation),
+    )  # fmt: skip
+    return y.squeeze(-2).contiguous()
+
+
 def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool:
     kernel, stride, dilation, padding, _ = windows
     ndim = len(kernel)
     if ndim == 3 and not (
-        stride[0] == kernel[0] and 1 in (kernel[0], dilation[0]) and padding[0] == (0, 0)
+        stride[0] >= kernel[0] and 1 in (kernel[0], dilation[0]) and padding[0] == (0, 0)
     ):
         return False
     if isinstance(x, fx.Proxy):
@@ -86,12 +118,12 @@ def on_frames(
     """Return a Conv3d's outputs, each step in time an image of its own, its frames channels."""
     kernel, stride, dilation, padding, mode = windows
     frames = x if x.ndim == 5 else x[None]
-    steps = frames.shape[2] // kernel[0]
-    images = torch.unflatten(frames[:, :, : steps * kernel[0]], 2, (steps, kernel[0]))
-    images = images.movedim(2, 1).flatten(2, 3).flatten(0, 1)
+    windows_of_frames = frames.unfold(2, kernel[0], stride[0]).movedim(-1, 2).movedim(3, 1)
+    # Axes are now (n, steps, c, frames, h, w).
+    images = windows_of_frames.flatten(2, 3).flatten(0, 1)
     across = sliding.Windows((), stride[1:], dilation[1:], padding[1:], mode)
     y = _conv2d(images, weight.flatten(1, 2), bias, across, groups)
-    y = torch.unflatten(y, 0, (frames.shape[0], steps)).movedim(1, 2)
+    y = torch.unflatten(y, 0, windows_of_frames.shape[:2]).movedim(1, 2)
     return sliding.laid_out(y if x.ndim == 5 else y[0], x, weight)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, compiler, fx, nn
+from torch.nn import functional
 
 from convlin.layers import lines
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
@@ -24,8 +25,10 @@ class RowsAsConv(Reclassed):
         found = parameters_of(layer, input)
         if found is None or not _fits(input, self._matrix(found[0])):
             return super().forward(input)  # type: ignore[misc]
-        run = lines.on_lines if self.target == "conv2d" else lines.on_a_line
-        return run(input, self._matrix(layer.weight), layer.bias)
+        matrix = self._matrix(layer.weight)
+        pixels = lines.as_lines if self.target == "conv2d" else one_line
+        y = functional.conv2d(pixels(input, matrix.shape[1]), matrix[:, :, None, None], layer.bias)
+        return lines.as_rows(y, input)
 
     @staticmethod
     def _matrix(weight: Tensor) -> Tensor:
@@ -42,6 +45,12 @@ class LinearAsConv2d(RowsAsConv, nn.Linear):
     """An nn.Linear that computes as a 1×1 convolution on images (B, C, 1, S)."""
 
     base_class, target = nn.Linear, "conv2d"
+
+
+@fx.wrap
+def one_line(x: Tensor, channels: int) -> Tensor:
+    """Return all rows as one line of pixels."""
+    return lines.as_line(x, channels, 2)
 
 
 def _fits(x: Any, matrix: Tensor) -> bool:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from convlin.layers.reclassed.convs_as_conv2d import Conv1dAsConv2d, Conv3dAsConv2d
+from convlin.layers.reclassed.convs_as_conv2d import (
+    Conv1dAsConv2d,
+    Conv3dAsConv2d,
+    ConvTranspose1dAsConv2d,
+)
 from convlin.layers.reclassed.convs_as_linear import (
     Conv1dAsLinear,
     Conv2dAsLinear,
@@ -21,7 +25,8 @@ __all__ = ["reclass"]
 FORMS: tuple[type[Reclassed], ...] = (
     Conv1dAsLinear, Conv2dAsLinear, Conv3dAsLinear,
     ConvTranspose1dAsLinear, ConvTranspose2dAsLinear, ConvTranspose3dAsLinear,
-    LinearAsConv, LinearAsConv2d, Conv1dAsConv2d, Conv3dAsConv2d,
+    LinearAsConv, LinearAsConv2d, Conv1dAsConv2d, ConvTranspose1dAsConv2d,
+    Conv3dAsConv2d,
 )  # fmt: skip
 
 

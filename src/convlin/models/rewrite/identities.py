@@ -4,8 +4,8 @@
 |---|---|---|
 | linear | convolution | pointwise, patchify, unpatchify, covering_kernel |
 | conv, conv2d | Linear, GPT-2's Conv1D | pointwise |
-| conv2d | Conv1d | singleton_axis |
-| conv2d | Conv3d | folded_time |
+| conv2d | Conv1d, ConvTranspose1d | line |
+| conv2d | Conv3d | frames |
 | linear | GPT-2's Conv1D | transposed |
 """
 
@@ -18,6 +18,7 @@ from torch import nn
 
 from convlin.errors import ConvlinError, Refusal, Refused
 from convlin.exchange import choose
+from convlin.exchange.as_conv2d import as_conv2d
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.kernel_matrix import column_order
 from convlin.exchange.patchify import Patchify
@@ -47,15 +48,17 @@ def identity_of(
         return "pointwise" if issubclass(base, nn.Linear) or target != "linear" else "transposed"
     try:
         geometry = ConvGeometry.of(layer)
-        if target == "linear":
-            return _to_linear(layer, geometry, inputs)
+        return (_to_linear if target == "linear" else _to_conv2d)(layer, geometry, inputs)
     except ConvlinError as error:
         refusals = getattr(error, "refusals", ())
         raise Refused(replace(r, site=name or r.site) for r in refusals) from error
-    refusals = tuple(_in_time(name, geometry)) if geometry.ndim == 3 else ()
-    if refusals:
-        raise Refused(refusals)
-    return "folded_time" if geometry.ndim == 3 else "singleton_axis"
+
+
+def _to_conv2d(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[int, ...]]) -> str:
+    exchange = as_conv2d(geometry)
+    if isinstance(exchange, tuple):
+        raise Refused(exchange)
+    return exchange.name
 
 
 def _to_linear(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[int, ...]]) -> str:
@@ -78,16 +81,3 @@ def _neither_apart_nor_whole(geometry: ConvGeometry, size: tuple[int, ...]) -> I
     yield from apart.refusals(geometry)
     if not geometry.transposed:
         yield from CoveringKernel.refusals(geometry, size)
-
-
-def _in_time(name: str, geometry: ConvGeometry) -> Iterator[Refusal]:
-    """Yield what keeps a Conv3d's time from folding into its channels."""
-    g = geometry
-    site = name or g.kind
-    if g.stride[0] != g.kernel[0]:
-        allowed = f"{(g.kernel[0], *g.stride[1:])}, in time the kernel's"
-        yield Refusal(site, "stride", g.stride, allowed, "frames are read twice, or left out")
-    if g.dilation[0] != 1 and g.kernel[0] > 1:
-        yield Refusal(site, "dilation", g.dilation, str((1, *g.dilation[1:])))
-    if g.padding[0] != (0, 0):
-        yield Refusal(site, "padding", g.padding, str(((0, 0), *g.padding[1:])))

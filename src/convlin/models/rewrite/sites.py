@@ -34,7 +34,7 @@ CONVS = tuple(CONVOLUTIONS.values())
 BASES: dict[str, tuple[type[nn.Module], ...]] = {
     "linear": CONVS,
     "conv": (nn.Linear,),
-    "conv2d": (nn.Linear, nn.Conv1d, nn.Conv3d),
+    "conv2d": (nn.Linear, nn.Conv1d, nn.ConvTranspose1d, nn.Conv3d),
 }
 # What prints a layer, or says which version of state dict it writes, computes nothing.
 SAYS = frozenset({"extra_repr", "_get_name", "_version"})
@@ -97,7 +97,7 @@ def given_back(form: Any) -> nn.Module:
         layer: Any = copy.copy(form)
         restore(layer)
     else:
-        layer = form.to_conv() if form.side == "kernel" else form.to_linear()
+        layer = form.to_original()
     return layer  # type: ignore[no-any-return]
 
 

@@ -14,6 +14,7 @@ from convlin.layers.forms.stands_for import StandsFor
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
+from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
 from convlin.models.rewrite.sites import Target, given_back
 
@@ -49,7 +50,7 @@ class Exchanged:
             covers = self.identity == "covering_kernel"
             size = self.inputs[0][1 - layer.weight.ndim + 1 :] if covers else None
             return to_linear(layer, size)
-        return to_conv(layer)
+        return to_conv(layer) if self.target == "conv" else to_conv2d(layer)
 
 
 def standing_in(layer: nn.Module, base: type[nn.Module]) -> nn.Module:

@@ -117,11 +117,13 @@ def on_frames(
 ) -> Tensor:
     """Return a Conv3d's outputs, each step in time an image of its own, its frames channels."""
     kernel, stride, dilation, padding, mode = windows
+    if mode != "zeros":  # as the layer does, whose outputs lie as what it padded
+        x, padding = sliding.pad(x, padding, mode), ((0, 0),) * 3
     frames = x if x.ndim == 5 else x[None]
     windows_of_frames = frames.unfold(2, kernel[0], stride[0]).movedim(-1, 2).movedim(3, 1)
     # Axes are now (n, steps, c, frames, h, w).
     images = windows_of_frames.flatten(2, 3).flatten(0, 1)
-    across = sliding.Windows((), stride[1:], dilation[1:], padding[1:], mode)
+    across = sliding.Windows((), stride[1:], dilation[1:], padding[1:], "zeros")
     y = _conv2d(images, weight.flatten(1, 2), bias, across, groups)
     y = torch.unflatten(y, 0, windows_of_frames.shape[:2]).movedim(1, 2)
     return sliding.laid_out(y if x.ndim == 5 else y[0], x, weight)

@@ -7,7 +7,7 @@
 | `fakes.py` | tensors with shapes and no numbers |
 | `dispatch.py` | modes, overrides and kernels: what really runs |
 | `modules.py` | base classes, hooks on all modules, what a convolution noted of its padding |
-| `parameters.py` | what is a parameter, and what was noted on one |
+| `parameter_views.py` | what is a parameter, and what was noted on one |
 | `exporting.py` | programs that take no size for granted |
 
 Every name was seen to work in the versions that its file names; a test keeps other rooms from

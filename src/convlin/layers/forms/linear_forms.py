@@ -129,12 +129,12 @@ class BatchedLinear(SlidingForm):
         # Autocast narrows the product and not the bias, and would widen the sum again.
         return y if self.bias is None else y + self.bias[:, None].to(y.dtype)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+    def translate(self, state_dict: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Take as matrices also those that were saved when they were called the weight."""
         former = state_dict.get(f"{prefix}weight")
         if getattr(former, "shape", None) == self.matrices.shape != self.layer_shapes["weight"]:
-            # Saved when the matrices themselves were called so.
             state_dict[f"{prefix}matrices"] = state_dict.pop(f"{prefix}weight")
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+        super().translate(state_dict, prefix, errors)
 
     def to_conv(self) -> Conv:
         """Return the convolution again, sharing the current weights."""

@@ -21,7 +21,7 @@ from torch import Tensor, compiler, fx, nn
 
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange
-from convlin.internals.parameters import as_parameter, with_notes
+from convlin.internals.parameter_views import as_parameter, with_notes
 from convlin.internals.storages import storage_id
 from convlin.layers.stock_layer import CONVOLUTIONS
 
@@ -58,6 +58,7 @@ class StandsFor(nn.Module):
         for name, value in vars(layer).items():
             if name not in MACHINERY and not hasattr(self, name):
                 vars(self)[name] = value
+        self.register_load_state_dict_pre_hook(_translate)  # type: ignore[no-untyped-call]
         return self
 
     @property
@@ -101,10 +102,8 @@ class StandsFor(nn.Module):
             getattr(state, "_metadata", {}).pop(prefix + inner, None)
         return state
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
-        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
+    def translate(self, state_dict: dict[str, Any], prefix: str, errors: list[str]) -> None:
+        """Give what a state dict has under the layer's keys the inner keys and shapes."""
         for name in self.held:
             path, module, attribute = self._home(name)
             key, inner_key = prefix + name, prefix + path + attribute
@@ -115,15 +114,12 @@ class StandsFor(nn.Module):
             inside = self._inside(name, value.detach()) if isinstance(value, Tensor) else None
             if inside is None:
                 shape = tuple(getattr(value, "shape", ())) or type(value).__name__
-                error_msgs.append(
+                errors.append(
                     f"size mismatch for {key}: copying a param with shape {shape} from checkpoint, "
                     f"the shape in current model is {self.layer_shapes[name]}."
                 )
             # What does not fit leaves the parameter as it is, and one error is enough.
             state_dict[inner_key] = inner if inside is None else inside
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
 
     def _home(self, name: str) -> tuple[str, nn.Module, str]:
         """Return which module holds this now, after which prefix, and what it calls it.
@@ -195,6 +191,13 @@ class StandsFor(nn.Module):
             if name == "weight" and _shape(inner) != self.inner_shapes[name]:
                 return False
         return True
+
+
+def _translate(
+    form: StandsFor, state_dict: dict[str, Any], prefix: str, _metadata: Any, _strict: bool,
+    _missing: list[str], _unexpected: list[str], errors: list[str],
+) -> None:  # fmt: skip
+    form.translate(state_dict, prefix, errors)
 
 
 @fx.wrap

@@ -36,13 +36,15 @@ def captured(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -
             program = _exported(model, args, kwargs, Dim.AUTO)
         except Exception:  # whatever its code asks of a batch without a number
             program = _exported(model, args, kwargs, None)
-    return program.run_decompositions({}).module()
+    module = program.run_decompositions({}).module()
+    assert isinstance(module, fx.GraphModule)
+    return module
 
 
 def _exported(
     model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], batch: Any
 ) -> ExportedProgram:
-    shapes = ShapesCollection()
+    shapes = ShapesCollection()  # type: ignore[no-untyped-call]
     for leaf in tree_leaves((args, kwargs)) if batch is not None else []:
         if isinstance(leaf, Tensor) and leaf.dim():
             shapes[leaf] = {0: batch}

@@ -16,7 +16,8 @@ from torch import Tensor, fx, nn
 
 from convlin.models.graph.operations import name_of
 from convlin.models.rewrite.captured import captured, tensor_of
-from convlin.models.rewrite.relaid import ORDERS, Relaid, order_of, site_of
+from convlin.models.rewrite.readers import ORDERS, order_of, site_of
+from convlin.models.rewrite.relaid import Relaid
 
 __all__ = ["Kept", "Permutes", "cancelled"]
 

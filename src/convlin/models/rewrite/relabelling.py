@@ -90,10 +90,10 @@ class Relabelling:
                 above[digit.axis, digit.inner] = Digit(axis, digit.size, below)
         rows = []
         for axis, size in enumerate(self.source):
-            row: list[Digit] = []
-            while (inner := _size(row)) < size:
-                row.insert(0, above[axis, inner])
-            rows.append(_merged(row))
+            digits: list[Digit] = []
+            while (inner := _size(digits)) < size:
+                digits.insert(0, above[axis, inner])
+            rows.append(_merged(digits))
         return Relabelling(self.shape, tuple(rows))
 
     def broadcast(self, shape: tuple[int, ...]) -> Relabelling | None:

@@ -3,11 +3,8 @@
 What a value is, and how it lies, are told apart. A chain of transposes, reshapes and singleton axes
 computes nothing: it is noted how the value that it gives is read off a tensor that was computed.
 
-| operation | runs on |
-|---|---|
-| transpose, permute, view, squeeze, … | nothing; it is a `Relabelling` |
-| elementwise: gelu, add, mul by a constant, … | the layout that most of its operands have |
-| all else: convolutions, LayerNorm, attention, … | the layout that the model's code gives it |
+An elementwise operation runs on whichever layout takes the fewest permutes. Every other one gets
+the layout that the model's code gives it, and gives the layout that it gives there.
 
 A layout that was made once serves all that need it.
 """
@@ -16,32 +13,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import torch
 from torch import fx
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.graph.operations import by_layout, is_random, name_of
+from convlin.models.graph.operations import by_layout, name_of
 from convlin.models.rewrite.captured import Sizes, emit, tensor_of
+from convlin.models.rewrite.readers import Readers, site_of
 from convlin.models.rewrite.relabelling import Relabelling
 
-__all__ = ["ORDERS", "Relaid", "order_of", "site_of"]
+__all__ = ["Relaid"]
 
 aten = torch.ops.aten
 
-ORDERS = {"mT", "movedim", "numpy_T", "permute", "swapaxes", "swapdims", "t", "transpose"}
-RESHAPES = {
-    "_unsafe_view", "alias", "contiguous", "detach", "flatten", "reshape", "squeeze", "unflatten",
-    "unsqueeze", "view",
-}  # fmt: skip
-OFF = {"alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout"}  # where not training
-ELEMENTWISE = {"_to_copy", "hardswish"}  # which PyTorch does not mark
-
-
-# The orders of elements in which a tensor is read, each with the first who reads it so.
-Needs = dict[Relabelling, fx.Node]
 Arranged = dict[fx.Node, Relabelling]  # operands, each laid to be broadcast with the others
 
 
@@ -60,13 +46,12 @@ class Relaid:
         self.keepers: dict[fx.Node, fx.Node] = {}
         self._graph = graph
         self._sizes = Sizes(graph)
+        self._readers = Readers(graph, self._sizes)
         self._exchanged = exchanged
         self._values: dict[fx.Node, Value] = {}
         self._made: dict[fx.Node, dict[Relabelling, fx.Node]] = {}  # the layouts of a tensor so far
+        self._certain: dict[fx.Node, set[Relabelling]] = {}  # those that will be made anyway
         self._origin: dict[fx.Node, fx.Node] = {}  # whose layout an elementwise result has
-        self._needs: dict[fx.Node, Needs] = {}
-        for node in reversed(graph.nodes):
-            self._needs[node] = self._read_by(node)
         for node in list(graph.nodes):
             with graph.inserting_before(node):
                 self._visit(node)
@@ -75,11 +60,11 @@ class Relaid:
 
     def _visit(self, node: fx.Node) -> None:
         value = None
-        if (own := self._relabelling(node)) is not None:
+        if (own := self._readers.relabelling(node)) is not None:
             source = self._value(node.all_input_nodes[0])
             if (axes := own.after(source.axes)) is not None:
                 value = Value(source.base, axes)
-        elif self._is_elementwise(node):
+        elif self._readers.is_elementwise(node):
             value = self._elementwise(node)
         if value is not None:
             self._values[node] = value
@@ -88,65 +73,21 @@ class Relaid:
         else:
             self._as_written(node)
 
-    def _read_by(self, node: fx.Node) -> Needs:
-        """Return the orders in which what a node gives is read, through what computes nothing new.
-
-        An elementwise result has an order of its own to be in: whoever reads that counts too.
-        """
-        found: list[tuple[fx.Node, Relabelling]] = []
-        for user in node.users if self._is_tensor(node) else ():
-            if (own := self._relabelling(user)) is not None:
-                reads = [(reader, need.after(own)) for need, reader in self._needs[user].items()]
-                found += [(reader, read.runs) for reader, read in reads if read is not None]
-            elif not self._is_elementwise(user):
-                found.append((user, Relabelling.identity(self._shape(node)).runs))
-            elif self._shape(user) == self._shape(node):
-                found += [(reader, need) for need, reader in self._needs[user].items()]
-        # The first reader of an order is the last to be written over.
-        return {need: reader for reader, need in sorted(found, key=itemgetter(0), reverse=True)}
-
-    def _relabelling(self, node: fx.Node) -> Relabelling | None:
-        """Return what a node gives as its operand under other indices; None: it computes."""
-        name = name_of(node.target)
-        if not self._is_calculable(node) or not (
-            name in ORDERS | RESHAPES or (name in OFF and node.args[2] is False)
-        ):
-            return None
-        source = Relabelling.identity(self._shape(node.all_input_nodes[0]))
-        if name in ORDERS:
-            return source.permuted(order_of(node))
-        return source.reshaped(self._shape(node))
-
-    def _is_elementwise(self, node: fx.Node) -> bool:
-        tags = getattr(node.target, "tags", ())
-        marked = torch.Tag.pointwise in tags or name_of(node.target) in ELEMENTWISE
-        return marked and not is_random(node.target) and self._is_calculable(node)
-
-    def _is_calculable(self, node: fx.Node) -> bool:
-        """Whether a node makes a tensor with axes, of tensors of known sizes."""
-        operands = [n for n in node.all_input_nodes if tensor_of(n) is not None]
-        return (
-            node.op == "call_function"
-            and self._is_tensor(node)
-            and bool(self._shape(node))
-            and all(map(self._is_tensor, operands))
-        )
-
-    def _is_tensor(self, node: fx.Node) -> bool:
-        """Whether it gives a tensor of sizes that one can calculate with."""
-        tensor = tensor_of(node)
-        return tensor is not None and self._sizes.known(self._sizes.of(tensor))
-
     def _shape(self, node: fx.Node) -> tuple[int, ...]:
         return self._sizes.of(node.meta["val"])
 
     def _value(self, node: fx.Node) -> Value:
         if node not in self._values:
-            self._values[node] = self._computed(node, Relabelling.identity(self._shape(node)))
+            itself = Relabelling.identity(self._shape(node))
+            self._values[node] = self._computed(node, node, itself)
         return self._values[node]
 
-    def _computed(self, base: fx.Node, axes: Relabelling) -> Value:
-        self._made[base] = {Relabelling.identity(axes.source): base}
+    def _computed(self, node: fx.Node, base: fx.Node, layout: Relabelling) -> Value:
+        """Return what a node gives, as a tensor that holds it in a layout."""
+        axes = layout.inverse()
+        reads = (order.after(axes) for order in self._readers.certain[node])
+        self._made[base] = {Relabelling.identity(layout.shape): base}
+        self._certain[base] = {read.runs for read in reads if read is not None}
         return Value(base, axes)
 
     def _elementwise(self, node: fx.Node) -> Value | None:
@@ -165,11 +106,11 @@ class Relaid:
         args, kwargs = fx.map_arg((node.args, node.kwargs), lambda n: laid.get(n, n))
         base = self._emit(node, node.target, args, kwargs)
         self._origin[base] = keeper
-        return self._computed(base, layout.inverse())
+        return self._computed(node, base, layout)
 
     def _keeper(self, node: fx.Node, layout: Relabelling, arranged: Arranged) -> fx.Node:
         """Return who a layout of an elementwise result is for: who reads it, or whose it was."""
-        for need, reader in self._needs[node].items():
+        for need, reader in self._readers.orders[node].items():
             if not _moves(need, layout):
                 return reader
         bases = (self._value(n).base for n, axes in arranged.items() if not axes.moves)
@@ -182,12 +123,12 @@ class Relaid:
         for value in map(self._value, operands):
             if value.axes.shape == shape:
                 inverse = value.axes.inverse()
-                for made in self._made[value.base]:
+                for made in [*self._made[value.base], *self._certain[value.base]]:
                     layout = made.after(inverse)
                     # A tensor without axes would count as a number where dtypes are promoted.
                     if layout is not None and layout.axes:
                         layouts[layout] = None
-        return {**layouts, Relabelling.identity(shape): None}
+        return [*layouts, *self._readers.orders[node], Relabelling.identity(shape)]
 
     def _arranged(self, operands: list[fx.Node], layout: Relabelling) -> Arranged | None:
         """Return operands that can be broadcast to a layout of the result; None: not all can."""
@@ -200,18 +141,18 @@ class Relaid:
             arranged[operand] = axes
         return arranged
 
-    def _cost(self, node: fx.Node, layout: Relabelling, arranged: Arranged) -> tuple[int, int]:
+    def _cost(self, node: fx.Node, layout: Relabelling, arranged: Arranged) -> tuple[int, ...]:
         """Return how many permutes a layout of a result costs, and how many other operations.
 
         Permutes of operands that were not made yet, and of the result for those who read it.
         """
-        new = [
-            (axes, made)
-            for operand, axes in arranged.items()
-            if axes not in (made := self._made[self._value(operand).base])
-        ]
-        permutes = sum(axes.moves and axes.runs not in made for axes, made in new)
-        return permutes + sum(_moves(need, layout) for need in self._needs[node]), len(new)
+        permutes = new = 0
+        for operand, axes in arranged.items():
+            base = self._value(operand).base
+            new += axes not in self._made[base]
+            permutes += axes.moves and axes.runs not in self._certain[base].union(self._made[base])
+        later = sum(_moves(order, layout) for order in self._readers.orders[node])
+        return permutes + later, later, new
 
     def _as_written(self, node: fx.Node) -> None:
         """Run it on the layouts that the model's code gives it."""
@@ -221,7 +162,7 @@ class Relaid:
                 site_of(node) or "the model", "operation", Description(name),
                 "one of elements by their indices", "it reads memory as it lies",
             ))  # fmt: skip
-        if name == "view":
+        if name in ("view", "_unsafe_view"):
             node.target = aten.reshape.default  # of what is no longer in one piece, perhaps
 
         def laid(operand: fx.Node) -> fx.Node:
@@ -269,17 +210,3 @@ def _moves(need: Relabelling, layout: Relabelling) -> bool:
     """Whether a tensor must be put into another order, of those of one value."""
     read = need.after(layout.inverse())
     return read is None or read.moves
-
-
-def order_of(node: fx.Node) -> tuple[int, ...]:
-    """Return the permutation that an operation of `ORDERS` is: axes of 2, 3, … show it."""
-    tensor, *rest = node.args
-    sizes = range(2, 2 + tensor.meta["val"].dim())
-    turned = node.target(torch.empty(*sizes, device="meta"), *rest, **node.kwargs)
-    return tuple(size - 2 for size in turned.shape)
-
-
-def site_of(node: fx.Node) -> str:
-    """Return the dotted name of the module whose code called an operation; "": the model's own."""
-    stack = node.meta.get("nn_module_stack") or {"": ("", None)}
-    return str(list(stack.values())[-1][0])

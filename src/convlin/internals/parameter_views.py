@@ -1,7 +1,7 @@
 """What is a parameter to PyTorch, and what others noted on one.
 
-Private: `Tensor._is_param`, by which `nn.Parameter` knows instances that are of another class. Seen
-in torch 2.13 and 2.14.
+Private: `Tensor._is_param`, by which `nn.Parameter` knows instances that are of another class.
+Seen in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations

@@ -44,9 +44,11 @@ NAMES = [
     "same_outputs",
     "singular_values",
     "to_conv",
+    "to_conv1d",
     "to_conv2d",
     "to_linear",
     "to_local",
+    "to_pointwise",
     "unroll",
 ]
 
@@ -75,7 +77,9 @@ def test_every_name_loads_and_explains_itself(name):
         *["audit", "cost", "fully_convolutional", "nearest_conv", "prove", "recognize"],
         *[
             "to_conv",
+            "to_conv1d",
             "to_conv2d",
+            "to_pointwise",
             "same_outputs",
             "singular_values",
             "to_linear",

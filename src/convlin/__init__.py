@@ -4,6 +4,8 @@ One layer
     to_linear             a convolution as a fully connected layer, drop-in
     to_conv               a fully connected layer as a convolution
     to_conv2d             a layer as a convolution in two dimensions
+    to_conv1d             a convolution in two dimensions as one in one
+    to_pointwise          a convolution of patches as space-to-depth and a kernel of 1
     to_local              a convolution as a locally connected layer: nothing shared
     LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
 

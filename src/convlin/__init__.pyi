@@ -14,9 +14,11 @@ from .layers import (
     same_outputs,
     singular_values,
     to_conv,
+    to_conv1d,
     to_conv2d,
     to_linear,
     to_local,
+    to_pointwise,
     unroll,
 )
 from .matrix import ConvMatrix, EntryWeights, Wire
@@ -68,9 +70,11 @@ __all__ = [
     "same_outputs",
     "singular_values",
     "to_conv",
+    "to_conv1d",
     "to_conv2d",
     "to_linear",
     "to_local",
+    "to_pointwise",
     "unroll",
 ]
 __version__: str

@@ -79,6 +79,10 @@ CALLS = {
          "ndim": 2, "copy": False},
     ),
     "to_conv-rows": lambda: (convlin.to_conv, {"linear": nn.Linear(12, 3), "ndim": 1}),
+    "to_conv1d": lambda: (convlin.to_conv1d, {"conv": nn.Conv2d(2, 3, (1, 2)), "copy": False}),
+    "to_pointwise": lambda: (
+        convlin.to_pointwise, {"conv": nn.Conv2d(2, 3, 2, stride=2), "copy": False}
+    ),
     "to_conv2d": lambda: (convlin.to_conv2d, {"layer": nn.Conv1d(2, 3, 2), "copy": False}),
     "to_linear": lambda: (
         convlin.to_linear,

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from convlin import Proved, audit, to_conv, to_conv2d, to_linear
+from convlin import Proved, audit, to_conv, to_conv1d, to_conv2d, to_linear, to_pointwise
 
 ENROLLED = {
     "pointwise": (to_linear, nn.Conv2d(3, 5, 1, stride=2, padding=1), (3, 6, 7), {}),
@@ -63,6 +63,24 @@ ENROLLED = {
         {},
     ),
     "frames": (to_conv2d, nn.Conv3d(4, 6, (2, 3, 1), stride=(2, 1, 2), groups=2), (4, 5, 6, 3), {}),
+    "lines": (
+        to_conv1d,
+        nn.Conv2d(4, 6, (3, 1), stride=(2, 3), groups=2, padding=(1, 0)),
+        (4, 5, 7),
+        {},
+    ),
+    "space-to-depth": (
+        to_pointwise,
+        nn.Conv2d(4, 6, 2, stride=2, padding=1, groups=2),
+        (4, 5, 7),
+        {},
+    ),
+    "space-to-depth-3d": (
+        to_pointwise,
+        nn.Conv3d(2, 3, (2, 1, 3), stride=(2, 1, 3), padding=(0, 1, 1), padding_mode="circular"),
+        (2, 5, 3, 4),
+        {},
+    ),
     "rows-2d": (to_conv2d, nn.Linear(30, 7), (30,), {}),
 }
 

@@ -120,7 +120,7 @@ def test_any_convolution_is_equal_or_refused(case):
         return
     form, x = to_conv2d(layer), integers(2, layer.in_channels, *size, seed=3)
     assert torch.equal(form(x), layer(x))
-    assert form.exchange.conv2d == ConvGeometry.of(form.conv)
+    assert form.exchange.target == ConvGeometry.of(form.conv)
     assert torch.equal(form.to_original()(x), layer(x))
 
 
@@ -202,7 +202,7 @@ def test_channel_c_frame_t_is_channel_c_times_kernel_plus_t(kind):
     weight = weight.numpy() if kind == "numpy" else weight
     exchange = as_conv2d(ConvGeometry(4, 6, (3, 5, 4), stride=3, groups=2))
     kernel = exchange.kernel(weight)
-    assert type(exchange) is Frames and kernel.shape == exchange.conv2d.weight_shape == (6, 6, 5, 4)
+    assert type(exchange) is Frames and kernel.shape == exchange.target.weight_shape == (6, 6, 5, 4)
     for c, t in itertools.product(range(2), range(3)):
         assert np.array_equal(kernel[:, c * 3 + t], weight[:, c, t])
     assert np.array_equal(exchange.weight(kernel), weight)
@@ -217,7 +217,7 @@ def test_a_video_kernel_in_channels_last_is_refused_or_copied():
         to_conv2d(layer)
     assert str(caught.value) == (
         "Conv3d: weight.stride() is (72, 1, 36, 9, 3), expected copy=True "
-        "(no view of this storage has its frames beside its channels)"
+        "(no view of this storage has its taps beside its channels)"
     )
     form, x = to_conv2d(layer, copy=True), integers(2, 3, *SIZE, seed=3)
     assert torch.equal(form(x), layer(x))

@@ -10,7 +10,9 @@
 | `covering_kernel.py` | a kernel that covers the input: a Linear on the flattened input |
 | `dense_at_size.py` | any convolution at one input size: a dense Linear |
 | `in_out.py` | a weight stored (in, out): the Linear's, transposed |
-| `as_conv2d.py` | a convolution in one or three dimensions as one in two |
+| `reshaped.py` | a convolution as another with the same weight |
+| `as_conv2d.py` | lines, frames: convolutions in other dimensions than two |
+| `space_to_depth.py` | patches as pixels of more channels |
 | `windows.py` | any convolution: a Linear on overlapping windows |
 | `kernel_matrix.py` | the kernel as a matrix: the weight map of all that slide |
 | `block_diagonal.py` | groups as blocks of one matrix |

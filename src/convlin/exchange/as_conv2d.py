@@ -1,10 +1,12 @@
-"""Convolutions of other dimensions as one in two, and the other way round: no weight is new.
+"""Convolutions of one and three dimensions as one in two, and of two as one in one.
 
 ::
 
     line      Conv1d on (C, L)     = Conv2d of kernel (1, k) on (C, 1, L)
     frames    Conv3d of disjoint   = Conv2d on every window of frames, its channels (c, t):
               windows in time        y[o, p, ·] = Σ_t Σ_c w[o, c, t, ·] ∗ x[c, p·stride + t, ·]
+    lines     Conv2d of kernel 1   = Conv1d on every line along the other axis
+              along one axis
 
 A line needs nothing: any stride, padding, padding mode, dilation, groups, and transposed ones too.
 Frames need windows that share no frame, kernel ≤ stride in time, no padding and no dilation there;
@@ -14,63 +16,17 @@ channel c, so that the weight is the same storage, and groups of channels stay g
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from array_api_compat import array_namespace
-from jaxtyping import Shaped
+from typing import ClassVar
 
 from convlin.errors import Refusal
+from convlin.exchange.reshaped import Reshaped
 from convlin.geometry import ConvGeometry
 
-__all__ = ["AsConv2d", "Frames", "Line", "as_conv2d"]
+__all__ = ["Frames", "Line", "Lines", "as_conv2d"]
 
 
-@dataclass(frozen=True)
-class AsConv2d(ABC):
-    """A convolution of `geometry` as one in two dimensions: `conv2d` is that one's geometry.
-
-    `exchange.weight(exchange.kernel(w))` is w, bit for bit, and both are views where a view can be.
-    """
-
-    geometry: ConvGeometry
-
-    name: ClassVar[str]
-
-    @staticmethod
-    @abstractmethod
-    def refusals(geometry: ConvGeometry) -> Iterator[Refusal]:
-        """Yield everything that keeps this convolution from being exchanged so."""
-
-    @property
-    @abstractmethod
-    def conv2d(self) -> ConvGeometry:
-        """The geometry of the convolution in two dimensions."""
-
-    @property
-    def views(self) -> bool:
-        """Whether each of the two weights is the other's numbers, in an order that a view has."""
-        return True
-
-    def kernel(self, weight: Shaped[Any, "o c *kernel"]) -> Shaped[Any, "o c2 k1 k2"]:
-        """Return the kernel in two dimensions that this weight is."""
-        return array_namespace(weight).reshape(weight, self.conv2d.weight_shape)
-
-    def weight(self, kernel: Shaped[Any, "o c2 k1 k2"]) -> Shaped[Any, "o c *kernel"]:
-        """Return the weight that `kernel` made into this."""
-        return array_namespace(kernel).reshape(kernel, self.geometry.weight_shape)
-
-    def bias(self, bias: Shaped[Any, " o"]) -> Shaped[Any, " o"]:
-        """Return the bias, which both have alike."""
-        return bias
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Line(AsConv2d):
+class Line(Reshaped):
     """One dimension: the image is one line, one pixel high."""
 
     name: ClassVar[str] = "line"
@@ -86,10 +42,10 @@ class Line(AsConv2d):
             yield Refusal(geometry.kind, "kernel", geometry.kernel, "one dimension")
 
     @property
-    def conv2d(self) -> ConvGeometry:
+    def target(self) -> ConvGeometry:
         """The same numbers, and 1 or 0 in the dimension across the line.
 
-        >>> Line(ConvGeometry(3, 5, (4,), stride=2, padding=1)).conv2d.padding
+        >>> Line(ConvGeometry(3, 5, (4,), stride=2, padding=1)).target.padding
         ((0, 0), (1, 1))
         """
         g = self.geometry
@@ -99,7 +55,7 @@ class Line(AsConv2d):
         )  # fmt: skip
 
 
-class Frames(AsConv2d):
+class Frames(Reshaped):
     """Three dimensions: each window of frames is one image, its frames more channels."""
 
     name: ClassVar[str] = "frames"
@@ -125,10 +81,15 @@ class Frames(AsConv2d):
             yield Refusal(geometry.kind, "dilation[0]", geometry.dilation[0], "1")
 
     @property
-    def conv2d(self) -> ConvGeometry:
+    def merged(self) -> tuple[int, int]:
+        """Channels and frames."""
+        return 1, 2
+
+    @property
+    def target(self) -> ConvGeometry:
         """The numbers of the other two dimensions, and kernel times as many channels.
 
-        >>> Frames(ConvGeometry(3, 8, (2, 14, 14), stride=(2, 14, 14))).conv2d.weight_shape
+        >>> Frames(ConvGeometry(3, 8, (2, 14, 14), stride=(2, 14, 14))).target.weight_shape
         (8, 6, 14, 14)
         """
         g = self.geometry
@@ -138,7 +99,61 @@ class Frames(AsConv2d):
         )  # fmt: skip
 
 
-def as_conv2d(geometry: ConvGeometry) -> AsConv2d | tuple[Refusal, ...]:
+class Lines(Reshaped):
+    """Two dimensions, of kernel 1 along the axis `across`: a convolution of each line."""
+
+    name: ClassVar[str] = "lines"
+
+    @staticmethod
+    def refusals(geometry: ConvGeometry) -> Iterator[Refusal]:
+        """Yield everything that lets lines meet, along the axis where least does.
+
+        >>> print(*Lines.refusals(ConvGeometry(3, 5, (3, 1), padding=1)))
+        Conv2d: padding[1] is (1, 1), expected (0, 0)
+        """
+        if geometry.ndim != 2:
+            yield Refusal(geometry.kind, "kernel", geometry.kernel, "two dimensions")
+        else:
+            axes = [(k > 1, _meeting(geometry, axis)) for axis, k in enumerate(geometry.kernel)]
+            yield from min(axes, key=lambda pair: (pair[0], len(pair[1])))[1]
+
+    @property
+    def across(self) -> int:
+        """The axis of kernel 1, counted in space; the lines run along the other."""
+        return next(axis for axis in (0, 1) if not _meeting(self.geometry, axis))
+
+    @property
+    def target(self) -> ConvGeometry:
+        """The numbers of the axis along the lines.
+
+        >>> Lines(ConvGeometry(3, 5, (4, 1), stride=(2, 7))).target.stride
+        (2,)
+        """
+        g, along = self.geometry, slice(1 - self.across, 2 - self.across)
+        return ConvGeometry(
+            g.in_channels, g.out_channels, g.kernel[along], g.stride[along], g.padding[along],
+            g.dilation[along], g.groups, g.padding_mode, g.transposed, g.output_padding[along],
+        )  # fmt: skip
+
+
+def _meeting(geometry: ConvGeometry, axis: int) -> list[Refusal]:
+    """Return what lets the lines across this axis of two meet, or makes new ones."""
+    refusals = []
+    if geometry.kernel[axis] != 1:
+        refusals.append(Refusal(geometry.kind, f"kernel[{axis}]", geometry.kernel[axis], "1"))
+    if any(geometry.padding[axis]):
+        pair = geometry.padding[axis]
+        refusals.append(Refusal(geometry.kind, f"padding[{axis}]", pair, "(0, 0)"))
+    if geometry.transposed and geometry.stride[axis] != 1:
+        stride, reason = geometry.stride[axis], "new lines of bias lie between"
+        refusals.append(Refusal(geometry.kind, f"stride[{axis}]", stride, "1", reason))
+    if geometry.output_padding[axis]:
+        extra = geometry.output_padding[axis]
+        refusals.append(Refusal(geometry.kind, f"output_padding[{axis}]", extra, "0"))
+    return refusals
+
+
+def as_conv2d(geometry: ConvGeometry) -> Reshaped | tuple[Refusal, ...]:
     """Return the exchange of a convolution for one in two dimensions, or what does not fit.
 
     >>> print(as_conv2d(ConvGeometry(3, 8, (5,), stride=2)))

@@ -3,6 +3,7 @@
 | file | idea |
 |---|---|
 | `to_linear.py`, `to_conv.py`, `to_conv2d.py` | a layer exchanged for an equal one |
+| `to_conv1d.py`, `to_pointwise.py` | a convolution as another of the same weight |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
@@ -28,8 +29,10 @@ from convlin.layers.recognize import RecognizedConv, recognize
 from convlin.layers.same_outputs import SameOutputs, same_outputs
 from convlin.layers.singular_values import singular_values
 from convlin.layers.to_conv import to_conv
+from convlin.layers.to_conv1d import to_conv1d
 from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
+from convlin.layers.to_pointwise import to_pointwise
 from convlin.layers.unroll import unroll
 
 __all__ = [
@@ -44,8 +47,10 @@ __all__ = [
     "same_outputs",
     "singular_values",
     "to_conv",
+    "to_conv1d",
     "to_conv2d",
     "to_linear",
     "to_local",
+    "to_pointwise",
     "unroll",
 ]

@@ -7,21 +7,19 @@ from typing import Any
 from torch import nn
 
 from convlin.arguments import flag
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refused
 from convlin.exchange.as_conv2d import Frames, as_conv2d
-from convlin.exchange.kernel_matrix import flattens
 from convlin.geometry import ConvGeometry
-from convlin.layers.forms.conv2d_forms import Conv2dForm, FramesConv2d, LineConv2d
+from convlin.layers.forms.conv2d_forms import FramesConv2d, LineConv2d
 from convlin.layers.forms.conv_forms import RowsConv2d
 from convlin.layers.gpt2_layer import is_gpt2_layer
-from convlin.layers.parameters import alias, conv_with, same_bias
 from convlin.layers.stock_layer import require_stock_layer
 from convlin.layers.to_conv import to_conv
 
 __all__ = ["to_conv2d"]
 
 
-def to_conv2d(layer: nn.Module, *, copy: bool = False) -> Conv2dForm | RowsConv2d:
+def to_conv2d(layer: nn.Module, *, copy: bool = False) -> LineConv2d | FramesConv2d | RowsConv2d:
     """Return `layer` as a convolution in two dimensions, drop-in: it takes what the layer took.
 
     Child `conv` is an nn.Conv2d (nn.ConvTranspose2d), the form that some processors want, with the
@@ -59,21 +57,12 @@ def to_conv2d(layer: nn.Module, *, copy: bool = False) -> Conv2dForm | RowsConv2
     return _of_conv(layer, copy)
 
 
-def _of_conv(layer: Any, copy: bool) -> Conv2dForm:
+def _of_conv(layer: Any, copy: bool) -> FramesConv2d | LineConv2d:
     exchange = as_conv2d(ConvGeometry.of(layer))
     if isinstance(exchange, tuple):
         raise Refused(exchange)
-    frames = isinstance(exchange, Frames)
-    if frames and not copy and not flattens(layer.weight, 1, 2):
-        raise Refused(
-            Refusal(type(layer).__name__, "weight.stride()", layer.weight.stride(), "copy=True",
-                    "no view of this storage has its frames beside its channels")
-        )  # fmt: skip
-    spelling = layer.padding
-    if not isinstance(spelling, str):
-        spelling = spelling[1:] if frames else (0, *spelling)
-    weight = alias(layer.weight, exchange.kernel, copy)
-    conv = conv_with(exchange.conv2d, spelling, weight, same_bias(layer.bias, copy))
-    kind = FramesConv2d if frames else LineConv2d
-    form = kind(conv, exchange, layer.weight.stride(), layer.padding)
-    return form.stand_for(layer).train(layer.training)
+    if isinstance(exchange, Frames):
+        spelling = layer.padding if isinstance(layer.padding, str) else layer.padding[1:]
+        return FramesConv2d.of(layer, exchange, spelling, copy)
+    spelling = layer.padding if isinstance(layer.padding, str) else (0, *layer.padding)
+    return LineConv2d.of(layer, exchange, spelling, copy)

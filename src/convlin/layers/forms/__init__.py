@@ -6,7 +6,8 @@
 | `scattering_forms.py` | transposed convolutions written as fully connected layers |
 | `gpt2_linear.py` | GPT-2's `Conv1D` written as a Linear |
 | `conv_forms.py` | fully connected layers written as convolutions |
-| `conv2d_forms.py` | convolutions in one and three dimensions written in two |
+| `reshaped_conv.py` | convolutions written as others of the same weight |
+| `conv2d_forms.py`, `space_to_depth_conv.py` | the same: other dimensions; patches |
 | `stands_for.py` | what both have of the layer: attributes, `.weight`, checkpoints |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

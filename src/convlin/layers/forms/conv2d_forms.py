@@ -1,61 +1,18 @@
-"""The modules that `to_conv2d` returns for convolutions in one and three dimensions."""
+"""The modules that `to_conv2d` and `to_conv1d` return for convolutions."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any, ClassVar
 
 from jaxtyping import Shaped
 from torch import Tensor, fx
 
-from convlin.exchange.as_conv2d import AsConv2d
-from convlin.geometry import short
+from convlin.exchange.as_conv2d import Lines
 from convlin.layers import sliding
-from convlin.layers.forms.stands_for import StandsFor
-from convlin.layers.parameters import alias, conv_with, same_bias
-from convlin.layers.scripting import TracedOnly
-from convlin.layers.stock_layer import CONVOLUTIONS, Conv, require_stock_layer
+from convlin.layers.forms.reshaped_conv import ReshapedConv
 
-__all__ = ["FramesConv2d", "LineConv2d"]
+__all__ = ["FramesConv2d", "LineConv2d", "LinesConv1d"]
 
 
-class Conv2dForm(TracedOnly, StandsFor):
-    """A convolution written as `conv`, one in two dimensions: drop-in, with its way back.
-
-    `strides` are the layer's weight's steps in memory and `spelling` its padding in its own words:
-    what the way back needs to give the same layer bit for bit.
-    """
-
-    side = "weight"
-    held: ClassVar[Mapping[str, str]] = {"weight": "conv.weight", "bias": "conv.bias"}
-
-    exchange: AsConv2d  # type: ignore[assignment]  # of two convolutions, but with the same maps
-
-    def __init__(
-        self, conv: Conv, exchange: AsConv2d, strides: tuple[int, ...], spelling: Any
-    ) -> None:
-        super().__init__()
-        self.conv = conv
-        self.exchange = exchange
-        self.geometry = exchange.geometry
-        self.strides = strides
-        self.spelling = spelling
-
-    def extra_repr(self) -> str:
-        """Return what no child shows: the exchange, and the convolution that it was made for."""
-        return f"{self.exchange}, for {self.geometry.kind} {short(self.geometry)}"
-
-    def to_original(self) -> Conv:
-        """Return the convolution that this was made from again, sharing the current weights."""
-        require_stock_layer(self, type(self))
-        require_stock_layer(self.conv, CONVOLUTIONS[2, self.geometry.transposed])
-        weight = alias(self.conv.weight, self.exchange.weight)
-        bias = same_bias(self.conv.bias)
-        conv = conv_with(self.geometry, self.spelling, weight, bias, self.strides)
-        return conv.train(self.training)
-
-
-class LineConv2d(Conv2dForm):
+class LineConv2d(ReshapedConv):
     """A convolution in one dimension, on images one pixel high: (N, C, 1, L)."""
 
     def forward(self, x: Shaped[Tensor, "*n c l"]) -> Shaped[Tensor, "*n o out"]:
@@ -68,7 +25,7 @@ class LineConv2d(Conv2dForm):
         return sliding.in_format_of(x, self.conv(line).squeeze(-2), 1)
 
 
-class FramesConv2d(Conv2dForm):
+class FramesConv2d(ReshapedConv):
     """A convolution in three dimensions, on windows of frames as images of more channels."""
 
     def forward(self, x: Shaped[Tensor, "*n c t h w"]) -> Shaped[Tensor, "*n o t2 h2 w2"]:
@@ -80,6 +37,23 @@ class FramesConv2d(Conv2dForm):
         video = sliding.require_map(x, g.in_channels, g.smallest_input)
         images = _as_images(video, g.kernel[0], g.stride[0])
         return sliding.in_format_of(x, _as_video(self.conv(images), x, g.kernel[0], g.stride[0]), 3)
+
+
+class LinesConv1d(ReshapedConv):
+    """A convolution in two dimensions, of kernel 1 along one of them, on every line by itself."""
+
+    exchange: Lines
+
+    def forward(self, x: Shaped[Tensor, "*n c h w"]) -> Shaped[Tensor, "*n o h2 w2"]:
+        """Take what the convolution took, and return what it returned.
+
+        Raises `GeometryError` for another number of channels or dimensions, or too small an image.
+        """
+        g, across = self.geometry, self.exchange.across
+        image = sliding.require_map(x, g.in_channels, g.smallest_input)
+        lines = _as_lines(image, across, g.stride[across])
+        y = _as_image(self.conv(lines), x, across, g.stride[across])
+        return sliding.in_format_of(x, y, 2)
 
 
 @fx.wrap
@@ -99,3 +73,21 @@ def _as_video(
     """Return the outputs of all windows as frames again."""
     frames = (x.shape[-3] - kernel) // stride + 1
     return y.reshape(*x.shape[:-4], frames, *y.shape[1:]).movedim(-4, -3)
+
+
+@fx.wrap
+def _as_lines(
+    x: Shaped[Tensor, "*n c h w"], across: int, stride: int
+) -> Shaped[Tensor, "lines c l"]:
+    """Return every stride-th line of each image by itself."""
+    lines = x.movedim(across - 2, -3)  # (…, lines, c, l)
+    return sliding.contiguous(lines[..., ::stride, :, :]).flatten(0, -3)
+
+
+@fx.wrap
+def _as_image(
+    y: Shaped[Tensor, "lines o l"], x: Shaped[Tensor, "*n c h w"], across: int, stride: int
+) -> Shaped[Tensor, "*n o h2 w2"]:
+    """Return the outputs of all lines as images again."""
+    lines = (x.shape[across - 2] - 1) // stride + 1
+    return y.reshape(*x.shape[:-3], lines, *y.shape[1:]).movedim(-3, across - 2)

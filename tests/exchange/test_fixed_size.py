@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convlin import GeometryError, Refused, to_linear
+from convlin import ConvGeometry, GeometryError, Refused, to_linear
+from convlin.exchange.dense_groups import DenseGroups
 from geometry_strategies import case_id, conv, convolutions, integers, probe
 
 CASES = [
@@ -25,8 +26,9 @@ CASES = [
 TABLE = pytest.mark.parametrize("layer, size", CASES, ids=[case_id(layer) for layer, _ in CASES])
 
 
-def fixed(layer, size, **options):
-    return to_linear(layer, size, exchange="dense_at_size", **options)
+def fixed(layer, size, groups="block_diagonal", **options):
+    """Return the form of one Linear, also with groups."""
+    return to_linear(layer, size, exchange="dense_at_size", groups=groups, **options)
 
 
 @TABLE
@@ -208,3 +210,96 @@ def test_any_other_size_is_named(shape):
 def test_one_number_is_the_size_of_every_dimension():
     conv = nn.Conv2d(2, 3, 3, padding=1)
     assert to_linear(conv, input_size=4).linear.in_features == 2 * 4 * 4
+
+
+GROUPED = [
+    *(case for case in CASES if case[0].groups > 1),
+    (conv(1, 6, 9, 3, padding=2, groups=3, dilation=2, padding_mode="circular"), (7,)),
+    (conv(2, 4, 4, (3, 2), padding=1, groups=4), (5, 3)),
+    (
+        conv(2, 6, 4, (3, 2), transposed=True, stride=2, output_padding=1, groups=2, bias=False),
+        (3, 4),
+    ),
+]
+GROUPS = pytest.mark.parametrize(
+    "layer, size", GROUPED, ids=[case_id(layer) for layer, _ in GROUPED]
+)  # fmt: skip
+
+
+def batched(layer, size, **options):
+    return fixed(layer, size, groups="batched", **options)
+
+
+@GROUPS
+@pytest.mark.parametrize("batch", [(2,), (0,), ()], ids=["two", "empty", "unbatched"])
+def test_a_matrix_a_group_gives_the_same_outputs(layer, size, batch):
+    x = integers(*batch, layer.in_channels, *size, seed=3)
+    y = batched(layer, size)(x)
+    assert torch.equal(y, layer(x))
+    assert y.is_contiguous()
+
+
+@GROUPS
+def test_the_matrices_are_the_blocks_of_the_one_and_hold_all_that_is_not_0(layer, size):
+    form, whole = batched(layer, size), probe(layer, size)
+    groups, rows, columns = form.matrices.shape
+    assert (groups * rows, groups * columns) == whole.shape
+    for g in range(groups):
+        at = slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns)
+        assert torch.equal(form.matrices[g].detach(), whole[at])
+        whole[at] = 0
+    assert not whole.any()
+    assert form.to_conv() is layer
+    assert layer.bias is None or torch.equal(form.bias, layer.bias)
+
+
+@GROUPS
+def test_the_limit_counts_the_matrices(layer, size):
+    taken = sum(p.nbytes for p in batched(layer, size).parameters())
+    assert taken < sum(p.nbytes for p in fixed(layer, size).parameters())
+    batched(layer, size, memory_limit=taken)
+    with pytest.raises(Refused, match=f"expected ≥ {taken} bytes .a dense Linear a group at"):
+        batched(layer, size, memory_limit=taken - 1)
+
+
+def test_groups_of_many_channels_are_small_without_being_asked_for():
+    layer = nn.Conv2d(384, 384, 3, padding=1, groups=384)
+    form = to_linear(layer, (14, 14))
+    assert sum(p.nbytes for p in form.parameters()) == 384 * (14 * 14) ** 2 * 4 + 384 * 4  # 59 MB
+    one = (384 * 14 * 14) ** 2 * 4 + 384 * 14 * 14 * 4  # 23 GB
+    with pytest.raises(Refused, match=f"expected ≥ {one} bytes"):
+        fixed(layer, (14, 14))
+
+
+@GROUPS
+def test_the_matrices_have_the_same_gradients(layer, size):
+    form, grads = batched(layer, size), []
+    for module in (layer, form):
+        x = integers(2, layer.in_channels, *size, seed=3).requires_grad_()
+        y = module(x)
+        (grad,) = torch.autograd.grad(y, x, integers(*y.shape, seed=4))
+        grads.append(grad)
+    assert torch.equal(*grads)
+
+
+def test_changed_matrices_cannot_go_back():
+    form = batched(*GROUPED[0])
+    with torch.no_grad():
+        form.matrices[1, 2, 3] += 0.5
+    with pytest.raises(Refused, match=r"linear: weight\[1, 2, 3\] is .*changed since"):
+        form.to_conv()
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+@GROUPS
+def test_the_map_of_a_matrix_a_group_on_plain_arrays(layer, size, kind):
+    exchange = DenseGroups(ConvGeometry.of(layer), size)
+    kernel = layer.weight.detach()
+    kernel = kernel.numpy() if kind == "numpy" else kernel
+    weight = exchange.weight(kernel)
+    assert type(weight) is type(kernel)
+    assert exchange.unfit(weight) == ()
+    assert (exchange.kernel(weight) == kernel).all()
+    weight[1, 0, 0] += 1
+    (refusal,) = exchange.unfit(weight)
+    assert refusal.site == "matrices" and refusal.field.startswith("weight[1, ")

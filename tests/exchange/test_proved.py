@@ -23,6 +23,12 @@ ENROLLED = {
         (2, 4, 5),
         {"input_size": (4, 5)},
     ),
+    "fixed-size-batched": (
+        to_linear,
+        nn.Conv2d(4, 6, 3, padding=1, groups=2, padding_mode="reflect"),
+        (4, 4, 5),
+        {"input_size": (4, 5)},
+    ),
     "transposed": (
         to_linear,
         nn.ConvTranspose2d(2, 3, 3, stride=2, output_padding=1),

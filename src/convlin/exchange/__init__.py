@@ -9,6 +9,7 @@
 | `unpatchify.py` | transposed, outputs that do not overlap: a Linear on every pixel |
 | `covering_kernel.py` | a kernel that covers the input: a Linear on the flattened input |
 | `dense_at_size.py` | any convolution at one input size: a dense Linear |
+| `dense_groups.py` | the same with groups: a dense matrix a group |
 | `in_out.py` | a weight stored (in, out): the Linear's, transposed |
 | `reshaped.py` | a convolution as another with the same weight |
 | `as_conv2d.py` | lines, frames: convolutions in other dimensions than two |

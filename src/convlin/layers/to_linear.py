@@ -12,11 +12,12 @@ from convlin.arguments import choice, flag, shown, whole
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange, choose
 from convlin.exchange.dense_at_size import DenseAtSize
+from convlin.exchange.dense_groups import DenseGroups
 from convlin.exchange.in_out import InOut
 from convlin.exchange.kernel_matrix import KernelMatrix, column_order
 from convlin.exchange.unpatchify import Unpatchify
 from convlin.geometry import ConvGeometry
-from convlin.layers.forms.dense_linear import DenseLinear
+from convlin.layers.forms.dense_linear import BatchedDense, DenseLinear
 from convlin.layers.forms.gpt2_linear import GPT2Linear
 from convlin.layers.forms.linear_forms import (
     BatchedLinear,
@@ -62,7 +63,8 @@ def to_linear(
       the Linear then has no bias, which is added once a channel and stays `.bias` of the module.
     - "covering_kernel": a kernel that covers the whole input; needs `input_size`, in pixels.
     - "dense_at_size": any convolution, also any transposed one, at `input_size` as one dense Linear
-      (a copy); refused, with the number of bytes, above `memory_limit` bytes.
+      or, with groups, one dense matrix a group (copies); refused, with the number of bytes, above
+      `memory_limit` bytes.
     - "windows": any convolution but transposed ones, at any size. Only when named, as overlapping
       windows are copied at every call.
 
@@ -100,9 +102,13 @@ def to_linear(
     geometry = ConvGeometry.of(conv)
     chosen = choose(geometry, input_size, exchange)
     blocks = groups == "block_diagonal" and geometry.groups > 1
+    if isinstance(chosen, DenseAtSize) and geometry.groups > 1 and not blocks:
+        chosen = DenseGroups(geometry, chosen.size)
     _require_memory(conv, chosen, blocks, memory_limit)
     form: LinearForm
-    if isinstance(chosen, DenseAtSize):
+    if isinstance(chosen, DenseGroups):
+        form = BatchedDense(conv, chosen)
+    elif isinstance(chosen, DenseAtSize):
         form = DenseLinear(conv, chosen)
     else:
         assert isinstance(chosen, KernelMatrix)
@@ -148,7 +154,8 @@ def _require_memory(conv: Conv, exchange: Exchange, blocks: bool, limit: int) ->
     geometry, item = exchange.geometry, conv.weight.element_size()
     if isinstance(exchange, DenseAtSize):
         needed = exchange.needed_bytes(conv.bias is not None, item)
-        what = f"a dense Linear at {exchange.size}"
+        each = " a group" if isinstance(exchange, DenseGroups) else ""
+        what = f"a dense Linear{each} at {exchange.size}"
     elif blocks:
         needed = conv.weight.numel() * geometry.groups * item
         what = f"{geometry.groups} groups as blocks of one Linear"

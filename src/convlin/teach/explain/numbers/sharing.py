@@ -55,7 +55,7 @@ def _steps(example: Example) -> dict[Form, Energy]:
     size = example.image.shape
     image = torch.from_numpy(example.image)[None, None]
     conv, local = copy.deepcopy(example.conv), to_local(example.conv, size)
-    form = to_linear(example.conv, size, exchange="dense_at_size")
+    form = to_linear(example.conv, size, exchange="dense_at_size", groups="block_diagonal")
     linear = linear_of(form)
     layers: dict[Form, tuple[nn.Module, torch.Tensor]] = {
         "conv": (conv, conv.weight),

@@ -81,7 +81,9 @@ def sparse(example: Example) -> Sparse:
     (35, 560, 0)
     """
     matrix, pixels = example.matrix, example.pixels
-    whole = to_linear(example.conv, example.image.shape, exchange="dense_at_size")
+    whole = to_linear(
+        example.conv, example.image.shape, exchange="dense_at_size", groups="block_diagonal"
+    )
     linear = linear_of(whole)
     rows = linear.weight.detach()
     width = matrix.output_size[1]

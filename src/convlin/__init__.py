@@ -6,6 +6,7 @@ One layer
     to_conv2d             a layer as a convolution in two dimensions
     to_conv1d             a convolution in two dimensions as one in one
     to_pointwise          a convolution of patches as space-to-depth and a kernel of 1
+    reorder_linear        a Linear on a flattened map, for another order of flattening
     to_local              a convolution as a locally connected layer: nothing shared
     LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
 

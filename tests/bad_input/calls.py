@@ -65,6 +65,10 @@ CALLS = {
         {"matrix": matrix().toarray(), "input_shape": (2, 4, 5), "output_shape": (3, 3, 4),
          "padding_mode": "zeros"},
     ),
+    "reorder_linear": lambda: (
+        convlin.reorder_linear,
+        {"linear": nn.Linear(12, 3), "feature_size": (2, 2, 3), "order": "HWC", "to": "WHC"},
+    ),
     "same_outputs": lambda: (
         convlin.same_outputs,
         {"layer": nn.Conv2d(2, 3, 2), "data": torch.ones(1, 2, 4, 5)},

@@ -17,21 +17,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 from jaxtyping import Int, Shaped
 
 from convlin.errors import Description, Refusal, Refused
 
-__all__ = ["AXIS_LETTERS", "axes_of", "element_order", "to_map_order", "to_vector_order"]
+__all__ = [
+    "AXIS_LETTERS",
+    "axes_of",
+    "element_order",
+    "reordered",
+    "to_map_order",
+    "to_vector_order",
+]
 
 AXIS_LETTERS = {1: "CL", 2: "CHW", 3: "CDHW"}
 
 
-def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " features"]:
+def element_order(
+    order: Any, feature_size: Sequence[int], site: str = "to_conv", field: str = "order"
+) -> Int[np.ndarray, " features"]:
     """Return `order` as the array of map elements that the vector runs through.
 
     `order` is None (C order), a permutation of the axes' letters, or that array itself.
-    Raises `Refused` for anything else.
+    Raises `Refused` for anything else, as the argument `field` of the function `site`.
 
     >>> element_order("WHC", (2, 1, 3)).tolist()
     [0, 3, 1, 4, 2, 5]
@@ -43,7 +52,7 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
     if isinstance(order, str):
         if sorted(order) != sorted(letters):
             raise Refused(
-                Refusal("to_conv", "order", order, f"a permutation of {letters!r}",
+                Refusal(site, field, order, f"a permutation of {letters!r}",
                         f"feature_size = {tuple(feature_size)}")
             )  # fmt: skip
         axes = [letters.index(letter) for letter in order]
@@ -58,7 +67,7 @@ def element_order(order: Any, feature_size: Sequence[int]) -> Int[np.ndarray, " 
         or not np.array_equal(np.sort(numbers, axis=None), elements)
     ):
         raise Refused(
-            Refusal("to_conv", "order", _shown(numbers, elements.size),
+            Refusal(site, field, _shown(numbers, elements.size),
                     f"{letters!r} permuted, or whole numbers 0 … {elements.size - 1}, each once")
         )  # fmt: skip
     return numbers.ravel()
@@ -106,3 +115,16 @@ def to_vector_order(
 ) -> Shaped[Any, "out features"]:
     """Return the columns of map elements in the order of the vector: W[o, j] = w[o, order[j]]."""
     return array_namespace(rows).take(rows, elements, axis=1)
+
+
+def reordered(
+    rows: Shaped[Any, "out features"], order: Int[Any, " features"], to: Int[Any, " features"]
+) -> Shaped[Any, "out features"]:
+    """Return the columns of one vector order in another: W'[o, k] = W[o, j], to[k] = order[j].
+
+    >>> reordered(np.array([[10, 20, 30]]), np.array([0, 2, 1]), np.array([2, 1, 0]))
+    array([[20, 30, 10]])
+    """
+    xp = array_namespace(rows)
+    columns = np.argsort(order)[to]
+    return xp.take(rows, xp.asarray(columns, device=device(rows)), axis=1)

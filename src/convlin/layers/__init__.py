@@ -4,6 +4,7 @@
 |---|---|
 | `to_linear.py`, `to_conv.py`, `to_conv2d.py` | a layer exchanged for an equal one |
 | `to_conv1d.py`, `to_pointwise.py` | a convolution as another of the same weight |
+| `reorder_linear.py` | a Linear on a map flattened in another order |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
@@ -12,6 +13,7 @@
 | `forms/`, `reclassed/` | the modules that the verbs return; layers that compute another form |
 | `sliding.py`, `scattering.py`, `lines.py` | how every form runs: windows, patches, rows |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
+| `map_size.py` | the size of a map that a Linear reads flattened |
 | `gpt2_layer.py` | GPT-2's `Conv1D`, a Linear whose weight is (in, out) |
 | `unchanged.py`, `scripting.py` | a run that leaves no trace, and what TorchScript is told |
 | `matrices.py`, `layer_of.py`, `parameters.py` | matrices in, layers out, storage shared |
@@ -26,6 +28,7 @@ from convlin.layers.forms.local import (
 )
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv
 from convlin.layers.recognize import RecognizedConv, recognize
+from convlin.layers.reorder_linear import reorder_linear
 from convlin.layers.same_outputs import SameOutputs, same_outputs
 from convlin.layers.singular_values import singular_values
 from convlin.layers.to_conv import to_conv
@@ -44,6 +47,7 @@ __all__ = [
     "SameOutputs",
     "nearest_conv",
     "recognize",
+    "reorder_linear",
     "same_outputs",
     "singular_values",
     "to_conv",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, SupportsIndex
 
@@ -17,6 +16,7 @@ from convlin.exchange.in_out import in_out
 from convlin.exchange.kernel_matrix import KernelMatrix
 from convlin.layers.forms.conv_forms import CoveringConv, PointwiseConv
 from convlin.layers.gpt2_layer import is_gpt2_layer, require_gpt2_layer
+from convlin.layers.map_size import map_size
 from convlin.layers.parameters import alias, conv_with, same_bias
 from convlin.layers.stock_layer import Conv, require_stock_layer
 from convlin.matrix.tensors import to_numpy
@@ -85,7 +85,7 @@ def to_conv(
             )
         exchange = choose_conv(features, outputs, ndim=ndim)
     else:
-        size = _feature_size(feature_size, features)
+        size = map_size("to_conv", feature_size, features)
         read = to_numpy(order, "order") if isinstance(order, Tensor) else order
         exchange = choose_conv(features, outputs, size, read, stride=_stride(stride, size[1:]))
     if gpt2:
@@ -101,20 +101,6 @@ def to_conv(
         )  # fmt: skip
     maps = CoveringConv(_conv(linear, exchange, copy), exchange)
     return maps.stand_for(linear).train(linear.training)
-
-
-def _feature_size(feature_size: Sequence[SupportsIndex], features: int) -> tuple[int, ...]:
-    """Return (C, *spatial) as integers that multiply to the number of features."""
-    allowed = "(C, L), (C, H, W) or (C, D, H, W)"
-    size = wholes("to_conv", "feature_size", feature_size, allowed=allowed)
-    if len(size) - 1 not in AXIS_LETTERS or min(size) < 1:
-        raise Refused(Refusal("to_conv", "feature_size", size, allowed))
-    if math.prod(size) != features:
-        raise Refused(
-            Refusal("to_conv", "feature_size", size, f"sizes whose product is {features}",
-                    f"in_features, and not {math.prod(size)}")
-        )  # fmt: skip
-    return size
 
 
 def _stride(stride: Any, size: tuple[int, ...]) -> tuple[int, ...]:

@@ -50,6 +50,7 @@ NAMES = [
     "to_linear",
     "to_local",
     "to_pointwise",
+    "unpack_attention",
     "unroll",
 ]
 
@@ -86,6 +87,7 @@ def test_every_name_loads_and_explains_itself(name):
             "singular_values",
             "to_linear",
             "to_local",
+            "unpack_attention",
             "unroll",
             "ConvGeometry",
             "ConvMatrix",

@@ -20,6 +20,7 @@ from .layers import (
     to_linear,
     to_local,
     to_pointwise,
+    unpack_attention,
     unroll,
 )
 from .matrix import ConvMatrix, EntryWeights, Wire
@@ -77,6 +78,7 @@ __all__ = [
     "to_linear",
     "to_local",
     "to_pointwise",
+    "unpack_attention",
     "unroll",
 ]
 __version__: str

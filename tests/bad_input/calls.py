@@ -107,6 +107,9 @@ CALLS = {
         convlin.to_local,
         {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "memory_limit": 2**20},
     ),
+    "unpack_attention": lambda: (
+        convlin.unpack_attention, {"attention": nn.MultiheadAttention(4, 2), "copy": False}
+    ),
     "unroll": lambda: (
         convlin.unroll,
         {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "memory_limit": 2**20},

@@ -18,6 +18,7 @@
 | `kernel_matrix.py` | the kernel as a matrix: the weight map of all that slide |
 | `block_diagonal.py` | groups as blocks of one matrix |
 | `flatten_order.py` | in which order a map was flattened |
+| `packed_rows.py` | layers packed into one, as its rows |
 | `folded_pool.py` | a pool folded into the kernel behind it |
 """
 

@@ -5,6 +5,7 @@
 | `to_linear.py`, `to_conv.py`, `to_conv2d.py` | a layer exchanged for an equal one |
 | `to_conv1d.py`, `to_pointwise.py` | a convolution as another of the same weight |
 | `reorder_linear.py` | a Linear on a map flattened in another order |
+| `unpack_attention.py` | attention with its projections as layers |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
@@ -36,6 +37,7 @@ from convlin.layers.to_conv1d import to_conv1d
 from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear
 from convlin.layers.to_pointwise import to_pointwise
+from convlin.layers.unpack_attention import unpack_attention
 from convlin.layers.unroll import unroll
 
 __all__ = [
@@ -56,5 +58,6 @@ __all__ = [
     "to_linear",
     "to_local",
     "to_pointwise",
+    "unpack_attention",
     "unroll",
 ]

@@ -9,5 +9,6 @@
 | `reshaped_conv.py` | convolutions written as others of the same weight |
 | `conv2d_forms.py`, `space_to_depth_conv.py` | the same: other dimensions; patches |
 | `stands_for.py` | what both have of the layer: attributes, `.weight`, checkpoints |
+| `unpacked_attention.py` | attention whose projections are layers |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

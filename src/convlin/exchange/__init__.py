@@ -15,6 +15,7 @@
 | `kernel_matrix.py` | the kernel as a matrix: the weight map of all that slide |
 | `block_diagonal.py` | groups as blocks of one matrix |
 | `flatten_order.py` | in which order a map was flattened |
+| `array_functions.py` | the functions for an array, found in a way that tracers follow |
 | `folded_pool.py` | a pool folded into the kernel behind it |
 """
 

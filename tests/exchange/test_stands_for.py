@@ -6,14 +6,16 @@ import pickle
 import subprocess
 import sys
 from collections import OrderedDict
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.utils import parametrize
+from transformers.pytorch_utils import Conv1D
 
-from convlin import Refused, to_conv, to_linear
+from convlin import Refused, to_conv, to_conv2d, to_linear
 from geometry_strategies import conv, fill, integers
 
 LAST = torch.channels_last
@@ -23,26 +25,37 @@ def linear(features, outputs, bias=True):
     return fill(nn.Linear(features, outputs, bias=bias, dtype=torch.float64), seed=20)
 
 
+def gpt2(features, outputs):
+    return fill(Conv1D(outputs, features).double(), seed=20)
+
+
 # What the exchange keeps a view of: layer, how it is exchanged, an input.
 VIEWS = {
-    "pointwise": (conv(1, 3, 5, 1, stride=2, bias=False), {}, (2, 3, 7)),
-    "patchify": (conv(2, 3, 8, (4, 2), stride=(4, 2)), {}, (2, 3, 9, 6)),
-    "patchify-3d": (conv(3, 3, 5, (2, 3, 4), stride=(2, 3, 4)), {}, (1, 3, 4, 6, 4)),
-    "covering": (conv(2, 3, 5, (4, 6)), {"input_size": (4, 6)}, (2, 3, 4, 6)),
-    "windows": (conv(2, 3, 5, (3, 2), padding=1, dilation=(1, 2), padding_mode="reflect"), {"exchange": "windows"}, (2, 3, 7, 6)),
-    "last": (conv(2, 3, 8, (4, 2), stride=(4, 2)).to(memory_format=LAST), {}, (2, 3, 8, 6)),
-    "grouped": (conv(2, 4, 6, (3, 2), stride=(3, 2), groups=2), {}, (2, 4, 6, 5)),
-    "depthwise": (conv(1, 4, 4, 3, stride=3, groups=4, bias=False), {}, (2, 4, 9)),
-    "rows": (linear(6, 5), {}, (2, 7, 6)),
-    "rows-1d": (linear(6, 5, bias=False), {"ndim": 1}, (3, 6)),
-    "map": (linear(60, 7), {"feature_size": (3, 4, 5), "order": "HWC"}, (2, 60)),
+    "pointwise": (conv(1, 3, 5, 1, stride=2, bias=False), to_linear, (2, 3, 7)),
+    "patchify": (conv(2, 3, 8, (4, 2), stride=(4, 2)), to_linear, (2, 3, 9, 6)),
+    "patchify-3d": (conv(3, 3, 5, (2, 3, 4), stride=(2, 3, 4)), to_linear, (1, 3, 4, 6, 4)),
+    "covering": (conv(2, 3, 5, (4, 6)), partial(to_linear, input_size=(4, 6)), (2, 3, 4, 6)),
+    "windows": (conv(2, 3, 5, (3, 2), padding=1, dilation=(1, 2), padding_mode="reflect"), partial(to_linear, exchange="windows"), (2, 3, 7, 6)),
+    "last": (conv(2, 3, 8, (4, 2), stride=(4, 2)).to(memory_format=LAST), to_linear, (2, 3, 8, 6)),
+    "grouped": (conv(2, 4, 6, (3, 2), stride=(3, 2), groups=2), to_linear, (2, 4, 6, 5)),
+    "depthwise": (conv(1, 4, 4, 3, stride=3, groups=4, bias=False), to_linear, (2, 4, 9)),
+    "transposed": (conv(2, 4, 6, (3, 2), stride=(3, 2), transposed=True), to_linear, (2, 4, 3, 5)),
+    "transposed-grouped": (conv(1, 4, 6, 2, stride=2, groups=2, transposed=True), to_linear, (2, 4, 5)),
+    "gpt2-linear": (gpt2(6, 5), to_linear, (2, 7, 6)),
+    "gpt2-conv": (gpt2(6, 5), to_conv, (2, 7, 6)),
+    "rows": (linear(6, 5), to_conv, (2, 7, 6)),
+    "rows-1d": (linear(6, 5, bias=False), partial(to_conv, ndim=1), (3, 6)),
+    "map": (linear(60, 7), partial(to_conv, feature_size=(3, 4, 5), order="HWC"), (2, 60)),
+    "rows-2d": (linear(6, 5), to_conv2d, (2, 7, 6)),
+    "line": (conv(1, 4, 6, 3, padding=1, groups=2), to_conv2d, (2, 4, 9)),
+    "frames": (conv(3, 3, 5, (2, 3, 2), stride=(2, 1, 2)), to_conv2d, (2, 3, 4, 5, 6)),
 }  # fmt: skip
 # Where the inner weight holds other numbers than the layer's, or no view has their order.
 COPIES = {
-    "blocks": (conv(2, 4, 6, (3, 2), stride=(3, 2), groups=2), {"groups": "block_diagonal"}, (2, 4, 6, 5)),
-    "dense": (conv(2, 3, 4, 3, padding=1), {"input_size": (5, 6)}, (2, 3, 5, 6)),
-    "dense-transposed": (conv(1, 3, 4, 3, stride=2, output_padding=1, transposed=True), {"input_size": 5}, (2, 3, 5)),
-    "scattered": (linear(6, 5), {"feature_size": (3, 2, 1), "order": [4, 1, 0, 2, 5, 3], "copy": True}, (2, 6)),
+    "blocks": (conv(2, 4, 6, (3, 2), stride=(3, 2), groups=2), partial(to_linear, groups="block_diagonal"), (2, 4, 6, 5)),
+    "dense": (conv(2, 3, 4, 3, padding=1), partial(to_linear, input_size=(5, 6)), (2, 3, 5, 6)),
+    "dense-transposed": (conv(1, 3, 4, 3, stride=2, output_padding=1, transposed=True), partial(to_linear, input_size=5), (2, 3, 5)),
+    "scattered": (linear(6, 5), partial(to_conv, feature_size=(3, 2, 1), order=[4, 1, 0, 2, 5, 3], copy=True), (2, 6)),
 }  # fmt: skip
 ALL = VIEWS | COPIES
 views = pytest.mark.parametrize("name", VIEWS)
@@ -60,8 +73,8 @@ def pair(name, seed=None):
 
 
 def exchanged(layer, name):
-    convert = to_conv if isinstance(layer, nn.Linear) else to_linear
-    return convert(layer, **ALL[name][1])
+    _, convert, _ = ALL[name]
+    return convert(layer)
 
 
 def inner(form):
@@ -69,16 +82,19 @@ def inner(form):
     return next(p for key, p in form.named_parameters() if not key.endswith("bias"))
 
 
+CONV = {
+    "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups",
+    "padding_mode", "output_padding", "transposed",
+}  # fmt: skip
+OTHERS = {nn.Linear: {"in_features", "out_features"}, Conv1D: {"nf", "nx"}}
+
+
 @every
 def test_a_form_has_the_attributes_of_its_layer(name):
     layer, _, _ = pair(name)
     layer.tag, layer._is_hf_initialized = ["of the user"], True
     form = exchanged(layer, name)
-    named = {"in_features", "out_features"} if isinstance(layer, nn.Linear) else {
-        "in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups",
-        "padding_mode", "output_padding", "transposed",
-    }  # fmt: skip
-    for attribute in {"tag", "_is_hf_initialized"} | named:
+    for attribute in {"tag", "_is_hf_initialized"} | OTHERS.get(type(layer), CONV):
         assert getattr(form, attribute) == getattr(layer, attribute), attribute
     assert form.tag is layer.tag
 
@@ -217,8 +233,8 @@ def test_variables_are_kept_where_they_are_asked_for(name):
 
 @copies
 def test_forms_that_copy_save_the_inner_layer(name):
-    layer, form, _ = pair(name)
-    child = "linear" if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d) else "conv"
+    _, form, _ = pair(name)
+    ((child, _),) = form.named_children()
     assert list(form.state_dict()) == [f"{child}.weight", f"{child}.bias"]
 
 
@@ -362,11 +378,11 @@ class Reader(nn.Module):
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("name", ["patchify", "last", "grouped", "windows"])
 def test_tracers_follow_a_parent_that_reads_its_child(name):
-    layer, options, shape = ALL[name]
+    layer, convert, shape = ALL[name]
     layer = copy.deepcopy(layer)
     if name == "windows":  # a parent does not pad by reflection
         layer = conv(2, 3, 5, (3, 2), padding=1, dilation=(1, 2))
-    form = to_linear(layer, **options)
+    form = convert(layer)
     net, x = Reader(form), integers(*shape, seed=3)
     y = Reader(layer)(x)
     assert torch.equal(net(x), y)

@@ -19,6 +19,7 @@
 | `block_diagonal.py` | groups as blocks of one matrix |
 | `flatten_order.py` | in which order a map was flattened |
 | `packed_rows.py` | layers packed into one, as its rows |
+| `array_functions.py` | the functions for an array, found in a way that tracers follow |
 | `folded_pool.py` | a pool folded into the kernel behind it |
 """
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
 from convlin.errors import Refusal
+from convlin.exchange.array_functions import array_namespace
 from convlin.exchange.covering_kernel import CoveringKernel
 from convlin.exchange.exchange import Exchange
 from convlin.exchange.kernel_matrix import KernelMatrix

@@ -22,11 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
 from convlin.errors import Refusal
 from convlin.exchange import block_diagonal
+from convlin.exchange.array_functions import array_namespace
 from convlin.exchange.exchange import Exchange
 from convlin.geometry import ConvGeometry
 
@@ -116,7 +116,7 @@ def kernel_matrix(
 
     `columns` runs over (in/groups, *kernel) in `order`. A view wherever a view is possible.
     """
-    xp = _namespace(weight)
+    xp = array_namespace(weight)
     outputs, columns = weight.shape[0], math.prod(weight.shape[1:])
     permuted = xp.permute_dims(weight, (0, *(axis + 1 for axis in order)))
     rows = (outputs,) if groups is None else (groups, outputs // groups)
@@ -127,26 +127,13 @@ def to_kernel(
     matrix: Shaped[Any, "*rows columns"], weight_shape: Sequence[int], order: Sequence[int]
 ) -> Shaped[Any, "o c *kernel"]:
     """Return the kernel that `kernel_matrix` made into `matrix`: its inverse, and always a view."""
-    xp = _namespace(matrix)
+    xp = array_namespace(matrix)
     outputs, *sizes = weight_shape
     unflat = xp.reshape(matrix, (outputs, *(sizes[axis] for axis in order)))
     back = [0] * len(order)
     for position, axis in enumerate(order):
         back[axis] = position + 1
     return xp.permute_dims(unflat, (0, *back))
-
-
-def _namespace(array: Any) -> Any:
-    """Return the functions for this kind of array.
-
-    For tensors without asking a cache, of which torch.compile would warn wherever a compiled module
-    reads the weight of a layer that was exchanged.
-    """
-    if hasattr(array, "__torch_function__"):
-        from array_api_compat import torch as functions
-
-        return functions
-    return array_namespace(array)
 
 
 def _strides(array: Any) -> tuple[int, ...]:

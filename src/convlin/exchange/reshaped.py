@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
 from convlin.errors import Refusal
+from convlin.exchange.array_functions import array_namespace
 from convlin.geometry import ConvGeometry
 
 __all__ = ["Reshaped"]

@@ -20,11 +20,11 @@ from __future__ import annotations
 import operator
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
 from jaxtyping import Shaped
 
 from convlin.errors import Refusal
 from convlin.exchange import block_diagonal
+from convlin.exchange.array_functions import array_namespace
 from convlin.exchange.kernel_matrix import KernelMatrix, kernel_matrix, to_kernel
 from convlin.geometry import ConvGeometry
 

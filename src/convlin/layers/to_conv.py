@@ -38,7 +38,8 @@ def to_conv(
     Without `feature_size`: a convolution of kernel 1 in `ndim` dimensions on every row,
     (..., in) → (..., out). With `feature_size` = (C, *spatial), in pixels: a kernel as large as
     the map, for vectors (..., C·H·W) and for maps of at least that size. Child `conv` is the
-    convolution itself; `.to_linear()` gives the Linear back.
+    convolution itself; `.to_linear()` gives the Linear back. Read, initialised, saved and loaded,
+    the form is the Linear: it has its attributes, its `.weight` and `.bias` (views) and its keys.
 
     `order` says how the map was flattened: a permutation of "CL", "CHW" or "CDHW" (default: just
     that), or whole numbers: vector element j is map element order[j] in C order. That is what

@@ -22,6 +22,7 @@ from torch import Tensor, compiler, fx, nn
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange
 from convlin.internals.parameter_views import as_parameter, with_notes
+from convlin.internals.plain_tensors import is_plain
 from convlin.internals.storages import storage_id
 from convlin.layers.stock_layer import CONVOLUTIONS
 
@@ -64,10 +65,7 @@ class StandsFor(nn.Module):
     @property
     def weight(self) -> Tensor:
         """The layer's weight, a view of the inner one; the inner one itself if none is."""
-        weight: Tensor = self._inner("weight")
-        if not self.exchange.views or _keeps_numbers_elsewhere(weight):
-            return weight
-        return _seen(weight, self.exchange, self.side, self.inner_shapes["weight"])
+        return _seen(self._inner("weight"), self.exchange, self.side, self.inner_shapes["weight"])
 
     @property
     def bias(self) -> Tensor | None:
@@ -186,7 +184,7 @@ class StandsFor(nn.Module):
             inner = module._parameters.get(attribute)
             if type(module) not in (*PLAIN, type(self)) or path + attribute != held:
                 return False
-            if _keeps_numbers_elsewhere(inner):
+            if not (inner is None or is_plain(inner)):
                 return False
             if name == "weight" and _shape(inner) != self.inner_shapes[name]:
                 return False
@@ -203,7 +201,7 @@ def _translate(
 @fx.wrap
 def _seen(weight: Tensor, exchange: Any, side: str, shape: tuple[int, ...] | None) -> Tensor:
     """Return the layer's weight as a view of an inner weight of this shape, else that itself."""
-    if weight.shape != shape or weight.is_quantized:
+    if not exchange.views or not is_plain(weight) or weight.shape != shape:
         return weight
     view: Tensor = getattr(exchange, side)(weight)
     if compiler.is_compiling():
@@ -216,11 +214,6 @@ def _share_memory(one: Tensor, other: Tensor) -> bool:
         return storage_id(one) == storage_id(other)
     except (NotImplementedError, RuntimeError):  # a tensor inside of torch.func's transforms
         return True
-
-
-def _keeps_numbers_elsewhere(tensor: Tensor | None) -> bool:
-    """Return whether a tensor is a wrapper around others: quantized, sharded."""
-    return hasattr(type(tensor), "__tensor_flatten__")
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

@@ -210,10 +210,14 @@ def used_to_have_one(self, x):
     return layer.weight
 
 
+def attribute_of_a_result(self, x):
+    return str(self.a).weight
+
+
 @pytest.mark.parametrize(
     "forward",
     [
-        calls, asks_for_dtypes, asks_for_flags, asks_whether_it_is_none, asks_what_it_is,
+        attribute_of_a_result, calls, asks_for_dtypes, asks_for_flags, asks_whether_it_is_none, asks_what_it_is,
         makes_like_it, drops_it, uses_its_own, has_a_variable_of_that_name, used_to_have_one,
     ],
     ids=lambda forward: forward.__name__,
@@ -263,6 +267,14 @@ def test_methods_are_followed_as_python_finds_them():
     assert set(code_reads(Derived())) == {"b", "list.0", "list.1", "list.2"}
 
 
+def test_methods_of_others_by_the_same_name_are_not_followed():
+    class Calls(Through):
+        def forward(self, x):
+            return x.last(x)
+
+    assert code_reads(Calls()) == {}
+
+
 def test_a_method_that_is_handed_on_is_followed():
     model = net(lambda self, x: torch.utils.checkpoint.checkpoint(self.inner, x))
     type(model).inner = lambda self, x: x @ self.a.weight
@@ -309,6 +321,8 @@ def test_a_layer_that_is_no_child_but_known_is_found():
     object.__setattr__(model[1], "a_friend", model[0])
     type(model[1]).forward = lambda self, x: x @ self.a_friend.weight
     assert code_reads(model) == {"0": ("1",)}
+    object.__setattr__(model[1], "a_friend", nn.Linear(3, 3))
+    assert code_reads(model) == {}  # none of this model's
 
 
 def test_code_that_nothing_can_be_read_of_is_passed_by():

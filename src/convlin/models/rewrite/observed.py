@@ -89,9 +89,9 @@ def observed(
     try:
         with torch.compiler.set_stance("force_eager"), watch:
             result = run()
+        return {name: watch.seen(site) for name, site in sites.items()}, result
     finally:
-        watch.calls.clear()  # a frame keeps all that its function had
-    return {name: watch.seen(site) for name, site in sites.items()}, result
+        del watch  # it refers to this frame, which would keep it, and the model with it
 
 
 class _Span(NamedTuple):
@@ -189,7 +189,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Reader(name, layer, code.co_qualname + where)
 
     def hold_parameters(self) -> None:
-        for holder in {**self.names, **self.notes}:
+        for holder in self.names:
             for parameter in holder.parameters(recurse=False):
                 self.hold(parameter, holder)
 

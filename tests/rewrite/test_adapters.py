@@ -136,8 +136,8 @@ CONFIGS = {
     "few": {"target_modules": ["conv.linear", "gpt.linear"], "exclude_modules": ["block.conv.linear"]},
     "patterns": {
         "target_modules": ["linear", "head"],
-        "rank_pattern": {"block.conv.linear": 2, "gpt.linear": 6},
-        "alpha_pattern": {"conv.linear": 5, "head": 7},
+        "rank_pattern": {"^conv.linear": 2, "gpt.linear": 6},
+        "alpha_pattern": {"^conv.linear": 5, "head": 7},
     },
     "rslora": {"target_modules": ["linear"], "use_rslora": True, "lora_bias": True},
     "saved": {"target_modules": ["conv.linear"], "modules_to_save": ["row.linear", "head"]},
@@ -153,9 +153,9 @@ def loaded(net, folder):
     return PeftModel.from_pretrained(net, folder, autocast_adapter_dtype=False).eval()
 
 
-def layers(model):
+def layers(model, mark="lora_A"):
     """Return the layers that carry an adapter."""
-    return [name for name, module in model.named_modules() if hasattr(module, "lora_A")]
+    return [name for name, module in model.named_modules() if hasattr(module, mark)]
 
 
 # What PEFT says of models with both kinds of Linear, and of what it saves itself.
@@ -175,6 +175,7 @@ def test_an_adapter_of_the_native_model_is_the_same_function_on_the_original(tmp
     assert difference(other(X), y) < 1e-10
     assert difference(nets()[0](X), y) > 1e-3  # the adapter does something
     assert len(layers(other)) == len(layers(model))
+    assert len(layers(other, "modules_to_save")) == len(layers(model, "modules_to_save"))
     merged, other_merged = model.merge_and_unload(), other.merge_and_unload()
     assert difference(merged(X), y) < 1e-10
     assert difference(other_merged(X), y) < 1e-10

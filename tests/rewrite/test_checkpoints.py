@@ -99,6 +99,17 @@ def test_numbers_of_half_a_byte_are_moved_but_not_permuted(tmp_path):
     assert content(tmp_path).keys() == {"f4.safetensors", "out.safetensors"}
 
 
+def test_a_header_may_name_tensors_in_another_order_than_they_lie_in(tmp_path):
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    save_file(state(), one)
+    content = one.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(dict(reversed(json.loads(content[8 : 8 + length]).items()))).encode()
+    one.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    convert_checkpoint(one, two, MAPPING, to="native")
+    assert same(load_file(two), MAPPING.from_original(state()))
+
+
 def test_shards_keep_their_names_and_the_index_names_what_is_in_them(tmp_path):
     old = sharded(tmp_path / "old")
     convert_checkpoint(old, tmp_path / "new", MAPPING, to="native")
@@ -215,11 +226,15 @@ def test_a_checkpoint_that_cannot_be_read_leaves_nothing(tmp_path, fault, there)
     assert (content(new) if new.exists() else None) == before
 
 
-@pytest.mark.parametrize("there", [False, True], ids=["new", "old"])
+@pytest.mark.parametrize("there", ["nothing", "folder", "checkpoint"])
 def test_a_full_disk_leaves_what_was_there(tmp_path, there, monkeypatch):
     """The disk is full at the second shard, when the first is whole."""
     new = tmp_path / "new"
-    before = content(sharded(new)) if there else None
+    if there == "folder":
+        new.mkdir()
+    if there == "checkpoint":
+        sharded(new)
+    before = content(new) if new.exists() else None
     write, files = tensor_files.TensorFile.write, []
 
     def full(self, moves, out):

@@ -104,6 +104,9 @@ def test_tied_weights_stay_tied_even_where_they_must_be_copied():
     a, b = native["patch.linear.weight"], native["other.linear.weight"]
     assert a.data_ptr() == b.data_ptr()
     assert a.data_ptr() != model["patch"].weight.data_ptr()
+    both = integers(10, 2, 3, 4)  # as the parts of a joint projection lie
+    parts = tied.from_original({"patch.weight": both[:5], "other.weight": both[5:]})
+    assert torch.equal(parts["other.linear.weight"], parts["patch.linear.weight"] + 120)
     apart = tied.from_original(
         {"patch.weight": integers(5, 2, 3, 4), "other.weight": integers(5, 2, 3, 4)}
     )
@@ -136,6 +139,8 @@ def test_a_part_called_module_is_no_wrapper():
     mapping = WeightMapping((Entry("conv.weight", "conv.linear.weight", (2, 3, 1), None, (2, 3)),))
     state = {"conv.weight": integers(2, 3, 1), "module.conv.weight": integers(2, 3, 1)}
     assert mapping.from_original(state).keys() == {"conv.linear.weight", "module.conv.weight"}
+    with pytest.raises(Refused, match="keys is 'module.conv.weight', 'other', …"):
+        mapping.from_original({"module.conv.weight": integers(2, 3, 1), "other": integers(1)})
     inside = mapping.prefixed("module.")
     wrapped = {f"module.{name}": value for name, value in state.items()}
     assert inside.from_original(wrapped).keys() == {

@@ -97,8 +97,8 @@ def mapped_config(
         "exclude_modules": None,
         "layers_to_transform": None,
         "layers_pattern": None,
-        "rank_pattern": _pattern(ranks, config["r"]),
-        "alpha_pattern": _pattern(alphas, config["lora_alpha"]),
+        "rank_pattern": _exact(ranks, config["r"]),
+        "alpha_pattern": _exact(alphas, config["lora_alpha"]),
         "modules_to_save": _modules_to_save(config.get("modules_to_save"), new_name),
         # GPT-2's Conv1D is the one layer that PEFT adapts with its inputs first.
         "fan_in_fan_out": moves.to == "original" if turned else config.get("fan_in_fan_out", False),
@@ -135,14 +135,13 @@ def _alpha(config: Mapping[str, Any], layer: str) -> Any:
     return config["lora_alpha"]
 
 
-def _pattern(values: Mapping[str, Any], default: Any) -> dict[str, Any]:
-    """Return a pattern for each layer by its name, or none if all have the default.
+def _exact(values: Mapping[str, Any], default: Any) -> dict[str, Any]:
+    """Return a pattern for the name of each layer that has not the default.
 
-    A pattern matches the end of a name, and the first match is taken: longer ones come first.
+    PEFT lets a pattern match the end of a name, and of several it takes whichever comes first in
+    a file that it sorts: `^` leaves one for each layer.
     """
-    if all(value == default for value in values.values()):
-        return {}
-    return {re.escape(name): values[name] for name in sorted(values, key=len, reverse=True)}
+    return {f"^{re.escape(name)}": v for name, v in values.items() if v != default}
 
 
 def _modules_to_save(wanted: Iterable[str] | None, new_name: Mapping[str, str]) -> Any:

@@ -38,7 +38,8 @@ class Kept:
 class Permutes:
     """Transposes and permutes that move data of the inputs, and how the convolutions lie.
 
-    `largest_rank` and `smallest_last_axis` are of what the exchanged convolutions take and give.
+    `largest_rank` and `smallest_last_axis` are of what the exchanged convolutions take and give,
+    in the example; `batch` is the only one that the graph takes, None: it takes any.
     """
 
     before: int
@@ -46,6 +47,7 @@ class Permutes:
     kept: tuple[Kept, ...]
     largest_rank: int
     smallest_last_axis: int
+    batch: int | None
 
 
 def cancelled(
@@ -78,6 +80,7 @@ def cancelled(
         tuple(Kept(site, operation, count) for (site, operation), count in counts.items()),
         largest_rank=max((tensor.dim() for tensor in activations), default=0),
         smallest_last_axis=min((_number(t.shape[-1]) for t in activations), default=0),
+        batch=_batch(graph),
     )
 
 
@@ -99,6 +102,15 @@ def _activations(convolutions: Iterator[fx.Node]) -> Iterator[Tensor]:
         for tensor in (tensor_of(node.args[0]), tensor_of(node)):
             assert tensor is not None
             yield tensor
+
+
+def _batch(graph: fx.Graph) -> int | None:
+    """Return the first size of the first input with axes, if it is fixed."""
+    inputs = [tensor_of(node) for node in graph.nodes if node.op == "placeholder"]
+    first = next(
+        (tensor.shape[0] for tensor in inputs if tensor is not None and tensor.dim()), None
+    )
+    return first if isinstance(first, int) else None
 
 
 def _number(size: Any) -> int:

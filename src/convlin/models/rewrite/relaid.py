@@ -124,11 +124,11 @@ class Relaid:
             if value.axes.shape == shape:
                 inverse = value.axes.inverse()
                 for made in [*self._made[value.base], *self._certain[value.base]]:
-                    layout = made.after(inverse)
-                    # A tensor without axes would count as a number where dtypes are promoted.
-                    if layout is not None and layout.axes:
+                    if (layout := made.after(inverse)) is not None:
                         layouts[layout] = None
-        return [*layouts, *self._readers.orders[node], Relabelling.identity(shape)]
+        choices = [*layouts, *self._readers.orders[node], Relabelling.identity(shape)]
+        # A tensor without axes would count as a number where dtypes are promoted.
+        return [layout for layout in choices if layout.axes]
 
     def _arranged(self, operands: list[fx.Node], layout: Relabelling) -> Arranged | None:
         """Return operands that can be broadcast to a layout of the result; None: not all can."""

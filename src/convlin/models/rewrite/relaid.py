@@ -40,9 +40,14 @@ class Value:
 
 
 class Relaid:
-    """The pass. `keepers` says of every permute that it wrote which node needs it."""
+    """The pass. `keepers` says of every permute that it wrote which node needs it.
 
-    def __init__(self, graph: fx.Graph, exchanged: Callable[[fx.Node], bool]) -> None:
+    Where two layouts of an elementwise result take as many permutes, `early` has the one that those
+    who read it need: it serves them all, but what the result is added to may lie otherwise.
+    """
+
+    def __init__(self, graph: fx.Graph, exchanged: Callable[[fx.Node], bool], early: bool) -> None:
+        self._early = early
         self.keepers: dict[fx.Node, fx.Node] = {}
         self._graph = graph
         self._sizes = Sizes(graph)
@@ -152,7 +157,7 @@ class Relaid:
             new += axes not in self._made[base]
             permutes += axes.moves and axes.runs not in self._certain[base].union(self._made[base])
         later = sum(_moves(order, layout) for order in self._readers.orders[node])
-        return permutes + later, later, new
+        return permutes + later, later * self._early, new
 
     def _as_written(self, node: fx.Node) -> None:
         """Run it on the layouts that the model's code gives it."""

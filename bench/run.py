@@ -10,6 +10,7 @@ import counters
 import dense
 import layers
 import memory
+import permutes
 import proofs
 import torch
 import unroll
@@ -34,6 +35,7 @@ def main() -> None:
     memory.run()
     counters.run()
     explore.run()
+    permutes.run()
     zoo.run()
 
 

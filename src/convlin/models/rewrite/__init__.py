@@ -12,7 +12,8 @@
 | `code_reads.py`, `attribute_paths.py` | without a run: whose weights a module's own code uses |
 | `against_original.py` | the model and its rewrite, both run |
 | `report.py` | one row a site |
-| `permutes.py`, `relaid.py`, `relabelling.py`, `captured.py` | the graph without permutes |
+| `permutes.py`, `captured.py` | the rewritten model as a graph, and the permutes counted in it |
+| `relaid.py`, `relabelling.py`, `readers.py` | layouts changed only where somebody reads another |
 | `native_entries.py` | the same of native forms |
 | `mapping.py`, `mapping_entry.py` | how a rewritten model's weights relate to the original's |
 | `mapped_states.py`, `optimizer_states.py` | state dicts and optimizers, mapped |

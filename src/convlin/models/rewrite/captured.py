@@ -121,7 +121,8 @@ class Sizes:
             return size
         expression = size.node.expr
         for symbol in expression.free_symbols:
-            self._primes.setdefault(symbol, next(self._unused, 0))
+            if symbol not in self._primes:
+                self._primes[symbol] = next(self._unused, 0)
         return int(expression.subs(self._primes))
 
     def _factors(self, size: int) -> tuple[int, list[int]]:

@@ -8,7 +8,8 @@ LayerNorm and attention need stays, and is named.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,8 @@ class Kept:
 class Permutes:
     """Transposes and permutes that move data of the inputs, and how the convolutions lie.
 
-    `largest_rank` and `smallest_last_axis` are of what the exchanged convolutions take and give.
+    `largest_rank` and `smallest_last_axis` are of what the exchanged convolutions take and give,
+    in the example; `batch` is the only one that the graph takes, None: it takes any.
     """
 
     before: int
@@ -46,39 +48,50 @@ class Permutes:
     kept: tuple[Kept, ...]
     largest_rank: int
     smallest_last_axis: int
+    batch: int | None
 
 
 def cancelled(
     model: nn.Module, example_args: Sequence[Any], example_kwargs: Mapping[str, Any],
     sites: Collection[str] | None = None,
 ) -> tuple[fx.GraphModule, Permutes]:  # fmt: skip
-    """Return the model's inference as a graph with the fewest permutes, and what was counted.
+    """Return the model's inference as a graph with few permutes, and what was counted.
 
     The graph shares every tensor with the model. `sites` are the exchanged layers; None: every
     convolution is one. Raises `Refused` for what torch.export does not take.
     """
     module = captured(model, example_args, example_kwargs)
-    graph = module.graph
 
     def is_exchanged(node: fx.Node) -> bool:
         path = site_of(node)
         within = sites is None or any(f"{path}.".startswith(f"{site}.") for site in sites)
         return within and name_of(node.target) in CONVOLUTIONS
 
-    before = len(list(_moving(graph)))
-    activations = list(_activations(filter(is_exchanged, graph.nodes)))
-    keepers = Relaid(graph, is_exchanged).keepers
-    graph.lint()
-    module.recompile()
-    after = list(_moving(graph))
-    counts = Counter(_named(keepers[permute]) for permute in after)
-    return module, Permutes(
+    before = len(list(_moving(module.graph)))
+    activations = list(_activations(filter(is_exchanged, module.graph.nodes)))
+    results = [_relaid(module, is_exchanged, early) for early in (True, False)]
+    graph, kept = min(results, key=lambda result: len(result[1]))
+    counts = Counter(map(_named, kept))
+    return graph, Permutes(
         before,
-        len(after),
+        len(kept),
         tuple(Kept(site, operation, count) for (site, operation), count in counts.items()),
         largest_rank=max((tensor.dim() for tensor in activations), default=0),
         smallest_last_axis=min((_number(t.shape[-1]) for t in activations), default=0),
+        batch=_batch(graph.graph),
     )
+
+
+def _relaid(
+    module: fx.GraphModule, is_exchanged: Callable[[fx.Node], bool], early: bool
+) -> tuple[fx.GraphModule, list[fx.Node]]:
+    """Return the module with permutes cancelled, and who keeps each that stays."""
+    tensors = [*module.parameters(), *module.buffers(), *vars(module).values()]
+    copied = deepcopy(module, {id(t): t for t in tensors if isinstance(t, Tensor)})
+    keepers = Relaid(copied.graph, is_exchanged, early).keepers
+    copied.graph.lint()
+    copied.recompile()
+    return copied, [keepers[permute] for permute in _moving(copied.graph)]
 
 
 def _moving(graph: fx.Graph) -> Iterator[fx.Node]:
@@ -99,6 +112,15 @@ def _activations(convolutions: Iterator[fx.Node]) -> Iterator[Tensor]:
         for tensor in (tensor_of(node.args[0]), tensor_of(node)):
             assert tensor is not None
             yield tensor
+
+
+def _batch(graph: fx.Graph) -> int | None:
+    """Return the first size of the first input with axes, if it is fixed."""
+    inputs = [tensor_of(node) for node in graph.nodes if node.op == "placeholder"]
+    first = next(
+        (tensor.shape[0] for tensor in inputs if tensor is not None and tensor.dim()), None
+    )
+    return first if isinstance(first, int) else None
 
 
 def _number(size: Any) -> int:

@@ -40,9 +40,14 @@ class Value:
 
 
 class Relaid:
-    """The pass. `keepers` says of every permute that it wrote which node needs it."""
+    """The pass. `keepers` says of every permute that it wrote which node needs it.
 
-    def __init__(self, graph: fx.Graph, exchanged: Callable[[fx.Node], bool]) -> None:
+    Where two layouts of an elementwise result take as many permutes, `early` has the one that those
+    who read it need: it serves them all, but what the result is added to may lie otherwise.
+    """
+
+    def __init__(self, graph: fx.Graph, exchanged: Callable[[fx.Node], bool], early: bool) -> None:
+        self._early = early
         self.keepers: dict[fx.Node, fx.Node] = {}
         self._graph = graph
         self._sizes = Sizes(graph)
@@ -124,11 +129,11 @@ class Relaid:
             if value.axes.shape == shape:
                 inverse = value.axes.inverse()
                 for made in [*self._made[value.base], *self._certain[value.base]]:
-                    layout = made.after(inverse)
-                    # A tensor without axes would count as a number where dtypes are promoted.
-                    if layout is not None and layout.axes:
+                    if (layout := made.after(inverse)) is not None:
                         layouts[layout] = None
-        return [*layouts, *self._readers.orders[node], Relabelling.identity(shape)]
+        choices = [*layouts, *self._readers.orders[node], Relabelling.identity(shape)]
+        # A tensor without axes would count as a number where dtypes are promoted.
+        return [layout for layout in choices if layout.axes]
 
     def _arranged(self, operands: list[fx.Node], layout: Relabelling) -> Arranged | None:
         """Return operands that can be broadcast to a layout of the result; None: not all can."""
@@ -152,7 +157,7 @@ class Relaid:
             new += axes not in self._made[base]
             permutes += axes.moves and axes.runs not in self._certain[base].union(self._made[base])
         later = sum(_moves(order, layout) for order in self._readers.orders[node])
-        return permutes + later, later, new
+        return permutes + later, later * self._early, new
 
     def _as_written(self, node: fx.Node) -> None:
         """Run it on the layouts that the model's code gives it."""

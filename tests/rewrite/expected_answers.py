@@ -86,8 +86,21 @@ def is_what_its_class_is(layer: nn.Module, record: Observed) -> bool:
         )
 
 
-def answers(model: nn.Module, example, to: str) -> dict[str, set[str]]:
-    """Return the answers that are right for every site of `to`, by its name."""
+def tied_to_others(model: nn.Module, layer: nn.Module, to: str) -> bool:
+    """Whether the layer's weight is also that of a layer of no such kind, as an embedding's."""
+    return any(
+        parameter is layer.weight
+        for module in model.modules()
+        if not isinstance(module, CANDIDATES[to])
+        for parameter in module.parameters(recurse=False)
+    )
+
+
+def answers(model: nn.Module, example, to: str, keys: str) -> dict[str, set[str]]:
+    """Return the answers that are right for every site of `to`, by its name.
+
+    A parameter has one shape: what an embedding holds too cannot become a kernel of native keys.
+    """
     expected = {}
     seen = observed(model, example)
     for name, layer in model.named_modules():
@@ -101,6 +114,8 @@ def answers(model: nn.Module, example, to: str) -> dict[str, set[str]]:
                 expected[name] |= {"not reached", "read, not called"}
         elif not record.inputs:
             expected[name] = {"read, not called" if record.read else "not reached"}
+        elif keys == "native" and tied_to_others(model, layer, to):
+            expected[name] = {"not exchanged"}
         elif not stock and not is_what_its_class_is(layer, record):
             expected[name] = {"not exchanged"}
         elif record.read:

@@ -114,9 +114,9 @@ def answers(model: nn.Module, example, to: str, keys: str) -> dict[str, set[str]
                 expected[name] |= {"not reached", "read, not called"}
         elif not record.inputs:
             expected[name] = {"read, not called" if record.read else "not reached"}
-        elif keys == "native" and tied_to_others(model, layer, to):
-            expected[name] = {"not exchanged"}
-        elif not stock and not is_what_its_class_is(layer, record):
+        elif (keys == "native" and tied_to_others(model, layer, to)) or (
+            not stock and not is_what_its_class_is(layer, record)
+        ):
             expected[name] = {"not exchanged"}
         elif record.read:
             expected[name] = {"called and read"}

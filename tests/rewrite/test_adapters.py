@@ -16,10 +16,10 @@ from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
 from convlin.errors import InputError, Refused
-from convlin.models.rewrite.adapters import convert_adapter
-from convlin.models.rewrite.lora_factors import no_adapter
-from convlin.models.rewrite.mapping import WeightMapping
-from convlin.models.rewrite.mapping_entry import Entry
+from convlin.models.mapping.adapters import convert_adapter
+from convlin.models.mapping.lora_factors import no_adapter
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping_entry import Entry
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 

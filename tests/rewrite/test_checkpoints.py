@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from convlin.errors import InputError, Refused
-from convlin.models.rewrite import tensor_files
-from convlin.models.rewrite.checkpoints import convert_checkpoint
-from convlin.models.rewrite.mapping import WeightMapping
-from convlin.models.rewrite.mapping_entry import Entry
+from convlin.models.mapping import tensor_files
+from convlin.models.mapping.checkpoints import convert_checkpoint
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping_entry import Entry
 
 MAPPING = WeightMapping((
     Entry("patch.weight", "patch.linear.weight", (5, 2, 3, 4), (0, 2, 3, 1), (5, 24)),
@@ -308,8 +308,8 @@ PEAK = """
     from pathlib import Path
 
     from safetensors.torch import load_file, save_file
-    from convlin.models.rewrite.checkpoints import convert_checkpoint
-    from convlin.models.rewrite.mapping import WeightMapping
+    from convlin.models.mapping.checkpoints import convert_checkpoint
+    from convlin.models.mapping.mapping import WeightMapping
 
     def memory(field):
         lines = Path("/proc/self/status").read_text().splitlines()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlin.errors import InputError, Refused
-from convlin.models.rewrite.mapping import WeightMapping
-from convlin.models.rewrite.mapping_entry import Entry
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping_entry import Entry
 
 PATCHES = Entry("patch.weight", "patch.linear.weight", (5, 2, 3, 4), (0, 2, 3, 1), (5, 24))
 POINTS = Entry("point.weight", "point.linear.weight", (7, 5, 1, 1), None, (7, 5))

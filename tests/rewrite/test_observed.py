@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from convlin.internals.dispatch import TorchDispatchMode, qualified_name
-from convlin.models.rewrite.observed import Reader, observed
+from convlin.models.rewrite.calls_and_reads import Reader, observed
 
 X = torch.arange(24.0).reshape(2, 4, 3) / 7
 

@@ -8,7 +8,7 @@ from torch import nn
 
 import convlin
 from convlin.errors import Refused
-from convlin.models.rewrite.permutes import cancelled
+from convlin.models.permutes.permutes import cancelled
 from rewrite.layout_programs import BATCH, as_conv2d, random_program
 from rewrite.real_models import MODELS, difference, in_double, leaves, run
 

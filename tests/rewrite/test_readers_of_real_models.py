@@ -11,8 +11,8 @@ import transformers
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from convlin.models.rewrite.calls_and_reads import observed
 from convlin.models.rewrite.code_reads import code_reads
-from convlin.models.rewrite.observed import observed
 
 SITES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, Conv1D)
 BLOCKS = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlin.models.rewrite.relabelling import Relabelling
+from convlin.models.permutes.relabelling import Relabelling
 
 
 def written(relabelling, x):

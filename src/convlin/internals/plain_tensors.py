@@ -3,8 +3,9 @@
 A subclass may compute something else with the same call. What a tracer hands over in place of a
 tensor is of a class of its own too, and stands for a plain one.
 
-Private: `torch._subclasses.FakeTensor`, `FunctionalTensor` and
-`torch._prims_common.suggest_memory_format`. Seen in torch 2.13 and 2.14.
+Private: `torch._subclasses.functional_tensor.FunctionalTensor`,
+`torch._prims_common.suggest_memory_format` and
+`torch.fx.experimental.symbolic_shapes.statically_known_true`. Seen in torch 2.13 and 2.14.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, compiler, nn
 from torch._prims_common import suggest_memory_format
-from torch._subclasses import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+from convlin.internals.fakes import is_fake
 
 __all__ = ["are_equal", "is_channels_last", "is_plain"]
 
 PLAIN = (Tensor, nn.Parameter, nn.Buffer)
-TRACED = (FakeTensor, FunctionalTensor)
 LAST = (torch.channels_last, torch.channels_last_3d)
 
 
@@ -31,7 +32,8 @@ def is_plain(tensor: object) -> bool:
     """
     if not isinstance(tensor, Tensor):
         return False
-    if type(tensor) not in PLAIN and not isinstance(tensor, TRACED):
+    traced = is_fake(tensor) or isinstance(tensor, FunctionalTensor)
+    if type(tensor) not in PLAIN and not traced:
         return False
     return tensor.layout == torch.strided and not (tensor.is_nested or tensor.is_quantized)
 

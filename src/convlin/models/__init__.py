@@ -11,11 +11,14 @@
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
 | `rewrite/` | every layer that has an equal form, exchanged for it |
+| `mapping/` | weights in two layouts: states, checkpoints, adapters |
+| `permutes/` | a rewritten model as a graph, without the permutes that cancel |
 """
 
 from convlin.models.cost import cost
 from convlin.models.dense import FullyConvolutional, Report, fully_convolutional
-from convlin.models.rewrite import RewriteReport, Rewritten, WeightMapping, rewrite
+from convlin.models.mapping import WeightMapping
+from convlin.models.rewrite import RewriteReport, Rewritten, rewrite
 
 __all__ = [
     "FullyConvolutional",

@@ -2,7 +2,7 @@
 
 | file | idea |
 |---|---|
-| `table.py` | which class computes the form of a kind for layers of a base class |
+| `reclass.py` | which class computes the form of a kind for layers of a base class |
 | `reclassed.py` | what such a class is: its base, its fallback, how it pickles, the way back |
 | `fields.py` | what a convolution's fields say at this moment |
 | `convs_as_linear.py`, `linears_as_conv.py` | convolutions and Linears as each other |

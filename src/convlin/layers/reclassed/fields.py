@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from convlin.internals.modules import noted_padding
 from convlin.layers import sliding
 
 __all__ = ["each", "windows_of"]
@@ -28,8 +29,7 @@ def _padding(
 ) -> tuple[tuple[int, int], ...] | None:
     """Return what the layer pads before and after, as its own code does."""
     if layer.padding_mode != "zeros":  # by the numbers noted when it was made
-        noted = layer._reversed_padding_repeated_twice
-        return tuple(zip(noted[-2::-2], noted[::-2], strict=True))
+        return noted_padding(layer)
     if layer.padding == "same" and max(stride) == 1:
         sums = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         return tuple((total // 2, total - total // 2) for total in sums)

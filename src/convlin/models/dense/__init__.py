@@ -7,6 +7,7 @@
 | `layout.py` | where elements lie after reshapes, found by strides or numbered elements |
 | `feature_map.py` | what is known of a value that is made of the images |
 | `dense_call.py`, `rules/` | one operation of the model, as rules for maps see it; the rules |
+| `proofs.py` | what the judge is given of each exchanged layer |
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `against_model.py`, `side_by_side.py`, `parting.py` | the network run against the model |

@@ -20,7 +20,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.internals.trees import tree_map
 from convlin.layers.unchanged import same_random_numbers, unchanged
 from convlin.models.differences import Dtypes, relative
-from convlin.models.rewrite.report import SeenOutputs
+from convlin.models.rewrite.rewrite_report import SeenOutputs
 from convlin.models.rewrite.swap import Exchanged, swap
 from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit

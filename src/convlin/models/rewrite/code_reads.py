@@ -4,7 +4,7 @@ A module's own code is its `forward`, and what of itself that goes through: meth
 what they override and call as `super()`. Where such code uses `self.CHILD.weight` it reads the
 child, unless it asks for no more than its dtype, its shape, or whether it is None.
 
-What is found may be in a branch that no input takes; `observed.py` says what one input does. What
+What is found may be in a branch that no input takes; `calls_and_reads.py` says what one input does. What
 is handed to other functions first (`helper(self.child)`, `getattr`, `zip`) is not found.
 """
 

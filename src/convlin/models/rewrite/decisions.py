@@ -12,11 +12,11 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase
 from convlin.models.claims import Claim, verdicts
+from convlin.models.rewrite.calls_and_reads import Seen
 from convlin.models.rewrite.code_reads import code_reads
 from convlin.models.rewrite.identities import identity_of
 from convlin.models.rewrite.native_entries import entries_of
-from convlin.models.rewrite.observed import Seen
-from convlin.models.rewrite.report import Answer, RewriteRow
+from convlin.models.rewrite.rewrite_report import Answer, RewriteRow
 from convlin.models.rewrite.sites import (
     Target,
     base_of,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from convlin.layers.forms.stands_for import StandsFor
-from convlin.models.rewrite.lora_factors import no_adapter
-from convlin.models.rewrite.mapping_entry import Entry
+from convlin.models.mapping.lora_factors import no_adapter
+from convlin.models.mapping.mapping_entry import Entry
 from convlin.models.rewrite.swap import Exchanged
 
 __all__ = ["entries_of"]

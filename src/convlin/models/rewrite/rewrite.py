@@ -12,19 +12,19 @@ from torch import Tensor, fx, nn
 from convlin.arguments import choice, flag, shown
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.permutes.permutes import cancelled
 from convlin.models.rewrite.against_original import (
     Example,
     apart_in_float64,
     apart_in_own_dtype,
     undisturbed,
 )
+from convlin.models.rewrite.calls_and_reads import Seen, observed
 from convlin.models.rewrite.copies import copied
 from convlin.models.rewrite.decisions import decisions, proved
-from convlin.models.rewrite.mapping import WeightMapping
 from convlin.models.rewrite.native_entries import entries_of
-from convlin.models.rewrite.observed import Seen, observed
-from convlin.models.rewrite.permutes import cancelled
-from convlin.models.rewrite.report import RewriteReport
+from convlin.models.rewrite.rewrite_report import RewriteReport
 from convlin.models.rewrite.selection import Selection, selected
 from convlin.models.rewrite.sites import Target, sites_of
 from convlin.models.rewrite.swap import Exchanged, Keys, swap

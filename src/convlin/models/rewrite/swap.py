@@ -11,8 +11,8 @@ from torch import nn
 
 from convlin.errors import Refusal, Refused
 from convlin.layers.forms.stands_for import StandsFor
+from convlin.layers.reclassed.reclass import reclass
 from convlin.layers.reclassed.reclassed import Reclassed, restore
-from convlin.layers.reclassed.table import reclass
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_conv2d import to_conv2d
 from convlin.layers.to_linear import to_linear

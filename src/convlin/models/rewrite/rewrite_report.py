@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeAlias
 from convlin.display.blocks import Block, Column, Table, Toned, Words
 from convlin.display.shown import Shown
 from convlin.errors import Refusal
-from convlin.models.rewrite.observed import Reader
-from convlin.models.rewrite.permutes import Permutes
+from convlin.models.permutes.permutes import Permutes
+from convlin.models.rewrite.calls_and_reads import Reader
 from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Answer", "RewriteReport", "RewriteRow", "SeenOutputs"]

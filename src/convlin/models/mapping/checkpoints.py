@@ -16,10 +16,10 @@ from typing import Any
 from convlin.arguments import choice
 from convlin.display.atomic import replacing
 from convlin.errors import InputError, one_line
-from convlin.models.rewrite.mapping import WeightMapping
-from convlin.models.rewrite.mapping_entry import Move
-from convlin.models.rewrite.moves import Moves
-from convlin.models.rewrite.tensor_files import TensorFile
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping_entry import Move
+from convlin.models.mapping.moves import Moves
+from convlin.models.mapping.tensor_files import TensorFile
 
 __all__ = ["convert_checkpoint", "new_folder"]
 

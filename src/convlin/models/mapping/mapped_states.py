@@ -11,8 +11,8 @@ from torch import Tensor
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.storages import storage_id
-from convlin.models.rewrite.mapping_entry import Entry, Move
-from convlin.models.rewrite.moves import Moves
+from convlin.models.mapping.mapping_entry import Entry, Move
+from convlin.models.mapping.moves import Moves
 
 __all__ = ["map_state", "sharing"]
 

@@ -16,9 +16,9 @@ from typing import Any
 from torch import Tensor, fx, nn
 
 from convlin.models.graph.operations import name_of
-from convlin.models.rewrite.captured import captured, tensor_of
-from convlin.models.rewrite.readers import ORDERS, order_of, site_of
-from convlin.models.rewrite.relaid import Relaid
+from convlin.models.permutes.captured import captured, tensor_of
+from convlin.models.permutes.readers import ORDERS, order_of, site_of
+from convlin.models.permutes.relaid import Relaid
 
 __all__ = ["Kept", "Permutes", "cancelled"]
 

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.rewrite.mapped_states import sharing
-from convlin.models.rewrite.mapping_entry import Entry, Move
-from convlin.models.rewrite.moves import Moves
+from convlin.models.mapping.mapped_states import sharing
+from convlin.models.mapping.mapping_entry import Entry, Move
+from convlin.models.mapping.moves import Moves
 
 __all__ = ["is_optimizer_state", "map_optimizer"]
 

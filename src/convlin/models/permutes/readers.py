@@ -15,8 +15,8 @@ import torch
 from torch import fx
 
 from convlin.models.graph.operations import is_random, name_of
-from convlin.models.rewrite.captured import Sizes, tensor_of
-from convlin.models.rewrite.relabelling import Relabelling
+from convlin.models.permutes.captured import Sizes, tensor_of
+from convlin.models.permutes.relabelling import Relabelling
 
 __all__ = ["ORDERS", "Readers", "order_of", "site_of"]
 

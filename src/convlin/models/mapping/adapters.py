@@ -18,10 +18,10 @@ from typing import Any
 from convlin.arguments import choice, shown
 from convlin.display.atomic import replacing
 from convlin.errors import InputError, Refusal, Refused, one_line
-from convlin.models.rewrite.checkpoints import new_folder
-from convlin.models.rewrite.mapping import WeightMapping
-from convlin.models.rewrite.moves import Moves
-from convlin.models.rewrite.tensor_files import TensorFile
+from convlin.models.mapping.checkpoints import new_folder
+from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.moves import Moves
+from convlin.models.mapping.tensor_files import TensorFile
 
 __all__ = ["convert_adapter", "mapped_config"]
 
@@ -76,7 +76,7 @@ def mapped_config(
 ) -> dict[str, Any]:
     """Return the config of an adapter with tensors of these shapes, for the other model.
 
-    >>> from convlin.models.rewrite.mapping_entry import Entry
+    >>> from convlin.models.mapping.mapping_entry import Entry
     >>> entry = Entry("conv.weight", "conv.linear.weight", (4, 2, 3), None, (4, 6))
     >>> shapes = {"base_model.model.conv.linear.lora_A.weight": (5, 6)}
     >>> config = {"peft_type": "LORA", "r": 5, "lora_alpha": 1, "target_modules": ["linear"]}

@@ -20,9 +20,9 @@ from torch import fx
 
 from convlin.errors import Description, Refusal, Refused
 from convlin.models.graph.operations import by_layout, name_of
-from convlin.models.rewrite.captured import Sizes, emit, tensor_of
-from convlin.models.rewrite.readers import Readers, site_of
-from convlin.models.rewrite.relabelling import Relabelling
+from convlin.models.permutes.captured import Sizes, emit, tensor_of
+from convlin.models.permutes.readers import Readers, site_of
+from convlin.models.permutes.relabelling import Relabelling
 
 __all__ = ["Relaid"]
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.rewrite.lora_factors import FACTORS, factor
-from convlin.models.rewrite.mapping_entry import Entry, Move
+from convlin.models.mapping.lora_factors import FACTORS, factor
+from convlin.models.mapping.mapping_entry import Entry, Move
 
 __all__ = ["Moves"]
 

@@ -20,9 +20,9 @@ from typing import Any
 from convlin.arguments import shown
 from convlin.display import atomic
 from convlin.errors import InputError, Refusal, Refused, one_line
-from convlin.models.rewrite.mapped_states import map_state
-from convlin.models.rewrite.mapping_entry import Entry
-from convlin.models.rewrite.optimizer_states import is_optimizer_state, map_optimizer
+from convlin.models.mapping.mapped_states import map_state
+from convlin.models.mapping.mapping_entry import Entry
+from convlin.models.mapping.optimizer_states import is_optimizer_state, map_optimizer
 
 __all__ = ["WeightMapping"]
 

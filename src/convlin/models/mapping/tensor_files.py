@@ -22,7 +22,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from convlin.errors import InputError, Refusal, Refused, one_line
-from convlin.models.rewrite.mapping_entry import Move
+from convlin.models.mapping.mapping_entry import Move
 
 __all__ = ["TensorFile"]
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from torch import nn
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.models.rewrite.mapping_entry import Entry, Move
+from convlin.models.mapping.mapping_entry import Entry, Move
 
 __all__ = ["FACTORS", "factor", "no_adapter"]
 

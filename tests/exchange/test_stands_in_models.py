@@ -155,7 +155,9 @@ def test_a_tied_head_as_a_convolution_stays_tied_and_is_saved_once(tmp_path):
     swap(model, "lm_head")
     assert deviation(model(tokens).logits, expected) < 1e-10
     assert_same(model.state_dict(), checkpoint)
+    held = model.lm_head.conv.weight
     model.tie_weights()
+    assert model.lm_head.conv.weight is held  # which an optimizer may step
     assert model.lm_head.weight.data_ptr() == model.transformer.wte.weight.data_ptr()
     model.save_pretrained(tmp_path)
     again = type(model).from_pretrained(tmp_path, dtype=torch.float64)

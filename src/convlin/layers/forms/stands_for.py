@@ -173,6 +173,9 @@ class StandsFor(nn.Module):
             raise Refused(Refusal(type(self).__name__, f"{name}.shape", shape, due))
         if inside is value:  # so that ties stay ties
             return value
+        if is_plain(inner) and _share_memory(inside, inner) and _lies(inside) == _lies(inner):
+            # A model that ties its weights anew: an optimizer goes on stepping this parameter.
+            return with_notes(inner.requires_grad_(value.requires_grad), value)
         return with_notes(nn.Parameter(inside.detach(), value.requires_grad), value)
 
     def _is_plain(self) -> bool:
@@ -214,6 +217,10 @@ def _share_memory(one: Tensor, other: Tensor) -> bool:
         return storage_id(one) == storage_id(other)
     except (NotImplementedError, RuntimeError):  # a tensor inside of torch.func's transforms
         return True
+
+
+def _lies(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.dtype, tensor.shape, tensor.stride(), tensor.storage_offset()
 
 
 def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:

@@ -92,7 +92,8 @@ class _Walk:
             case "LOAD_ATTR" | "LOAD_METHOD":
                 self.attribute(argument)
             case "LOAD_SUPER_ATTR":
-                del self.stack[-3:]
+                self.drop(3)
+                self.stack.append(None)
                 self.attribute(argument)
             case "LOAD_CONST" | "LOAD_SMALL_INT":
                 self.constant(argument)

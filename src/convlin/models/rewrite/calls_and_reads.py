@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from convlin.internals.dispatch import TorchDispatchMode, is_operator
 from convlin.internals.storages import storage_id, weak
-from convlin.models.graph.operations import acts, name_of
+from convlin.models.graph.operations import name_of
+from convlin.models.rewrite.layout_questions import asks_for_layout
 from convlin.models.rewrite.on_the_stack import Running, outward, running
 from convlin.models.trace import tensors_in
 
@@ -135,14 +136,15 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         innermost = next(running(frame, self.below), None)
         if innermost is not None and innermost.call is not None:
             self.note_call(innermost, innermost.call)
+        name = name_of(func).rpartition("::")[2]
         taken = [self.overlapping(tensor) for tensor in tensors_in((args, kwargs))]
         for spans in filter(None, taken):
-            if not _asks_for_layout(func):
+            if not asks_for_layout(name):
                 self.note_reader({span.holder for span in spans}, running(frame, self.below))
         if not is_operator(func):
             args = [self.inside(part) if callable(part) else part for part in args]
         result = func(*args, **(kwargs or {}))
-        if name_of(func) == "_to_copy":
+        if name == "_to_copy":
             # autocast casts a parameter once, for whoever comes first, and keeps the copy
             for span in taken[0]:
                 self.hold(result, span.holder)
@@ -206,12 +208,6 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return []
         start, stop = _reach(tensor)
         return [span for span in spans if span.start < stop and start < span.stop]
-
-
-def _asks_for_layout(func: Any) -> bool:
-    """Whether an operation takes no numbers, but a shape, a dtype or a device, as zeros_like."""
-    name = name_of(func)
-    return not acts(func) or name.startswith(("new_", "sym_")) or name.endswith("_like")
 
 
 def _storage_number(tensor: Tensor) -> int:

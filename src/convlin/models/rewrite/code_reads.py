@@ -4,8 +4,8 @@ A module's own code is its `forward`, and what of itself that goes through: meth
 what they override and call as `super()`. Where such code uses `self.CHILD.weight` it reads the
 child, unless it asks for no more than its dtype, its shape, or whether it is None.
 
-What is found may be in a branch that no input takes; `calls_and_reads.py` says what one input does. What
-is handed to other functions first (`helper(self.child)`, `getattr`, `zip`) is not found.
+What is found may be in a branch that no input takes; `calls_and_reads.py` says what one input does.
+What is handed to other functions first (`helper(self.child)`, `getattr`, `zip`) is not found.
 """
 
 from __future__ import annotations
@@ -21,13 +21,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.models.rewrite.attribute_paths import EACH, Path, uses_of
+from convlin.models.rewrite.layout_questions import asks_for_layout
 
 __all__ = ["code_reads"]
-
-LAYOUT = (
-    "device", "dim", "dtype", "element_size", "itemsize", "layout", "ndim", "nelement", "numel",
-    "requires_grad", "shape", "size", "stride",
-)  # fmt: skip
 
 
 def code_reads(model: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -92,7 +88,7 @@ def _parameters_at(module: nn.Module, path: Path) -> Iterator[tuple[nn.Module, T
     for step, after in itertools.pairwise((*path[1:], "")):
         for holder in reached:
             parameter = holder._parameters.get(str(step))
-            if parameter is not None and not _is_layout(after):
+            if parameter is not None and not asks_for_layout(str(after)):
                 yield holder, parameter
         reached = [further for one in reached for further in _step(one, step)]
 
@@ -106,7 +102,3 @@ def _step(module: nn.Module, step: str | int) -> list[nn.Module]:
         return inside[step : step + 1 or None]
     found = module._modules.get(step) or vars(module).get(step)
     return [found] if isinstance(found, nn.Module) else []
-
-
-def _is_layout(attribute: str | int) -> bool:
-    return attribute in LAYOUT or str(attribute).startswith(("is_", "new_"))

@@ -8,6 +8,7 @@ between belong to the module that called them.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -31,7 +32,7 @@ class Running(NamedTuple):
     module: None for functions that no module called
     frame: its innermost frame; without a module, the innermost one outside PyTorch
     call: the frame in which it was called; None where but a method or a property of it is used
-    forward: the outermost frame of its own code in that call; the call's own without one
+    forward: the frame below that one, with what hooks made of the arguments
     """
 
     module: nn.Module | None
@@ -43,10 +44,9 @@ class Running(NamedTuple):
         """Return the first tensor that the module was called with."""
         if self.forward is None:
             return None
-        code, values = self.forward.f_code, self.forward.f_locals
-        starred = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)  # *args, **kwargs
-        count = code.co_argcount + code.co_kwonlyargcount + starred
-        taken = tensors_in([values.get(name) for name in code.co_varnames[:count]])
+        arguments = inspect.getargvalues(self.forward)
+        names = (*arguments.args, arguments.varargs or "", arguments.keywords or "")
+        taken = tensors_in([arguments.locals.get(name) for name in names])
         return taken[0] if taken else None
 
 
@@ -56,7 +56,6 @@ def running(frame: FrameType | None, below: FrameType) -> Iterator[Running]:
     What a backward pass does is nobody's, but for what it has modules compute again. On an
     accelerator it has a thread to itself, and with that a stack which does not lead to `below`.
     """
-    outer = None
     module: nn.Module | None = None
     own: list[FrameType] = []
     between: list[FrameType] = []
@@ -74,7 +73,7 @@ def running(frame: FrameType | None, below: FrameType) -> Iterator[Running]:
         own.append(outer)
     if module is not None:
         yield _running(module, own)
-    if outer is below and between:
+    if between and outer is below:
         outside = (f for f in between if not f.f_code.co_filename.startswith(TORCH))
         yield Running(None, next(outside, between[0]))
 
@@ -99,8 +98,7 @@ def _running(module: nn.Module, own: list[FrameType]) -> Running:
     """Find, in frames of one module, innermost first, the call of it and its own code in that."""
     for at, frame in enumerate(own):
         if frame.f_code is CALL:
-            code = [f for f in own[:at] if f.f_code.co_filename != CALL.co_filename]
-            return Running(module, own[0], frame, code[-1] if code else frame)
+            return Running(module, own[0], frame, own[max(at - 1, 0)])
     forwards = [frame for frame in own if frame.f_code.co_name == "forward"]
     outermost = forwards[-1] if forwards else None  # of a `forward` that was called by its name
     return Running(module, own[0], outermost, outermost)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from convlin.internals.dispatch import TorchDispatchMode, qualified_name
-from convlin.models.rewrite.calls_and_reads import Reader, observed
+from convlin.models.rewrite.calls_and_reads import Reader, Seen, observed
 
 X = torch.arange(24.0).reshape(2, 4, 3) / 7
 
@@ -33,6 +33,11 @@ def answer(seen):
     return seen.calls, [str(reader) for reader in seen.readers]
 
 
+class Applies(nn.Module):
+    def forward(self, function, x):
+        return function(x)
+
+
 class Parent(nn.Module):
     """Calls its child `a`; `use` does with its child `b` what the case is about."""
 
@@ -41,7 +46,8 @@ class Parent(nn.Module):
         self.a = nn.Linear(3, 3)
         self.b = nn.Linear(3, 3) if child is None else child
         self.use = use
-        self.kept = self.b.weight.data
+        self.kept, self.part = self.b.weight.data, self.b.weight.data[1:]
+        self.applies = Applies()
 
     def forward(self, x):
         return self.use(self, self.a(x))
@@ -52,6 +58,9 @@ class Parent(nn.Module):
 
     def through_a_lambda(self, x):
         return (lambda y: functional.linear(y, self.b.weight))(x)
+
+    def through_another_module(self, x):
+        return self.applies(lambda y: functional.linear(y, self.b.weight), x)
 
     def through_a_comprehension(self, x):
         return [functional.linear(x, self.b.weight) for _ in range(2)]
@@ -116,9 +125,10 @@ READ = {
     "lambda": lambda parent, x: parent.through_a_lambda(x),
     "comprehension": lambda parent, x: parent.through_a_comprehension(x),
     "generator": lambda parent, x: parent.through_a_generator(x),
+    "given to a module": lambda parent, x: parent.through_another_module(x),
     "closure": lambda parent, x: parent.through_a_closure(x),
     "an alias from before": lambda parent, x: x @ parent.kept,
-    "a part of an alias": lambda parent, x: x + parent.kept[1:][0],
+    "a part of an alias": lambda parent, x: x + parent.part[0],
     "autograd function": lambda parent, x: Squares.apply(x, parent.b.weight),
     "all parameters": lambda parent, x: sum(p.sum() for p in parent.b.parameters()),
     "written to": lambda parent, x: parent.b.bias.data.add_(1),
@@ -170,6 +180,17 @@ class Starred(nn.Linear):
         return functional.linear(*args, self.weight, **kwargs)
 
 
+class Doubled(Odd):
+    def forward(self, x):
+        return functional.linear(x, self.doubled, self.bias)
+
+
+def with_hook(hook):
+    layer = nn.Linear(3, 3)
+    layer.register_forward_pre_hook(hook)
+    return layer
+
+
 def with_forward(make):
     layer = nn.Linear(3, 3)
     layer.forward = make(layer)
@@ -193,6 +214,7 @@ CALLED = {
     "decorated": (Decorated(3, 3), lambda parent, x: parent.b(x)),
     "decorated, by forward": (Decorated(3, 3), lambda parent, x: parent.b.forward(x)),
     "through super": (Padded(4, 3), lambda parent, x: parent.b(x)),
+    "through super, by forward": (Padded(4, 3), lambda parent, x: parent.b.forward(x)),
     "no self": (Renamed(3, 3), lambda parent, x: parent.b(x)),
     "starred": (Starred(3, 3), lambda parent, x: parent.b(x)),
     "partial": (with_forward(as_accelerate_does), lambda parent, x: parent.b(x)),
@@ -203,6 +225,11 @@ CALLED = {
     "own method": (
         with_forward(lambda layer: types.MethodType(given_the_layer, layer)),
         lambda parent, x: parent.b(x),
+    ),
+    "by its property": (Doubled(3, 3), lambda parent, x: parent.b(x)),
+    "as a hook wants it": (
+        with_hook(lambda layer, taken: taken[1]),
+        lambda parent, x: parent.b(x[0, 0], x),
     ),
     "in a list": (nn.Linear(3, 3), lambda parent, x: [child(x) for child in [parent.b]]),
     "as a function": (nn.Linear(3, 3), lambda parent, x: next(map(parent.b, [x]))),
@@ -240,7 +267,8 @@ def test_a_parent_that_uses_a_weight_reads_it(name, setting):
 @pytest.mark.parametrize("name", READ_THROUGH_ITSELF)
 def test_what_is_no_call_is_a_reading_whoever_helps(name, setting):
     parent = Parent(READ_THROUGH_ITSELF[name], Odd(3, 3))
-    assert answer(seen_in(parent, lambda: parent(X))["b"]) == (0, ["the model (Parent)"])
+    seen = seen_in(parent, lambda: parent(X))["b"]
+    assert seen == Seen(0, (), (Reader("", "Parent", "Parent.forward"),))
 
 
 @pytest.mark.parametrize("name", NOT_READ)
@@ -470,14 +498,47 @@ def test_a_sparse_weight_is_a_weight():
         assert answers(model, lambda: model(X[0])) == EXPECTED
 
 
+class OnSomeDevice(torch.Tensor):
+    """Says by operations where it is and how large, as those do that lie on many devices."""
+
+    @staticmethod
+    def __new__(cls, whole):
+        return torch.Tensor._make_wrapper_subclass(
+            cls, whole.shape, dtype=whole.dtype, dispatch_device=True,
+            dispatch_sizes_strides_policy="sizes",
+        )  # fmt: skip
+
+    def __init__(self, whole):
+        self.whole = whole
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.detach.default:
+            return args[0]
+        return func(*[arg.whole if isinstance(arg, cls) else arg for arg in args], **kwargs or {})
+
+
+def test_a_weight_that_answers_by_operations():
+    layer = nn.Linear(3, 3, bias=False)
+    layer.weight = nn.Parameter(OnSomeDevice(torch.ones(3, 3)), requires_grad=False)
+
+    def ask():
+        weight = layer.weight
+        return weight.device, weight.shape, weight.size(0), weight.numel(), weight.stride()
+
+    assert answers(layer, ask) == {"": (0, [])}
+    assert answers(layer, lambda: layer(X)) == {"": (1, [])}
+    assert seen_in(layer, lambda: layer.weight + 1)[""].readers
+
+
 def test_memory_that_is_used_again_is_not_the_weight():
     layer = nn.Linear(3, 3)
 
     def run():
         for _ in range(9):
             functional_call(layer, {"weight": torch.ones(3, 3)}, (X,))
-            for _ in range(9):
-                torch.ones(3, 3) + 1
+            for one in [torch.ones(3, 3) for _ in range(9)]:
+                one + 1
 
     assert answers(layer, run) == {"": (9, [])}
 
@@ -521,7 +582,7 @@ def test_readers_outside_the_model_are_named_by_function_and_line():
     layer = nn.Linear(3, 3)
     line = inspect.getsourcelines(given)[1] + 1
     (reader,) = seen_in(layer, lambda: given(X, layer.weight))[""].readers
-    assert reader == Reader(None, None, f"given (test_observed.py:{line})")
+    assert reader == Reader(None, None, f"given (test_calls_and_reads.py:{line})")
     assert str(reader) == reader.code
 
     odd = Odd(3, 3)
@@ -531,7 +592,7 @@ def test_readers_outside_the_model_are_named_by_function_and_line():
     stranger = Parent(lambda parent, x: given(x, layer.weight))
     (reader,) = seen_in(layer, lambda: stranger(X))[""].readers
     assert (reader.name, reader.layer) == (None, "Parent")
-    assert reader.code.startswith("Parent.forward (test_observed.py:")
+    assert reader.code.startswith("Parent.forward (test_calls_and_reads.py:")
 
 
 def test_the_run_is_left_as_it_is():

@@ -108,15 +108,14 @@ def answers(model: nn.Module, example, to: str, keys: str) -> dict[str, set[str]
             continue
         record = seen[name]
         stock = type(layer).__module__.startswith(("torch.nn", "transformers.pytorch_utils"))
+        whole = stock or is_what_its_class_is(layer, record)
         if not has_the_form(layer, to, record):
             expected[name] = {"not exchanged"}
             if not record.inputs:
                 expected[name] |= {"not reached", "read, not called"}
         elif not record.inputs:
             expected[name] = {"read, not called" if record.read else "not reached"}
-        elif (keys == "native" and tied_to_others(model, layer, to)) or (
-            not stock and not is_what_its_class_is(layer, record)
-        ):
+        elif not whole or (keys == "native" and tied_to_others(model, layer, to)):
             expected[name] = {"not exchanged"}
         elif record.read:
             expected[name] = {"called and read"}

@@ -19,7 +19,7 @@ def equal_to_its_rewrite(model, example, to="linear", keys="same"):
     model, example = model.eval().double(), in_double(example)
     with torch.no_grad():
         expected = run(model, example)
-        result = convlin.rewrite(model, to, keys=keys, example=example)
+        result = convlin.rewrite(model, to, keys=keys, example=example, proofs=False)
         assert difference(expected, run(result.model, example)) < ROUNDING
     return result
 
@@ -41,7 +41,8 @@ def answers_of(result):
         ({"kernel_size": 1, "padding": 1}, "exchanged"),
         ({"kernel_size": 2, "stride": 2}, "exchanged"),
         ({"kernel_size": (1, 2), "stride": (1, 2)}, "exchanged"),
-        ({"kernel_size": (2, 1), "stride": (2, 2)}, "not exchanged"),
+        ({"kernel_size": (2, 1), "stride": (2, 2)}, None),
+        ({"kernel_size": (2, 3), "stride": (2, 2)}, "not exchanged"),
     ],
     ids=str,
 )  # fmt: skip
@@ -140,7 +141,7 @@ def test_the_fast_path_of_attention_reads_weights_too(keys):
     x = torch.randn(2, 5, 24, dtype=torch.float64)
     for grad in (True, False):
         with torch.set_grad_enabled(grad):
-            result = convlin.rewrite(layer, "conv", keys=keys, example=x)
+            result = convlin.rewrite(layer, "conv", keys=keys, example=x, proofs=False)
             assert difference(layer(x), result.model(x)) < ROUNDING
             answers = answers_of(result)
             assert answers["self_attn.out_proj"] == "read, not called"

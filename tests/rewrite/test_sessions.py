@@ -18,7 +18,9 @@ ROUNDING = 1e-10
 STEPS = 3
 OPTIMIZERS = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=1e-2, momentum=0.9, weight_decay=0.1),
-    "Adam": lambda parameters: torch.optim.Adam(parameters, lr=1e-3),
+    # Gradients that are 0 over the reals, as of a bias in front of a softmax, come as noise of
+    # rounding: an eps far above it, for Adam divides by it.
+    "Adam": lambda parameters: torch.optim.Adam(parameters, lr=1e-2, eps=1e-4),
 }
 TRAINED = [("convnext", "linear"), ("gpt2", "conv"), ("qwen2_vl", "linear"), ("vit", "conv2d")]
 
@@ -175,7 +177,7 @@ def test_an_optimizer_made_before_steps_a_rewrite_with_the_same_keys(name, to, o
     other = copy.deepcopy(own)
     before = copy.deepcopy(own.state_dict())
     made_before = OPTIMIZERS[optimizer](other.parameters())
-    rewritten = rewrite(other, to, keys="same", example=example).model
+    rewritten = rewrite(other, to, keys="same").model
     assert any(
         type(m) is not type(n) for m, n in zip(rewritten.modules(), other.modules(), strict=True)
     )
@@ -190,7 +192,7 @@ def test_an_optimizer_made_before_steps_a_rewrite_with_the_same_keys(name, to, o
 def test_a_new_optimizer_trains_a_native_model_as_the_original(name, to, optimizer):
     own, example, _ = vision(name)
     before = copy.deepcopy(own.state_dict())
-    native = rewrite(own, to, keys="native", copy=True, example=example).model
+    native = rewrite(own, to, keys="native", copy=True).model
     steps(own, OPTIMIZERS[optimizer](own.parameters()), example)
     steps(native, OPTIMIZERS[optimizer](native.parameters()), example)
     assert_same_training(own, native, before, example)
@@ -203,7 +205,7 @@ def test_the_state_of_an_optimizer_moves_to_a_native_model(name, to, optimizer):
     before = copy.deepcopy(own.state_dict())
     made_before = OPTIMIZERS[optimizer](own.named_parameters())
     steps(own, made_before, example)
-    result = rewrite(own, to, keys="native", copy=True, example=example)
+    result = rewrite(own, to, keys="native", copy=True)
     made_after = OPTIMIZERS[optimizer](result.model.named_parameters())
     old = copy.deepcopy(made_before.state_dict())
     made_after.load_state_dict(result.mapping.from_original(old))

@@ -4,7 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from convlin import ConvlinError, to_conv, to_linear, to_local
+from convlin import (
+    ConvlinError,
+    to_conv,
+    to_conv1d,
+    to_conv2d,
+    to_linear,
+    to_local,
+    to_pointwise,
+)
 from geometry_strategies import fill
 
 
@@ -27,10 +35,19 @@ FORMS = {
     "dense_at_size": lambda **more: (
         conv(4, 6, (3, 2), **more), lambda layer: to_linear(layer, (7, 5), exchange="dense_at_size")
     ),
+    "unpatchify": lambda **more: (
+        fill(nn.ConvTranspose2d(4, 6, (2, 3), (2, 3), **more)), to_linear
+    ),
+    "unpatchify-gaps": lambda **more: (
+        fill(nn.ConvTranspose2d(4, 6, 2, 3, padding=1, **more)), to_linear
+    ),
+    "lines": lambda **more: (conv(4, 6, (1, 3), padding=(0, 1), **more), to_conv1d),
+    "space_to_depth": lambda **more: (conv(4, 6, 2, 2, **more), to_pointwise),
     "local": lambda **more: (conv(4, 6, (3, 2), **more), lambda layer: to_local(layer, (7, 5))),
 }  # fmt: skip
 LINEARS = {
     "rows": lambda **more: (fill(nn.Linear(5, 6, **more)), to_conv),
+    "rows-2d": lambda **more: (fill(nn.Linear(5, 6, **more)), to_conv2d),
     "map": lambda **more: (
         fill(nn.Linear(4 * 7 * 5, 6, **more)), lambda layer: to_conv(layer, (4, 7, 5), order="HWC")
     ),
@@ -55,7 +72,7 @@ every_form = pytest.mark.parametrize("make", CASES.values(), ids=CASES)
 
 def given(layer, batch=3):
     """Return whole numbers small enough for sums in 16 bits to be those of the layer."""
-    shape = (4, 7, 5) if isinstance(layer, nn.Conv2d) else (layer.in_features,)
+    shape = (4, 7, 5) if not isinstance(layer, nn.Linear) else (layer.in_features,)
     numbers = torch.arange(batch * torch.Size(shape).numel())
     return (numbers % 5 - 2).float().reshape(batch, *shape)
 

@@ -15,7 +15,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn.utils import parametrize
 from transformers.pytorch_utils import Conv1D
 
-from convlin import Refused, to_conv, to_conv2d, to_linear
+from convlin import Refused, to_conv, to_conv1d, to_conv2d, to_linear, to_pointwise
 from geometry_strategies import conv, fill, integers
 
 LAST = torch.channels_last
@@ -48,6 +48,8 @@ VIEWS = {
     "map": (linear(60, 7), partial(to_conv, feature_size=(3, 4, 5), order="HWC"), (2, 60)),
     "rows-2d": (linear(6, 5), to_conv2d, (2, 7, 6)),
     "line": (conv(1, 4, 6, 3, padding=1, groups=2), to_conv2d, (2, 4, 9)),
+    "lines": (conv(2, 3, 5, (1, 4), stride=(2, 1)), to_conv1d, (2, 3, 4, 6)),
+    "space-to-depth": (conv(2, 3, 5, 3, stride=3, bias=False), to_pointwise, (2, 3, 7, 6)),
     "frames": (conv(3, 3, 5, (2, 3, 2), stride=(2, 1, 2)), to_conv2d, (2, 3, 4, 5, 6)),
 }  # fmt: skip
 # Where the inner weight holds other numbers than the layer's, or no view has their order.
@@ -55,6 +57,7 @@ COPIES = {
     "blocks": (conv(2, 4, 6, (3, 2), stride=(3, 2), groups=2), partial(to_linear, groups="block_diagonal"), (2, 4, 6, 5)),
     "dense": (conv(2, 3, 4, 3, padding=1), partial(to_linear, input_size=(5, 6)), (2, 3, 5, 6)),
     "dense-transposed": (conv(1, 3, 4, 3, stride=2, output_padding=1, transposed=True), partial(to_linear, input_size=5), (2, 3, 5)),
+    "matrices": (conv(2, 4, 6, 3, padding=1, groups=2), partial(to_linear, input_size=(5, 6)), (2, 4, 5, 6)),
     "scattered": (linear(6, 5), partial(to_conv, feature_size=(3, 2, 1), order=[4, 1, 0, 2, 5, 3], copy=True), (2, 6)),
 }  # fmt: skip
 ALL = VIEWS | COPIES
@@ -234,8 +237,8 @@ def test_variables_are_kept_where_they_are_asked_for(name):
 @copies
 def test_forms_that_copy_save_the_inner_layer(name):
     _, form, _ = pair(name)
-    ((child, _),) = form.named_children()
-    assert list(form.state_dict()) == [f"{child}.weight", f"{child}.bias"]
+    held = [f"{child}.{name}" for child, _ in form.named_children() for name in ("weight", "bias")]
+    assert list(form.state_dict()) == (held or ["matrices", "bias"])
 
 
 @pytest.mark.parametrize("assign", [False, True], ids=["copied", "assigned"])

@@ -91,8 +91,8 @@ def test_compile_sees_one_graph(form):
 FX = """
 import torch
 from torch import fx, nn
-from convlin import to_conv, to_conv2d, to_linear
-from convlin.layers import scattering, sliding
+from convlin import to_conv, to_conv1d, to_conv2d, to_linear, to_pointwise
+from convlin.layers import lines, scattering, sliding
 
 forms = {
     "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),
@@ -104,16 +104,19 @@ forms = {
     "rows2d": to_conv2d(nn.Linear(6, 4)),
     "line": to_conv2d(nn.Conv1d(3, 5, 2)),
     "frames": to_conv2d(nn.Conv3d(3, 5, (2, 1, 3), stride=(2, 1, 1))),
+    "lines": to_conv1d(nn.Conv2d(3, 5, (1, 2))),
+    "depth": to_pointwise(nn.Conv2d(3, 5, 2, stride=2)),
+    "dense-groups": to_linear(nn.Conv2d(4, 6, 3, groups=2), (4, 6)),
 }
 shapes = {"line": (6,), "frames": (4, 2, 6)}
 for name, form in forms.items():
-    channels = 4 if name == "batched" else 3
+    channels = 4 if name in ("batched", "dense-groups") else 3
     traced = fx.symbolic_trace(form)
     for batch in (2, 1, 0):
         x = torch.randn(batch, channels, *shapes.get(name, (4, 6)))
         assert torch.equal(traced(x), form(x)), name
     steps = [n.target.__name__ for n in traced.graph.nodes if n.op == "call_function"]
-    print(name, *(step for step in steps if hasattr(sliding, step) or hasattr(scattering, step) or step.startswith("_")))
+    print(name, *(step for step in steps if any(hasattr(room, step) for room in (sliding, scattering, lines)) or step.startswith("_")))
 """
 
 
@@ -125,10 +128,13 @@ def test_fx_records_each_step_as_one_node():
         "sliding require_map pad cut_windows as_rows as_image",
         "batched require_map pad cut_windows as_columns as_image",
         "fixed _flat",
-        "rows _as_line _as_rows",
+        "rows as_line as_rows",
         "map _as_maps _as_vectors",
         "scattering require_map cut_windows as_rows side_by_side pad with_bias in_format_of",
-        "rows2d _as_lines _as_rows",
+        "rows2d as_lines as_rows",
         "line require_map in_format_of",
         "frames require_map _as_images _as_video in_format_of",
+        "lines require_map _as_lines _as_image in_format_of",
+        "depth require_map pad _space_to_depth in_format_of",
+        "dense-groups _flat _by_group with_bias",
     ]

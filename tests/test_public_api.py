@@ -37,6 +37,8 @@ NAMES = [
     "WeightMapping",
     "Wire",
     "audit",
+    "convert_adapter",
+    "convert_checkpoint",
     "cost",
     "figures",
     "fully_convolutional",

@@ -11,8 +11,12 @@ One layer
     to_local              a convolution as a locally connected layer: nothing shared
     LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
 
-A whole classifier
-    fully_convolutional   the classifier on images of any size: a FullyConvolutional
+A whole model
+    rewrite               every layer that has an equal form, exchanged for it: a Rewritten
+    WeightMapping         how the weights of such a model relate to the original's
+    convert_checkpoint    files of weights, from one layout to the other
+    convert_adapter       LoRA and DoRA adapters likewise
+    fully_convolutional   a classifier on images of any size: a FullyConvolutional
     cost                  what a layer or model costs in every form: a CostTable
 
 Proof

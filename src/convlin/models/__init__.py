@@ -17,7 +17,7 @@
 
 from convlin.models.cost import cost
 from convlin.models.dense import FullyConvolutional, Report, fully_convolutional
-from convlin.models.mapping import WeightMapping
+from convlin.models.mapping import WeightMapping, convert_adapter, convert_checkpoint
 from convlin.models.rewrite import RewriteReport, Rewritten, rewrite
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "RewriteReport",
     "Rewritten",
     "WeightMapping",
+    "convert_adapter",
+    "convert_checkpoint",
     "cost",
     "fully_convolutional",
     "rewrite",

@@ -9,6 +9,8 @@
 | `checkpoints.py`, `tensor_files.py`, `adapters.py` | files of weights and of adapters |
 """
 
+from convlin.models.mapping.adapters import convert_adapter
+from convlin.models.mapping.checkpoints import convert_checkpoint
 from convlin.models.mapping.mapping import WeightMapping
 
-__all__ = ["WeightMapping"]
+__all__ = ["WeightMapping", "convert_adapter", "convert_checkpoint"]

@@ -62,9 +62,8 @@ class ReshapedConv(TracedOnly, StandsFor):
     def to_original(self) -> Conv:
         """Return the convolution that this was made from again, sharing the current weights."""
         require_stock_layer(self, type(self))
-        require_stock_layer(
-            self.conv, CONVOLUTIONS[(other := self.exchange.target).ndim, other.transposed]
-        )
+        other = self.exchange.target
+        require_stock_layer(self.conv, CONVOLUTIONS[other.ndim, other.transposed])
         weight = alias(self.conv.weight, self.exchange.weight)
         bias = same_bias(self.conv.bias)
         conv = conv_with(self.geometry, self.spelling, weight, bias, self.strides)

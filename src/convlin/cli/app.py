@@ -26,6 +26,7 @@ from convlin.cli.explain import explain
 from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
 from convlin.cli.prove import prove
+from convlin.cli.rewrite import rewrite
 from convlin.cli.unroll import unroll
 from convlin.errors import ConvlinError, one_line, printable
 
@@ -85,7 +86,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, explain, explore, inspect, convert, prove, unroll, cost):
+for command in (demo, explain, explore, inspect, convert, rewrite, prove, unroll, cost):
     app.command()(command)
 
 

@@ -64,7 +64,7 @@ def with_lora(model, kinds=(nn.Linear,), **fields):
     from peft import LoraConfig, get_peft_model
     from peft.tuners.lora import LoraLayer
 
-    names = [n for n, m in model.named_modules() if isinstance(m, kinds)]
+    names = [n for n, m in model.named_modules() if isinstance(m, kinds) and n != "lm_head"]
     adapted = get_peft_model(
         model, LoraConfig(r=2, target_modules=names, init_lora_weights=False, **fields)
     )
@@ -101,6 +101,7 @@ def test_int8_reaches_more_of_a_native_model(native):
         assert difference(run(model, example), run(rewritten, example)) < QUANTIZED
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")
 def test_lora_reaches_more_of_a_native_model(native):
     model, example, rewritten, gained = native
     _, before = with_lora(copy.deepcopy(model))
@@ -168,9 +169,10 @@ def test_lora_finds_the_sites_by_their_names(keys):
 
 def test_the_report_says_that_same_keys_inherit_what_peft_does_to_convolutions():
     model = small(padding=1, padding_mode="reflect")
-    text = str(convlin.rewrite(model, "linear", keys="same").report)
-    assert "PEFT" in text or "LoRA" in text
-    assert "native" in text
+    text = " ".join(str(convlin.rewrite(model, "linear", keys="same").report).split())
+    assert "still see a convolution, with what they get wrong there" in text
+    text = " ".join(str(convlin.rewrite(model, "linear", keys="native").report).split())
+    assert "get wrong" not in text
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +195,7 @@ def test_two_processes_shard_it(said_by_two, case):
     for row in said[case]:
         assert row["error"] == ""
         assert row["difference"] < 1e-5
-        assert row["trained"] == {"int8": 0, "training": 5, "plain": 5, "lora": 6}[way]
+        assert row["trained"] == {"int8": 0, "plain": 6, "lora": 6}[way]
 
 
 # Serializers
@@ -208,7 +210,7 @@ def test_a_model_with_the_same_keys_loads_with_its_classes_allow_listed():
     stream = io.BytesIO()
     torch.save(model, stream)
     stream.seek(0)
-    with pytest.raises(pickle.UnpicklingError, match="convlin"):
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         torch.load(stream, weights_only=True)
     stream.seek(0)
     with torch.serialization.safe_globals([*classes_of(model), set]):
@@ -419,7 +421,7 @@ class Held(nn.Module):
 def test_what_cannot_be_copied_is_refused_and_rewritten_in_place(held, keys):
     model = nn.Sequential(nn.ReLU(), Held(held()))
     before = [type(m) for m in model.modules()]
-    with pytest.raises(Refused, match=r"1\.resource") as caught:
+    with pytest.raises(Refused, match=r"1: resource is a") as caught:
         convlin.rewrite(model, "linear", keys=keys)
     assert "in_place" in str(caught.value)
     assert [type(m) for m in model.modules()] == before
@@ -638,9 +640,10 @@ NOT_WHAT_THEY_SEEM = {
     "scaled linear": (lambda: ScaledLinear(6, 5), "conv", (2, 3, 6)),
     "squared linear": (lambda: SquaredLinear(6, 5), "conv2d", (2, 3, 6)),
 }
+# What these do is part of the layer that would be exchanged; the others may be proved all the same.
 MUST_BE_REFUSED = {
-    "standardised", "pads itself", "scaled", "scaled call", "property", "attribute", "stateful",
-    "own forward", "weight norm", "spectral norm", "pruned", "scaled linear", "squared linear",
+    "standardised", "pads itself", "scaled", "property", "stateful", "own forward", "weight norm",
+    "spectral norm", "pruned", "scaled linear", "squared linear",
 }  # fmt: skip
 
 
@@ -678,14 +681,16 @@ def test_a_parametrized_site_is_told_to_be_swapped_first():
 
 
 @pytest.mark.parametrize("keys", KEYS)
-def test_hooks_of_an_exchanged_site_still_run(keys):
+def test_hooks_of_a_site_still_run(keys):
     calls = []
     model = nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU())
     model[0].register_forward_hook(lambda module, given, result: calls.append(module))
     result = convlin.rewrite(model, "linear", keys=keys)
+    calls.clear()
     result.model(pictures())
-    assert len(calls) == 1
-    assert answers_of(result)["0"] == "exchanged"
+    assert calls == [result.model[0]]
+    if keys == "same":
+        assert answers_of(result)["0"] == "exchanged"
 
 
 @pytest.mark.parametrize("keys", KEYS)

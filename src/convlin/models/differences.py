@@ -24,7 +24,10 @@ def relative(mine: Tensor, theirs: Tensor) -> float:
     """
     if mine.shape != theirs.shape:
         return inf
-    mine, theirs = mine.detach().double(), theirs.detach().double()
+    mine, theirs = (
+        torch.view_as_real(side.to(torch.complex128)) if side.is_complex() else side.double()
+        for side in (mine.detach(), theirs.detach())
+    )
     finite = mine.isfinite() & theirs.isfinite()
     a, b = mine[~finite], theirs[~finite]
     if not torch.equal(a, b) and not torch.equal(a.nan_to_num(7.0), b.nan_to_num(7.0)):

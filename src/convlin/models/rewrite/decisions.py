@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -45,9 +46,9 @@ class Decision:
     def claims(self) -> list[Claim]:
         """Return that the form equals the layer, at inputs that are small and tell all apart."""
         assert self.exchange is not None
-        made_of = self.exchange.made_of
-        shapes = _shapes(self.layer, self.exchange)
-        return [Claim(self.layer, made_of(self.layer), shape, made_of) for shape in shapes]
+        made_of, layer = self.exchange.made_of, _without_hooks(self.layer)
+        shapes = _shapes(layer, self.exchange)
+        return [Claim(layer, made_of(layer), shape, made_of) for shape in shapes]
 
 
 def decisions(
@@ -185,6 +186,18 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
                 decided[index], row=replace(decided[index].row, verdict=judged[0])
             )
     return checked
+
+
+def _without_hooks(layer: nn.Module) -> nn.Module:
+    """Return a layer of the same parameters without the hooks, which run on both sides or not.
+
+    They may count, print or keep what they see, and a proof calls a layer often.
+    """
+    bare = copy.copy(layer)
+    for name, hooks in vars(layer).items():
+        if name.endswith("_hooks") and hooks:
+            vars(bare)[name] = type(hooks)()
+    return bare
 
 
 def _shapes(layer: nn.Module, exchange: Exchanged) -> list[tuple[int, ...]]:

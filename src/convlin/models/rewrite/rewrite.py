@@ -52,7 +52,8 @@ class Rewritten:
     def graph(self) -> fx.GraphModule:
         """The model's inference without the permutes that cancel; raise `Refused` if there is none.
 
-        It shares the model's tensors, and holds for inputs of the example's shapes.
+        It shares the model's tensors, and holds for inputs of the example's shapes, of any batch if
+        `report.permutes.batch` is None.
         """
         if isinstance(self._graph, fx.GraphModule):
             return self._graph

@@ -132,14 +132,12 @@ class RewriteReport(Shown):
                 "an optimizer made before does not step what was exchanged: give a new one the "
                 "state that mapping.from_original makes of the old one's"
             )
-        if self.keys == "same" and any(row.exchanged for row in self.rows):
+        if self.keys == "same" and self.target == "linear" and any(r.exchanged for r in self.rows):
             lines.append(
-                "same keys: tools that look at a layer's class still see a convolution, with what "
-                "they get wrong there"
-                if self.target == "linear"
-                else "same keys: tools that look at a layer's class still see what it was"
+                "same keys: tools that go by a layer's class still see a convolution, and PEFT's "
+                "LoRA is wrong on those that pad with reflect or dilate; keys='native' is not"
             )
-        return (*lines, *([str(self.permutes)] if self.permutes else []))
+        return (*lines, *(_permutes(self.permutes) if self.permutes else []))
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -199,6 +197,21 @@ class RewriteReport(Shown):
 
 def _named(site: str) -> str:
     return site or "the model"
+
+
+def _permutes(permutes: Permutes) -> list[str]:
+    """Return what the graph's permutes are, and who keeps them."""
+    keepers = Counter[str]()
+    for kept in permutes.kept:
+        keepers[kept.operation] += kept.count
+    kept_by = ", ".join(f"{count} by {operation}" for operation, count in keepers.most_common())
+    batch = "any batch" if permutes.batch is None else f"batches of {permutes.batch}"
+    return [
+        f"permutes: {permutes.before} in the model, {permutes.after} in .graph (for {batch})"
+        + (f": kept {kept_by}" if kept_by else ""),
+        f"convolutions on tensors of rank ≤ {permutes.largest_rank}, the last axis ≥ "
+        f"{permutes.smallest_last_axis}",
+    ]
 
 
 def _without_site(refusal: Refusal) -> str:

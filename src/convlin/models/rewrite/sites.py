@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -111,6 +111,9 @@ def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
         parametrized = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
         yield Refusal(name or cls, "parametrizations", Description(parametrized), "none",
                       "rewrite first, parametrize after")  # fmt: skip
+    elif not isinstance(layer._parameters.get("weight"), Tensor):
+        yield Refusal(name or cls, "weight", Description("computed from other parameters"),
+                      "an nn.Parameter", "rewrite first, prune or normalise after")  # fmt: skip
 
 
 def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:

@@ -65,6 +65,8 @@ def with_lora(model, kinds=(nn.Linear,), **fields):
     from peft.tuners.lora import LoraLayer
 
     names = [n for n, m in model.named_modules() if isinstance(m, kinds) and n != "lm_head"]
+    if not names:  # which PEFT refuses
+        return model, 0
     adapted = get_peft_model(
         model, LoraConfig(r=2, target_modules=names, init_lora_weights=False, **fields)
     )
@@ -170,7 +172,7 @@ def test_lora_finds_the_sites_by_their_names(keys):
 def test_the_report_says_that_same_keys_inherit_what_peft_does_to_convolutions():
     model = small(padding=1, padding_mode="reflect")
     text = " ".join(str(convlin.rewrite(model, "linear", keys="same").report).split())
-    assert "still see a convolution, with what they get wrong there" in text
+    assert "PEFT's LoRA is wrong on those that pad with reflect or dilate" in text
     text = " ".join(str(convlin.rewrite(model, "linear", keys="native").report).split())
     assert "get wrong" not in text
 

@@ -51,8 +51,9 @@ class Dtypes(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         result = func(*args, **(kwargs or {}))
-        if isinstance(result, Tensor) and result.is_floating_point():
+        if isinstance(result, Tensor) and (result.is_floating_point() or result.is_complex()):
             with suppress(KeyError):
-                unit(result.dtype)
-                self.seen.add(result.dtype)
+                dtype = result.dtype.to_real()
+                unit(dtype)
+                self.seen.add(dtype)
         return result

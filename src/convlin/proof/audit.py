@@ -113,11 +113,12 @@ def _judged(
     if breach is not None:
         return Refuted(breach)
     owners, unlearning = aliasing(subject, converted), cut(subject, converted, x[: way.batch])
-    del converted
+    del converted, subject  # of a large layer, a large part of what is in memory
     twins = Twins([layer])
     rounding = measured_rounding(left, right, x, layer, twins)
     values = left.outcome.value, right.outcome.value
     trial = Trial(convert, layer, twins, draws, values)
+    del twins
     counterexample = trial.refuted(shape, count) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)

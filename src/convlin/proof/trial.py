@@ -88,8 +88,9 @@ class Trial:
         exact = exact_in(device, dtype)
         if exact in (None, FLOAT64) or {t.dtype for t in self._twins.tensors} != {dtype}:
             return None
-        twins = Twins([self._layer], dtype, device)
-        own = Trial(self._convert, self._layer, twins, self._draws, self._values, exact)
+        # This trial is over, and what it drew in float64 is twice what is to come.
+        self._twins = Twins([self._layer], dtype, device)
+        own = Trial(self._convert, self._layer, self._twins, self._draws, self._values, exact)
         return own if own.count else None
 
     @property

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor, compiler, fx, nn
 
+from convlin.arguments import shown
 from convlin.errors import Refusal, Refused
 from convlin.exchange import Exchange
 from convlin.internals.parameter_views import as_parameter, with_notes
@@ -29,6 +30,10 @@ from convlin.layers.stock_layer import CONVOLUTIONS
 __all__ = ["StandsFor"]
 
 PLAIN = (nn.Linear, *CONVOLUTIONS.values())
+GEOMETRY = frozenset({
+    "dilation", "groups", "in_channels", "in_features", "kernel_size", "out_channels",
+    "out_features", "output_padding", "padding", "padding_mode", "stride", "transposed",
+})  # fmt: skip
 MACHINERY = frozenset(vars(nn.Module()))  # what every module has: parameters, hooks, its mode
 
 
@@ -74,6 +79,9 @@ class StandsFor(nn.Module):
         return bias
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in GEOMETRY and vars(self).get(name, value) != value:
+            fits = f"{vars(self)[name]}, for which this was made; set it on the layer"
+            raise Refused(Refusal(type(self).__name__, name, shown(value), fits))
         if name in self.held:
             _, module, attribute = self._home(name)
             if (module, attribute) != (self, name):

@@ -7,6 +7,7 @@ overlap, each pixel through it to a patch of its own.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from torch import Tensor, compiler, fx, nn
@@ -75,7 +76,9 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
     size = tuple(n + sum(pair) for n, pair in zip(x.shape[-ndim:], pads, strict=True))
     if apart:
         spans = [(k_ - 1) * d_ + 1 for k_, d_ in zip(k, d, strict=True)]
-        return compiler.is_compiling() or all(map(int.__ge__, size, spans))
+        return compiler.is_compiling() or all(
+            n >= span for n, span in zip(size, spans, strict=True)
+        )
     return all(d_ == 1 or k_ == 1 for k_, d_ in zip(k, d, strict=True)) and are_equal(size, k)
 
 
@@ -89,7 +92,7 @@ class TransposedAsLinear(Reclassed):
         layer: Any = self
         found = parameters_of(layer, input)
         patches = None if output_size is not None or found is None else _patches_of(layer, found[0])
-        if found is None or patches is None or not _has_channels(input, found[0]):
+        if found is None or patches is None or not _takes(input, found[0], patches):
             return super().forward(input, output_size)  # type: ignore[misc]
         return scattering.as_patches(input, layer.weight, layer.bias, patches, layer.groups)
 
@@ -122,18 +125,21 @@ def _patches_of(layer: Any, weight: Tensor) -> scattering.Patches | None:
     if stride is None or dilation is None or padding is None or more is None:
         return None
     extents = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    if min(padding) < 0 or any(map(int.__gt__, extents, stride)):
+    if min(padding) < 0 or any(map(operator.gt, extents, stride)):
         return None
     dims = zip(padding, extents, more, stride, strict=True)
     sides = tuple((-side, extent + extra - side - step) for side, extent, extra, step in dims)
     return scattering.Patches(kernel, stride, dilation, sides)
 
 
-def _has_channels(x: Any, weight: Tensor) -> bool:
-    """Whether this is an image, batched or not, of as many channels as the weight takes."""
+def _takes(x: Any, weight: Tensor, patches: scattering.Patches) -> bool:
+    """Whether this is an image, batched or not, of the weight's channels, that gives outputs."""
     if isinstance(x, fx.Proxy):
         return True
     ndim = weight.ndim - 2
     if x.ndim not in (ndim + 1, ndim + 2) or not are_equal((x.shape[-ndim - 1],), weight.shape[:1]):
         return False
-    return compiler.is_compiling() or x.numel() > 0
+    if compiler.is_compiling():
+        return True
+    dims = zip(x.shape[-ndim:], patches.stride, patches.sides, strict=True)
+    return x.numel() > 0 and all(n * step + sum(side) > 0 for n, step, side in dims)

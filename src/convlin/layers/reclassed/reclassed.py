@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, fx, nn
 
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.plain_tensors import is_plain
 from convlin.layers.scripting import TracedOnly
 
@@ -56,7 +57,13 @@ def combined(form: type[Reclassed], layer: type[nn.Module]) -> type[nn.Module]:
     key = form, layer
     if key not in _COMBINED:
         name = f"{layer.__name__}As{form.__name__.partition('As')[2]}"
-        _COMBINED[key] = type(name, (form, layer), {"_parts": key, "__module__": layer.__module__})
+        parts = {"_parts": key, "__module__": layer.__module__}
+        try:
+            _COMBINED[key] = type(name, (form, layer), parts)
+        except TypeError as error:  # a class that asks more of its subclasses
+            value, allowed = Description(layer.__name__), "a class that can be derived from"
+            refusal = Refusal(layer.__name__, "type", value, allowed, one_line(error))
+            raise Refused(refusal) from error
     return _COMBINED[key]
 
 
@@ -86,6 +93,8 @@ def parameters_of(layer: nn.Module, x: Any) -> tuple[Tensor, Tensor | None] | No
 
     While torch.fx traces, `x` stands for a tensor, and the weight is looked at in its place.
     """
+    if torch.jit.is_tracing():  # sizes are tensors then, and what was decided by them is not traced
+        return None
     traced = isinstance(x, fx.Proxy)
     held: Any = layer._parameters.get if traced else partial(getattr, layer)
     weight, bias = held("weight"), held("bias")

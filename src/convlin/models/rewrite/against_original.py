@@ -7,8 +7,9 @@ model that computes in a narrower dtype inside is held to half of that dtype's d
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import sqrt
 from typing import Any
@@ -20,6 +21,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.internals.trees import tree_map
 from convlin.layers.unchanged import same_random_numbers, unchanged
 from convlin.models.differences import Dtypes, relative
+from convlin.models.rewrite.calls_and_reads import observed
 from convlin.models.rewrite.rewrite_report import SeenOutputs
 from convlin.models.rewrite.swap import Exchanged, swap
 from convlin.models.trace import tensors_in
@@ -35,12 +37,13 @@ class Example:
     """What a model is called with: a tensor, a tuple of arguments, or a dict of named ones."""
 
     def __init__(self, given: Any) -> None:
-        self.named = dict(given) if isinstance(given, dict) else {}
+        named = isinstance(given, Mapping)
+        self.named: dict[str, Any] = dict(given) if named else {}
         rest = given if isinstance(given, tuple | list) else (given,)
-        self.args: tuple[Any, ...] = () if isinstance(given, dict) else tuple(rest)
+        self.args: tuple[Any, ...] = () if named else tuple(rest)
 
     def __call__(self, model: nn.Module) -> Any:
-        """Call a model, on copies of the tensors, into which it may write."""
+        """Call a model, on copies of what it is given, into which it may write."""
         args, named = tree_map(_copied, (self.args, self.named))
         return model(*args, **named)
 
@@ -52,34 +55,50 @@ class Example:
 
 
 def _copied(value: Any) -> Any:
-    return value.detach().clone() if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    try:
+        return copy.deepcopy(value)  # a cache, say, that the model fills
+    except Exception:
+        return value
 
 
 def _in_float64(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return value
-    value = value.detach().cpu()
-    return value.double() if value.is_floating_point() else value
+    wide = value.detach().cpu()
+    wide = wide.double() if value.is_floating_point() else wide
+    return wide.requires_grad_(value.requires_grad)
 
 
 def apart_in_own_dtype(
-    rewritten: nn.Module, own: Sequence[Tensor], example: Example, in_float64: float | None
-) -> SeenOutputs:
+    rewritten: nn.Module, own: Sequence[Tensor], example: Example, in_float64: float | None,
+    sites: Sequence[str],
+) -> SeenOutputs:  # fmt: skip
     """Return how far the rewrite's outputs are from the model's `own`, which were observed.
 
     Raises `Refused` where they are further apart than half of the digits, and float64 copies, which
-    would tell rounding from a difference, do not run.
+    would tell rounding from a difference, do not run; and where an exchanged site is not called:
+    something holds the layer that was there before.
     """
     started = time.perf_counter()
+    watched = {
+        f"{site} {part}": module
+        for site in sites
+        for part, module in rewritten.get_submodule(site).named_modules()
+    }
     with undisturbed(rewritten):
-        theirs = tensors_in(example(rewritten))
-    difference = _apart(own, theirs)
+        seen, result = observed(rewritten, watched, lambda: example(rewritten))
+    called = {name.partition(" ")[0] for name, of_it in seen.items() if of_it.calls}
+    if forgotten := [site for site in sites if site not in called]:
+        raise Refused(_not_called(forgotten[0]))
+    compared = _apart(own, tensors_in(result))
     floats = [tensor.dtype for tensor in own if tensor.is_floating_point()]
     dtype = max(floats, key=unit, default=torch.float32)
-    if in_float64 is None and difference > sqrt(unit(dtype)):
-        raise _refused(rewritten, difference, sqrt(unit(dtype)))
+    if compared is not None and in_float64 is None and compared > sqrt(unit(dtype)):
+        raise _refused(rewritten, compared, sqrt(unit(dtype)))
     name = str(dtype).removeprefix("torch.")
-    return SeenOutputs(len(own), name, difference, in_float64, time.perf_counter() - started)
+    return SeenOutputs(len(own), name, compared, in_float64, time.perf_counter() - started)
 
 
 def apart_in_float64(
@@ -104,7 +123,7 @@ def apart_in_float64(
         off = _apart(mine, tensors_in(wide(rewritten)))
     narrowest = max((torch.float64, *dtypes.seen), key=unit)
     tolerance = TOLERANCE if narrowest == torch.float64 else sqrt(unit(narrowest))
-    if off > tolerance:
+    if off is not None and off > tolerance:
         raise _refused(model, off, tolerance)
     return off
 
@@ -117,10 +136,27 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _apart(own: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
+def _apart(own: Sequence[Tensor], theirs: Sequence[Tensor]) -> float | None:
+    """Return how far outputs are apart; None where there is no number to compare."""
     if len(own) != len(theirs):
         return torch.inf
-    return max(map(relative, own, theirs), default=0.0)
+    pairs = [
+        (_dense(mine), _dense(other))
+        for mine, other in zip(own, theirs, strict=True)
+        if not (mine.is_meta or other.is_meta)
+    ]
+    numbers = any(mine.isfinite().any() for mine, _ in pairs)
+    return max((relative(*pair) for pair in pairs), default=0.0) if numbers else None
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def _not_called(site: str) -> Refusal:
+    allowed = "called, as it was in the model"
+    reason = "something else holds the layer that was there: in_place=True, keys='same' changes it"
+    return Refusal(site, "layer", Description("not called in the copy"), allowed, reason)
 
 
 def _refused(model: nn.Module, off: float, tolerance: float) -> Refused:

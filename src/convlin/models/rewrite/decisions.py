@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from torch import nn
@@ -96,7 +97,7 @@ def _decision(
         if seen.readers:
             row = replace(row, answer="called and read")
     elif readers:
-        row = replace(row, readers=tuple(readers))
+        row = replace(row, readers=tuple(reader or "the model" for reader in readers))
     try:
         exchange = _exchange(name, layer, target, keys, seen.inputs if seen else ())
     except Refused as refused:
@@ -120,12 +121,27 @@ def _exchange(
         raise Refused(refusals)
     identity = identity_of(name, layer, base, target, inputs)
     exchange = Exchanged(name, base, target, keys, identity, inputs)
-    if keys == "native":
-        try:
-            exchange.made_of(layer)
-        except Refused as refused:
-            raise Refused(replace(r, site=name or r.site) for r in refused.refusals) from refused
+    try:
+        if keys == "native" and (lost := tuple(_lost(name, layer))):
+            raise Refused(lost)
+        exchange.made_of(layer)
+        list(entries_of([(layer, exchange)]))
+    except Refused as refused:
+        raise Refused(replace(r, site=name or r.site) for r in refused.refusals) from refused
     return exchange
+
+
+def _lost(name: str, layer: nn.Module) -> Iterator[Refusal]:
+    """Yield what a layer holds that a form put in its place would not."""
+    site = name or type(layer).__name__
+    held = [key for key, _ in chain(layer.named_parameters(), layer.named_buffers())]
+    for key in held:
+        if key not in ("weight", "bias"):
+            allowed = "a weight and a bias alone, or keys='same'"
+            yield Refusal(site, key, Description("a tensor of the layer's own"), allowed)
+    for kind, hooks in vars(layer).items():
+        if kind.endswith("_hooks") and "state_dict" in kind and hooks:
+            yield Refusal(site, kind, Description(f"{len(hooks)} hooks"), "none, or keys='same'")
 
 
 def _refused(decision: Decision, *refusals: Refusal, verdict: Verdict | None = None) -> Decision:
@@ -182,9 +198,13 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
         if unequal is not None or not judged:
             checked[index] = _refused(decided[index], *odd[index], verdict=unequal)
         else:
-            checked[index] = replace(
-                decided[index], row=replace(decided[index].row, verdict=judged[0])
+            sizes = ", ".join(str(shape[1:]) for shape in _shapes_of(decided[index]))
+            note = (
+                f"the forward of {decided[index].row.layer} is not run any more: it is the base "
+                f"class's, proved as its fields are now, at {sizes}"
             )
+            row = replace(decided[index].row, verdict=judged[0], note=note)
+            checked[index] = replace(decided[index], row=row)
     return checked
 
 
@@ -198,6 +218,11 @@ def _without_hooks(layer: nn.Module) -> nn.Module:
         if name.endswith("_hooks") and hooks:
             vars(bare)[name] = type(hooks)()
     return bare
+
+
+def _shapes_of(decision: Decision) -> list[tuple[int, ...]]:
+    assert decision.exchange is not None
+    return _shapes(decision.layer, decision.exchange)
 
 
 def _shapes(layer: nn.Module, exchange: Exchanged) -> list[tuple[int, ...]]:
@@ -214,10 +239,10 @@ def _shapes(layer: nn.Module, exchange: Exchanged) -> list[tuple[int, ...]]:
         return [(g.in_channels, *exchange.inputs[0][-g.ndim :])]
     least = [max(n, max(pads) + 1) for n, pads in zip(g.smallest_input, g.padding, strict=True)]
     spare = dict.fromkeys((0, 1, max(g.stride) - 1))
-    return [
+    return list(dict.fromkeys(
         (g.in_channels, *(
             n + s * (1 + dim) + min(more, s - 1)
             for dim, (n, s) in enumerate(zip(least, g.stride, strict=True))
         ))
         for more in spare
-    ]  # fmt: skip
+    ))  # fmt: skip

@@ -19,7 +19,7 @@ from torch import nn
 from convlin.errors import ConvlinError, Refusal, Refused
 from convlin.exchange import choose
 from convlin.exchange.as_conv2d import as_conv2d
-from convlin.exchange.covering_kernel import CoveringKernel
+from convlin.exchange.covering_kernel import CoveringKernel, covered_size
 from convlin.exchange.kernel_matrix import column_order
 from convlin.exchange.patchify import Patchify
 from convlin.exchange.unpatchify import Unpatchify
@@ -64,9 +64,13 @@ def _to_conv2d(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[
 def _to_linear(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[int, ...]]) -> str:
     sizes = {shape[-geometry.ndim :] for shape in inputs}
     size = sizes.pop() if len(sizes) == 1 else None
-    exchange = choose(geometry, size)
+    try:
+        exchange = choose(geometry, size)
+    except Refused as refused:
+        if size is not None:
+            raise
+        raise Refused(_neither_apart_nor_whole(geometry, size)) from refused
     if exchange.name in COPIES:  # the last resort
-        assert size is not None
         raise Refused(_neither_apart_nor_whole(geometry, size))
     weight = layer._parameters.get("weight")
     if weight is not None and column_order(weight) is None:
@@ -75,9 +79,14 @@ def _to_linear(layer: nn.Module, geometry: ConvGeometry, inputs: Sequence[tuple[
     return exchange.name
 
 
-def _neither_apart_nor_whole(geometry: ConvGeometry, size: tuple[int, ...]) -> Iterator[Refusal]:
-    """Yield why windows overlap, and why none is the whole input."""
+def _neither_apart_nor_whole(
+    geometry: ConvGeometry, size: tuple[int, ...] | None
+) -> Iterator[Refusal]:
+    """Yield why windows overlap, and why none is the whole input, if sizes were seen."""
     apart = Unpatchify if geometry.transposed else Patchify
     yield from apart.refusals(geometry)
-    if not geometry.transposed:
+    if not geometry.transposed and size is not None:
         yield from CoveringKernel.refusals(geometry, size)
+    elif not geometry.transposed and min(covered_size(geometry)) > 0:
+        allowed = f"one on which its input is {covered_size(geometry)}, which the kernel covers"
+        yield Refusal(geometry.kind, "example", None, allowed)

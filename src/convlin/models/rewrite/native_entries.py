@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from convlin.errors import Refusal, Refused
 from convlin.layers.forms.stands_for import StandsFor
 from convlin.models.mapping.lora_factors import no_adapter
 from convlin.models.mapping.mapping_entry import Entry
@@ -27,19 +28,25 @@ def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Ent
             old = layer._parameters.get(name)
             if old is not None and path != name:
                 new = form.get_parameter(path)
+                order = _permuted(old, new)
+                if order == ():
+                    shape, value = tuple(new.shape), tuple(old.shape)
+                    allowed = f"axes that are {shape} in another order, or keys='same'"
+                    raise Refused(Refusal(exchange.site, f"{name}.shape", value, allowed))
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
-                            _permuted(old, new), tuple(new.shape),
+                            order, tuple(new.shape),
                             no_adapter(layer) if name == "weight" else "")  # fmt: skip
 
 
 def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:
-    """Return the order of axes in which `old`, reshaped, is `new`, a view of the same memory."""
+    """Return the order of axes in which `old`, reshaped, is its view `new`; () if there is none."""
     there = torch.empty_strided(old.shape, old.stride(), device="meta")
     for order in itertools.permutations(range(old.ndim)):
         try:
             view = there.permute(order).view(new.shape)
         except RuntimeError:
             continue
-        if view.stride() == new.stride():
+        steps = zip(new.shape, view.stride(), new.stride(), strict=True)
+        if all(size == 1 or step == other for size, step, other in steps):
             return None if order == tuple(range(old.ndim)) else order
-    raise AssertionError("a form holds no view of its layer's weight")
+    return ()

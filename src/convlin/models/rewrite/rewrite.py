@@ -140,15 +140,17 @@ def rewrite(
     if plan:
         return Rewritten(None, report, mapping)
     exchanges = [exchange for _, exchange in exchanged]
+    if proofs:
+        report = replace(report, rows=proved(decided, progress))
     wide = apart_in_float64(model, exchanges, run) if run else None
     rewritten = model if in_place else copied(model, sharing=not copy)
     swapped = swap(rewritten, exchanges, replaceable=not in_place)
     graph: fx.GraphModule | Refused | None = None
     try:
         if run is not None:
-            report = replace(report, outputs=apart_in_own_dtype(swapped.model, outputs, run, wide))
-        if proofs:
-            report = replace(report, rows=proved(decided, progress))
+            names = [exchange.site for exchange in exchanges]
+            seen_outputs = apart_in_own_dtype(swapped.model, outputs, run, wide, names)
+            report = replace(report, outputs=seen_outputs)
         if run is not None and to == "conv2d" and not model.training:
             graph, report = _cancelled(swapped.model, run, exchanges, report)
     except BaseException:

@@ -39,6 +39,7 @@ class RewriteRow:
     refusals: tuple[Refusal, ...] = ()
     readers: tuple[Reader | str, ...] = ()
     seen: bool | None = None
+    note: str = ""
 
     @property
     def exchanged(self) -> bool:
@@ -49,7 +50,7 @@ class RewriteRow:
     def why(self) -> str:
         """What stands against the exchange, or who reads the layer."""
         read = f"read by {', '.join(map(str, self.readers))}" if self.readers else ""
-        return "; ".join([*filter(None, [read]), *map(_without_site, self.refusals)])
+        return "; ".join([*filter(None, [self.note, read]), *map(_without_site, self.refusals)])
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -64,18 +65,20 @@ class RewriteRow:
 class SeenOutputs:
     """What running the model and its rewrite on the example showed.
 
-    difference: the largest, over the largest output, in the model's own `dtype`; in_float64: the
-    same of copies in float64, None where these do not run.
+    difference: the largest, over the largest output, in the model's own `dtype`; None: there was no
+    number to compare. in_float64: the same of copies in float64; None where these do not run.
     """
 
     outputs: int
     dtype: str
-    difference: float
+    difference: float | None
     in_float64: float | None
     seconds: float
     why: str = ""
 
     def __str__(self) -> str:
+        if self.difference is None:
+            return "run on the example, which gave no number that could be compared"
         wide = "" if self.in_float64 is None else f", {self.in_float64:.1e} in float64"
         plural = "s" * (self.outputs != 1)
         return (
@@ -104,7 +107,8 @@ class RewriteReport(Shown):
     @property
     def verdict(self) -> str:
         """What the rows make of the model, and whether that was seen."""
-        seen = "derived, and seen" if self.outputs else "derived, not seen"
+        compared = self.outputs is not None and self.outputs.difference is not None
+        seen = "derived, and seen" if compared else "derived, not seen"
         if self.planned:
             return "planned; nothing was touched"
         exchanged = [row for row in self.rows if row.exchanged]
@@ -115,9 +119,8 @@ class RewriteReport(Shown):
         if self.unproved:
             return f"{seen}: equal over the reals if the exchanges are, which were not proved"
         wholly = all(isinstance(row.verdict, Proved) for row in exchanged)
-        sites = (
-            "every site is proved equal" if wholly else "every site is equal, not all are proved"
-        )
+        equal = "proved equal" if wholly else "equal, not all are proved"
+        sites = f"every exchanged site is {equal}"
         reads = "no parent was seen to read" if self.outputs else "no run showed who reads"
         return f"{seen}: {sites}, all other code is the model's own, and {reads} what was exchanged"
 
@@ -129,8 +132,8 @@ class RewriteReport(Shown):
             lines.append(f"calls and readers: as seen {self.mode}")
         if self.keys == "native" and any(row.exchanged for row in self.rows):
             lines.append(
-                "an optimizer made before does not step what was exchanged: give a new one the "
-                "state that mapping.from_original makes of the old one's"
+                "an optimizer made before does not step what was exchanged: give a new one what "
+                "mapping.from_original(state, names=…, target_names=…) makes of the old one's state"
             )
         if self.keys == "same" and self.target == "linear" and any(r.exchanged for r in self.rows):
             lines.append(

@@ -475,7 +475,17 @@ def nested():
         ({"skip": lambda name, module: name.endswith("conv")}, {"head", "patch"}),
         ({"only": nn.Conv2d, "skip": "*.0.*"}, {"encoder.1.conv", "head"}),
     ],
-    ids=str,
+    ids=[
+        "only-glob",
+        "only-several",
+        "only-type",
+        "only-type-or-name",
+        "only-predicate",
+        "skip-glob",
+        "skip-type",
+        "skip-predicate",
+        "only-and-skip",
+    ],  # fmt: skip
 )
 def test_only_and_skip(choice, sites):
     model = nested()

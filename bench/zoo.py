@@ -1,7 +1,7 @@
 """The zoo: layers of whole models swapped by other tools and by `convlin.rewrite`.
 
-Right, crashed or silently wrong; how many weights stand in layers of the wanted kind afterwards;
-and what became of tied weights, frozen ones and the mode.
+Right, crashed or silently wrong; how many weights stand in layers of the wanted kind, before and
+after; and what became of tied weights, frozen ones and the mode.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def by_recursion(model: nn.Module, example: Tensor) -> nn.Module:
 
 
 def by_convlin(to: str) -> Callable[[nn.Module, Tensor], nn.Module]:
-    return lambda model, example: convlin.rewrite(model, to, keys="native", example=example).model
+    return lambda model, example: (
+        convlin.rewrite(model, to, keys="native", example=example, proofs=False).model
+    )
 
 
 def audible(model: nn.Module) -> nn.Module:
@@ -177,7 +179,7 @@ def outcome(swap, model: nn.Module, example: Tensor, kind) -> tuple[str, str, st
     except Exception as error:  # whatever a peer raises is its answer
         return f"[red]crashed[/]: {type(error).__name__}", "–", "–"
     relative = ((outputs - expected).abs().max() / expected.abs().max()).item()
-    if weights_in(swapped, kind) == weights_in(model, kind):
+    if [type(m) for m in swapped.modules()] == [type(m) for m in model.modules()]:
         verdict = "nothing swapped"
     elif relative < EQUAL:
         verdict = f"right ({relative:.0e})"
@@ -190,12 +192,13 @@ def outcome(swap, model: nn.Module, example: Tensor, kind) -> tuple[str, str, st
         "unfrozen" if sum(p.requires_grad for p in swapped.parameters()) > trainable else "",
         "train mode" if any(m.training for m in swapped.modules()) else "",
     ]
-    return verdict, f"{weights_in(swapped, kind):,}", ", ".join(filter(None, changes)) or "none"
+    weights = f"{weights_in(model, kind):,} → {weights_in(swapped, kind):,}"
+    return verdict, weights, ", ".join(filter(None, changes)) or "none"
 
 
 def show(title: str, nets: dict[str, Net], contenders: dict, kind) -> None:
     table = Table(title=title, title_justify="left")
-    for heading in ("net", "by", "outcome", "weights reached", "side effects"):
+    for heading in ("net", "by", "outcome", "weights in such layers", "side effects"):
         table.add_column(heading)
     for name, net in nets.items():
         torch.manual_seed(0)

@@ -124,8 +124,9 @@ def test_the_root_is_a_layer_too(keys):
 
 
 @KEYS
-@pytest.mark.parametrize("to", ["conv", "conv2d"])
-@pytest.mark.parametrize("name", ["torchvision.vit", "torchvision.swin"])
+@pytest.mark.parametrize(
+    ("name", "to"), [("torchvision.vit", "conv2d"), ("torchvision.swin", "conv")]
+)
 def test_linears_whose_weights_their_parents_read(name, to, keys):
     model = MODELS[name].model().requires_grad_(False)
     result = equal_to_its_rewrite(model, MODELS[name].examples()[0], to, keys)

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from convlin import ConvlinError, Refused
 from rewrite.real_models import MODELS, difference, run
 from rewrite.two_processes import CASES
 
+rewrite = partial(convlin.rewrite, proofs=False)  # proved where a test is about what a proof says
 KEYS = ("same", "native")
 ROUNDING = 1e-10
 # Int8 weights keep 7 bits of each row's largest entry; a wrong layout is off by all of it.
@@ -88,7 +90,7 @@ def native(request, classifier):
         model, example, result = given.original, given.pictures, given.result
     else:
         model, example = MODELS[name].model(), MODELS[name].examples()[0]
-        result = convlin.rewrite(model, "linear", keys="native", example=example, proofs=False)
+        result = rewrite(model, "linear", keys="native", example=example, proofs=False)
     sites = [site for site, answer in answers_of(result).items() if answer == "exchanged"]
     assert bool(sites) == REACHED[name]
     gained = sum(model.get_submodule(site).weight.numel() for site in sites)
@@ -114,11 +116,11 @@ def test_lora_reaches_more_of_a_native_model(native):
 
 
 def test_a_quantized_native_model_saves_and_loads_its_own_layout():
-    model = convlin.rewrite(small(), "linear", keys="native", copy=True).model
+    model = rewrite(small(), "linear", keys="native", copy=True).model
     quantized(model)
     state = model.state_dict()
     assert sum(type(t) is not torch.Tensor for t in state.values()) == 3
-    other = convlin.rewrite(small(), "linear", keys="native", copy=True).model
+    other = rewrite(small(), "linear", keys="native", copy=True).model
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.zero_()
@@ -136,7 +138,7 @@ def test_a_quantized_native_model_saves_and_loads_its_own_layout():
     ids=["reflect", "dilation"],
 )
 def test_lora_merged_is_unmerged_where_peft_goes_wrong_on_convolutions(fields):
-    model = convlin.rewrite(small(**fields).double(), "linear", keys="native").model
+    model = rewrite(small(**fields).double(), "linear", keys="native").model
     adapted, _ = with_lora(model)
     adapted.double()
     images = pictures(dtype=torch.float64)
@@ -154,7 +156,7 @@ def test_lora_merged_is_unmerged_where_peft_goes_wrong_on_convolutions(fields):
 @pytest.mark.parametrize("keys", KEYS)
 def test_lora_finds_the_sites_by_their_names(keys):
     """PEFT builds its layer as `type(base)(…)`, from the base's own arguments."""
-    model = convlin.rewrite(small().double(), "linear", keys=keys).model
+    model = rewrite(small().double(), "linear", keys=keys).model
     inner = "linear" if keys == "native" else None
     names = [name if inner is None else f"{name}.{inner}" for name in ("0", "3", "5")]
     from peft import LoraConfig, get_peft_model
@@ -171,9 +173,9 @@ def test_lora_finds_the_sites_by_their_names(keys):
 
 def test_the_report_says_that_same_keys_inherit_what_peft_does_to_convolutions():
     model = small(padding=1, padding_mode="reflect")
-    text = " ".join(str(convlin.rewrite(model, "linear", keys="same").report).split())
+    text = " ".join(str(rewrite(model, "linear", keys="same").report).split())
     assert "PEFT's LoRA is wrong on those that pad with reflect or dilate" in text
-    text = " ".join(str(convlin.rewrite(model, "linear", keys="native").report).split())
+    text = " ".join(str(rewrite(model, "linear", keys="native").report).split())
     assert "get wrong" not in text
 
 
@@ -208,7 +210,7 @@ def classes_of(model):
 
 
 def test_a_model_with_the_same_keys_loads_with_its_classes_allow_listed():
-    model = convlin.rewrite(small(), "linear", keys="same").model
+    model = rewrite(small(), "linear", keys="same").model
     stream = io.BytesIO()
     torch.save(model, stream)
     stream.seek(0)
@@ -227,7 +229,7 @@ def test_a_model_with_the_same_keys_loads_with_its_classes_allow_listed():
     "copied", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickled", "copied"]
 )
 def test_pickled_and_copied_models_say_the_same_and_share_nothing(keys, copied):
-    model = convlin.rewrite(small(), "linear", keys=keys).model
+    model = rewrite(small(), "linear", keys=keys).model
     other = copied(model)
     with torch.no_grad():
         expected = model(pictures())
@@ -242,7 +244,7 @@ def test_pickled_and_copied_models_say_the_same_and_share_nothing(keys, copied):
 
 @pytest.mark.parametrize("keys", KEYS)
 def test_classes_are_found_by_their_names_in_another_process(keys, tmp_path):
-    model = convlin.rewrite(small(), "linear", keys=keys).model
+    model = rewrite(small(), "linear", keys=keys).model
     (tmp_path / "model.pickle").write_bytes(
         pickle.dumps((model, pictures(), model(pictures()).detach()))
     )
@@ -264,7 +266,7 @@ def test_classes_are_found_by_their_names_in_another_process(keys, tmp_path):
 
 @pytest.mark.parametrize("keys", KEYS)
 def test_export_with_dynamic_batch_height_and_width(keys):
-    model = convlin.rewrite(small(), "linear", keys=keys).model
+    model = rewrite(small(), "linear", keys=keys).model
     batch, half_height, half_width = (torch.export.Dim(name, min=2, max=64) for name in "bhw")
     program = torch.export.export(
         model, (pictures(),), dynamic_shapes=({0: batch, 2: 2 * half_height, 3: 2 * half_width},)
@@ -310,7 +312,7 @@ def test_export_with_dynamic_batch_height_and_width(keys):
 def test_compiled_whole_and_traced(keys, build, to, sizes):
     torch.manual_seed(0)
     original = build().double()
-    result = convlin.rewrite(original, to, keys=keys)
+    result = rewrite(original, to, keys=keys)
     assert set(answers_of(result).values()) <= {"exchanged", "not exchanged"}
     assert "exchanged" in answers_of(result).values()
     torch._dynamo.reset()
@@ -327,7 +329,7 @@ def test_compiled_whole_and_traced(keys, build, to, sizes):
 
 @pytest.mark.parametrize("keys", KEYS)
 def test_a_symbolic_trace_of_the_model_computes_it(keys):
-    result = convlin.rewrite(small().double(), "linear", keys=keys)
+    result = rewrite(small().double(), "linear", keys=keys)
     traced = torch.fx.symbolic_trace(result.model)
     images = pictures(dtype=torch.float64)
     with torch.no_grad():
@@ -336,7 +338,7 @@ def test_a_symbolic_trace_of_the_model_computes_it(keys):
 
 @pytest.mark.parametrize("keys", KEYS)
 def test_torchscript_is_refused_by_name(keys):
-    model = convlin.rewrite(small(), "linear", keys=keys).model
+    model = rewrite(small(), "linear", keys=keys).model
     with pytest.raises(Refused, match=r"torch\.jit\.script"):
         torch.jit.script(model)
 
@@ -368,7 +370,7 @@ def test_output_memory_is_the_layers_own(keys, layout, layer):
 
     torch.manual_seed(0)
     model = Viewed().double()
-    result = convlin.rewrite(model, "linear", keys=keys)
+    result = rewrite(model, "linear", keys=keys)
     assert answers_of(result) == {"conv": "exchanged"}
     images = pictures(dtype=torch.float64).to(memory_format=layout)
     assert result.model.conv(images).stride() == model.conv(images).stride()
@@ -400,7 +402,7 @@ def test_asking_a_weight_for_its_dtype_is_no_reading(keys, to, site):
     torch.manual_seed(0)
     model = AsksTheDtype().double()
     images = pictures()
-    result = convlin.rewrite(model, to, keys=keys, example=images)
+    result = rewrite(model, to, keys=keys, example=images)
     assert answers_of(result)[site] == "exchanged"
     with torch.no_grad():
         assert difference(model(images), result.model(images)) < ROUNDING
@@ -424,12 +426,12 @@ def test_what_cannot_be_copied_is_refused_and_rewritten_in_place(held, keys):
     model = nn.Sequential(nn.ReLU(), Held(held()))
     before = [type(m) for m in model.modules()]
     with pytest.raises(Refused, match=r"1: resource is a") as caught:
-        convlin.rewrite(model, "linear", keys=keys)
+        rewrite(model, "linear", keys=keys)
     assert "in_place" in str(caught.value)
     assert [type(m) for m in model.modules()] == before
     x = pictures()
     expected = model(x)
-    result = convlin.rewrite(model, "linear", keys=keys, in_place=True)
+    result = rewrite(model, "linear", keys=keys, in_place=True)
     assert result.model is model
     assert answers_of(result) == {"1.conv": "exchanged"}
     assert difference(expected, model(x)) < 1e-5
@@ -437,14 +439,14 @@ def test_what_cannot_be_copied_is_refused_and_rewritten_in_place(held, keys):
 
 def test_copy_and_in_place_exclude_each_other():
     with pytest.raises((Refused, TypeError, ValueError), match="copy|in_place"):
-        convlin.rewrite(small(), "linear", copy=True, in_place=True)
+        rewrite(small(), "linear", copy=True, in_place=True)
 
 
 def test_a_refused_rewrite_in_place_leaves_the_model_whole():
     model = small()
     before = [type(m) for m in model.modules()]
     with pytest.raises(ConvlinError):
-        convlin.rewrite(model, "linear", in_place=True, only="nothing*")
+        rewrite(model, "linear", in_place=True, only="nothing*")
     assert [type(m) for m in model.modules()] == before
 
 
@@ -489,7 +491,7 @@ def nested():
 )
 def test_only_and_skip(choice, sites):
     model = nested()
-    result = convlin.rewrite(model, "linear", **choice)
+    result = rewrite(model, "linear", **choice)
     changed = {
         name
         for name, module in model.named_modules()
@@ -512,7 +514,7 @@ def test_only_and_skip(choice, sites):
 )
 def test_a_pattern_that_matches_nothing_is_an_error_that_names_what_is_near(choice, near):
     with pytest.raises(ConvlinError) as caught:
-        convlin.rewrite(nested(), "linear", **choice)
+        rewrite(nested(), "linear", **choice)
     assert near in str(caught.value)
     pattern = next(iter(choice.values()))
     if isinstance(pattern, str):
@@ -527,7 +529,7 @@ def test_a_pattern_that_matches_nothing_is_an_error_that_names_what_is_near(choi
 )
 def test_words_that_do_not_exist_are_refused_with_those_that_do(value):
     with pytest.raises(ConvlinError) as caught:
-        convlin.rewrite(small(), **({"to": "linear"} | value))
+        rewrite(small(), **({"to": "linear"} | value))
     assert str(next(iter(value.values()))).strip("[]") in str(caught.value)
 
 
@@ -669,7 +671,7 @@ def test_layers_that_are_not_what_they_seem_are_never_silently_wrong(name, keys,
     dtype = torch.complex128 if name == "complex" else torch.float64
     model = nn.Sequential(layer.to(dtype), nn.Identity())
     x = torch.randn(size, dtype=dtype)
-    result = convlin.rewrite(model, to, keys=keys, example=x if example else None)
+    result = rewrite(model, to, keys=keys, example=x if example else None, proofs=not example)
     with torch.no_grad():
         for images in (x, torch.randn(size, dtype=dtype)):
             expected, given = model(images), result.model(images)
@@ -685,7 +687,7 @@ def test_layers_that_are_not_what_they_seem_are_never_silently_wrong(name, keys,
 
 def test_a_parametrized_site_is_told_to_be_swapped_first():
     model = nn.Sequential(with_weight_norm(), nn.Conv2d(5, 4, 1))
-    result = convlin.rewrite(model, "linear")
+    result = rewrite(model, "linear")
     assert answers_of(result) == {"0": "not exchanged", "1": "exchanged"}
     assert "parametri" in " ".join(map(str, result.report.rows[0].refusals))
     with torch.no_grad():
@@ -697,7 +699,7 @@ def test_hooks_of_a_site_still_run(keys):
     calls = []
     model = nn.Sequential(nn.Conv2d(3, 5, 1), nn.ReLU())
     model[0].register_forward_hook(lambda module, given, result: calls.append(module))
-    result = convlin.rewrite(model, "linear", keys=keys)
+    result = rewrite(model, "linear", keys=keys)
     calls.clear()
     result.model(pictures())
     assert calls == [result.model[0]]
@@ -709,7 +711,7 @@ def test_hooks_of_a_site_still_run(keys):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_stays_half_precision(keys, dtype):
     model = small().to(dtype)
-    result = convlin.rewrite(model, "linear", keys=keys)
+    result = rewrite(model, "linear", keys=keys)
     assert {p.dtype for p in result.model.parameters()} == {dtype}
     with torch.no_grad():
         given = result.model(pictures().to(dtype))
@@ -720,7 +722,7 @@ def test_half_precision_stays_half_precision(keys, dtype):
 @pytest.mark.parametrize("keys", KEYS)
 def test_unbatched_and_empty_inputs_go_through(keys):
     model = small().double()
-    rewritten = convlin.rewrite(model, "linear", keys=keys).model
+    rewritten = rewrite(model, "linear", keys=keys).model
     images = pictures(dtype=torch.float64)
     with torch.no_grad():
         assert difference(model(images[0]), rewritten(images[0])) < ROUNDING
@@ -731,7 +733,7 @@ def test_unbatched_and_empty_inputs_go_through(keys):
 @pytest.mark.parametrize("keys", KEYS)
 def test_a_model_without_any_site_is_returned_as_it_is(keys):
     model = nn.Sequential(nn.ReLU(), nn.Conv2d(3, 4, 3))
-    result = convlin.rewrite(model, "linear", keys=keys)
+    result = rewrite(model, "linear", keys=keys)
     assert answers_of(result) == {"1": "not exchanged"}
     assert torch.equal(result.model(pictures()), model(pictures()))
 
@@ -739,16 +741,16 @@ def test_a_model_without_any_site_is_returned_as_it_is(keys):
 def test_a_reference_in_a_list_follows_the_layer_under_the_same_keys():
     model = nn.Sequential(nn.Conv2d(3, 5, 1))
     model.watched = [model[0]]
-    result = convlin.rewrite(model, "linear", keys="same")
+    result = rewrite(model, "linear", keys="same")
     assert result.model.watched[0] is result.model[0]
-    in_place = convlin.rewrite(model, "linear", keys="same", in_place=True).model
+    in_place = rewrite(model, "linear", keys="same", in_place=True).model
     assert in_place.watched[0] is in_place[0]
 
 
 @pytest.mark.parametrize("keys", KEYS)
 def test_another_dtype_reaches_the_forms(keys):
     model = small()
-    rewritten = convlin.rewrite(model, "linear", keys=keys).model
+    rewritten = rewrite(model, "linear", keys=keys).model
     rewritten.double()
     images = pictures(dtype=torch.float64)
     assert rewritten(images).dtype == torch.float64

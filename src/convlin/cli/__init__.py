@@ -3,7 +3,7 @@
 | file | idea |
 |---|---|
 | `app.py` | the commands together; errors in one line |
-| `demo.py`, `inspect.py`, `convert.py`, `prove.py` | commands on whole models |
+| `demo.py`, `inspect.py`, `convert.py`, `rewrite.py`, `prove.py` | commands on whole models |
 | `unroll.py`, `cost.py` | commands on the layers of one |
 | `explain.py`, `explore.py` | the article's lessons, and the page |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |

@@ -9,6 +9,7 @@ generators of torch and numpy).
 from __future__ import annotations
 
 import dis
+import functools
 import sys
 import threading
 import types
@@ -151,6 +152,7 @@ def _parts_of_function(function: types.FunctionType) -> list[Any]:
     return [*cells, function.__defaults__, function.__kwdefaults__, vars(function), *named]
 
 
+@functools.lru_cache(maxsize=4096)  # a proof asks for the same ones hundreds of times
 def _names(code: types.CodeType) -> frozenset[str]:
     """Return the names of globals in a function's code, inner functions too."""
     named = {i.argval for i in dis.get_instructions(code) if i.opname in GLOBAL}

@@ -347,7 +347,7 @@ EXPORTED = {
 def test_it_exports_with_sizes_that_stay_open(name):
     pair = Pair(name)
     shape, open_axes = EXPORTED[name]
-    dynamic = ({axis: torch.export.Dim.DYNAMIC for axis in open_axes},)
+    dynamic = (dict.fromkeys(open_axes, torch.export.Dim.DYNAMIC),)
     program = torch.export.export(nn.Sequential(pair.layer), (pair.x,), dynamic_shapes=dynamic)
     other = integers(*shape).to(DOUBLE)
     with torch.no_grad():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from convlin.arguments import choice, flag, shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refusal, Refused, one_line
 from convlin.layers.stock_layer import require_module
 from convlin.models.mapping.mapping import WeightMapping
 from convlin.models.permutes.permutes import cancelled
@@ -164,7 +164,12 @@ def _observed(
     if run is None:
         return None, []
     with undisturbed(model):
-        seen, result = observed(model, sites, lambda: run(model))
+        try:
+            seen, result = observed(model, sites, lambda: run(model))
+        except Exception as error:
+            given, reason = shown(run.named or run.args), one_line(error)
+            refusal = Refusal("rewrite", "example", given, "what the model takes", reason)
+            raise Refused(refusal) from error
     return seen, tensors_in(result)
 
 

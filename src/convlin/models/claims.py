@@ -10,6 +10,7 @@ exchange: for all weights, it is judged in float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,10 +74,23 @@ def _judged(judge: Callable[..., Verdict], *claimed: Any, **options: Any) -> Ver
     An exchange is derived whatever the numbers: on the meta device there are none to judge.
     """
     try:
-        return judge(*claimed, **options)
+        with _plain_settings(claimed):
+            return judge(*claimed, **options)
     except Refused as refused:
         why = "; ".join(map(str, refused.refusals[:1]))
         return Measured(f"not judged, nor measured: {why}", None)
+
+
+@contextmanager
+def _plain_settings(claimed: Sequence[Any]) -> Iterator[None]:
+    """Run without the caller's autocast and default device, which are no part of what is claimed."""
+    modules = [module for module in claimed if isinstance(module, nn.Module)]
+    kinds = {tensor.device.type for module in modules for _, tensor in _tensors(module)}
+    with ExitStack() as stack:
+        for kind in sorted(kinds - {"meta"}):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.enter_context(torch.device("cpu"))
+        yield
 
 
 def _at(site: str, first: str, verdict: Verdict) -> Verdict:

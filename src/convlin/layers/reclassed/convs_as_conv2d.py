@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from convlin.internals.plain_tensors import are_equal
 from convlin.layers import sliding
-from convlin.layers.reclassed.fields import each, windows_of
+from convlin.layers.reclassed.fields import each, holds_a_window, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
 __all__ = ["Conv1dAsConv2d", "Conv3dAsConv2d", "ConvTranspose1dAsConv2d"]
@@ -97,7 +97,7 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
         return False
     if compiler.is_compiling():
         return True
-    return x.numel() > 0 and (ndim == 1 or x.shape[-3] >= kernel[0])
+    return x.numel() > 0 and holds_a_window(x.shape[-ndim:], windows)
 
 
 @fx.wrap
@@ -106,7 +106,9 @@ def on_a_line(
 ) -> Tensor:
     """Return a Conv1d's outputs, computed on images (B, C, 1, L)."""
     _, stride, dilation, padding, mode = windows
-    across = sliding.Windows((), (1, *stride), (1, *dilation), ((0, 0), *padding), mode)
+    if mode != "zeros":  # as the layer does, whose errors say what it was given
+        x, padding = sliding.pad(x, padding, mode), ((0, 0),)
+    across = sliding.Windows((), (1, *stride), (1, *dilation), ((0, 0), *padding), "zeros")
     y = _conv2d(x.unsqueeze(-2), weight.unsqueeze(-2), bias, across, groups)
     return y.squeeze(-2).contiguous()
 
@@ -132,8 +134,8 @@ def on_frames(
 def _conv2d(
     images: Tensor, weight: Tensor, bias: Tensor | None, windows: sliding.Windows, groups: int
 ) -> Tensor:
-    _, stride, dilation, padding, mode = windows
+    _, stride, dilation, padding, _ = windows
     before = tuple(side for side, _ in padding)
-    if mode != "zeros" or any(a != b for a, b in padding):  # which no argument says
-        images, before = sliding.pad(images, padding, mode), (0, 0)
+    if any(a != b for a, b in padding):  # which no argument says
+        images, before = sliding.pad(images, padding, "zeros"), (0, 0)
     return functional.conv2d(images, weight, bias, stride, before, dilation, groups)

@@ -16,7 +16,7 @@ from convlin.exchange.kernel_matrix import column_order
 from convlin.exchange.patchify import disjoint
 from convlin.internals.plain_tensors import are_equal
 from convlin.layers import scattering, sliding
-from convlin.layers.reclassed.fields import each, windows_of
+from convlin.layers.reclassed.fields import each, holds_a_window, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
 __all__ = [
@@ -73,12 +73,9 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
         (x.shape[-ndim - 1],), (weight.shape[1] * groups,)
     ):
         return False
-    size = tuple(n + sum(pair) for n, pair in zip(x.shape[-ndim:], pads, strict=True))
     if apart:
-        spans = [(k_ - 1) * d_ + 1 for k_, d_ in zip(k, d, strict=True)]
-        return compiler.is_compiling() or all(
-            n >= span for n, span in zip(size, spans, strict=True)
-        )
+        return compiler.is_compiling() or holds_a_window(x.shape[-ndim:], windows)
+    size = tuple(n + sum(pair) for n, pair in zip(x.shape[-ndim:], pads, strict=True))
     return all(d_ == 1 or k_ == 1 for k_, d_ in zip(k, d, strict=True)) and are_equal(size, k)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from convlin.internals.modules import noted_padding
 from convlin.layers import sliding
 
-__all__ = ["each", "windows_of"]
+__all__ = ["each", "holds_a_window", "windows_of"]
 
 
 def windows_of(layer: Any, weight: Tensor) -> sliding.Windows | None:
@@ -37,6 +38,12 @@ def _padding(
         return ((0, 0),) * len(kernel)
     sides = each(layer.padding, len(kernel))
     return None if sides is None or min(sides) < 0 else tuple((side, side) for side in sides)
+
+
+def holds_a_window(size: Sequence[int], windows: sliding.Windows) -> bool:
+    """Whether an image of this size is, padded, as large as what one window spans."""
+    dims = zip(size, windows.padding, windows.kernel, windows.dilation, strict=True)
+    return all(n + sum(pads) > (k - 1) * d for n, pads, k, d in dims)
 
 
 def each(value: Any, ndim: int) -> tuple[int, ...] | None:

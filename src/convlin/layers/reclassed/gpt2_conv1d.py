@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, fx
 from torch.nn import functional
 from transformers.pytorch_utils import Conv1D
 
@@ -25,7 +25,7 @@ class Conv1DAsLinear(Reclassed, Conv1D):
     def forward(self, x: Any) -> Any:
         """Take and return what the layer does."""
         layer: Any = self
-        if parameters_of(layer, x) is None:
+        if parameters_of(layer, x) is None or not (isinstance(x, fx.Proxy) or x.ndim):
             return super().forward(x)  # type: ignore[no-untyped-call]
         return functional.linear(x, layer.weight.t(), layer.bias)
 

@@ -95,6 +95,8 @@ def parameters_of(layer: nn.Module, x: Any) -> tuple[Tensor, Tensor | None] | No
     """
     if torch.jit.is_tracing():  # sizes are tensors then, and what was decided by them is not traced
         return None
+    if "_conv_forward" in vars(layer):  # set on this one layer: what its own forward goes through
+        return None
     traced = isinstance(x, fx.Proxy)
     held: Any = layer._parameters.get if traced else partial(getattr, layer)
     weight, bias = held("weight"), held("bias")

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.internals.trees import tree_map
 from convlin.layers.unchanged import same_random_numbers, unchanged
 from convlin.models.differences import Dtypes, relative
@@ -88,7 +88,10 @@ def apart_in_own_dtype(
         for part, module in rewritten.get_submodule(site).named_modules()
     }
     with undisturbed(rewritten):
-        seen, result = observed(rewritten, watched, lambda: example(rewritten))
+        try:
+            seen, result = observed(rewritten, watched, lambda: example(rewritten))
+        except Exception as error:  # a form takes fewer arguments than the layer, say
+            raise _fails(rewritten, error) from error
     called = {name.partition(" ")[0] for name, of_it in seen.items() if of_it.calls}
     if forgotten := [site for site in sites if site not in called]:
         raise Refused(_not_called(forgotten[0]))
@@ -120,7 +123,10 @@ def apart_in_float64(
         return None
     rewritten = swap(copied, exchanges).model
     with undisturbed(rewritten):
-        off = _apart(mine, tensors_in(wide(rewritten)))
+        try:
+            off = _apart(mine, tensors_in(wide(rewritten)))
+        except Exception as error:
+            raise _fails(rewritten, error) from error
     narrowest = max((torch.float64, *dtypes.seen), key=unit)
     tolerance = TOLERANCE if narrowest == torch.float64 else sqrt(unit(narrowest))
     if off is not None and off > tolerance:
@@ -151,6 +157,11 @@ def _apart(own: Sequence[Tensor], theirs: Sequence[Tensor]) -> float | None:
 
 def _dense(tensor: Tensor) -> Tensor:
     return tensor if tensor.layout == torch.strided else tensor.to_dense()
+
+
+def _fails(rewritten: nn.Module, error: Exception) -> Refused:
+    value, allowed = Description(one_line(error)), "no error, as of the model; try keys='same'"
+    return Refused(Refusal(type(rewritten).__name__, "rewritten", value, allowed))
 
 
 def _not_called(site: str) -> Refusal:

@@ -29,7 +29,7 @@ from convlin.models.rewrite.sites import (
     unfit,
 )
 from convlin.models.rewrite.swap import Exchanged, Keys
-from convlin.proof import Proved, Verdict
+from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Decision", "decisions", "proved"]
 
@@ -67,21 +67,26 @@ def decisions(
     return _without_strangers(decided)
 
 
-def proved(decided: Sequence[Decision], progress: Any) -> tuple[RewriteRow, ...]:
-    """Return the rows, with the verdict on every exchange that has none yet."""
-    rows = [decision.row for decision in decided]
+def proved(decided: Sequence[Decision], progress: Any) -> list[Decision]:
+    """Return them with the verdict on every exchange that has none yet; what is refuted is none."""
+    judged = list(decided)
     open_ = [
         index for index, d in enumerate(decided)
         if d.exchange and d.row.verdict is None and not is_form(d.layer)
     ]  # fmt: skip
     claims = [(decided[index].row.site, decided[index].claims()[0]) for index in open_]
-    for done, (index, verdict) in enumerate(
-        zip(open_, verdicts(claims, anew=True), strict=True), 1
-    ):
-        rows[index] = replace(rows[index], verdict=verdict)
+    found = zip(open_, verdicts(claims, anew=True), strict=True)
+    for done, (index, verdict) in enumerate(found, 1):
+        decision = decided[index]
+        if isinstance(verdict, Refuted):
+            value, site = Description("not equal to what it was derived from"), decision.row.site
+            refusal = Refusal(site, "form", value, "an equal one", str(verdict.counterexample))
+            judged[index] = _refused(decision, refusal, verdict=verdict)
+        else:
+            judged[index] = replace(decision, row=replace(decision.row, verdict=verdict))
         if progress is not None:
-            progress(rows[index].site or "the model", done, len(open_))
-    return tuple(rows)
+            progress(decision.row.site or "the model", done, len(open_))
+    return judged
 
 
 def _decision(
@@ -185,7 +190,7 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
                 strangers.append(index)
     claims = [
         (index, claim)
-        for index in strangers if takes_one_input(decided[index].layer)
+        for index in strangers if _can_be_judged(decided[index].layer, decided[index].exchange)
         for claim in decided[index].claims()
     ]  # fmt: skip
     named = [(decided[index].row.site, claim) for index, claim in claims]
@@ -206,6 +211,16 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
             row = replace(decided[index].row, verdict=judged[0], note=note)
             checked[index] = replace(decided[index], row=row)
     return checked
+
+
+def _can_be_judged(layer: nn.Module, exchange: Exchanged | None) -> bool:
+    """Whether a proof can tell a layer and its form apart: it takes one input, and the form runs.
+
+    A `forward` of the layer object's own runs in place of any that a class has.
+    """
+    assert exchange is not None
+    form_runs = exchange.keys == "native" or "forward" not in vars(layer)
+    return form_runs and takes_one_input(layer)
 
 
 def _without_hooks(layer: nn.Module) -> nn.Module:

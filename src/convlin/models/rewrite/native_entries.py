@@ -21,9 +21,11 @@ def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Ent
     """Yield an entry for every parameter that a native form holds under another name."""
     for layer, exchange in exchanged:
         form = exchange.made_of(layer)
+        prefix = f"{exchange.site}." if exchange.site else ""
+        if isinstance(layer, StandsFor):
+            yield from _given_back(prefix, layer, form)
         if not isinstance(form, StandsFor) or isinstance(layer, StandsFor):
             continue
-        prefix = f"{exchange.site}." if exchange.site else ""
         for name, path in form.held.items():
             old = layer._parameters.get(name)
             if old is not None and path != name:
@@ -36,6 +38,18 @@ def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Ent
                 yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
                             order, tuple(new.shape),
                             no_adapter(layer) if name == "weight" else "")  # fmt: skip
+
+
+def _given_back(prefix: str, form: StandsFor, layer: nn.Module) -> Iterator[Entry]:
+    """Yield an entry for every parameter that a form held, where axes in another order say it."""
+    for name, path in form.held.items():
+        new = layer._parameters.get(name)
+        if new is not None and path != name:
+            old = form.get_parameter(path)
+            order = _permuted(old, new)
+            if order != ():
+                yield Entry(f"{prefix}{path}", f"{prefix}{name}", tuple(old.shape), order,
+                            tuple(new.shape))  # fmt: skip
 
 
 def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from convlin.arguments import choice, flag, shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Refusal, Refused, one_line
 from convlin.layers.stock_layer import require_module
 from convlin.models.mapping.mapping import WeightMapping
 from convlin.models.permutes.permutes import cancelled
@@ -133,15 +133,15 @@ def rewrite(
     run = None if example is None else Example(example)
     seen, outputs = _observed(model, sites, run)
     decided = decisions(model, sites, to, keys, seen)
+    if proofs and not plan:
+        decided = proved(decided, progress)
+    exchanged = [(d.layer, d.exchange) for d in decided if d.exchange]
+    exchanges = [exchange for _, exchange in exchanged]
+    mapping = WeightMapping(tuple(entries_of(exchanged)))
     report = RewriteReport(to, keys, tuple(d.row for d in decided), planned=plan,
                            mode=_mode(model) if run else "", unproved=not proofs)  # fmt: skip
-    exchanged = [(d.layer, d.exchange) for d in decided if d.exchange]
-    mapping = WeightMapping(tuple(entries_of(exchanged)))
     if plan:
         return Rewritten(None, report, mapping)
-    exchanges = [exchange for _, exchange in exchanged]
-    if proofs:
-        report = replace(report, rows=proved(decided, progress))
     wide = apart_in_float64(model, exchanges, run) if run else None
     rewritten = model if in_place else copied(model, sharing=not copy)
     swapped = swap(rewritten, exchanges, replaceable=not in_place)
@@ -166,7 +166,12 @@ def _observed(
     if run is None:
         return None, []
     with undisturbed(model):
-        seen, result = observed(model, sites, lambda: run(model))
+        try:
+            seen, result = observed(model, sites, lambda: run(model))
+        except Exception as error:
+            given, reason = shown(run.named or run.args), one_line(error)
+            refusal = Refusal("rewrite", "example", given, "what the model takes", reason)
+            raise Refused(refusal) from error
     return seen, tensors_in(result)
 
 

@@ -167,7 +167,7 @@ class RewriteReport(Shown):
         columns = [
             Column("site", "site", _named),
             Column("layer", "layer"),
-            Column("answer", "answer", lambda answer: Toned(answer, TONES.get(answer, "plain"))),
+            Column("answer", "", _answer),
             Column("exchange", "exchange"),
             Column("proof", "verdict", _proof),
         ]
@@ -196,6 +196,11 @@ class RewriteReport(Shown):
             if row.why:
                 about.setdefault(row.why, []).append(row.site)
         return [[_some(sites), f" {why}"] for why, sites in about.items()]
+
+
+def _answer(row: RewriteRow) -> Words:
+    observed = Toned(" (call not observed)" if row.seen is None else "", "faint")
+    return [Toned(row.answer, TONES.get(row.answer, "plain")), observed]
 
 
 def _named(site: str) -> str:

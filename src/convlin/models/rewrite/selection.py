@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from convlin.arguments import elements, shown
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, Refusal, Refused, one_line
 
 __all__ = ["Selection", "selected"]
 
@@ -54,10 +54,13 @@ def _takes(field: str, one: Any, name: str, layer: nn.Module) -> bool:
         return fnmatchcase(name, one)
     if isinstance(one, type) and issubclass(one, nn.Module):
         return isinstance(layer, one)
-    if callable(one) and not isinstance(one, type):
-        return bool(one(name, layer))
-    allowed = "glob patterns, types of modules, or a function of (name, module)"
-    raise Refused(Refusal("rewrite", field, shown(one), allowed))
+    allowed, reason = "glob patterns, types of modules, or a function of (name, module)", ""
+    if callable(one) and not isinstance(one, type | nn.Module):
+        try:
+            return bool(one(name, layer))
+        except Exception as error:
+            reason = one_line(error)
+    raise Refused(Refusal("rewrite", field, shown(one), allowed, reason))
 
 
 def _nothing(sites: Mapping[str, nn.Module], field: str, one: Any) -> Refusal:

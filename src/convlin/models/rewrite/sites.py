@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -60,7 +60,8 @@ def _sites(
         return
     met.add(module)
     if is_form(module):
-        if _gives_back(module, target):
+        of_another = isinstance(module, Reclassed) and module.target != target
+        if _gives_back(module, target) or (of_another and base_of(module, target) is not None):
             yield name, module
         return
     if base_of(module, target) is not None:
@@ -104,6 +105,11 @@ def given_back(form: Any) -> nn.Module:
 def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
     """Yield what keeps any layer from being exchanged in place, whatever its geometry is."""
     cls = type(layer).__name__
+    if isinstance(layer, Reclassed):
+        own = layer.base_class.__name__
+        yield Refusal(name or cls, "type", Description(cls), own,
+                      "it has another form already; rewrite to its own kind gives it back")  # fmt: skip
+        return
     if isinstance(layer, LazyModuleMixin):
         yield Refusal(name or cls, "type", Description(cls), "one that has its parameters",
                       "run the model once first")  # fmt: skip
@@ -111,9 +117,19 @@ def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
         parametrized = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
         yield Refusal(name or cls, "parametrizations", Description(parametrized), "none",
                       "rewrite first, parametrize after")  # fmt: skip
-    elif not isinstance(layer._parameters.get("weight"), Tensor):
-        yield Refusal(name or cls, "weight", Description("computed from other parameters"),
-                      "an nn.Parameter", "rewrite first, prune or normalise after")  # fmt: skip
+        return
+    for field in ("weight", "bias"):
+        held, value = layer._parameters.get(field), getattr(layer, field, None)
+        if value is not held or (field == "weight" and held is None):
+            yield Refusal(name or cls, field, Description("computed from other parameters"),
+                          "an nn.Parameter", "rewrite first, prune or normalise after")  # fmt: skip
+            return
+    weight: Any = layer._parameters["weight"]
+    if not weight.numel():
+        yield Refusal(name or cls, "weight.shape", tuple(weight.shape), "at least one number")
+    elif not (weight.is_complex() or (weight.is_floating_point() and weight.itemsize > 1)):
+        allowed = "a dtype that PyTorch's layers compute in"
+        yield Refusal(name or cls, "weight.dtype", weight.dtype, allowed)
 
 
 def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:
@@ -121,9 +137,10 @@ def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[
     cls = type(layer)
     site = name or cls.__name__
     own = f"{base.__name__}'s"
-    if "forward" in vars(layer):
-        yield Refusal(site, "forward", Description("set on this one layer"), own)
     of_base = set().union(*map(vars, base.__mro__[:-1]))
+    for method, value in vars(layer).items():
+        if method in of_base and callable(value):
+            yield Refusal(site, method, Description("set on this one layer"), own)
     for between in cls.__mro__[: cls.__mro__.index(base)]:
         for redefined in sorted(vars(between).keys() & of_base - SAYS):
             if redefined in CALLS or not redefined.startswith("__"):

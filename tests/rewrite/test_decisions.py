@@ -67,7 +67,8 @@ ROWS = {
         ("", f"forward is {__name__}.Twice.forward, expected Conv2d's"),
     ),
     "an-own-forward": (
-        with_own_forward, "linear", ("", "forward is set on this one layer, expected Conv2d's"),
+        with_own_forward, "linear",
+        ("", "forward is set on this one layer, expected Conv2d's (no form would run it)"),
     ),
     "no-view": (
         lambda: with_tensor(nn.Conv2d(3, 5, (1, 2), stride=2), weight=torch.ones(5, 3, 1, 4)[..., :2]),

@@ -83,7 +83,7 @@ def _judged(judge: Callable[..., Verdict], *claimed: Any, **options: Any) -> Ver
 
 @contextmanager
 def _plain_settings(claimed: Sequence[Any]) -> Iterator[None]:
-    """Run without the caller's autocast and default device, which are no part of what is claimed."""
+    """Run without the caller's autocast and default device, which no claim is about."""
     modules = [module for module in claimed if isinstance(module, nn.Module)]
     kinds = {tensor.device.type for module in modules for _, tensor in _tensors(module)}
     with ExitStack() as stack:

@@ -93,7 +93,8 @@ def parameters_of(layer: nn.Module, x: Any) -> tuple[Tensor, Tensor | None] | No
 
     While torch.fx traces, `x` stands for a tensor, and the weight is looked at in its place.
     """
-    if torch.jit.is_tracing():  # sizes are tensors then, and what was decided by them is not traced
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        # sizes are tensors then, and what was decided by them is not traced
         return None
     if "_conv_forward" in vars(layer):  # set on this one layer: what its own forward goes through
         return None

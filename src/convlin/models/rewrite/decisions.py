@@ -190,7 +190,7 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
                 strangers.append(index)
     claims = [
         (index, claim)
-        for index in strangers if _can_be_judged(decided[index].layer, decided[index].exchange)
+        for index in strangers if takes_one_input(decided[index].layer)
         for claim in decided[index].claims()
     ]  # fmt: skip
     named = [(decided[index].row.site, claim) for index, claim in claims]
@@ -211,16 +211,6 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
             row = replace(decided[index].row, verdict=judged[0], note=note)
             checked[index] = replace(decided[index], row=row)
     return checked
-
-
-def _can_be_judged(layer: nn.Module, exchange: Exchanged | None) -> bool:
-    """Whether a proof can tell a layer and its form apart: it takes one input, and the form runs.
-
-    A `forward` of the layer object's own runs in place of any that a class has.
-    """
-    assert exchange is not None
-    form_runs = exchange.keys == "native" or "forward" not in vars(layer)
-    return form_runs and takes_one_input(layer)
 
 
 def _without_hooks(layer: nn.Module) -> nn.Module:

@@ -107,8 +107,8 @@ def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
     cls = type(layer).__name__
     if isinstance(layer, Reclassed):
         own = layer.base_class.__name__
-        yield Refusal(name or cls, "type", Description(cls), own,
-                      "it has another form already; rewrite to its own kind gives it back")  # fmt: skip
+        reason = "it has another form already; rewrite to its own kind gives it back"
+        yield Refusal(name or cls, "type", Description(cls), own, reason)
         return
     if isinstance(layer, LazyModuleMixin):
         yield Refusal(name or cls, "type", Description(cls), "one that has its parameters",
@@ -118,6 +118,13 @@ def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
         yield Refusal(name or cls, "parametrizations", Description(parametrized), "none",
                       "rewrite first, parametrize after")  # fmt: skip
         return
+    of_class = set().union(*map(vars, type(layer).__mro__[:-1]))
+    for method, value in vars(layer).items():
+        if method in of_class and callable(value):
+            allowed, reason = f"{cls}'s", "no form would run it"
+            yield Refusal(
+                name or cls, method, Description("set on this one layer"), allowed, reason
+            )
     for field in ("weight", "bias"):
         held, value = layer._parameters.get(field), getattr(layer, field, None)
         if value is not held or (field == "weight" and held is None):
@@ -138,9 +145,6 @@ def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[
     site = name or cls.__name__
     own = f"{base.__name__}'s"
     of_base = set().union(*map(vars, base.__mro__[:-1]))
-    for method, value in vars(layer).items():
-        if method in of_base and callable(value):
-            yield Refusal(site, method, Description("set on this one layer"), own)
     for between in cls.__mro__[: cls.__mro__.index(base)]:
         for redefined in sorted(vars(between).keys() & of_base - SAYS):
             if redefined in CALLS or not redefined.startswith("__"):

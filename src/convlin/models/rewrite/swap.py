@@ -59,7 +59,6 @@ def standing_in(layer: nn.Module, base: type[nn.Module]) -> nn.Module:
         return layer
     twin = base.__new__(base)
     vars(twin).update(vars(layer))
-    vars(twin).pop("forward", None)
     return twin
 
 

@@ -342,7 +342,7 @@ def test_in_place_is_undone_where_the_result_does_not_run(keys):
 
     model = Once()
     before, modules = everything_of(model), [*model.modules()]
-    with pytest.raises(LookupError, match="another layer"):
+    with pytest.raises(Refused, match="another layer"):
         rewrite(model, keys=keys, example=torch.ones(2, 3, 4, 6), in_place=True)
     assert_untouched(before, everything_of(model))
     assert all(now is then for now, then in zip(model.modules(), modules, strict=True))
@@ -389,7 +389,10 @@ def test_a_form_is_given_back_by_the_rewrite_to_its_kind(keys, to):
     ]  # fmt: skip
     assert [type(m) for m in back.model] == [nn.Linear, nn.ReLU, nn.Linear]
     assert back.model[0].weight.data_ptr() == model[0].weight.data_ptr()
-    assert not back.mapping.entries
+    state = back.mapping.from_original(dict(there.named_parameters())) if keys == "native" else {}
+    own = dict(back.model.named_parameters())
+    assert all(torch.equal(own[name], value) for name, value in state.items())
+    assert (state.keys() == own.keys()) == (keys == "native")
 
 
 # Keys

@@ -119,8 +119,8 @@ def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
                       "rewrite first, parametrize after")  # fmt: skip
         return
     of_class = set().union(*map(vars, type(layer).__mro__[:-1]))
-    for method, value in vars(layer).items():
-        if method in of_class and callable(value):
+    for method, held in vars(layer).items():
+        if method in of_class and callable(held):
             allowed, reason = f"{cls}'s", "no form would run it"
             yield Refusal(
                 name or cls, method, Description("set on this one layer"), allowed, reason

@@ -11,11 +11,12 @@ import itertools
 import operator
 import reprlib
 from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 from typing import Any
 
 from convlin.errors import Description, Refusal, Refused
 
-__all__ = ["choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
+__all__ = ["as_path", "choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
 
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 # Numbers of one argument: PyTorch's shapes have at most 64, and an iterator may never end.
@@ -154,3 +155,17 @@ def index(value: Any) -> int | None:
         return operator.index(value)
     except Exception:  # not TypeError alone: a tensor on the meta device raises another
         return None
+
+
+def as_path(site: str, field: str, value: Any) -> Path:
+    """Return the path of a file or a folder.
+
+    >>> as_path("convert_checkpoint", "source", b"weights")
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: convert_checkpoint: source is b'weights', expected a path
+    """
+    try:
+        return Path(value)
+    except Exception as error:  # whatever the value's own methods raise
+        raise Refused(Refusal(site, field, shown(value), "a path")) from error

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import tempfile
+from pathlib import Path
+
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 import convlin
 
 __all__ = ["CALLS", "NOT_CALLED"]
+
+
+kept = []  # folders
 
 
 def net():
@@ -28,6 +37,40 @@ def family():
     return convlin.same_outputs(nn.Linear(4, 2), torch.ones(1, 4))
 
 
+def mapping():
+    return convlin.rewrite(nn.Conv2d(2, 5, 1), keys="native", plan=True).mapping
+
+
+@functools.cache
+def folder():
+    """Return a folder that is gone when the process is."""
+    kept.append(tempfile.TemporaryDirectory())
+    return kept[-1].name
+
+
+def checkpoint():
+    path = f"{folder()}/model.safetensors"
+    save_file({"weight": torch.ones(5, 2, 1, 1), "bias": torch.ones(5)}, path)
+    return path
+
+
+def adapter():
+    """Return a folder as PEFT saves an adapter of the convolution."""
+    path = Path(folder()) / "adapter"
+    path.mkdir(exist_ok=True)
+    config = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["conv"]}
+    (path / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"bias": torch.ones(5)}, path / "adapter_model.safetensors")
+    return str(path)
+
+
+def saved_mapping():
+    path = f"{folder()}/saved.json"
+    mapping().save(path)
+    return path
+
+
+SHAPES = {"weight": (5, 2, 1, 1), "linear.weight": (5, 2)}
 GEOMETRY = {
     "in_channels": 2, "out_channels": 3, "kernel": (2, 2), "stride": 1, "padding": 0,
     "dilation": 1, "groups": 1, "padding_mode": "zeros", "transposed": False, "output_padding": 0,
@@ -107,6 +150,36 @@ CALLS = {
         convlin.to_local,
         {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "memory_limit": 2**20},
     ),
+    "rewrite": lambda: (
+        convlin.rewrite,
+        {"model": nn.Sequential(nn.Conv2d(2, 3, 2, 2)), "to": "linear", "only": "0", "skip": None,
+         "keys": "native", "plan": False, "example": torch.ones(1, 2, 4, 6), "copy": False,
+         "in_place": False, "proofs": False, "progress": None},
+    ),
+    "convert_checkpoint": lambda: (
+        convlin.convert_checkpoint,
+        {"source": checkpoint(), "target": f"{checkpoint()}.new", "mapping": mapping(),
+         "to": "native"},
+    ),
+    "convert_adapter": lambda: (
+        convlin.convert_adapter,
+        {"source": adapter(), "target": f"{adapter()}.new", "mapping": mapping(), "to": "native"},
+    ),
+    "WeightMapping": lambda: (convlin.WeightMapping, {"entries": mapping().entries}),
+    **{
+        f"WeightMapping.{name}": lambda name=name, state=state: (
+            getattr(mapping(), name),
+            {"thing": {state: torch.ones(5, 2, 1, 1).reshape(SHAPES[state])}, "names": None,
+             "target_names": None},
+        )
+        for name, state in (("to_original", "linear.weight"), ("from_original", "weight"))
+    },
+    "WeightMapping.prefixed": lambda: (mapping().prefixed, {"prefix": "model."}),
+    "WeightMapping.from_dict": lambda: (
+        convlin.WeightMapping.from_dict, {"data": mapping().as_dict()}
+    ),
+    "WeightMapping.save": lambda: (mapping().save, {"path": f"{folder()}/mapping.json"}),
+    "WeightMapping.load": lambda: (convlin.WeightMapping.load, {"path": saved_mapping()}),
     "unpack_attention": lambda: (
         convlin.unpack_attention, {"attention": nn.MultiheadAttention(4, 2), "copy": False}
     ),
@@ -159,5 +232,5 @@ CALLS = {
 NOT_CALLED = {
     "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
     "InputError", "Measured", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
-    "Refuted", "Spectrum", "Verdict", "Wire", "figures",
+    "Refuted", "Rewritten", "Spectrum", "Verdict", "Wire", "figures",
 }  # fmt: skip

@@ -7,11 +7,15 @@ anything but a value or a `ConvlinError` of a few short lines, and the number of
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import json
+import os
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -90,4 +94,6 @@ def main(names: list[str], show: bool = False) -> None:
 
 
 if __name__ == "__main__":
+    os.chdir(gone := tempfile.mkdtemp())  # some calls write a file of any name
+    atexit.register(shutil.rmtree, gone)
     main([name for name in sys.argv[1:] if name != "--show"], "--show" in sys.argv)

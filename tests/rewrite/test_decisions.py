@@ -220,6 +220,30 @@ def test_a_layer_with_code_of_its_own_is_exchanged_if_it_is_proved_to_be_equal(k
     assert isinstance(twice.verdict, Refuted) and "forward is" in twice.why
 
 
+def test_a_layer_that_was_judged_to_be_decided_is_not_judged_again(audits):
+    rewrite(Kept(2, 3, 1), plan=True)
+    judged = len(audits)
+    assert judged > 0
+    assert rewrite(Kept(2, 3, 1)).report.rows[0].exchange == "pointwise"
+    assert len(audits) == 2 * judged
+
+
+class Squared(nn.Linear):
+    """Not its base's."""
+
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+def test_a_layer_that_is_called_and_read_stays_so_where_it_is_refused():
+    model = Reads()
+    model.both = Squared(4, 5)
+    rows = rewrite(model, "conv", example=torch.ones(2, 3), plan=True).report.rows
+    both = next(row for row in rows if row.site == "both")
+    assert (both.answer, both.exchange) == ("called and read", "")
+    assert "forward is" in both.why
+
+
 def test_a_layer_is_judged_at_sizes_that_its_stride_does_not_divide():
     (row,) = rewrite(Sometimes(2, 3, 2, stride=2), plan=True).report.rows
     assert row.answer == "not exchanged" and isinstance(row.verdict, Refuted)

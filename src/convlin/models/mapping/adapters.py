@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from convlin.arguments import choice, shown
+from convlin.arguments import as_path, choice, shown
 from convlin.display.atomic import replacing
 from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.models.mapping.checkpoints import new_folder
-from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping import WeightMapping, require_mapping
 from convlin.models.mapping.moves import Moves
 from convlin.models.mapping.tensor_files import TensorFile
 
@@ -56,7 +56,9 @@ def convert_adapter(
     `Refused` where PEFT's adapter of one layer is another function on the other.
     """
     choice("convert_adapter", "to", to, ("original", "native"))
-    source, target = Path(source), Path(target)
+    require_mapping("convert_adapter", mapping)
+    source = as_path("convert_adapter", "source", source)
+    target = as_path("convert_adapter", "target", target)
     file = TensorFile.open(source / TENSORS)
     try:
         config = json.loads((source / CONFIG).read_bytes())

@@ -13,10 +13,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from convlin.arguments import choice
+from convlin.arguments import as_path, choice
 from convlin.display.atomic import replacing
 from convlin.errors import InputError, one_line
-from convlin.models.mapping.mapping import WeightMapping
+from convlin.models.mapping.mapping import WeightMapping, require_mapping
 from convlin.models.mapping.mapping_entry import Move
 from convlin.models.mapping.moves import Moves
 from convlin.models.mapping.tensor_files import TensorFile
@@ -40,7 +40,9 @@ def convert_checkpoint(
     was.
     """
     choice("convert_checkpoint", "to", to, ("original", "native"))
-    source, target = Path(source), Path(target)
+    require_mapping("convert_checkpoint", mapping)
+    source = as_path("convert_checkpoint", "source", source)
+    target = as_path("convert_checkpoint", "target", target)
     if not source.is_dir():
         file = TensorFile.open(source)
         moves = _moves([file], mapping, to)

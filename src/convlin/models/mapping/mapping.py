@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convlin.arguments import shown
+from convlin.arguments import as_path, shown
 from convlin.display import atomic
 from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.models.mapping.mapped_states import map_state
@@ -44,7 +44,10 @@ class WeightMapping:
     entries: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "entries", tuple(self.entries))
+        given: Any = self.entries
+        if not isinstance(given, Sequence):
+            raise Refused(Refusal("mapping", "entries", shown(given), "a tuple of Entries"))
+        object.__setattr__(self, "entries", tuple(given))
         for index, entry in enumerate(self.entries):
             if not isinstance(entry, Entry):
                 raise Refused(Refusal("mapping", f"entries[{index}]", shown(entry), "an Entry"))
@@ -110,6 +113,8 @@ class WeightMapping:
         >>> WeightMapping((entry,)).prefixed("model.").entries[0].new
         'model.linear.weight'
         """
+        if not isinstance(prefix, str):
+            raise Refused(Refusal("mapping", "prefix", shown(prefix), "a text, such as 'model.'"))
         return WeightMapping(
             tuple(replace(e, old=prefix + e.old, new=prefix + e.new) for e in self.entries)
         )
@@ -134,14 +139,21 @@ class WeightMapping:
     def save(self, path: str | Path) -> None:
         """Write the mapping as JSON: whole, or not at all."""
         text = json.dumps(self.as_dict(), indent=1) + "\n"
-        atomic.write(Path(path), text.encode())
+        atomic.write(as_path("mapping", "path", path), text.encode())
 
     @classmethod
     def load(cls, path: str | Path) -> WeightMapping:
         """Return the mapping in a file; raise `InputError`, in one line, for what is none."""
+        file = as_path("mapping", "path", path)
         try:
-            return cls.from_dict(json.loads(Path(path).read_bytes()))
+            return cls.from_dict(json.loads(file.read_bytes()))
         except Refused as refused:
             raise InputError(f"{path}: {refused.refusals[0]}") from refused
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: no readable mapping: {one_line(error)}") from error
+
+
+def require_mapping(site: str, value: Any) -> None:
+    """Raise unless the argument `mapping` of a function is one."""
+    if not isinstance(value, WeightMapping):
+        raise Refused(Refusal(site, "mapping", shown(value), "a WeightMapping"))

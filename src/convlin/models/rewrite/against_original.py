@@ -122,7 +122,7 @@ def apart_in_float64(
     except Exception:  # whatever keeps it from being copied, or from running in float64
         return None
     rewritten = swap(copied, exchanges).model
-    with undisturbed(rewritten):
+    with undisturbed(rewritten), Dtypes():  # as the model was: it keeps PyTorch from fast paths
         try:
             off = _apart(mine, tensors_in(wide(rewritten)))
         except Exception as error:

@@ -165,7 +165,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         notes = self.notes[user.module]
         notes.calls += 1
         taken = user.first_input()
-        if taken is not None:
+        if taken is not None and not taken.is_nested:  # which has no shape to tell
             notes.inputs[tuple(taken.shape)] = None
         # frames of calls that are over are dropped, and all that they keep with them
         self.calls = {call, *self.calls.intersection(outward(call))}

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
+import torch
 from torch import nn
 
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase
+from convlin.layers.unchanged import same_random_numbers
 from convlin.models.claims import Claim, verdicts
 from convlin.models.rewrite.calls_and_reads import Seen
 from convlin.models.rewrite.code_reads import code_reads
@@ -29,6 +31,7 @@ from convlin.models.rewrite.sites import (
     unfit,
 )
 from convlin.models.rewrite.swap import Exchanged, Keys
+from convlin.models.trace import sample
 from convlin.proof import Proved, Refuted, Verdict
 
 __all__ = ["Decision", "decisions", "proved"]
@@ -144,6 +147,9 @@ def _lost(name: str, layer: nn.Module) -> Iterator[Refusal]:
         if key not in ("weight", "bias"):
             allowed = "a weight and a bias alone, or keys='same'"
             yield Refusal(site, key, Description("a tensor of the layer's own"), allowed)
+    if type(layer).get_extra_state is not nn.Module.get_extra_state:
+        value = Description("in its checkpoints")
+        yield Refusal(site, "get_extra_state", value, "none, or keys='same'")
     for kind, hooks in vars(layer).items():
         if kind.endswith("_hooks") and "state_dict" in kind and hooks:
             yield Refusal(site, kind, Description(f"{len(hooks)} hooks"), "none, or keys='same'")
@@ -190,7 +196,8 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
                 strangers.append(index)
     claims = [
         (index, claim)
-        for index in strangers if takes_one_input(decided[index].layer)
+        for index in strangers
+        if takes_one_input(decided[index].layer) and _steady(decided[index])
         for claim in decided[index].claims()
     ]  # fmt: skip
     named = [(decided[index].row.site, claim) for index, claim in claims]
@@ -211,6 +218,15 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
             row = replace(decided[index].row, verdict=judged[0], note=note)
             checked[index] = replace(decided[index], row=row)
     return checked
+
+
+def _steady(decision: Decision) -> bool:
+    """Whether a layer gives the same twice in training: what it draws there, no proof compares."""
+    bare: Any = _without_hooks(decision.layer)
+    vars(bare)["training"] = True
+    x = sample(bare, (2, *_shapes_of(decision)[0])) + 1
+    with same_random_numbers(), torch.no_grad():
+        return x.is_meta or torch.equal(bare(x), bare(x))
 
 
 def _without_hooks(layer: nn.Module) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from convlin.arguments import choice, flag, shown
-from convlin.errors import Refusal, Refused, one_line
+from convlin.display.blocks import Block
+from convlin.display.shown import Shown
+from convlin.errors import Description, Refusal, Refused, one_line
 from convlin.layers.stock_layer import require_module
 from convlin.models.mapping.mapping import WeightMapping
 from convlin.models.permutes.permutes import cancelled
@@ -35,8 +37,8 @@ __all__ = ["Rewritten", "rewrite"]
 Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Rewritten:
+@dataclass(frozen=True, repr=False)
+class Rewritten(Shown):
     """A rewritten model, a row for each of its sites, and how its weights relate to the original's.
 
     `model` is None where it was only planned. `graph` is for `to="conv2d"`: the inference of the
@@ -47,6 +49,13 @@ class Rewritten:
     report: RewriteReport
     mapping: WeightMapping
     _graph: fx.GraphModule | Refused | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        exchanged = sum(row.exchanged for row in self.report.rows)
+        return f"<Rewritten: {exchanged} of {len(self.report.rows)} sites exchanged>"
+
+    def _blocks(self, width: int | None = None) -> Sequence[Block]:
+        return self.report._blocks(width)
 
     @property
     def graph(self) -> fx.GraphModule:
@@ -94,9 +103,11 @@ def rewrite(
     `state_dict()` still has the old keys while that is plain, both layouts load, and `mapping`
     relates the two. Parameters are then others: an optimizer made before does not step them.
 
-    The model given keeps its modules and shares its tensors with the result, so that training,
-    freezing and `.double()` of parameters reach both (buffers that are replaced, by `.to()`, do
-    not). `copy=True` gives the result tensors of its own; `in_place=True` changes the model given.
+    The model given keeps its modules, and the result shares the tensors that these hold: training,
+    freezing and `.double()` of parameters reach both (buffers, which `.to()` replaces, do not).
+    Native weights are parameters of their own on the same memory: training alone reaches both, and
+    before `.to()`, `.double()` or freezing, give the result a `copy`. `copy=True` gives it tensors
+    of its own; `in_place=True` changes the model given.
 
     `example` (a tensor, a tuple of arguments, or a dict of named ones) is run, once observed, and
     with the result again: it tells what is called, and what others read without calling it, and
@@ -188,4 +199,7 @@ def _cancelled(
         graph, permutes = cancelled(model, run.args, run.named, [e.site for e in exchanges])
     except Refused as refused:
         return refused, report
+    except Exception as error:  # of torch.export, on code that it was not made for
+        value, allowed = Description(one_line(error)), "a model that torch.export takes"
+        return Refused(Refusal("rewrite", "graph", value, allowed)), report
     return graph, replace(report, permutes=permutes)

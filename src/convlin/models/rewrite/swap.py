@@ -122,5 +122,6 @@ def _tie(layer: nn.Module, form: nn.Module, inner: dict[Any, nn.Parameter]) -> N
         holder = form.get_submodule(owner)
         parameter = holder._parameters[last]
         assert parameter is not None
+        vars(parameter).update(vars(of_layer))  # what optimizers are told by, say
         key = id(of_layer), tuple(parameter.shape), parameter.stride()
         holder._parameters[last] = inner.setdefault(key, parameter)

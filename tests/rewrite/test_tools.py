@@ -487,7 +487,7 @@ def nested():
         "skip-type",
         "skip-predicate",
         "only-and-skip",
-    ],  # fmt: skip
+    ],
 )
 def test_only_and_skip(choice, sites):
     model = nested()

@@ -113,7 +113,7 @@ def _judged(
     if breach is not None:
         return Refuted(breach)
     owners, unlearning = aliasing(subject, converted), cut(subject, converted, x[: way.batch])
-    del converted, subject  # of a large layer, a large part of what is in memory
+    del converted, subject, watch  # of a large layer, a large part of what is in memory
     twins = Twins([layer])
     rounding = measured_rounding(left, right, x, layer, twins)
     values = left.outcome.value, right.outcome.value

@@ -324,6 +324,7 @@ TOO_SMALL = {
     "one-pixel": {"kernel_size": 3, "size": 1},
     "no-pixels": {"kernel_size": 3, "size": 0},
     "dilated": {"kernel_size": 3, "dilation": 4, "stride": 12, "size": 8},
+    "dilated-beyond-its-image": {"kernel_size": 3, "dilation": 2, "size": 3},
     "reflecting-more-than-there-is": {
         "kernel_size": 1, "padding": 6, "padding_mode": "reflect", "size": 5,
     },
@@ -348,3 +349,24 @@ def test_what_the_layer_says_of_an_input_that_does_not_fit(case, base, target):
     assert isinstance(expected, Exception) or not x.numel()
     got, _ = said(reclass(layer, base, target), x)
     assert_same(expected, got)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(2, 1), (4, 3), (3, 2)])
+def test_the_same_size_is_padded_one_more_behind_than_before(kernel, dilation):
+    layer = nn.Conv1d(CHANNELS, OUT, kernel, dilation=dilation, padding="same", dtype=torch.float64)
+    whole(layer)
+    x = integers(BATCH, CHANNELS, 11).double()
+    expected, _ = said(layer, x)
+    got, ran = said(reclass(layer, nn.Conv1d, "conv2d"), x)
+    assert_same(expected, got)
+    assert took_its_form(nn.Conv1d, "conv2d", ran)
+
+
+@pytest.mark.parametrize("target", ["linear", "conv2d"])
+def test_the_same_size_at_a_stride_is_refused_as_the_layer_refuses_it(target):
+    layer = nn.Conv1d(CHANNELS, OUT, 2, padding="same")
+    layer.stride = (2,)
+    x = integers(BATCH, CHANNELS, 11).float()
+    expected, _ = said(layer, x)
+    assert isinstance(expected, RuntimeError)
+    assert_same(expected, said(reclass(layer, nn.Conv1d, target), x)[0])

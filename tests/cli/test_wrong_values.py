@@ -21,6 +21,7 @@ RIGHT = {
     "explore": ["--port", "0"],
     "inspect": ["models_here:padded", "--window", "3,10,7"],
     "convert": ["models_here:unpadded", "--window", "3,10,7", "-o", "new.pt2"],
+    "rewrite": ["models_here:padded", "--no-proofs"],
     "prove": ["models_here:linear", "models_here:linear", "--input-shape", "12"],
     "unroll": ["models_here:padded", "0", "--input-size", "10,7", "-o", "new.npz"],
     "cost": ["models_here:padded", "--input-size", "3,10,7"],
@@ -56,7 +57,13 @@ PICTURES = [*ABSENT, "broken.png", "cut.png", "pixel.png", "nan.tiff", "run.eps"
 ROWS = ["", ";", "a", "1;2 3", "nan", "inf", "1e400", "9" * 5000, "1 " * 40, "1 2\0", *ODD]
 PAIRS = ["", "x", "1,2,3", "-1", "1000", "1.5", "1;2", "9" * 5000, *ODD]
 OUTPUTS = ["", ".", "folder", "no/such/a{}", "a.wrong", "a{}x", "pipe{}", "a\0{}", "x" * 300 + "{}"]
-SUFFIXES = {"convert": ".pt2", "unroll": ".npz", "explain": ".html", "explore": ".html"}
+SUFFIXES = {
+    "convert": ".pt2",
+    "rewrite": ".safetensors",
+    "unroll": ".npz",
+    "explain": ".html",
+    "explore": ".html",
+}
 WRONG = {
     "a": SPECS, "b": SPECS, "model": SPECS,
     "window": SHAPES, "input_size": SHAPES, "input_shape": SHAPES,
@@ -64,6 +71,8 @@ WRONG = {
     "image": PICTURES, "kernel": ROWS, "stride": [*PAIRS, "0"], "padding": PAIRS,
     "dilation": [*PAIRS, "0"],
     "out": OUTPUTS, "html": OUTPUTS, "export": OUTPUTS,
+    "to": ["", "x", "LINEAR", *ODD], "keys": ["", "x", "SAME", *ODD],
+    "only": ["", "none", "*.none", *ODD], "skip": ["", "none", "*.none", *ODD],
     "head": ["", "x", "CONV", *ODD], "lang": ["", "de", "EN", *ODD],
     "lesson": [*NUMBERS, "0", "6", "-1"], "rounds": [*NUMBERS, "0", "-1"], "seed": [*NUMBERS, "-1"],
     "memory_limit": [*NUMBERS, "0", "-1", "1"], "port": [*NUMBERS, "-1", "70000"],
@@ -72,7 +81,7 @@ WRONG = {
     "host": ["256.1.1.1", "no such host", "a\0b", "[::1", "x" * 300],
     "state": ["x", "?size=99", "?size=", "?along=nan", "?" + "x" * 300, *ODD],
 }  # fmt: skip
-FLAGS = {"json", "force", "trust", "proofs", "allow_inexact", "browser"}
+FLAGS = {"plan", "json", "force", "trust", "proofs", "allow_inexact", "browser"}
 # These fit: a folder that the demo makes, and models whose window is another.
 FITS = {
     ("demo", "out"): {"no/such/a{}", "a{}x"},

@@ -70,7 +70,7 @@ def rewrite(
     if out is not None:
         check_output(out, ".safetensors", force)
         check_output(_beside(out), ".json", force)
-    shape = input_shape and parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,224,224")
+    shape = input_shape if input_shape is None else parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,224,224")
     classifier = open_classifier(model, weights, trust, json)
 
     import torch
@@ -78,7 +78,7 @@ def rewrite(
     from convlin import rewrite as rewritten
 
     example = None
-    if shape:
+    if shape is not None:
         like = next((p for p in classifier.parameters() if p.is_floating_point()), torch.empty(0))
         noise = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
         example = noise.to(like.device, like.dtype)

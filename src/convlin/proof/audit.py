@@ -13,6 +13,7 @@ variances and counts, get none.
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,12 +114,14 @@ def _judged(
     if breach is not None:
         return Refuted(breach)
     owners, unlearning = aliasing(subject, converted), cut(subject, converted, x[: way.batch])
-    del converted, subject, watch  # of a large layer, a large part of what is in memory
+    left, right = (OwnRun(side.home, side.outcome.cut) for side in (left, right))
+    del converted, subject, watch
     twins = Twins([layer])
     rounding = measured_rounding(left, right, x, layer, twins)
     values = left.outcome.value, right.outcome.value
     trial = Trial(convert, layer, twins, draws, values)
     del twins
+    _let_go(trial)
     counterexample = trial.refuted(shape, count) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)
@@ -126,6 +129,7 @@ def _judged(
     if verdict is not None:
         return verdict
     own = None if trial.why else trial.in_own_dtype(*left.home)
+    _let_go(trial)
     counterexample = own.refuted(shape, own.count) if own else None
     if counterexample is not None:
         return Refuted(counterexample)
@@ -135,6 +139,12 @@ def _judged(
     scope = _scope(shape, layer, owners, trial, own)
     draws_there = OwnDraws(own.name, own.count, own.failure**own.count) if own else None
     return Proved(scope, count, trial.failure**count, rounding, draws_there)
+
+
+def _let_go(trial: Trial) -> None:
+    """Free what was done with, of large layers: it is in cycles, which Python frees at leisure."""
+    if trial.heavy:
+        gc.collect()
 
 
 def _converted(convert: Convert, subject: nn.Module) -> tuple[Any, Watch, Exception | None]:

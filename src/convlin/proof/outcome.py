@@ -36,6 +36,12 @@ class Outcome:
     error: Exception | None = None
 
     @property
+    def cut(self) -> Outcome:
+        """The same without what its outputs were made of, a large layer's weights among them."""
+        leaves = (leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in self.leaves)
+        return replace(self, leaves=tuple(leaves))
+
+    @property
     def outputs(self) -> list[Tensor]:
         """The outputs that are tensors."""
         return [leaf for leaf in self.leaves if isinstance(leaf, Tensor)]

@@ -70,7 +70,9 @@ def rewrite(
     if out is not None:
         check_output(out, ".safetensors", force)
         check_output(_beside(out), ".json", force)
-    shape = input_shape if input_shape is None else parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,224,224")
+    shape = None
+    if input_shape is not None:
+        shape = parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,224,224")
     classifier = open_classifier(model, weights, trust, json)
 
     import torch

@@ -1,9 +1,9 @@
 """The sites of a rewrite: the layers whose class has an equal form of the kind asked for.
 
 A layer is of its base class if no class between its type and that base redefines a name that the
-base has (constructor and printing apart), and its instance has no `forward` of its own. Any other
-may compute something else: weights standardised, padding of its own. It counts as its base class
-only where `standing_in` was proved to equal it.
+base has (constructor and printing apart). Any other may compute something else: weights
+standardised, padding of its own. It counts as its base class only where its form was proved to
+equal it. A method that was set on the layer itself is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from torch import nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.errors import Description, Refusal, Refused
@@ -105,38 +104,43 @@ def given_back(form: Any) -> nn.Module:
 def unfit(name: str, layer: nn.Module) -> Iterator[Refusal]:
     """Yield what keeps any layer from being exchanged in place, whatever its geometry is."""
     cls = type(layer).__name__
+    site = name or cls
     if isinstance(layer, Reclassed):
         own = layer.base_class.__name__
         reason = "it has another form already; rewrite to its own kind gives it back"
-        yield Refusal(name or cls, "type", Description(cls), own, reason)
-        return
-    if isinstance(layer, LazyModuleMixin):
-        yield Refusal(name or cls, "type", Description(cls), "one that has its parameters",
-                      "run the model once first")  # fmt: skip
+        yield Refusal(site, "type", Description(cls), own, reason)
     elif is_parametrized(layer):
         parametrized = ", ".join(layer.parametrizations)  # type: ignore[arg-type]
-        yield Refusal(name or cls, "parametrizations", Description(parametrized), "none",
+        yield Refusal(site, "parametrizations", Description(parametrized), "none",
                       "rewrite first, parametrize after")  # fmt: skip
-        return
+    else:
+        yield from _patched(site, layer)
+        yield from _odd_parameters(site, layer)
+
+
+def _patched(site: str, layer: nn.Module) -> Iterator[Refusal]:
+    """Yield every method that was set on this one layer, which no class of another form has."""
     of_class = set().union(*map(vars, type(layer).__mro__[:-1]))
-    for method, held in vars(layer).items():
-        if method in of_class and callable(held):
-            allowed, reason = f"{cls}'s", "no form would run it"
-            yield Refusal(
-                name or cls, method, Description("set on this one layer"), allowed, reason
-            )
+    for method, own in vars(layer).items():
+        if method in of_class and callable(own):
+            value, allowed = Description("set on this one layer"), f"{type(layer).__name__}'s"
+            yield Refusal(site, method, value, allowed, "no form would run it")
+
+
+def _odd_parameters(site: str, layer: nn.Module) -> Iterator[Refusal]:
+    """Yield a weight or bias that is no parameter, or one that no layer computes with."""
     for field in ("weight", "bias"):
         held, value = layer._parameters.get(field), getattr(layer, field, None)
         if value is not held or (field == "weight" and held is None):
-            yield Refusal(name or cls, field, Description("computed from other parameters"),
+            yield Refusal(site, field, Description("computed from other parameters"),
                           "an nn.Parameter", "rewrite first, prune or normalise after")  # fmt: skip
             return
     weight: Any = layer._parameters["weight"]
     if not weight.numel():
-        yield Refusal(name or cls, "weight.shape", tuple(weight.shape), "at least one number")
+        yield Refusal(site, "weight.shape", tuple(weight.shape), "at least one number")
     elif not (weight.is_complex() or (weight.is_floating_point() and weight.itemsize > 1)):
         allowed = "a dtype that PyTorch's layers compute in"
-        yield Refusal(name or cls, "weight.dtype", weight.dtype, allowed)
+        yield Refusal(site, "weight.dtype", weight.dtype, allowed)
 
 
 def strangeness(name: str, layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal]:

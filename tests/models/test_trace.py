@@ -89,12 +89,13 @@ def test_a_sample_has_the_dtype_of_the_model():
 @pytest.mark.parametrize(
     ("doing", "where"),
     [
-        (r"register_(module_)?forward", "trace.py"),
-        (r"with fake_tensors|FakeTensorMode", "graph/traced.py"),
-        (r"TorchDispatchMode\)", "graph/recorder.py"),
+        (r"register_(module_)?forward", ["trace.py"]),
+        (r"with fake_tensors|FakeTensorMode", ["graph/traced.py"]),
+        # What a run gives as a graph, and who used whose weights in it: hooks would tell neither.
+        (r"TorchDispatchMode\)", ["graph/recorder.py", "rewrite/calls_and_reads.py"]),
     ],
     ids=["hooks-a-module", "makes-a-fake-tensor", "sees-operations"],
 )
 def test_nothing_else_in_the_room(doing, where):
     files = [file for file in ROOM.rglob("*.py") if re.search(doing, file.read_text("utf-8"))]
-    assert [file.relative_to(ROOM).as_posix() for file in files] == [where]
+    assert sorted(file.relative_to(ROOM).as_posix() for file in files) == where

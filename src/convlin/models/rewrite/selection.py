@@ -33,7 +33,7 @@ def selected(sites: Mapping[str, nn.Module], only: Selection, skip: Selection) -
     Traceback (most recent call last):
         ...
     convlin.errors.Refused: rewrite: only is 'layers.*', expected a pattern that matches a site \
-(nearest: 'layer1.0.conv', 'stem')
+(nearest: 'layer1.0.conv')
     """
     names = set(sites) if only is None else set().union(*_matched(sites, "only", only))
     skipped = set() if skip is None else set().union(*_matched(sites, "skip", skip))

@@ -195,7 +195,7 @@ class RewriteReport(Shown):
         for row in self.rows:
             if row.why:
                 about.setdefault(row.why, []).append(row.site)
-        return [[_some(sites), f" {why}"] for why, sites in about.items()]
+        return [[_some(sites), f": {why}"] for why, sites in about.items()]
 
 
 def _answer(row: RewriteRow) -> Words:

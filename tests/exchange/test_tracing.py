@@ -92,7 +92,7 @@ FX = """
 import torch
 from torch import fx, nn
 from convlin import to_conv, to_conv1d, to_conv2d, to_linear, to_pointwise
-from convlin.layers import lines, scattering, sliding
+from convlin.layers import frames, lines, scattering, sliding
 
 forms = {
     "sliding": to_linear(nn.Conv2d(3, 5, 2, stride=2, padding=1)),
@@ -116,7 +116,7 @@ for name, form in forms.items():
         x = torch.randn(batch, channels, *shapes.get(name, (4, 6)))
         assert torch.equal(traced(x), form(x)), name
     steps = [n.target.__name__ for n in traced.graph.nodes if n.op == "call_function"]
-    print(name, *(step for step in steps if any(hasattr(room, step) for room in (sliding, scattering, lines)) or step.startswith("_")))
+    print(name, *(step for step in steps if any(hasattr(room, step) for room in (sliding, scattering, lines, frames)) or step.startswith("_")))
 """
 
 
@@ -133,7 +133,7 @@ def test_fx_records_each_step_as_one_node():
         "scattering require_map cut_windows as_rows side_by_side pad with_bias in_format_of",
         "rows2d as_lines as_rows",
         "line require_map in_format_of",
-        "frames require_map _as_images _as_video in_format_of",
+        "frames require_map as_images as_video in_format_of",
         "lines require_map _as_lines _as_image in_format_of",
         "depth require_map pad _space_to_depth in_format_of",
         "dense-groups _flat _by_group with_bias",

@@ -12,7 +12,7 @@
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
 | `agreement.py` | how far rounding may take the outputs of two such layers apart |
 | `forms/`, `reclassed/` | the modules that the verbs return; layers that compute another form |
-| `sliding.py`, `scattering.py`, `lines.py` | how every form runs: windows, patches, rows |
+| `sliding.py`, `scattering.py`, `lines.py`, `frames.py` | how every form runs |
 | `stock_layer.py`, `behaviour.py`, `computed.py` | which layers are what their class says |
 | `map_size.py` | the size of a map that a Linear reads flattened |
 | `gpt2_layer.py` | GPT-2's `Conv1D`, a Linear whose weight is (in, out) |

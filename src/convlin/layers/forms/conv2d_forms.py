@@ -6,7 +6,7 @@ from jaxtyping import Shaped
 from torch import Tensor, fx
 
 from convlin.exchange.as_conv2d import Lines
-from convlin.layers import sliding
+from convlin.layers import frames, sliding
 from convlin.layers.forms.reshaped_conv import ReshapedConv
 
 __all__ = ["FramesConv2d", "LineConv2d", "LinesConv1d"]
@@ -35,8 +35,9 @@ class FramesConv2d(ReshapedConv):
         """
         g = self.geometry
         video = sliding.require_map(x, g.in_channels, g.smallest_input)
-        images = _as_images(video, g.kernel[0], g.stride[0])
-        return sliding.in_format_of(x, _as_video(self.conv(images), x, g.kernel[0], g.stride[0]), 3)
+        windows = g.kernel[0], g.stride[0]
+        y = frames.as_video(self.conv(frames.as_images(video, *windows)), x, *windows)
+        return sliding.in_format_of(x, y, 3)
 
 
 class LinesConv1d(ReshapedConv):
@@ -54,25 +55,6 @@ class LinesConv1d(ReshapedConv):
         lines = _as_lines(image, across, g.stride[across])
         y = _as_image(self.conv(lines), x, across, g.stride[across])
         return sliding.in_format_of(x, y, 2)
-
-
-@fx.wrap
-def _as_images(
-    x: Shaped[Tensor, "*n c t h w"], kernel: int, stride: int
-) -> Shaped[Tensor, "windows c2 h w"]:
-    """Return each window of frames as one image, its channels (c, frame)."""
-    windows = x.unfold(-3, kernel, stride).movedim(-1, -3).movedim(-4, -5)
-    # Axes are now (…, windows, c, frames, h, w).
-    return sliding.contiguous(windows).flatten(-4, -3).flatten(0, -4)
-
-
-@fx.wrap
-def _as_video(
-    y: Shaped[Tensor, "windows o h w"], x: Shaped[Tensor, "*n c t h0 w0"], kernel: int, stride: int
-) -> Shaped[Tensor, "*n o t2 h w"]:
-    """Return the outputs of all windows as frames again."""
-    frames = (x.shape[-3] - kernel) // stride + 1
-    return y.reshape(*x.shape[:-4], frames, *y.shape[1:]).movedim(-4, -3)
 
 
 @fx.wrap

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, compiler, fx, nn
 from torch.nn import functional
 
-from convlin.internals.plain_tensors import are_equal
-from convlin.layers import sliding
-from convlin.layers.reclassed.fields import each, holds_a_window, windows_of
+from convlin.layers import frames, sliding
+from convlin.layers.reclassed.fields import each, holds_a_window, is_image, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
 __all__ = ["Conv1dAsConv2d", "Conv3dAsConv2d", "ConvTranspose1dAsConv2d"]
@@ -91,9 +89,7 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
         return False
     if isinstance(x, fx.Proxy):
         return True
-    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal(
-        (x.shape[-ndim - 1],), (weight.shape[1] * groups,)
-    ):
+    if not is_image(x, weight.shape[1] * groups, ndim):
         return False
     if compiler.is_compiling():
         return True
@@ -108,8 +104,10 @@ def on_a_line(
     _, stride, dilation, padding, mode = windows
     if mode != "zeros":  # as the layer does, whose errors say what it was given
         x, padding = sliding.pad(x, padding, mode), ((0, 0),)
-    across = sliding.Windows((), (1, *stride), (1, *dilation), ((0, 0), *padding), "zeros")
-    y = _conv2d(x.unsqueeze(-2), weight.unsqueeze(-2), bias, across, groups)
+    y = _conv2d(
+        x.unsqueeze(-2), weight.unsqueeze(-2), bias, (1, *stride), ((0, 0), *padding),
+        (1, *dilation), groups,
+    )  # fmt: skip
     return y.squeeze(-2).contiguous()
 
 
@@ -121,20 +119,15 @@ def on_frames(
     kernel, stride, dilation, padding, mode = windows
     if mode != "zeros":  # as the layer does, whose outputs lie as what it padded
         x, padding = sliding.pad(x, padding, mode), ((0, 0),) * 3
-    frames = x if x.ndim == 5 else x[None]
-    windows_of_frames = frames.unfold(2, kernel[0], stride[0]).movedim(-1, 2).movedim(3, 1)
-    # Axes are now (n, steps, c, frames, h, w).
-    images = windows_of_frames.flatten(2, 3).flatten(0, 1)
-    across = sliding.Windows((), stride[1:], dilation[1:], padding[1:], "zeros")
-    y = _conv2d(images, weight.flatten(1, 2), bias, across, groups)
-    y = torch.unflatten(y, 0, windows_of_frames.shape[:2]).movedim(1, 2)
-    return sliding.laid_out(y if x.ndim == 5 else y[0], x, weight)
+    images = frames.as_images(x, kernel[0], stride[0])
+    y = _conv2d(images, weight.flatten(1, 2), bias, stride[1:], padding[1:], dilation[1:], groups)
+    return sliding.laid_out(frames.as_video(y, x, kernel[0], stride[0]), x, weight)
 
 
 def _conv2d(
-    images: Tensor, weight: Tensor, bias: Tensor | None, windows: sliding.Windows, groups: int
-) -> Tensor:
-    _, stride, dilation, padding, _ = windows
+    images: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...], dilation: tuple[int, ...], groups: int,
+) -> Tensor:  # fmt: skip
     before = tuple(side for side, _ in padding)
     if any(a != b for a, b in padding):  # which no argument says
         images, before = sliding.pad(images, padding, "zeros"), (0, 0)

@@ -16,7 +16,7 @@ from convlin.exchange.kernel_matrix import column_order
 from convlin.exchange.patchify import disjoint
 from convlin.internals.plain_tensors import are_equal
 from convlin.layers import scattering, sliding
-from convlin.layers.reclassed.fields import each, holds_a_window, windows_of
+from convlin.layers.reclassed.fields import each, holds_a_window, is_image, windows_of
 from convlin.layers.reclassed.reclassed import Reclassed, parameters_of
 
 __all__ = [
@@ -69,9 +69,7 @@ def _fits(x: Any, weight: Tensor, windows: sliding.Windows, groups: int) -> bool
     if isinstance(x, fx.Proxy):
         return apart
     ndim = len(k)
-    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal(
-        (x.shape[-ndim - 1],), (weight.shape[1] * groups,)
-    ):
+    if not is_image(x, weight.shape[1] * groups, ndim):
         return False
     if apart:
         return compiler.is_compiling() or holds_a_window(x.shape[-ndim:], windows)
@@ -134,7 +132,7 @@ def _takes(x: Any, weight: Tensor, patches: scattering.Patches) -> bool:
     if isinstance(x, fx.Proxy):
         return True
     ndim = weight.ndim - 2
-    if x.ndim not in (ndim + 1, ndim + 2) or not are_equal((x.shape[-ndim - 1],), weight.shape[:1]):
+    if not is_image(x, weight.shape[0], ndim):
         return False
     if compiler.is_compiling():
         return True

@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from convlin.internals.modules import noted_padding
+from convlin.internals.plain_tensors import are_equal
 from convlin.layers import sliding
 
-__all__ = ["each", "holds_a_window", "windows_of"]
+__all__ = ["each", "holds_a_window", "is_image", "windows_of"]
 
 
 def windows_of(layer: Any, weight: Tensor) -> sliding.Windows | None:
@@ -38,6 +39,11 @@ def _padding(
         return ((0, 0),) * len(kernel)
     sides = each(layer.padding, len(kernel))
     return None if sides is None or min(sides) < 0 else tuple((side, side) for side in sides)
+
+
+def is_image(x: Tensor, channels: int, ndim: int) -> bool:
+    """Whether this is an image of so many channels and dimensions, batched or not."""
+    return x.ndim in (ndim + 1, ndim + 2) and are_equal((x.shape[-ndim - 1],), (channels,))
 
 
 def holds_a_window(size: Sequence[int], windows: sliding.Windows) -> bool:

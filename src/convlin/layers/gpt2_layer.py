@@ -19,15 +19,21 @@ from convlin.errors import Description, Refusal
 from convlin.layers.behaviour import IN, OUT, denied, denied_bias, misdescribed, rows_differ
 from convlin.layers.stock_layer import require_stock_layer
 
-__all__ = ["gpt2_layer", "is_gpt2_layer", "require_gpt2_layer"]
+__all__ = ["gpt2_class", "gpt2_layer", "is_gpt2_layer", "require_gpt2_layer"]
 
 MODULE, NAME = "transformers.pytorch_utils", "Conv1D"
 
 
+def gpt2_class() -> type[nn.Module] | None:
+    """Return transformers' class; None where no program has imported it."""
+    cls = getattr(sys.modules.get(MODULE), NAME, None)
+    return cls if isinstance(cls, type) else None
+
+
 def is_gpt2_layer(layer: Any) -> bool:
     """Return whether this is a `Conv1D` of transformers, or of a class derived from it."""
-    cls = getattr(sys.modules.get(MODULE), NAME, None)
-    return isinstance(cls, type) and isinstance(layer, cls)
+    cls = gpt2_class()
+    return cls is not None and isinstance(layer, cls)
 
 
 def require_gpt2_layer(layer: nn.Module) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -19,6 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from convlin.errors import Description, Refusal, Refused
 from convlin.layers.forms.stands_for import StandsFor
+from convlin.layers.gpt2_layer import gpt2_class
 from convlin.layers.reclassed.reclassed import Reclassed, restore
 from convlin.layers.stock_layer import CONVOLUTIONS
 
@@ -77,9 +77,8 @@ def is_form(module: nn.Module) -> bool:
 
 def base_of(layer: nn.Module, target: Target) -> type[nn.Module] | None:
     """Return which of the base classes a layer is of; None if it is none's."""
-    gpt2: Any = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", None)
-    bases = (*BASES[target], gpt2) if isinstance(gpt2, type) else BASES[target]
-    return next((base for base in bases if isinstance(layer, base)), None)
+    bases = (*BASES[target], gpt2_class())
+    return next((base for base in bases if base is not None and isinstance(layer, base)), None)
 
 
 def _gives_back(form: nn.Module, target: Target) -> bool:

@@ -47,12 +47,17 @@ class Decision:
     layer: nn.Module
     exchange: Exchanged | None = None
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Small input shapes of one sample, at which all of a geometry shows."""
+        assert self.exchange is not None
+        return _shapes(self.layer, self.exchange)
+
     def claims(self) -> list[Claim]:
-        """Return that the form equals the layer, at inputs that are small and tell all apart."""
+        """Return that the form equals the layer, at each of these shapes."""
         assert self.exchange is not None
         made_of, layer = self.exchange.made_of, _without_hooks(self.layer)
-        shapes = _shapes(layer, self.exchange)
-        return [Claim(layer, made_of(layer), shape, made_of) for shape in shapes]
+        return [Claim(layer, made_of(layer), shape, made_of) for shape in self.shapes]
 
 
 def decisions(
@@ -132,8 +137,7 @@ def _exchange(
     try:
         if keys == "native" and (lost := tuple(_lost(name, layer))):
             raise Refused(lost)
-        exchange.made_of(layer)
-        list(entries_of([(layer, exchange)]))
+        list(entries_of([(layer, exchange)]))  # which makes the form
     except Refused as refused:
         raise Refused(replace(r, site=name or r.site) for r in refused.refusals) from refused
     return exchange
@@ -210,7 +214,7 @@ def _without_strangers(decided: Sequence[Decision]) -> list[Decision]:
         if unequal is not None or not judged:
             checked[index] = _refused(decided[index], *odd[index], verdict=unequal)
         else:
-            sizes = ", ".join(str(shape[1:]) for shape in _shapes_of(decided[index]))
+            sizes = ", ".join(str(shape[1:]) for shape in decided[index].shapes)
             note = (
                 f"the forward of {decided[index].row.layer} is not run any more: it is the base "
                 f"class's, proved as its fields are now, at {sizes}"
@@ -224,7 +228,7 @@ def _steady(decision: Decision) -> bool:
     """Whether a layer gives the same twice in training: what it draws there, no proof compares."""
     bare: Any = _without_hooks(decision.layer)
     vars(bare)["training"] = True
-    x = sample(bare, (2, *_shapes_of(decision)[0])) + 1
+    x = sample(bare, (2, *decision.shapes[0])) + 1
     with same_random_numbers(), torch.no_grad():
         return x.is_meta or torch.equal(bare(x), bare(x))
 
@@ -239,11 +243,6 @@ def _without_hooks(layer: nn.Module) -> nn.Module:
         if name.endswith("_hooks") and hooks:
             vars(bare)[name] = type(hooks)()
     return bare
-
-
-def _shapes_of(decision: Decision) -> list[tuple[int, ...]]:
-    assert decision.exchange is not None
-    return _shapes(decision.layer, decision.exchange)
 
 
 def _shapes(layer: nn.Module, exchange: Exchanged) -> list[tuple[int, ...]]:

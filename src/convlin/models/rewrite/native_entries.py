@@ -18,42 +18,36 @@ __all__ = ["entries_of"]
 
 
 def entries_of(exchanged: Iterable[tuple[nn.Module, Exchanged]]) -> Iterator[Entry]:
-    """Yield an entry for every parameter that a native form holds under another name."""
+    """Yield an entry for every parameter that changes its name with the exchange.
+
+    Raises `Refused` where no order of axes makes a native form's weight of the layer's; the way
+    back has no entry then.
+    """
     for layer, exchange in exchanged:
-        form = exchange.made_of(layer)
-        prefix = f"{exchange.site}." if exchange.site else ""
-        if isinstance(layer, StandsFor):
-            yield from _given_back(prefix, layer, form)
-        if not isinstance(form, StandsFor) or isinstance(layer, StandsFor):
+        made = exchange.made_of(layer)
+        back = isinstance(layer, StandsFor)
+        form, plain = (layer, made) if back else (made, layer)
+        if not isinstance(form, StandsFor):
             continue
+        prefix = f"{exchange.site}." if exchange.site else ""
         for name, path in form.held.items():
-            old = layer._parameters.get(name)
-            if old is not None and path != name:
-                new = form.get_parameter(path)
-                order = _permuted(old, new)
-                if order == ():
-                    shape, value = tuple(new.shape), tuple(old.shape)
-                    allowed = f"axes that are {shape} in another order, or keys='same'"
-                    raise Refused(Refusal(exchange.site, f"{name}.shape", value, allowed))
-                yield Entry(f"{prefix}{name}", f"{prefix}{path}", tuple(old.shape),
-                            order, tuple(new.shape),
-                            no_adapter(layer) if name == "weight" else "")  # fmt: skip
+            own = plain._parameters.get(name)
+            if own is None or path == name:
+                continue
+            sides = (name, own), (path, form.get_parameter(path))
+            (old_name, old), (new_name, new) = reversed(sides) if back else sides
+            order = _order(old, new)
+            if order is not None:
+                reason = no_adapter(layer) if name == "weight" and not back else ""
+                yield Entry(f"{prefix}{old_name}", f"{prefix}{new_name}", tuple(old.shape), order,
+                            tuple(new.shape), reason)  # fmt: skip
+            elif not back:
+                allowed = f"axes that are {tuple(new.shape)} in another order, or keys='same'"
+                raise Refused(Refusal(exchange.site, f"{name}.shape", tuple(old.shape), allowed))
 
 
-def _given_back(prefix: str, form: StandsFor, layer: nn.Module) -> Iterator[Entry]:
-    """Yield an entry for every parameter that a form held, where axes in another order say it."""
-    for name, path in form.held.items():
-        new = layer._parameters.get(name)
-        if new is not None and path != name:
-            old = form.get_parameter(path)
-            order = _permuted(old, new)
-            if order != ():
-                yield Entry(f"{prefix}{path}", f"{prefix}{name}", tuple(old.shape), order,
-                            tuple(new.shape))  # fmt: skip
-
-
-def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:
-    """Return the order of axes in which `old`, reshaped, is its view `new`; () if there is none."""
+def _order(old: Tensor, new: Tensor) -> tuple[int, ...] | None:
+    """Return the order of axes in which `old`, reshaped, is its view `new`; None if none is."""
     there = torch.empty_strided(old.shape, old.stride(), device="meta")
     for order in itertools.permutations(range(old.ndim)):
         try:
@@ -62,5 +56,5 @@ def _permuted(old: Tensor, new: Tensor) -> tuple[int, ...] | None:
             continue
         steps = zip(new.shape, view.stride(), new.stride(), strict=True)
         if all(size == 1 or step == other for size, step, other in steps):
-            return None if order == tuple(range(old.ndim)) else order
-    return ()
+            return order
+    return None

@@ -10,13 +10,18 @@ from __future__ import annotations
 import itertools
 import operator
 import reprlib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from convlin.errors import Description, Refusal, Refused
 
-__all__ = ["as_path", "choice", "elements", "flag", "fraction", "index", "shown", "whole", "wholes"]
+__all__ = [
+    "Progress", "as_path", "choice", "elements", "flag", "fraction", "index", "listener", "shown",
+    "whole", "wholes",
+]  # fmt: skip
+
+Progress: TypeAlias = Callable[[str, int, int], None]
 
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 # Numbers of one argument: PyTorch's shapes have at most 64, and an iterator may never end.
@@ -44,6 +49,18 @@ def whole(
         allowed = allowed or "a whole number" + ("" if least is None else f" ≥ {least}")
         raise error(Refusal(site, field, shown(value), allowed))
     return number
+
+
+def listener(site: str, value: Any) -> Progress | None:
+    """Return a callback for progress, which is called with (what, done, total).
+
+    >>> listener("rewrite", None)
+    """
+    function: Progress | None = value
+    if function is None or callable(value):
+        return function
+    allowed = "None, or a function of (what, done, total)"
+    raise Refused(Refusal(site, "progress", shown(value), allowed))
 
 
 def wholes(

@@ -78,12 +78,12 @@ def rewrite(
     import torch
 
     from convlin import rewrite as rewritten
+    from convlin.models.trace import sample
 
     example = None
     if shape is not None:
-        like = next((p for p in classifier.parameters() if p.is_floating_point()), torch.empty(0))
         noise = torch.randn((2, *shape), generator=torch.Generator().manual_seed(0))
-        example = noise.to(like.device, like.dtype)
+        example = noise.to(sample(classifier, ()))
     with progress() as steps, torch.no_grad():
         result = rewritten(
             classifier, to, only=only or None, skip=skip or None, keys=keys, plan=plan,

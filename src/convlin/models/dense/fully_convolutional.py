@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, SupportsIndex
 
 from torch import fx, nn
 
-from convlin.arguments import choice, flag, shown, wholes
+from convlin.arguments import Progress, choice, flag, listener, wholes
 from convlin.errors import Refusal, Refused
 from convlin.layers.stock_layer import require_module
 from convlin.models.claims import verdicts
@@ -34,8 +34,6 @@ __all__ = ["fully_convolutional"]
 # Numbers of a window, 16 GiB in float32: a sheet of 2¹⁶ × 2¹⁶ pixels still fits. Half of it would
 # refuse that; beyond, elements are numbered by tensors of more than 32 GiB.
 LARGEST = 2**32
-
-Progress = Callable[[str, int, int], None]
 
 WAY_OUT = (
     "allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone, and "
@@ -97,10 +95,7 @@ def fully_convolutional(
     allow_inexact = flag("fully_convolutional", "allow_inexact", allow_inexact)
     proofs = flag("fully_convolutional", "proofs", proofs)
     check = flag("fully_convolutional", "check", check)
-    listener: Any = progress
-    if not (listener is None or callable(listener)):
-        allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("fully_convolutional", "progress", shown(listener), allowed))
+    progress = listener("fully_convolutional", progress)
     graph, values, stride, facts = _written(model, shape, head, allow_inexact)
     broken = frozenset().union(*(value.culprits for value in values))
     report = Report(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from convlin.arguments import choice, flag, shown
+from convlin.arguments import Progress, choice, flag, listener, shown
 from convlin.display.blocks import Block
 from convlin.display.shown import Shown
 from convlin.errors import Description, Refusal, Refused, one_line
@@ -33,8 +33,6 @@ from convlin.models.rewrite.swap import Exchanged, Keys, swap
 from convlin.models.trace import tensors_in
 
 __all__ = ["Rewritten", "rewrite"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,10 +133,7 @@ def rewrite(
     copy, in_place = flag("rewrite", "copy", copy), flag("rewrite", "in_place", in_place)
     if copy and in_place:
         raise Refused(Refusal("rewrite", "in_place", True, "False with copy=True"))
-    listener: Any = progress
-    if not (listener is None or callable(listener)):
-        allowed = "None, or a function of (what, done, total)"
-        raise Refused(Refusal("rewrite", "progress", shown(listener), allowed))
+    progress = listener("rewrite", progress)
     sites = sites_of(model, to)
     sites = {name: sites[name] for name in selected(sites, only, skip)}
     run = None if example is None else Example(example)

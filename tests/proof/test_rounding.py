@@ -48,7 +48,7 @@ def test_every_order_of_summation_stays_within_the_bound(dtype):
             total = total + products[i]
         sums.add(float(total))
     absolute = torch.tensor([float((w.double() * x.double()).abs().sum())], dtype=torch.float64)
-    found = measure(outcome([max(sums)], dtype, 6), outcome([min(sums)], dtype, 6), dtype, absolute)
+    found = measure(outcome([max(sums)], dtype, 6), outcome([min(sums)], dtype, 6), dtype, [absolute] * 2)
     assert 0 < found.deviation <= found.bound
     assert found.within
     exact = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(w, x, strict=True))
@@ -58,7 +58,7 @@ def test_every_order_of_summation_stays_within_the_bound(dtype):
 
 def test_a_deviation_beyond_the_bound_is_said_to_be():
     left, right = outcome([1.0, 2.0], torch.float32, 3), outcome([1.0, 2.001], torch.float32, 3)
-    found = measure(left, right, torch.float32, torch.tensor([1.0, 2.0], dtype=torch.float64))
+    found = measure(left, right, torch.float32, [torch.tensor([1.0, 2.0], dtype=torch.float64)] * 2)
     assert not found.within
     assert found.deviation == float(torch.tensor(2.001)) - 2  # exact: they are neighbours
     assert found.bound == approx(2 * gamma(3, 2.0**-24) * 2.0, 4)
@@ -70,14 +70,14 @@ def test_a_deviation_beyond_the_bound_is_said_to_be():
 )
 def test_there_is_no_bound_where_nu_is_one(dtype, terms):
     side = outcome([1.0], dtype, terms)
-    found = measure(side, side, dtype, torch.ones(1, dtype=torch.float64))
+    found = measure(side, side, dtype, [torch.ones(1, dtype=torch.float64)] * 2)
     assert found.bound is None
     assert found.note == f"n·u ≥ 1 for {terms} summands in {str(dtype).removeprefix('torch.')}"
 
 
 def test_sixteen_bits_sum_in_float32_and_round_once():
     side = outcome([1.0], torch.bfloat16, 100)
-    found = measure(side, side, torch.bfloat16, torch.ones(1, dtype=torch.float64))
+    found = measure(side, side, torch.bfloat16, [torch.ones(1, dtype=torch.float64)] * 2)
     assert found.bound == approx(2 * gamma(100, 2.0**-24) + 2 * 2.0**-8 / (1 - 2.0**-8), 8)
 
 
@@ -85,7 +85,7 @@ def test_every_stored_result_rounds_in_sixteen_bits():
     once = outcome([1.0], torch.bfloat16, 100)
     twice = outcome([1.0], torch.bfloat16, 100, results=2)
     bounds = [
-        measure(side, side, torch.bfloat16, torch.ones(1, dtype=torch.float64)).bound
+        measure(side, side, torch.bfloat16, [torch.ones(1, dtype=torch.float64)] * 2).bound
         for side in (once, twice)
     ]
     assert 1.9 < bounds[1] / bounds[0] < 2.1
@@ -134,13 +134,29 @@ def test_half_the_digits_are_a_difference():
     assert beyond_rounding(left, left * float("nan"), torch.float64).tolist() == [True, True]
 
 
-def test_no_bound_is_claimed_through_differences():
+@pytest.mark.parametrize(
+    "minus",
+    [
+        lambda x, w, b: functional.linear(x, w) - (-b),
+        lambda x, w, b: torch.rsub(-b, functional.linear(x, w), alpha=1),
+        lambda x, w, b: functional.linear(x, w).sub_(b.neg(), alpha=1),
+        lambda x, w, b: functional.linear(x, w).sub(b, alpha=-1),
+        lambda x, w, b: (functional.linear(x, w) * -1 - b) * -1,
+    ],
+)
+def test_a_difference_is_bounded_by_the_sum_of_magnitudes(minus):
     linear = nn.Linear(7, 3)
-    minus = Form(linear, lambda x, w, b: functional.linear(x, w) - (-b))
-    verdict = prove(minus, linear, (7,))
+    with torch.no_grad():  # the largest deviation is in the first output, which is the largest
+        linear.weight[0] *= 100
+        linear.bias[0] *= 100
+    verdict = prove(Form(linear, minus), linear, (7,))
     assert isinstance(verdict, Proved)
-    assert verdict.rounding.bound is None
-    assert verdict.rounding.note == "no bound is derived through differences"
+    assert verdict.rounding.within
+    w, b = linear.weight.detach().double().abs(), linear.bias.detach().double().abs()
+    largest = 100 * (7 * 6 + 1)  # |x| < 6
+    bound = verdict.rounding.bound
+    assert 2 * gamma(8, 2.0**-24) * float(b.min()) <= bound <= gamma(20, 2.0**-24) * largest
+    assert w.max() <= 100
 
 
 def test_an_audit_measures_the_layer_as_given():

@@ -4,7 +4,9 @@ Every tensor that a watched program makes is a polynomial in the weights and the
 whole coefficients, as long as only listed operations made it. If each weight and each input is
 a whole number of size ≤ M, then its size is at most coefficient·M^degree, and so is every
 partial sum on the way, in any order. A program that takes any step that is not on the list of
-`convlin.proof.listed` is off it for good: a `Value` remembers the first one.
+`convlin.proof.listed` is off it for good: a `Value` remembers the first one. Steps off the list
+may still be counted, a division by a weight say: then how many roundings an element has behind it
+is known, and whether it is affine in the inputs.
 """
 
 from __future__ import annotations
@@ -30,8 +32,9 @@ class Value:
     weights, inputs: degree in each. coefficient: |element| ≤ coefficient·M^(weights + inputs).
     terms: roundings on the longest path, as n in Higham's γₙ. results: stored results on it.
     off: the first operation off the list, "" for a polynomial. exact: whole numbers stay exact.
-    random: drawn from a generator, so another constant in every run.
-    signed: a difference or a sign was taken, so absolute values do not run through the program.
+    rough: the first whose roundings are not counted. bent: one saw an input that it is not known
+    to be affine in. random: drawn from a generator, so another constant in every run.
+    signed: a difference or a sign was taken. below: numbers may be below 0.
     """
 
     weights: int = 0
@@ -40,8 +43,11 @@ class Value:
     terms: int = 0
     results: int = 0
     off: str = ""
+    rough: str = ""
+    bent: bool = False
     exact: bool = True
     signed: bool = False
+    below: bool = False
     random: bool = False
 
     @property
@@ -54,6 +60,11 @@ class Value:
         """Whether the elements depend on no weight, no input and no chance."""
         return not self.degree and not self.random
 
+    @property
+    def affine(self) -> bool:
+        """Whether the elements are affine in the inputs, with whatever numbers for weights."""
+        return self.inputs <= 1 and not self.bent and not self.random
+
     def join(self, *others: Value) -> Value:
         """Return what holds of elements that come from any of these."""
         joined = self
@@ -65,8 +76,11 @@ class Value:
                 max(joined.terms, other.terms),
                 max(joined.results, other.results),
                 joined.off or other.off,
+                joined.rough or other.rough,
+                joined.bent or other.bent,
                 joined.exact and other.exact,
                 joined.signed or other.signed,
+                joined.below or other.below,
                 joined.random or other.random,
             )
         return joined
@@ -107,7 +121,12 @@ class Value:
         )
 
     def off_the_list(self, operation: str, exact: bool = False) -> Value:
-        """Return this value after a step off the list."""
+        """Return this value after a step off the list, of which nothing else is known."""
+        off = self.counted(operation, exact)
+        return replace(off, rough=self.rough or operation, bent=self.bent or self.inputs > 0)
+
+    def counted(self, operation: str, exact: bool = False) -> Value:
+        """Return this value after a step off the list whose roundings it counts."""
         return replace(self, off=self.off or operation, exact=self.exact and exact)
 
 
@@ -131,6 +150,10 @@ def largest_integer(value: Value, bits: int = MANTISSA) -> int:
 
 def constant(number: Any) -> Value:
     """Return the value of a Python number in the program."""
-    if isinstance(number, complex) or not isfinite(number) or number != int(number):
-        return Value(off=f"the constant {number}", exact=False)
-    return Value(coefficient=abs(int(number)), signed=number < 0)
+    if isinstance(number, complex) or not isfinite(number):
+        return Value().off_the_list(f"the constant {number}")
+    if number != int(number):
+        below = number < 0
+        rounded = Value(terms=1, signed=below, below=below)  # to the dtype that it meets
+        return rounded.counted(f"the constant {number}")
+    return Value(coefficient=abs(int(number)), signed=number < 0, below=number < 0)

@@ -34,6 +34,7 @@ from convlin.proof.entrance import (
 from convlin.proof.gradient import cut
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import OwnRun, measured_rounding, own_dtype, own_run, refused_by
+from convlin.proof.sensitivity import Side
 from convlin.proof.trial import Convert, Trial
 from convlin.proof.twins import Twins, home, mark_weights, shadow
 from convlin.proof.verdict import Measured, OwnDraws, Proved, Refuted, Verdict
@@ -117,7 +118,8 @@ def _judged(
     left, right = (OwnRun(side.home, side.outcome.cut) for side in (left, right))
     del converted, subject, watch
     twins = Twins([layer])
-    rounding = measured_rounding(left, right, x, layer, twins)
+    sides: list[Side] = [(layer, copy.deepcopy), (layer, convert)]
+    rounding = measured_rounding(left, right, x, sides, twins)
     values = left.outcome.value, right.outcome.value
     trial = Trial(convert, layer, twins, draws, values)
     del twins
@@ -125,7 +127,7 @@ def _judged(
     counterexample = trial.refuted(shape, count) or unlearning
     if counterexample is not None:
         return Refuted(counterexample)
-    verdict = own_dtype(left, right, rounding, [(layer, copy.deepcopy), (layer, convert)], x)
+    verdict = own_dtype(left, right, rounding, sides, x)
     if verdict is not None:
         return verdict
     own = None if trial.why else trial.in_own_dtype(*left.home)

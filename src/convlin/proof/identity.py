@@ -91,7 +91,8 @@ def _judged(
     if parting is not None and (parting.kind != "dtype" or left.dtype == right.dtype):
         return Refuted(parting)
     twins = Twins(modules)
-    rounding = measured_rounding(left, right, x, modules[0], twins)
+    sides = [(side, itself) for side in modules]
+    rounding = measured_rounding(left, right, x, sides, twins)
     values = left.outcome.value, right.outcome.value
     unseen = next(filter(None, map(hidden, modules)), "")  # a copy may hold no trace of it
     why = f"{unseen} cannot be watched" if unseen else reason(*values, NAMES)
@@ -100,10 +101,10 @@ def _judged(
         why = why or "the sums are too long for exact arithmetic in float64"
         return _measured(modules, x, twins, rounding, why)
     count = plan.draws_for(probability)
-    sides = Modular(*modules, twins, draws)
-    verdict, ways = _disproved(sides, plan, shape, count, rounding)
+    modular = Modular(*modules, twins, draws)
+    verdict, ways = _disproved(modular, plan, shape, count, rounding)
     if verdict is None:  # not `or`: a verdict is false unless it is Proved
-        verdict = own_dtype(left, right, rounding, [(side, itself) for side in modules], x)
+        verdict = own_dtype(left, right, rounding, sides, x)
     if verdict is not None:
         return verdict
     own = alike(modules, shape, values, draws, probability)
@@ -236,7 +237,7 @@ def _measured(
         far = unexplained(far, left, right, unconverted, x, dtype)
         if far.any():
             return Refuted(_shown(programs, x, (left, right), far, dtype))
-    wide = measure(left, right, torch.float64, None)
+    wide = measure(left, right, torch.float64)
     note = "; ".join(filter(None, (rounding.note, f"in float64 it is {wide.deviation:.2g}")))
     return Measured(why, replace(rounding, note=note))
 

@@ -12,7 +12,9 @@ With `convlin.proof.algebra`'s coefficients c and degrees::
 
 Not every argument fits: a factor that is not whole, a computed index, a sum scattered by index.
 Steps that are exact on whole numbers all the same (a ReLU, a comparison) still allow
-counterexamples to be trusted bit for bit; steps that round do not.
+counterexamples to be trusted bit for bit; steps that round do not. Of some that round it is known
+how often, and that they are affine in the inputs: a normalisation by running statistics, and what
+folds its numbers into weights.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 
 from convlin.proof.algebra import Value, constant
 
-__all__ = ["CHOICE", "MOVES", "PIECEWISE", "RULES", "SHAPE_ONLY"]
+__all__ = ["CHOICE", "COUNTED", "MOVES", "PIECEWISE", "RULES", "SHAPE_ONLY"]
 
 Arguments = Mapping[str, Any]
 Rule = Callable[[Arguments, Callable[[Any], Value]], Value]
@@ -112,6 +114,57 @@ def _zero(args: Arguments, of: Callable[[Any], Value]) -> Value:
 def _one(args: Arguments, of: Callable[[Any], Value]) -> Value:
     return Value(coefficient=1)
 
+
+def _batch_norm(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
+    """Hold for (x - mean)·(γ/√(v + ε)) + β, unless the statistics are the batch's own."""
+    numbers = [args[name] for name in ("weight", "bias", "running_mean", "running_var")]
+    mean, variance = numbers[2:]
+    if args.get("training") or mean is None or variance is None or not _weighs(of(variance)):
+        return None
+    others = [of(number) for number in numbers if number is not None]
+    if any(other.inputs for other in others):
+        return None
+    x = of(args["input"])
+    # roundings: v + ε, the root, its reciprocal, ·γ; mean·scale, β - that; x·scale, the sum
+    behind = x.terms + sum(other.terms for other in others) + 8
+    return replace(x.join(*others), terms=behind, results=x.results + 1)
+
+
+def _quotient(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
+    above, below = of(args["self"]), of(args["other"])
+    if args.get("rounding_mode") is not None or not _weighs(below):
+        return None
+    return above.times(below)
+
+
+def _root(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
+    # a relative error of n roundings has less of them behind a root, and as many in a reciprocal
+    under = of(args["self"])
+    if not _weighs(under):
+        return None
+    return replace(under, terms=under.terms + 2, results=under.results + 1)
+
+
+def _weighs(value: Value) -> bool:
+    """Whether numbers are computed from weights alone, and without cancellation.
+
+    Then every rounding on the way moves them by its u-th part, and those who divide by them too.
+    """
+    return not (value.inputs or value.signed or value.below or value.rough or value.random)
+
+
+COUNTED: dict[str, Callable[[Arguments, Callable[[Any], Value]], Value | None]] = {
+    "native_batch_norm": _batch_norm,
+    "_native_batch_norm_legit_no_training": _batch_norm,
+    "_native_batch_norm_legit": _batch_norm,
+    "cudnn_batch_norm": _batch_norm,
+    "miopen_batch_norm": _batch_norm,
+    "div": _quotient,
+    "reciprocal": _root,
+    "rsqrt": _root,
+    "sqrt": _root,
+}
+"""Operations off the list whose results' roundings are counted; None where they are not."""
 
 RULES: dict[str, Rule] = {
     "add": _sum_of_two(+1),

@@ -16,6 +16,7 @@ from torch import Tensor
 from convlin.errors import Refusal, Refused, one_line
 from convlin.numerics.roundoff import unit
 from convlin.proof.algebra import Value
+from convlin.proof.magnitudes import on_magnitudes
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.rounding import beyond_rounding, measure
 from convlin.proof.sensitivity import Side, unexplained
@@ -58,28 +59,29 @@ def refused_by(program: str, shape: tuple[int, ...], error: Exception) -> Refuse
 
 
 def measured_rounding(
-    left: OwnRun, right: OwnRun, x: Tensor, program: Any, twins: Twins
+    left: OwnRun, right: OwnRun, x: Tensor, sides: Sequence[Side], twins: Twins
 ) -> Rounding:
-    """Return the deviation of two runs, bounded by `program`'s run on absolute values.
+    """Return the deviation of two runs, bounded by what the sides give on magnitudes.
 
     Overwrites the numbers that the twins share.
     """
     dtype = max(left.dtype, right.dtype, key=unit)
-    value = left.outcome.value.join(right.outcome.value)
-    absolute, note = None, ""
-    if value.off:
-        note = f"no bound is derived through {value.off}"
-    elif value.signed:
-        note = "no bound is derived through differences"
-    else:
-        # Without a sign in the program |W|, |x| and |b| run through it as W, x and b do, and every
-        # result bounds the sum of the magnitudes of what is summed in it.
-        for region in twins.regions:
-            region.target.copy_(region.source).abs_()
-        rounded = x.to(dtype).double().abs()
-        outcome = run(twins.twin(program), rounded)
-        absolute = None if outcome.error else outcome.numbers
-    return measure(left.outcome, right.outcome, dtype, absolute, note)
+    values = left.outcome.value, right.outcome.value
+    rough = next((value.rough for value in values if value.rough), "")
+    if rough:
+        note = f"no bound is derived through {rough}"
+        return measure(left.outcome, right.outcome, dtype, note=note)
+    for region in twins.regions:
+        region.target.copy_(region.source).abs_()
+    rounded = x.to(dtype)
+    magnitudes: list[Tensor | None] = []
+    for number, (module, make) in enumerate(sides):
+        # Two equal polynomials that subtract nothing have equal sums of magnitudes.
+        if number and not any(value.off or value.signed for value in values):
+            magnitudes *= 2
+        else:
+            magnitudes.append(on_magnitudes(lambda m=module, f=make: f(twins.twin(m)), rounded))
+    return measure(left.outcome, right.outcome, dtype, magnitudes)
 
 
 def own_dtype(

@@ -10,6 +10,8 @@ backend does not sum in some order at all (Winograd, FFT, TF32).
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from math import inf, sqrt
 
 import torch
@@ -39,11 +41,13 @@ def beyond_rounding(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def measure(
-    mine: Outcome, theirs: Outcome, dtype: torch.dtype, absolute: Tensor | None, note: str = ""
-) -> Rounding:
+    mine: Outcome, theirs: Outcome, dtype: torch.dtype,
+    magnitudes: Sequence[Tensor | None] = (None, None), note: str = "",
+) -> Rounding:  # fmt: skip
     """Return the largest deviation between two outcomes, next to its bound.
 
-    absolute: |W|·|x| + |b| for every output element; None if it could not be had, `note` why.
+    magnitudes: |W|·|x| + |b| for every output element, of either side; None if it could not be had,
+    `note` why.
     """
     left, right = mine.numbers, theirs.numbers
     deviation = (left - right).abs().nan_to_num(float("inf"))
@@ -52,7 +56,8 @@ def measure(
         return Rounding(0.0, None, 0.0, name, "no outputs")
     worst, scale = int(deviation.argmax()), float(left.abs().max())
     bound = None
-    if absolute is not None:
+    sums = [side for side in magnitudes if side is not None and len(side) == len(deviation)]
+    if len(sums) == 2:
         factors = [_factor(side.value, dtype) for side in (mine, theirs)]
         if any(device_is_tf32(tensor) for tensor in (*mine.tensors, *theirs.tensors)):
             note = "TF32 is no order of summation in float32"
@@ -61,7 +66,7 @@ def measure(
             note = f"n·u ≥ 1 for {terms} summands in {name}"
         else:
             # Each side lies within γ·(|W|·|x| + |b|) of the true result: both, from each other.
-            bound = sum(factor for factor in factors if factor is not None) * absolute
+            bound = sum(map(operator.mul, factors, sums))
             bound += _stored(mine, dtype) + _stored(theirs, dtype)
     if bound is None:
         return Rounding(float(deviation[worst]), None, scale, name, note)

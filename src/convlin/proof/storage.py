@@ -85,7 +85,7 @@ def whole_constant(tensor: Tensor) -> Value:
     if whole is not False and not bool(whole.all()):
         return Value().off_the_list("a constant that is not whole")
     low, high = (int(bound) for bound in numbers.to(_exact_dtype(tensor)).aminmax())
-    return Value(coefficient=max(abs(low), abs(high)), signed=low < 0)
+    return Value(coefficient=max(abs(low), abs(high)), signed=low < 0, below=low < 0)
 
 
 def _exact_dtype(tensor: Tensor) -> torch.dtype:

@@ -197,7 +197,8 @@ def mark_weights(watch: Watch | None, program: Any) -> None:
     """Tell a watch, if there is one, which tensors are weights."""
     for tensor in named_tensors(program).values():
         if watch is not None and tensor.is_floating_point():
-            watch.mark(tensor, Value(weights=1, coefficient=1))
+            below = bool((tensor.detach() < 0).any())
+            watch.mark(tensor, Value(weights=1, coefficient=1, below=below))
 
 
 def _memory_for(size: int, dtype: torch.dtype, device: torch.device | str) -> Tensor:

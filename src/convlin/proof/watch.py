@@ -31,7 +31,7 @@ from convlin.internals.storages import StorageWeakRef, weak
 from convlin.internals.trees import tree_leaves
 from convlin.proof.algebra import Value, constant
 from convlin.proof.guard import Guard
-from convlin.proof.listed import CHOICE, MOVES, PIECEWISE, RULES, SHAPE_ONLY
+from convlin.proof.listed import CHOICE, COUNTED, MOVES, PIECEWISE, RULES, SHAPE_ONLY
 from convlin.proof.operation import Operation, tensors
 from convlin.proof.remembered import hidden
 from convlin.proof.storage import fills, identity, memory, poison, sample, whole_constant
@@ -39,7 +39,7 @@ from convlin.proof.torch_kernel import composite, own
 
 __all__ = ["Watch"]
 
-LISTS = RULES.keys() | MOVES | PIECEWISE | SHAPE_ONLY
+LISTS = RULES.keys() | COUNTED.keys() | MOVES | PIECEWISE | SHAPE_ONLY
 OPAQUE = Value(weights=1, inputs=1, exact=False)
 STEERING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 RANDOM = torch.Tag.nondeterministic_seeded
@@ -97,7 +97,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = Value().join(*map(self._of, tensors(tree)))
             if not self.so_far.off:
                 return value
-            return replace(value, off=self.so_far.off, exact=value.exact and self.so_far.exact)
+            return replace(value.join(self.so_far), off=self.so_far.off)
 
     def out_of_sight(self, step: str, tree: Any) -> None:
         """Note a step that carried the numbers of these tensors out of sight, if any has some."""
@@ -108,7 +108,13 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def disqualify(self, step: str, exact: bool) -> None:
         """Take the whole run off the list; not `exact`: a rounded number may have steered it."""
-        self.so_far = self.so_far.off_the_list(step, exact)
+        self._part(OPAQUE.off_the_list(step), exact)
+
+    def _part(self, value: Value, exact: bool) -> None:
+        """Take the whole run off the list as far as a value is."""
+        so_far = self.so_far.counted(value.off, exact)
+        bent = so_far.bent or value.bent or value.random
+        self.so_far = replace(so_far, rough=so_far.rough or value.rough, bent=bent)
 
     # -- one operation ---------------------------------------------------------------------
 
@@ -135,7 +141,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self.disqualify(f"{call.title} raised an exception", before.exact)
                 raise
             if step:
-                self._off_the_list(call, step, before, out)
+                self._off_the_list(call, value, before, out)
             self._record(call, value, before, step, out)
             return out
 
@@ -161,9 +167,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = before.join(*map(constant, numbers))
             return value.off_the_list(call.title, exact=True), call.title
         value = replace(before, random=before.random or RANDOM in call.func.tags)
+        counted = COUNTED[call.name](call.arguments, self._operand) if call.name in COUNTED else None
+        if counted is not None:
+            return counted.counted(call.title), call.title
         return value.off_the_list(call.title), call.title
 
-    def _off_the_list(self, call: Operation, step: str, before: Value, out: Any) -> None:
+    def _off_the_list(self, call: Operation, value: Value, before: Value, out: Any) -> None:
         """Take the whole run off the list with an operation that saw what it depends on."""
         steers = (
             not STEERING.isdisjoint(call.func.tags)
@@ -171,7 +180,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             or not (tensors(out) or call.written)
         )
         if before.degree or (before.random and steers):
-            self.disqualify(step, exact=before.exact or not steers)
+            self._part(value, exact=before.exact or not steers)
 
     def _record(self, call: Operation, value: Value, before: Value, step: str, out: Any) -> None:
         """Store what is known of everything that an operation made or wrote."""
@@ -179,8 +188,8 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = [t for t in tensors(out) if not any(t is w for w in written)]
         narrowed = _narrowed(call.operands, (*written, *made)) if value.degree and not step else ""
         if narrowed:
-            self.disqualify(narrowed, exact=True)
-            value = value.off_the_list(narrowed)
+            value = _rounded(value, narrowed, (*written, *made))
+            self._part(value, exact=True)
         # Of constants alone the numbers themselves are read off: sharper than any rule, and all we
         # have where none holds (integers wrap around, a step off the list gives whole numbers).
         certain = before.constant and not value.random and call.name not in SHAPE_ONLY
@@ -286,6 +295,17 @@ class _Known:
         # half-open ranges: two are apart if one ends before, or where, the other begins
         apart = addresses.stop <= self.memory.start or self.memory.stop <= addresses.start
         return not apart and not self.storage.expired()  # type: ignore[no-untyped-call]
+
+
+def _rounded(value: Value, step: str, results: Iterable[Tensor]) -> Value:
+    """Return a value rounded to another dtype: a rounding that is counted, of weights to float32.
+
+    In 16 bits roundings are counted as results, and of those none is a weight.
+    """
+    wide = all(result.dtype in (torch.float32, torch.float64) for result in results)
+    if value.inputs or not wide:
+        return value.off_the_list(step)
+    return replace(value, terms=value.terms + 1).counted(step, exact=True)
 
 
 def _narrowed(sources: Iterable[Tensor], results: Iterable[Tensor]) -> str:

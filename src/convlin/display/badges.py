@@ -20,6 +20,7 @@ class Badge(NamedTuple):
 
 BADGES = {
     "proved": Badge("✓", "#009E73", "green"),
+    "rounded": Badge("≅", "#F0E442", "bright_yellow"),
     "measured": Badge("≈", "#E69F00", "yellow"),
     "refuted": Badge("✗", "#D55E00", "red"),
     "refused": Badge("≠", "#CC79A7", "magenta"),

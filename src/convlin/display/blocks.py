@@ -15,7 +15,7 @@ __all__ = ["Block", "Column", "Picture", "Table", "Toned", "Words", "spans", "te
 Tone: TypeAlias = Literal[
     "plain", "strong", "faint", "good", "caution", "bad",
     "differs",  # bad, with a mark of its own among many words
-    "proved", "refuted", "measured",  # a badge
+    "proved", "rounded", "refuted", "measured",  # a badge
 ]  # fmt: skip
 
 

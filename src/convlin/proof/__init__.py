@@ -10,7 +10,7 @@
 | `ways.py` | batches, memory layouts and grad modes: the ways to hand an input over |
 | `whole.py`, `alike.py` | where whole numbers are exact; given modules in their own dtype |
 | `same.py` | two programs that are one |
-| `verdict.py` | proved, refuted, measured |
+| `verdict.py` | proved, rounded, refuted, measured |
 | `watch.py`, `storage.py` | which operations ran, and what their results are |
 | `listed.py`, `algebra.py` | operations whose results are known; how large these can be |
 | `operation.py`, `torch_kernel.py` | one operation by its arguments; which kernel runs it |
@@ -18,6 +18,8 @@
 | `modular.py`, `residues.py`, `draws.py` | residues of floats modulo random primes |
 | `twins.py` | the same module with other numbers in it |
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |
+| `magnitudes.py` | a program run on magnitudes: what its roundings add up to |
+| `last_places.py` | two affine functions, weight by weight: is one the other, rounded? |
 | `sensitivity.py` | how far rounding alone can move a program |
 | `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |
 
@@ -43,6 +45,7 @@ from convlin.proof.verdict import (
     OwnDraws,
     Proved,
     Refuted,
+    Rounded,
     Rounding,
     Verdict,
 )
@@ -53,6 +56,7 @@ __all__ = [
     "OwnDraws",
     "Proved",
     "Refuted",
+    "Rounded",
     "Rounding",
     "Verdict",
     "audit",

@@ -119,7 +119,7 @@ def _judged(
     del converted, subject, watch
     twins = Twins([layer])
     sides: list[Side] = [(layer, copy.deepcopy), (layer, convert)]
-    rounding = measured_rounding(left, right, x, sides, twins)
+    rounding = measured_rounding(left, right, way.taken(x), sides, twins)
     values = left.outcome.value, right.outcome.value
     trial = Trial(convert, layer, twins, draws, values)
     del twins

@@ -18,7 +18,8 @@ from convlin.internals.dispatch import TorchDispatchMode, has_parts, run_as_part
 from convlin.internals.trees import tree_map
 from convlin.proof.listed import COUNTED, RULES
 from convlin.proof.operation import Operation
-from convlin.proof.outcome import run
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.ways import Way
 
 __all__ = ["on_magnitudes"]
 
@@ -29,18 +30,17 @@ FACTORS = frozenset({"alpha", "beta", "fill_value", "other", "value"})
 """Arguments that are numbers of the arithmetic, and no axis or size, where they are numbers."""
 
 
-def on_magnitudes(make: Callable[[], Any], x: Tensor) -> Tensor | None:
-    """Return what a program of absolute weights gives for |x|, in float64; None if it fails.
+def on_magnitudes(make: Callable[[], Any], x: Tensor) -> Outcome:
+    """Return what a program whose weights are not negative gives for |x|, in float64.
 
     make: makes the program; a conversion is an operation on weights too.
     """
     with _Magnitudes():  # type: ignore[no-untyped-call]
         try:
             program = make()
-        except Exception:
-            return None
-        outcome = run(program, x.double().abs())
-    return None if outcome.error else outcome.numbers
+        except Exception as error:
+            return Outcome(error=error)
+        return run(program, x.double().abs(), way=Way(len(x)))
 
 
 class _Magnitudes(TorchDispatchMode):  # type: ignore[no-untyped-call]

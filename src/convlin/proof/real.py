@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,15 +74,15 @@ def measured_rounding(
         return measure(left.outcome, right.outcome, dtype, note=note)
     for region in twins.regions:
         region.target.copy_(region.source).abs_()
-    rounded = x.to(dtype)
-    magnitudes: list[Tensor | None] = []
+    magnitudes: list[Outcome] = []
     for number, (module, make) in enumerate(sides):
         # Two equal polynomials that subtract nothing have equal sums of magnitudes.
         if number and not any(value.off or value.signed for value in values):
             magnitudes *= 2
         else:
-            magnitudes.append(on_magnitudes(lambda m=module, f=make: f(twins.twin(m)), rounded))
-    return measure(left.outcome, right.outcome, dtype, magnitudes)
+            program = partial(make, twins.twin(module))
+            magnitudes.append(on_magnitudes(program, x.to(dtype)))
+    return measure(left.outcome, right.outcome, dtype, [side.numbers for side in magnitudes])
 
 
 def own_dtype(

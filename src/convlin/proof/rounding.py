@@ -42,12 +42,12 @@ def beyond_rounding(mine: Tensor, theirs: Tensor, dtype: torch.dtype) -> Tensor:
 
 def measure(
     mine: Outcome, theirs: Outcome, dtype: torch.dtype,
-    magnitudes: Sequence[Tensor | None] = (None, None), note: str = "",
+    magnitudes: Sequence[Tensor] = (), note: str = "",
 ) -> Rounding:  # fmt: skip
     """Return the largest deviation between two outcomes, next to its bound.
 
-    magnitudes: |W|·|x| + |b| for every output element, of either side; None if it could not be had,
-    `note` why.
+    magnitudes: |W|·|x| + |b| for every output element, of either side, if they could be had; `note`
+    says why not.
     """
     left, right = mine.numbers, theirs.numbers
     deviation = (left - right).abs().nan_to_num(float("inf"))
@@ -56,7 +56,7 @@ def measure(
         return Rounding(0.0, None, 0.0, name, "no outputs")
     worst, scale = int(deviation.argmax()), float(left.abs().max())
     bound = None
-    sums = [side for side in magnitudes if side is not None and len(side) == len(deviation)]
+    sums = [side for side in magnitudes if len(side) == len(deviation)]
     if len(sums) == 2:
         factors = [_factor(side.value, dtype) for side in (mine, theirs)]
         if any(device_is_tf32(tensor) for tensor in (*mine.tensors, *theirs.tensors)):

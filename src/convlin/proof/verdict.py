@@ -1,15 +1,15 @@
-"""Verdicts: proved, refuted or measured, and never one word for two of these.
+"""Verdicts: proved, rounded, refuted or measured, and never one word for two of these.
 
 Verdict
 ├── Proved     equal for every input of the scope; wrong with the stated probability only
+├── Rounded    equal but for the rounding of merged weights, each of which was compared
 ├── Refuted    a counterexample says where the two sides part
 └── Measured   no proof applies; the largest deviation found, next to its bound if there is one
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
-    "Counterexample", "Kind", "Measured", "OwnDraws", "Proved", "Refuted", "Rounding", "Verdict",
+    "Counterexample", "Kind", "Measured", "OwnDraws", "Proved", "Refuted", "Rounded", "Rounding",
+    "Verdict",
 ]  # fmt: skip
 
 Kind = Literal["weight", "bias", "value", "shape", "dtype", "exception", "contract"]
@@ -88,7 +89,7 @@ class Counterexample:
                 text = f"output {self.output} is"
             case _:
                 text = f"{self.field} is"
-        text += f" {_number(self.expected)} against {_number(self.got)}"
+        text += " {} against {}".format(*_two(self.expected, self.got))
         return f"{text} ({self.note})" if self.note else text
 
 
@@ -112,10 +113,15 @@ class OwnDraws:
 class Verdict(Shown):
     """What a proof found; true only if it proved something."""
 
-    kind: ClassVar[Literal["proved", "refuted", "measured"]]
+    kind: ClassVar[Literal["proved", "rounded", "refuted", "measured"]]
 
     def __bool__(self) -> bool:
         return self.kind == "proved"
+
+    @property
+    def up_to_rounding(self) -> bool:
+        """Whether the two sides are equal, or but for the rounding of merged weights."""
+        return self.kind in ("proved", "rounded")
 
     @property
     def details(self) -> str:
@@ -168,9 +174,53 @@ class Proved(Verdict):
         """Scope, draws, failure probability and rounding."""
         if self.by == "identity":
             return f"by identity, {self.scope}"
+        return "; ".join(str(part) for part in (self.claim, self.own, self.rounding) if part)
+
+    @property
+    def claim(self) -> str:
+        """What was proved, and how surely."""
         wrong = f"wrong with probability < {self.failure_probability:.2g}"
-        parts = [self.scope, f"{_draws(self.draws)}, {wrong}", self.own, self.rounding]
-        return "; ".join(str(part) for part in parts if part is not None)
+        return f"{self.scope}; {_draws(self.draws)}, {wrong}"
+
+
+@dataclass(frozen=True)
+class Rounded(Verdict):
+    """Equal up to the rounding of merged weights; not true, since it is not equal.
+
+    Every one of the `weights` that the merged side has, as an affine function, is the exact one
+    rounded to `dtype`: `units` in the last place away at most, half of one. identity: the proof
+    that the merge would be equal if it did not round, for a merge that knows it.
+
+    >>> verdict = Rounded("every input of shape (3,)", 12, "float32", 0.4861, None)
+    >>> bool(verdict), verdict.up_to_rounding, print(verdict)  # doctest: +NORMALIZE_WHITESPACE
+    rounded: equal up to rounding, every input of shape (3,); each of 12 weights is the exact one
+    rounded to float32, at most 0.486 units in the last place away
+    (False, True, None)
+    """
+
+    kind = "rounded"
+    scope: str
+    weights: int
+    dtype: str
+    units: float
+    rounding: Rounding | None
+    identity: Proved | None = None
+
+    def with_identity(self, identity: Proved) -> Rounded:
+        """Return this verdict on a merge that was proved to be equal but for rounding."""
+        return replace(self, identity=identity)
+
+    @property
+    def details(self) -> str:
+        """The identity, scope, weights and rounding."""
+        weights = (
+            f"each of {self.weights:,} weights is the exact one rounded to {self.dtype}, "
+            f"at most {self.units:.3g} units in the last place away"
+        )
+        scope = f"equal up to rounding, {self.scope}"
+        if self.identity is not None:
+            scope = f"proved as an identity: {self.identity.claim}; merged weights rounded"
+        return "; ".join(str(part) for part in (scope, weights, self.rounding) if part is not None)
 
 
 @dataclass(frozen=True)
@@ -210,9 +260,18 @@ def _draws(count: int) -> str:
     return f"{count} draw{'s' * (count != 1)}"
 
 
+def _two(expected: object, got: object) -> tuple[str, str]:
+    """Write two numbers so that different ones look different, and in the same way."""
+    written = _number(expected), _number(got)
+    return (str(expected), str(got)) if written[0] == written[1] else written
+
+
 def _number(value: object) -> str:
-    """Write a number so that two different ones look different."""
-    if isinstance(value, Fraction):
-        with suppress(OverflowError):
-            value = float(value) if Fraction(float(value)) == value else value
-    return repr(value) if isinstance(value, float) else str(value)
+    """Write a number as the decimal nearest to it, with … behind digits that are not all."""
+    if not isinstance(value, Fraction):
+        return repr(value) if isinstance(value, float) else str(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return str(value)
+    return repr(number) if number == value else f"{number!r}…"

@@ -167,7 +167,9 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             value = before.join(*map(constant, numbers))
             return value.off_the_list(call.title, exact=True), call.title
         value = replace(before, random=before.random or RANDOM in call.func.tags)
-        counted = COUNTED[call.name](call.arguments, self._operand) if call.name in COUNTED else None
+        counted = (
+            COUNTED[call.name](call.arguments, self._operand) if call.name in COUNTED else None
+        )
         if counted is not None:
             return counted.counted(call.title), call.title
         return value.off_the_list(call.title), call.title

@@ -1,0 +1,256 @@
+"""Two affine functions, weight by weight: is one of them the other, rounded?
+
+What a merge computes from the weights of two layers seldom is a number of their dtype. So merged
+weights are *rounded*: each is the float nearest to the exact one, half a unit in the last place
+away at most. Whether that is all is read off every single weight: f(x) = W·x + b is run in float64
+on 0 and on every unit vector, whose image is a column of W::
+
+    f(0) = b        (f(t·eᵢ) - b)/t = W·eᵢ        t = 2⁴⁰: so b takes no digits from W
+
+Outputs do not tell: with n summands, each of which may be half a unit off, a single weight that is
+4 units off does not show for n > 8.
+
+A weight that is a sum of N products of d weights takes N + d roundings to compute, which move it by
+at most γ of the sum of the products' magnitudes (Higham, "Accuracy and Stability of Numerical
+Algorithms", 2nd ed., lemma 3.1). The same two programs tell both: on magnitudes
+(`convlin.proof.magnitudes`) the column is that sum, and with every weight 1 it is N. With γ of
+float64 that is what comparing, and merging, in float64 may be off; with γ of the weights' own dtype
+it is how far a merged weight may be from the exact one if it was computed in that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlin.numerics.roundoff import DOUBLE, unit
+from convlin.proof.algebra import Value
+from convlin.proof.draws import Draws
+from convlin.proof.magnitudes import on_magnitudes
+from convlin.proof.outcome import Outcome, run
+from convlin.proof.twins import Twins, home
+from convlin.proof.verdict import Counterexample
+from convlin.proof.ways import Way
+
+__all__ = ["LastPlaces", "last_places", "numbers_of"]
+
+AT_MOST = 2**26
+"""How many weights to compare. Half of it leaves out a convolution of 16 to 32 channels on 28×28
+pixels, twice of it takes more than seconds."""
+AT_ONCE = 2**21
+"""How many of them at a time, in six runs. Half of it takes longer; twice of it is 200 MiB."""
+LARGE = 2.0**40
+"""What unit vectors are multiplied by: a power of two, so nothing is rounded. Half and twice of it
+are the same; with 1, a bias of 1 hides the last bits of a weight of 10⁻⁹."""
+NORMALISED = 4
+"""Roundings in the scale of a normalisation: v + ε, its root, that one's reciprocal, ·γ. With half
+a fold that takes them all is called wrong; twice of them excuses a weight 8 units off."""
+
+
+@dataclass(frozen=True)
+class LastPlaces:
+    """How far the weights of two affine functions lie apart, in units in the last place of a dtype.
+
+    rounded: the weights of one are those of the other, rounded. other: somewhere both are numbers
+    of the dtype, and not the same. within: all lie as close as computing them in the dtype
+    explains. units, explained: of the two that lie furthest apart, which are `furthest`.
+    """
+
+    dtype: str
+    weights: int
+    inputs: int
+    of_inputs: int
+    rounded: bool
+    other: bool
+    within: bool
+    units: float
+    explained: float
+    furthest: Counterexample
+
+    @property
+    def whole(self) -> bool:
+        """Whether every weight was compared."""
+        return self.inputs == self.of_inputs
+
+    def __str__(self) -> str:
+        return (
+            f"{self.units:.3g} units in the last place of {self.dtype}, where computing it in "
+            f"{self.dtype} explains {self.explained:.3g}"
+        )
+
+
+def last_places(
+    sides: Sequence[Any], values: Sequence[Value], shape: tuple[int, ...], draws: Draws
+) -> LastPlaces | None:
+    """Compare two modules that are affine in inputs of `shape`; None if one does not run.
+
+    values: what is known of their results.
+    """
+    dtype = max((home(side)[1] for side in sides), key=unit)
+    exact = [_Affine(partial(_as_it_is, p), shape) for p in _filled(sides, Tensor.clone)]
+    sums = [_Affine(partial(_on_magnitudes, p), shape) for p in _filled(sides, Tensor.abs)]
+    counts = [_Affine(partial(_on_magnitudes, p), shape) for p in _filled(sides, torch.ones_like)]
+    if not all(side.runs for side in (*exact, *sums, *counts)):
+        return None
+    factors = max(value.weights + NORMALISED * bool(value.off) for value in values)
+    outputs, size = max(1, len(exact[0].zero.numbers)), prod(shape)
+    inputs = draws.shuffled(range(size))[: max(1, AT_MOST // outputs)]
+    step = max(1, AT_ONCE // outputs)
+    blocks = [[], *(inputs[start : start + step] for start in range(0, len(inputs), step))]
+    gaps = []
+    for block in blocks:
+        total, count = (torch.maximum(*(s.weights(block) for s in pair)) for pair in (sums, counts))
+        gaps.append(
+            _Gaps.of(*(side.weights(block) for side in exact), total, count + factors, dtype)
+        )
+    far = max(range(len(gaps)), key=lambda number: gaps[number].units)
+    return LastPlaces(
+        dtype=str(dtype).removeprefix("torch."),
+        weights=sum(gap.weights for gap in gaps),
+        inputs=len(inputs),
+        of_inputs=size,
+        rounded=all(gap.half for gap in gaps)
+        and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1)),
+        other=any(gap.other for gap in gaps),
+        within=all(gap.within for gap in gaps),
+        units=gaps[far].units,
+        explained=gaps[far].explained,
+        furthest=_shown(gaps[far], exact[0].zero, blocks[far], shape),
+    )
+
+
+def numbers_of(dtype: torch.dtype, *numbers: Any) -> bool:
+    """Whether these exact numbers are all numbers of a dtype.
+
+    >>> from fractions import Fraction
+    >>> numbers_of(torch.float32, Fraction(3, 8), 5), numbers_of(torch.float32, Fraction(1, 3))
+    (True, False)
+    """
+    return all(float(torch.tensor(float(number), dtype=dtype)) == number for number in numbers)
+
+
+def _as_it_is(program: Any, x: Tensor) -> Outcome:
+    return run(program, x, way=Way(len(x)))
+
+
+def _on_magnitudes(program: Any, x: Tensor) -> Outcome:
+    return on_magnitudes(lambda: program, x)
+
+
+def _filled(sides: Sequence[Any], fill: Callable[[Tensor], Tensor]) -> list[Any]:
+    """Return the twins of two modules, with what is made of their numbers in them."""
+    twins = Twins(sides)
+    for region in twins.regions:
+        region.target.copy_(fill(region.source))
+    return [twins.twin(side) for side in sides]
+
+
+class _Affine:
+    """A function that is affine in its input, by its weights; `zero` is what it gives for 0."""
+
+    def __init__(self, run: Callable[[Tensor], Outcome], shape: tuple[int, ...]) -> None:
+        self._run, self._shape = run, shape
+        self.zero = run(torch.zeros(1, *shape, dtype=torch.float64))
+
+    @property
+    def runs(self) -> bool:
+        """Whether it returns, and for each sample of a batch."""
+        return self.zero.error is None and all(t.ndim and len(t) == 1 for t in self.zero.outputs)
+
+    def weights(self, inputs: Sequence[int]) -> Tensor:
+        """Return what each of these inputs weighs in each output; without inputs the bias."""
+        base = _by_sample(self.zero, 1)
+        if not inputs:
+            return base
+        x = torch.zeros(len(inputs), prod(self._shape), dtype=torch.float64)
+        x[range(len(inputs)), inputs] = LARGE
+        images = _by_sample(self._run(x.view(-1, *self._shape)), len(inputs))
+        return (images - base) / LARGE
+
+
+def _by_sample(outcome: Outcome, samples: int) -> Tensor:
+    parts = [output.detach().reshape(samples, -1) for output in outcome.outputs]
+    return torch.cat(parts, dim=1).double()
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """How far some weights of two sides lie apart.
+
+    weights: how many of them are not 0 by their places. half: by half a unit at most, and what
+    float64 rounds, where it can tell. numbers: whether those of either side are
+    numbers of the dtype. other: somewhere both are, and not the same. within: by no more than
+    computing them in the dtype explains. Of the two furthest apart: units, explained, their
+    position and they themselves.
+    """
+
+    weights: int
+    half: bool
+    numbers: tuple[bool, bool]
+    other: bool
+    within: bool
+    units: float
+    explained: float
+    position: int
+    furthest: tuple[float, float]
+
+    @classmethod
+    def of(
+        cls, left: Tensor, right: Tensor, total: Tensor, roundings: Tensor, dtype: torch.dtype
+    ) -> _Gaps:
+        """Compare weights that take some roundings to compute, of a sum of magnitudes `total`."""
+        gap, last = (left - right).abs(), _last_place(torch.maximum(left.abs(), right.abs()), dtype)
+        # γ of float64 for either side, and for the merge that made one of them of the other
+        noise = 3 * roundings * DOUBLE * total
+        # γ of the dtype, which is no bound from n·u = 1 on; then the merged weight is rounded
+        share = roundings * unit(dtype)
+        bound = torch.where(share < 1, share / (1 - share), torch.inf) * total + noise + last / 2
+        left_is, right_is = ((s - s.to(dtype).double()).abs() <= noise for s in (left, right))
+        units = (gap / last).flatten()
+        position = int(units.argmax())
+        told = (noise <= last / 2) | (left.abs() + right.abs() <= noise) | (gap == 0)
+        return cls(
+            weights=int((total > 0).sum()),
+            half=bool((told & (gap <= last / 2 + noise)).all()),
+            numbers=(bool(left_is.all()), bool(right_is.all())),
+            other=bool((left_is & right_is & (gap > 2 * noise)).any()),
+            within=bool((gap <= bound).all()),
+            units=float(units[position]),
+            explained=float((bound / last).flatten()[position]),
+            position=position,
+            furthest=(float(left.flatten()[position]), float(right.flatten()[position])),
+        )
+
+
+def _last_place(numbers: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return what a unit in the last place of each number is worth.
+
+    >>> _last_place(torch.tensor([1.0, 1.99, 2.0]), torch.bfloat16).tolist()
+    [0.0078125, 0.0078125, 0.015625]
+    """
+    # frexp: in [2^(e-1), 2^e) lie 1/(2u) floats, so they are 2^e·u apart
+    exponents = torch.frexp(numbers).exponent
+    return torch.ldexp(torch.full_like(numbers, unit(dtype)), exponents).clamp_min(
+        torch.finfo(dtype).smallest_normal * 2 * unit(dtype)
+    )
+
+
+def _shown(
+    gaps: _Gaps, zero: Outcome, inputs: Sequence[int], shape: tuple[int, ...]
+) -> Counterexample:
+    """Return the two weights that lie furthest apart."""
+    outputs = len(zero.numbers)
+    index = zero.index_of(gaps.position % outputs)
+    many = len(zero.tensors) > 1  # behind the output's number comes the sample's
+    output = index[:many] + index[many + 1 :]
+    if not inputs:
+        return Counterexample("bias", *gaps.furthest, output)
+    source = np.unravel_index(inputs[gaps.position // outputs], shape)
+    return Counterexample("weight", *gaps.furthest, output, tuple(map(int, source)))

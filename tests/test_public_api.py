@@ -31,6 +31,7 @@ NAMES = [
     "Refused",
     "Refuted",
     "Rewritten",
+    "Rounded",
     "SameOutputs",
     "Spectrum",
     "Verdict",

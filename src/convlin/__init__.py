@@ -22,7 +22,7 @@ A whole model
 Proof
     prove                 are two given modules equal, for every input?
     audit                 is a conversion right, for all weights and every input?
-    Verdict               Proved, Refuted (with a counterexample) or Measured
+    Verdict               Proved, Rounded, Refuted (with a counterexample) or Measured
 
 The matrix of a convolution, and back
     unroll                the sparse matrix: a ConvMatrix, of Wire and EntryWeights

@@ -34,7 +34,7 @@ from .models import (
     fully_convolutional,
     rewrite,
 )
-from .proof import Measured, Proved, Refuted, Verdict, audit, prove
+from .proof import Measured, Proved, Refuted, Rounded, Verdict, audit, prove
 from .spectrum import Spectrum
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
     "Refused",
     "Refuted",
     "Rewritten",
+    "Rounded",
     "SameOutputs",
     "Spectrum",
     "Verdict",

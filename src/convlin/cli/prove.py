@@ -34,13 +34,22 @@ def prove(
     trust: Annotated[
         bool, typer.Option(help="Open files that can run code when they are loaded.")
     ] = False,
+    up_to_rounding: Annotated[
+        bool,
+        typer.Option(
+            "--up-to-rounding",
+            help="Exit code 0 too if all that differs is that B's weights are "
+            "rounded, as those of merged layers are.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Prove that A and B give the same output for every input, or show where they do not.
 
-    Exit code 0: proved. 1: refuted by a counterexample, or only measured, since A or B is not
-    one linear layer; the verdict says which. 2: bad input. One program with the same weights on
-    both sides is proved by identity, whatever it is made of.
+    Exit code 0: proved. 1: equal only up to the rounding of merged weights, refuted by a
+    counterexample, or only measured, since A or B is not linear; the verdict says which. 2: bad
+    input. One program with the same weights on both sides is proved by identity, whatever it is
+    made of.
     """
     shape = parse_shape(input_shape, "--input-shape", (1, 2, 3, 4), "3,32,32")
     first = open_model(a, weights_a, trust, json)
@@ -54,5 +63,5 @@ def prove(
         print(jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict.as_dict(), indent=2))
     else:
         output().print(verdict)
-    if not verdict:
+    if not (verdict.up_to_rounding if up_to_rounding else verdict):
         raise typer.Exit(1)

@@ -48,7 +48,9 @@ def test_every_order_of_summation_stays_within_the_bound(dtype):
             total = total + products[i]
         sums.add(float(total))
     absolute = torch.tensor([float((w.double() * x.double()).abs().sum())], dtype=torch.float64)
-    found = measure(outcome([max(sums)], dtype, 6), outcome([min(sums)], dtype, 6), dtype, [absolute] * 2)
+    found = measure(
+        outcome([max(sums)], dtype, 6), outcome([min(sums)], dtype, 6), dtype, [absolute] * 2
+    )
     assert 0 < found.deviation <= found.bound
     assert found.within
     exact = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(w, x, strict=True))

@@ -19,6 +19,7 @@
 | `twins.py` | the same module with other numbers in it |
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |
 | `magnitudes.py` | a program run on magnitudes: what its roundings add up to |
+| `merges.py` | merged layers: rounded, computed in their dtype, or wrong |
 | `last_places.py` | two affine functions, weight by weight: is one the other, rounded? |
 | `sensitivity.py` | how far rounding alone can move a program |
 | `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from convlin.arguments import fraction
 from convlin.errors import Refusal, Refused, one_line
 from convlin.numerics.roundoff import unit
-from convlin.proof.algebra import Value
 from convlin.proof.alike import alike
 from convlin.proof.counterexample import shrink
 from convlin.proof.draws import Draws
 from convlin.proof.entrance import checked_seed, checked_shape, require_programs
-from convlin.proof.last_places import last_places, numbers_of
+from convlin.proof.merges import as_merge
 from convlin.proof.modular import Modular, Plan
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.real import NAMES, measured_rounding, own_dtype, own_run, reason, refused_by
@@ -31,7 +30,6 @@ from convlin.proof.verdict import (
     Measured,
     Proved,
     Refuted,
-    Rounded,
     Rounding,
     Verdict,
 )
@@ -109,13 +107,14 @@ def _judged(
     plan = None if why else Plan.of(*values, twins)
     if plan is None:
         why = why or "the sums are too long for exact arithmetic in float64"
-        return _measured(modules, x, shape, draws, twins, rounding, why)
+        verdict = None if unseen else as_merge(modules, values, x, draws, rounding)
+        return _measured(modules, x, twins, rounding, why) if verdict is None else verdict
     count = plan.draws_for(probability)
     modular = Modular(*modules, twins, draws)
     verdict, ways = _disproved(modular, plan, shape, count, rounding)
     if isinstance(verdict, Refuted):  # not `or`: a verdict is false unless it is Proved
-        merged = _rounded(modules, values, shape, draws, rounding, verdict)
-        return verdict if merged is None else merged
+        merge = as_merge(modules, values, x, draws, rounding, verdict)
+        return verdict if merge is None else merge
     if verdict is None:
         verdict = own_dtype(left, right, rounding, sides, x)
     if verdict is not None:
@@ -222,40 +221,9 @@ def _unsteady(
     return None
 
 
-def _rounded(
-    sides: tuple[nn.Module, nn.Module], values: tuple[Value, Value], shape: tuple[int, ...],
-    draws: Draws, rounding: Rounding, refuted: Refuted | None = None,
-) -> Verdict | None:  # fmt: skip
-    """Return what two affine functions are that differ as a merge does; None if they do not.
-
-    refuted: by which two exact weights, if that is known.
-    """
-    dtype = max((home(side)[1] for side in sides), key=unit)
-    if refuted is not None:
-        shown = refuted.counterexample
-        numbers = shown.expected, shown.got
-        if shown.kind not in ("weight", "bias") or numbers_of(dtype, *numbers):
-            return None  # two weights that somebody chose, and no merge
-    if not all(value.affine and not value.rough for value in values):
-        return None
-    places = last_places(sides, values, shape, draws)
-    if places is None or places.other:
-        return None
-    if not places.within:
-        return Refuted(replace(places.furthest, note=str(places)))
-    if not places.whole:
-        some = f"the weights of {places.inputs:,} of {places.of_inputs:,} inputs"
-        return Measured(f"{some} were compared: a smaller input_shape has fewer", rounding)
-    if not places.rounded:
-        return Measured(f"merged weights are off by up to {places}", rounding)
-    scope = f"every input of shape {shape}"
-    return Rounded(scope, places.weights, places.dtype, places.units, rounding)
-
-
 def _measured(
-    sides: tuple[nn.Module, nn.Module], x: Tensor, shape: tuple[int, ...], draws: Draws,
-    twins: Twins, rounding: Rounding, why: str,
-) -> Verdict:  # fmt: skip
+    sides: tuple[nn.Module, nn.Module], x: Tensor, twins: Twins, rounding: Rounding, why: str
+) -> Verdict:
     """Return how far the modules lie apart in float64 too; refute what no rounding explains.
 
     Where at least one side does nothing but listed operations and exact steps, two outputs that
@@ -272,10 +240,6 @@ def _measured(
     left, right = (run(p, x, w) for p, w in zip(programs, watches, strict=True))
     if left.error or right.error:
         return Measured(f"{why}; it does not run in float64 on the CPU", rounding)
-    if not (left.parts_from(right) or left.effects or right.effects):
-        verdict = _rounded(sides, (left.value, right.value), shape, draws, rounding)
-        if verdict is not None:
-            return verdict
     firm = any(side.value.exact for side in (left, right)) and left.parts_from(right) is None
     far = beyond_rounding(left.numbers, right.numbers, torch.float64) if firm else torch.zeros(0)
     if far.any():

@@ -39,7 +39,7 @@ from convlin.proof.twins import Twins, home
 from convlin.proof.verdict import Counterexample
 from convlin.proof.ways import Way
 
-__all__ = ["LastPlaces", "last_places", "numbers_of"]
+__all__ = ["LastPlaces", "last_places"]
 
 AT_MOST = 2**26
 """How many weights to compare. Half of it leaves out a convolution of 16 to 32 channels on 28×28
@@ -106,10 +106,10 @@ def last_places(
     blocks = [[], *(inputs[start : start + step] for start in range(0, len(inputs), step))]
     gaps = []
     for block in blocks:
-        total, count = (torch.maximum(*(s.weights(block) for s in pair)) for pair in (sums, counts))
-        gaps.append(
-            _Gaps.of(*(side.weights(block) for side in exact), total, count + factors, dtype)
-        )
+        left, right = exact[0].weights(block), exact[1].weights(block)
+        total = torch.maximum(sums[0].weights(block), sums[1].weights(block))
+        count = torch.maximum(counts[0].weights(block), counts[1].weights(block))
+        gaps.append(_Gaps.of(left, right, total, count + factors, dtype))
     far = max(range(len(gaps)), key=lambda number: gaps[number].units)
     return LastPlaces(
         dtype=str(dtype).removeprefix("torch."),
@@ -124,16 +124,6 @@ def last_places(
         explained=gaps[far].explained,
         furthest=_shown(gaps[far], exact[0].zero, blocks[far], shape),
     )
-
-
-def numbers_of(dtype: torch.dtype, *numbers: Any) -> bool:
-    """Whether these exact numbers are all numbers of a dtype.
-
-    >>> from fractions import Fraction
-    >>> numbers_of(torch.float32, Fraction(3, 8), 5), numbers_of(torch.float32, Fraction(1, 3))
-    (True, False)
-    """
-    return all(float(torch.tensor(float(number), dtype=dtype)) == number for number in numbers)
 
 
 def _as_it_is(program: Any, x: Tensor) -> Outcome:
@@ -161,8 +151,9 @@ class _Affine:
 
     @property
     def runs(self) -> bool:
-        """Whether it returns, and for each sample of a batch."""
-        return self.zero.error is None and all(t.ndim and len(t) == 1 for t in self.zero.outputs)
+        """Whether it returns real numbers, and for each sample of a batch."""
+        fit = (t.is_floating_point() and t.ndim and len(t) == 1 for t in self.zero.outputs)
+        return self.zero.error is None and all(fit)
 
     def weights(self, inputs: Sequence[int]) -> Tensor:
         """Return what each of these inputs weighs in each output; without inputs the bias."""

@@ -267,11 +267,13 @@ def _two(expected: object, got: object) -> tuple[str, str]:
 
 
 def _number(value: object) -> str:
-    """Write a number as the decimal nearest to it, with … behind digits that are not all."""
+    """Write a long fraction as the decimal nearest to it, with … behind digits that are not all."""
     if not isinstance(value, Fraction):
         return repr(value) if isinstance(value, float) else str(value)
     try:
         number = float(value)
     except OverflowError:
         return str(value)
-    return repr(number) if number == value else f"{number!r}…"
+    if number == value:
+        return repr(number)
+    return str(value) if len(str(value)) < len(repr(number)) else f"{number!r}…"

@@ -27,6 +27,7 @@ WORDS = {
     "kept": "unchanged",
     "exchanged": "exchanged, not proved",
     "proved": "proved",
+    "rounded": "equal up to rounding",
     "measured": "measured",
     "refuted": "refuted",
     "refused": "differs from the sliding window",

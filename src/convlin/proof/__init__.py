@@ -20,6 +20,7 @@
 | `real.py`, `rounding.py` | the modules' own dtype, and Higham's bound |
 | `magnitudes.py` | a program run on magnitudes: what its roundings add up to |
 | `merges.py` | merged layers: rounded, computed in their dtype, or wrong |
+| `through_layers.py` | how far rounding can take a network, layer by layer |
 | `last_places.py` | two affine functions, weight by weight: is one the other, rounded? |
 | `sensitivity.py` | how far rounding alone can move a program |
 | `outcome.py`, `counterexample.py` | what a run gave; the smallest difference |

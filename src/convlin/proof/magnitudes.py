@@ -21,7 +21,7 @@ from convlin.proof.operation import Operation
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.ways import Way
 
-__all__ = ["on_magnitudes"]
+__all__ = ["added", "magnitude_of", "on_magnitudes"]
 
 ARITHMETIC = RULES.keys() | COUNTED.keys()
 DIFFERENCES = {"sub": ("self", "other"), "rsub": ("other", "self")}
@@ -43,6 +43,37 @@ def on_magnitudes(make: Callable[[], Any], x: Tensor) -> Outcome:
         return run(program, x.double().abs(), way=Way(len(x)))
 
 
+def added(call: Operation, of: Callable[[Tensor], Tensor]) -> Any:
+    """Return an operation's results where nothing is subtracted, and no factor is below 0.
+
+    of: what to put in the place of each tensor of floats.
+    """
+    arguments = {name: _argument(name, tree, of) for name, tree in call.arguments.items()}
+    if call.name == "neg":
+        return arguments["self"].clone()
+    if call.name in DIFFERENCES:
+        first, second = (arguments[name] for name in DIFFERENCES[call.name])
+        return first + second * arguments["alpha"]
+    if arguments.get("running_mean") is not None:
+        arguments["running_mean"] = -arguments["running_mean"]
+    return call.func(**arguments)
+
+
+def magnitude_of(tensor: Tensor) -> Tensor:
+    """Return the magnitudes of a tensor's elements; itself, if none is negative."""
+    return tensor.abs() if bool((tensor < 0).any()) else tensor
+
+
+def _argument(name: str, tree: Any, of: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(tree, int | float):
+        return abs(tree) if name in FACTORS and not isinstance(tree, bool) else tree
+
+    def replaced(leaf: Any) -> Any:
+        return of(leaf) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
+
+    return tree_map(replaced, tree)
+
+
 class _Magnitudes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Let every operation have magnitudes for operands, and add where it would subtract."""
 
@@ -53,28 +84,8 @@ class _Magnitudes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         call = Operation(func, args, kwargs or {})
         if call.name not in ARITHMETIC:  # a view must stay one, of memory that is yet to be filled
             return func(*args, **kwargs or {})
-        written = call.written
-        arguments = {
-            name: argument if any(argument is w for w in written) else _magnitudes(name, argument)
-            for name, argument in call.arguments.items()
-        }
-        if call.name == "neg":
-            return written[0] if written else arguments["self"].clone()
-        if call.name in DIFFERENCES:
-            first, second = (arguments[name] for name in DIFFERENCES[call.name])
-            total = first + second * arguments["alpha"]
-            return written[0].copy_(total) if written else total
-        if arguments.get("running_mean") is not None:
-            arguments["running_mean"] = -arguments["running_mean"]
-        return func(**arguments)
-
-
-def _magnitudes(name: str, tree: Any) -> Any:
-    if isinstance(tree, int | float):
-        return abs(tree) if name in FACTORS and not isinstance(tree, bool) else tree
-    return tree_map(_magnitude, tree)
-
-
-def _magnitude(leaf: Any) -> Any:
-    numbers = isinstance(leaf, Tensor) and leaf.is_floating_point()
-    return leaf.abs() if numbers and bool((leaf < 0).any()) else leaf
+        written = [id(tensor) for tensor in call.written]
+        out = added(call, lambda t: t if id(t) in written else magnitude_of(t))
+        if call.written and out is not call.written[0]:
+            return call.written[0].copy_(out)
+        return out

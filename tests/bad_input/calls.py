@@ -232,5 +232,5 @@ CALLS = {
 NOT_CALLED = {
     "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
     "InputError", "Measured", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
-    "Refuted", "Rewritten", "Spectrum", "Verdict", "Wire", "figures",
+    "Refuted", "Rewritten", "Rounded", "Spectrum", "Verdict", "Wire", "figures",
 }  # fmt: skip

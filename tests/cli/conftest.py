@@ -48,6 +48,16 @@ def one_weight_off():
     other[1].weight.data[3, 1, 2, 0] *= 1.0001
     return other
 
+def two_linears():
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Linear(12, 6), nn.Linear(6, 5))
+
+def merged():
+    (w1, b1), (w2, b2) = ((l.weight.data.double(), l.bias.data.double()) for l in two_linears())
+    one = nn.Linear(12, 5)
+    one.weight.data, one.bias.data = (w2 @ w1).float(), (w2 @ b1 + b2).float()
+    return one
+
 def with_relu():
     return nn.Sequential(linear(), nn.ReLU())
 

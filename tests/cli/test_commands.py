@@ -177,6 +177,22 @@ def test_prove_says_what_it_found_and_exits_by_it(case, run):
     assert table["kind"] == words.partition(":")[0] and table["input_shape"] == [12]
 
 
+def test_prove_lets_rounded_weights_pass_where_it_is_asked_to(run):
+    """And nothing else: neither what is measured, nor what is refuted."""
+    pair = ["models_here:two_linears", "models_here:merged", "--input-shape", "12"]
+    assert (result := run("prove", *pair)).exit_code == 1
+    assert result.stdout.startswith("rounded: equal up to rounding, every input of shape (12,)")
+    assert run("prove", *pair, "--up-to-rounding").exit_code == 0
+    assert json.loads(run("prove", *pair, "--json").stdout)["kind"] == "rounded"
+    for a, b, code in (
+        ("linear", "same_as_conv", 0), ("linear", "one_weight_off", 1),
+        ("with_relu", "with_relu_and_more", 1),
+    ):  # fmt: skip
+        pair = f"models_here:{a}", f"models_here:{b}"
+        found = run("prove", *pair, "--input-shape", "12", "--up-to-rounding").exit_code
+        assert found == code
+
+
 def test_prove_opens_archives(run, house):
     linear = load_model("models_here:linear")
     torch.export.save(torch.export.export(linear, (torch.zeros(4, 12),), dynamic_shapes=({0: torch.export.Dim("n")},)), house / "l.pt2")  # fmt: skip

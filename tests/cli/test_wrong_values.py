@@ -81,7 +81,9 @@ WRONG = {
     "host": ["256.1.1.1", "no such host", "a\0b", "[::1", "x" * 300],
     "state": ["x", "?size=99", "?size=", "?along=nan", "?" + "x" * 300, *ODD],
 }  # fmt: skip
-FLAGS = {"plan", "json", "force", "trust", "proofs", "allow_inexact", "browser"}
+FLAGS = {
+    "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
+}  # fmt: skip
 # These fit: a folder that the demo makes, and models whose window is another.
 FITS = {
     ("demo", "out"): {"no/such/a{}", "a{}x"},

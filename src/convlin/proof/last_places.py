@@ -44,8 +44,11 @@ __all__ = ["LastPlaces", "last_places"]
 AT_MOST = 2**26
 """How many weights to compare. Half of it leaves out a convolution of 16 to 32 channels on 28×28
 pixels, twice of it takes more than seconds."""
+WORK = 2**33
+"""How many multiply-adds to spend on a side. Half of it leaves out 16 to 32 channels, 3×3 on 28×28
+pixels; twice of it takes half a minute on two cores."""
 AT_ONCE = 2**21
-"""How many of them at a time, in six runs. Half of it takes longer; twice of it is 200 MiB."""
+"""How many of them at a time. Half of it takes longer; twice of it is 200 MiB."""
 LARGE = 2.0**40
 """What unit vectors are multiplied by: a power of two, so nothing is rounded. Half and twice of it
 are the same; with 1, a bias of 1 hides the last bits of a weight of 10⁻⁹."""
@@ -58,9 +61,9 @@ a fold that takes them all is called wrong; twice of them excuses a weight 8 uni
 class LastPlaces:
     """How far the weights of two affine functions lie apart, in units in the last place of a dtype.
 
-    rounded: the weights of one are those of the other, rounded. other: somewhere both are numbers
-    of the dtype, and not the same. within: all lie as close as computing them in the dtype
-    explains. units, explained: of the two that lie furthest apart, which are `furthest`.
+    rounded: the weights of one are those of the other, rounded. other: both sides' are numbers of
+    the dtype, and not the same. within: all lie as close as computing them in the dtype explains.
+    units, explained: of the two that lie furthest apart, which are `furthest`.
     """
 
     dtype: str
@@ -95,30 +98,42 @@ def last_places(
     """
     dtype = max((home(side)[1] for side in sides), key=unit)
     exact = [_Affine(partial(_as_it_is, p), shape) for p in _filled(sides, Tensor.clone)]
-    sums = [_Affine(partial(_on_magnitudes, p), shape) for p in _filled(sides, Tensor.abs)]
-    counts = [_Affine(partial(_on_magnitudes, p), shape) for p in _filled(sides, torch.ones_like)]
-    if not all(side.runs for side in (*exact, *sums, *counts)):
+    # the side that the other's weights were computed from, and may have been summed from
+    ranks = [(bool(value.off), value.weights, value.terms) for value in values]
+    deeper = ranks.index(max(ranks))
+    sums = _Affine(partial(_on_magnitudes, _filled(sides, Tensor.abs)[deeper]), shape)
+    if not all(side.runs for side in (*exact, sums)):
         return None
-    factors = max(value.weights + NORMALISED * bool(value.off) for value in values)
-    outputs, size = max(1, len(exact[0].zero.numbers)), prod(shape)
-    inputs = draws.shuffled(range(size))[: max(1, AT_MOST // outputs)]
+    outputs, terms = max(1, len(exact[0].zero.numbers)), max(1, values[deeper].terms)
+    most = max(1, min(AT_MOST // outputs, WORK // (outputs * terms)))
+    inputs = draws.shuffled(range(prod(shape)))[:most]
     step = max(1, AT_ONCE // outputs)
     blocks = [[], *(inputs[start : start + step] for start in range(0, len(inputs), step))]
-    gaps = []
-    for block in blocks:
-        left, right = exact[0].weights(block), exact[1].weights(block)
-        total = torch.maximum(sums[0].weights(block), sums[1].weights(block))
-        count = torch.maximum(counts[0].weights(block), counts[1].weights(block))
-        gaps.append(_Gaps.of(left, right, total, count + factors, dtype))
+
+    def compared(roundings: Callable[[Sequence[int]], Tensor | int]) -> list[_Gaps]:
+        gaps = []
+        for block in blocks:
+            weights = exact[0].weights(block), exact[1].weights(block), sums.weights(block)
+            noise = 3 * terms * DOUBLE * weights[2]  # of either side, and of what merged them
+            gaps.append(_Gaps.of(*weights, noise, roundings(block), dtype))
+        return gaps
+
+    gaps = compared(lambda block: terms)
+    halves = all(gap.half for gap in gaps)
+    rounded = halves and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1))
+    if not rounded:  # then how many roundings explain is worth counting
+        ones = _filled(sides, torch.ones_like)[deeper]
+        counts = _Affine(partial(_on_magnitudes, ones), shape)
+        factors = values[deeper].weights + NORMALISED * bool(values[deeper].off)
+        gaps = compared(lambda block: counts.weights(block) + factors)
     far = max(range(len(gaps)), key=lambda number: gaps[number].units)
     return LastPlaces(
         dtype=str(dtype).removeprefix("torch."),
         weights=sum(gap.weights for gap in gaps),
         inputs=len(inputs),
-        of_inputs=size,
-        rounded=all(gap.half for gap in gaps)
-        and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1)),
-        other=any(gap.other for gap in gaps),
+        of_inputs=prod(shape),
+        rounded=rounded,
+        other=all(all(gap.numbers) for gap in gaps) and any(gap.apart for gap in gaps),
         within=all(gap.within for gap in gaps),
         units=gaps[far].units,
         explained=gaps[far].explained,
@@ -177,15 +192,15 @@ class _Gaps:
 
     weights: how many of them are not 0 by their places. half: by half a unit at most, and what
     float64 rounds, where it can tell. numbers: whether those of either side are
-    numbers of the dtype. other: somewhere both are, and not the same. within: by no more than
-    computing them in the dtype explains. Of the two furthest apart: units, explained, their
+    numbers of the dtype. apart: somewhere they are not the same. within: by no more than computing
+    them in the dtype explains. Of the two furthest apart: units, explained, their
     position and they themselves.
     """
 
     weights: int
     half: bool
     numbers: tuple[bool, bool]
-    other: bool
+    apart: bool
     within: bool
     units: float
     explained: float
@@ -194,14 +209,16 @@ class _Gaps:
 
     @classmethod
     def of(
-        cls, left: Tensor, right: Tensor, total: Tensor, roundings: Tensor, dtype: torch.dtype
-    ) -> _Gaps:
-        """Compare weights that take some roundings to compute, of a sum of magnitudes `total`."""
+        cls, left: Tensor, right: Tensor, total: Tensor, noise: Tensor, roundings: Tensor | int,
+        dtype: torch.dtype,
+    ) -> _Gaps:  # fmt: skip
+        """Compare weights that take some roundings to compute, of a sum of magnitudes `total`.
+
+        noise: what float64 may have rounded.
+        """
         gap, last = (left - right).abs(), _last_place(torch.maximum(left.abs(), right.abs()), dtype)
-        # γ of float64 for either side, and for the merge that made one of them of the other
-        noise = 3 * roundings * DOUBLE * total
         # γ of the dtype, which is no bound from n·u = 1 on; then the merged weight is rounded
-        share = roundings * unit(dtype)
+        share = torch.as_tensor(roundings * unit(dtype))
         bound = torch.where(share < 1, share / (1 - share), torch.inf) * total + noise + last / 2
         left_is, right_is = ((s - s.to(dtype).double()).abs() <= noise for s in (left, right))
         units = (gap / last).flatten()
@@ -211,7 +228,7 @@ class _Gaps:
             weights=int((total > 0).sum()),
             half=bool((told & (gap <= last / 2 + noise)).all()),
             numbers=(bool(left_is.all()), bool(right_is.all())),
-            other=bool((left_is & right_is & (gap > 2 * noise)).any()),
+            apart=bool((gap > 2 * noise).any()),
             within=bool((gap <= bound).all()),
             units=float(units[position]),
             explained=float((bound / last).flatten()[position]),

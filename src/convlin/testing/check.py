@@ -1,0 +1,127 @@
+"""`check`: one call that tries a conversion on hostile layers, for anybody's tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from convlin.arguments import elements, flag, shown, whole
+from convlin.errors import Refusal, Refused
+from convlin.testing.answer import Answer, Judge
+from convlin.testing.broken import broken
+from convlin.testing.case import Case
+from convlin.testing.checked import Checked
+from convlin.testing.shrink import cost, shrunk
+from convlin.testing.sweep import KINDS, sweep
+
+__all__ = ["check"]
+
+
+def check(
+    convert: Callable[..., Any],
+    layer: type[nn.Module] | tuple[type[nn.Module], ...] = nn.Conv2d,
+    *,
+    where: Callable[..., Any] | None = None,
+    sized: bool = False,
+    refusals: tuple[type[Exception], ...] = (ValueError, NotImplementedError),
+    unbatched: bool = True,
+    copies: bool | None = None,
+    measured: bool = False,
+    seed: int = 0,
+) -> Checked:
+    """Try a conversion of layers on hostile ones; raise `Broken` with the smallest that breaks it.
+
+    convert: takes a layer, returns the module to put in its place. layer: what it takes: nn.Linear,
+    or one of nn.Conv1d, 2d, 3d and their transposed kin; several in a tuple.
+
+    Each layer of the sweep must be converted right, for all weights and every input, and keep the
+    contract of a drop-in (`convlin.audit` judges), or be refused: by one of `refusals`, or by
+    returning the layer as it was. With `refusals=()` none may be. A conversion that takes none of
+    all layers is broken.
+
+    where: of a layer, whether to try it: what callers make sure of. sized: hand the input's spatial
+    size to `convert` and `where` as well, `convert(layer, (5, 7))`. unbatched: whether the result
+    must take an input without a batch. copies: whether its parameters must be copies (True), or the
+    layer's own (False); None: either. measured: let pass what no proof applies to, since it rounds
+    or uses operations off the list of exact ones, and count it.
+
+    No network, no GPU, no file, and no test runner is needed. The same seed gives the same layers,
+    weights and answers. Of the smallest layer, every argument that is not usual is needed to break
+    the conversion in the same way.
+
+    >>> def to_linear(conv):
+    ...     if conv.kernel_size != (1, 1) or conv.groups > 1:
+    ...         raise ValueError("not pointwise")
+    ...     return Pointwise(conv.weight, conv.bias)
+    >>> class Pointwise(nn.Module):
+    ...     def __init__(self, weight, bias):
+    ...         super().__init__()
+    ...         self.weight, self.bias = weight, bias
+    ...     def forward(self, x):
+    ...         y = nn.functional.linear(x.movedim(-3, -1), self.weight.flatten(1), self.bias)
+    ...         return y.movedim(-1, -3)
+    >>> check(to_linear)
+    Traceback (most recent call last):
+        ...
+    convlin.testing.Broken: ...
+    """
+    __tracebackhide__ = True
+    _require(convert, where, refusals)
+    judge = Judge(
+        convert, where, flag("check", "sized", sized), refusals,
+        flag("check", "unbatched", unbatched), copies, flag("check", "measured", measured),
+        whole("check", "seed", seed, 0),
+    )  # fmt: skip
+    cases = [case for kind in _kinds(layer) for case in sweep(kind, seed)]
+    answers = [answer for case in cases if (answer := judge.answer(case)) is not None]
+    checked = Checked(_name(convert), tuple(answers), len(cases) - len(answers))
+    wrong = [answer for answer in answers if answer.kind == "broken"]
+    if wrong:
+        raise broken(checked, _smallest(judge, min(wrong, key=lambda answer: cost(answer.case))))
+    if not checked.converted:
+        raise broken(checked, None)
+    return checked
+
+
+def _smallest(judge: Judge, answer: Answer) -> Answer:
+    """Return the answer to the smallest layer that is broken in the same way."""
+    found = {answer.case: answer}
+
+    def fails(case: Case) -> bool:
+        other = judge.answer(case)
+        if other is None or other.way != answer.way:
+            return False
+        found[case] = other
+        return True
+
+    return found[shrunk(answer.case, fails)]
+
+
+def _require(convert: Any, where: Any, refusals: Any) -> None:
+    """Raise unless functions are functions and exceptions are exceptions."""
+    if not callable(convert):
+        raise Refused(Refusal("check", "convert", shown(convert), "a function of the layer"))
+    if where is not None and not callable(where):
+        raise Refused(Refusal("check", "where", shown(where), "None, or a function of the layer"))
+    kinds = refusals if isinstance(refusals, tuple) else (None,)
+    if not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+        raise Refused(Refusal("check", "refusals", shown(refusals), "a tuple of exceptions"))
+
+
+def _kinds(layer: Any) -> tuple[type[nn.Module], ...]:
+    kinds = (layer,) if isinstance(layer, type) else elements(layer)
+    if not kinds or any(kind not in KINDS for kind in kinds):
+        names = ", ".join(f"nn.{kind.__name__}" for kind in KINDS)
+        raise Refused(Refusal("check", "layer", shown(layer), f"of {names}, one or several"))
+    return kinds
+
+
+def _name(convert: Any) -> str:
+    """Return what a function is called in a message."""
+    while isinstance(convert, functools.partial):
+        convert = convert.func
+    name = getattr(convert, "__name__", type(convert).__name__)
+    return "the conversion" if name == "<lambda>" else str(name)

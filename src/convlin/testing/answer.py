@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
-from convlin.errors import Description, Refusal, Refused, one_line
-from convlin.proof import Measured, Proved, Refuted, Verdict, audit
+from convlin.arguments import shown
+from convlin.errors import Refusal, Refused, one_line
+from convlin.proof import Proved, Refuted, Verdict, audit
 from convlin.proof.same import same
 from convlin.testing.case import Case
 
@@ -22,13 +23,14 @@ __all__ = ["KINDS_OF_ANSWER", "Answer", "Judge", "Kind"]
 Kind: TypeAlias = Literal["right", "refused", "measured", "broken"]
 KINDS_OF_ANSWER: tuple[Kind, ...] = ("right", "refused", "measured", "broken")
 NUMBERS = ("weight", "bias", "value")
+UNCHANGED = "it returns the layer as it was"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A conversion's answer to one layer. reason: of a refusal, in one line.
+    """A conversion's answer to one layer.
 
-    verdict: the judge's, unless the layer was refused.
+    verdict: the judge's, None for a layer that was not converted, and `reason` says why.
     """
 
     case: Case
@@ -38,19 +40,16 @@ class Answer:
 
     @property
     def way(self) -> tuple[str, ...]:
-        """In what way it is broken, so that the smallest layer is broken in the same."""
+        """In what way it is broken: the smallest layer shall be broken in the same."""
         if not isinstance(self.verdict, Refuted):
-            return (self.kind,)
+            return (self.kind, self.verdict.kind if self.verdict else self.reason)
         found = self.verdict.counterexample
         if found.kind in NUMBERS:
             return (self.kind, "numbers")
+        unbatched = "unbatched" * ("unbatched" in found.note)
         if found.kind == "exception":
-            return (self.kind, str(found.got).partition(":")[0])
-        return (self.kind, found.kind, found.field)
-
-
-class Declined(Refused):
-    """A conversion's own refusal, on its way through the judge."""
+            return (self.kind, str(found.got).partition(":")[0], unbatched)
+        return (self.kind, found.kind, found.field, unbatched)
 
 
 @dataclass(frozen=True)
@@ -69,48 +68,70 @@ class Judge:
     def answer(self, case: Case) -> Answer | None:
         """Return the answer to a case; None for a layer that `where` leaves out."""
         layer = case.layer(self.seed)
+        size = (case.size,) if self.sized else ()
         with _steady(self.seed):
-            if self.where is not None and not self.where(layer, *self._size(case)):
+            if not self._tries(layer, *size):
                 return None
-            reason = self._declined(case, layer)
-            if reason and self.refusals:
-                return Answer(case, "refused", reason=reason)
+            reason = self._declined(layer, *size)
+            if reason:
+                return Answer(case, "refused" if self.refusals else "broken", reason=reason)
             try:
                 verdict = audit(
-                    lambda subject: self._converted(case, subject), layer, case.input_shape,
+                    lambda subject: self._converted(subject, *size), layer, case.input_shape,
                     draws=1, seed=self.seed, copies=self.copies, unbatched=self.unbatched,
                 )  # fmt: skip
-            except Declined as refused:  # not this layer, but a copy of it in float64
+            except _Declined as refused:  # not this layer, but a copy of it in float64
                 return Answer(case, "refused", reason=refused.refusals[0].reason)
-        return Answer(case, self._kind(verdict), verdict)
-
-    def _kind(self, verdict: Verdict) -> Kind:
         if isinstance(verdict, Proved):
-            return "right"
-        return "measured" if isinstance(verdict, Measured) and self.measured else "broken"
+            return Answer(case, "right", verdict)
+        passes = self.measured and not isinstance(verdict, Refuted)
+        return Answer(case, "measured" if passes else "broken", verdict)
 
-    def _size(self, case: Case) -> tuple[Any, ...]:
-        return (case.size,) if self.sized else ()
-
-    def _declined(self, case: Case, layer: nn.Module) -> str:
-        """Return why a conversion does not take a layer; "" if it does, or breaks."""
-        subject, other = copy.deepcopy(layer), copy.deepcopy(layer)
+    def _tries(self, layer: nn.Module, *size: Any) -> bool:
+        """Whether `where` lets a layer be tried."""
         try:
-            converted = self.convert(subject, *self._size(case))
+            return self.where is None or bool(self.where(layer, *size))
+        except Exception as error:
+            allowed = "a function that says of each layer whether to try it"
+            reason = f"it raised {one_line(error)}"
+            raise Refused(Refusal("check", "where", shown(self.where), allowed, reason)) from error
+
+    def _declined(self, layer: nn.Module, *size: Any) -> str:
+        """Return why a conversion does not take a layer; "" if it does, or breaks.
+
+        Functions on whole models wrap a lone layer in a Sequential, and return it with the layer.
+        """
+        subject, untouched = copy.deepcopy(layer), copy.deepcopy(layer)
+        try:
+            converted = self.convert(subject, *size)
         except self.refusals as error:
             return one_line(error)
         except Exception:  # the judge shall meet it too, and say so
             return ""
-        return "the layer itself" if converted is subject and same(subject, other) else ""
+        if converted is None:
+            return "it returns None"
+        while type(converted) is nn.Sequential and len(converted) == 1:
+            converted = converted[0]
+        kept = same(subject, untouched) and same(converted, untouched)
+        return UNCHANGED if kept else ""
 
-    def _converted(self, case: Case, subject: nn.Module) -> Any:
+    def _converted(self, subject: nn.Module, *size: Any) -> Any:
+        """Convert a layer for the judge, which lets no refusal pass but convlin's own."""
         try:
-            return self.convert(subject, *self._size(case))
+            return self.convert(subject, *size)
         except self.refusals as error:
-            field, value = "layer", Description(str(case))
-            raise Declined(
-                Refusal("check", field, value, "one that it takes", one_line(error))
-            ) from error
+            said = Refusal("check", "layer", shown(subject), "one that it takes", one_line(error))
+            raise _Declined(said) from error
+        except Refused as error:
+            raise _Unwanted(one_line(error)) from error
+
+
+class _Declined(Refused):
+    """A conversion's refusal, on its way through the judge."""
+
+
+class _Unwanted(Exception):
+    """A refusal of convlin's where `refusals` has none of its kind."""
 
 
 @contextmanager
@@ -125,7 +146,7 @@ def _steady(seed: int) -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
-            torch.manual_seed(seed)
+            torch.manual_seed(seed % 2**63)
             yield
     finally:
         torch.set_num_threads(threads)

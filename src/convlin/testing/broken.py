@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from convlin.errors import ConvlinError
 from convlin.proof import Measured, Refuted
 from convlin.testing.answer import Answer
 from convlin.testing.checked import Checked
@@ -14,11 +15,12 @@ FEW = 3
 """Reasons of refusals that a message shows; all of them are in `checked.reasons`."""
 
 
-class Broken(AssertionError):
+class Broken(ConvlinError, AssertionError):
     """A conversion is broken; the message has the smallest layer that shows it.
 
-    answer: the judge's, to that layer; None where nothing was converted at all. checked: the
-    answers to all layers, which print as a table. `answer.case.layer()` makes the layer again.
+    An AssertionError, so that test runners count a failure and no error. answer: the judge's, to
+    that layer; None where nothing was converted at all. checked: the answers to all layers, which
+    print as a table. `answer.case.layer()` makes the layer again.
     """
 
     def __init__(
@@ -49,12 +51,14 @@ def _nothing(checked: Checked) -> Iterator[str]:
 
 def _smallest(name: str, answer: Answer) -> Iterator[str]:
     case, verdict = answer.case, answer.verdict
-    measured = isinstance(verdict, Measured)
-    yield f"{name} {'cannot be proved on' if measured else 'breaks'} {case}"
+    yield f"{name} fails on {case}, for inputs of shape {case.input_shape}"
     yield from (f"  {note}" for note in case.notes)
-    yield f"  on an input of shape {case.input_shape}, the layer against what it becomes:"
-    if verdict is not None:
-        yield f"  {verdict.details}"
+    if isinstance(verdict, Refuted):
+        yield f"  the layer against its conversion: {verdict.details}"
+    elif verdict is not None:
+        yield f"  {verdict}"
+    else:
+        yield f"  it is not converted, and refusals=() lets it refuse nothing: {answer.reason}"
 
 
 def _ways_out(answer: Answer | None) -> Iterator[str]:

@@ -81,7 +81,7 @@ class Case:
         """Return the layer, with PyTorch's usual random weights."""
         kind: Any = doubled(self.kind) if self.subclassed else self.kind
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(seed % 2**63)
             layer = kind(*self.channels, **self._arguments(all_of_them=True))
         if self.memory == LAST:
             formats: dict[int, Any] = {2: torch.channels_last, 3: torch.channels_last_3d}

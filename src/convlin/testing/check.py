@@ -15,7 +15,7 @@ from convlin.testing.broken import broken
 from convlin.testing.case import Case
 from convlin.testing.checked import Checked
 from convlin.testing.shrink import cost, shrunk
-from convlin.testing.sweep import KINDS, sweep
+from convlin.testing.sweep import KINDS, covering, families
 
 __all__ = ["check"]
 
@@ -75,15 +75,31 @@ def check(
         flag("check", "unbatched", unbatched), copies, flag("check", "measured", measured),
         whole("check", "seed", seed, 0),
     )  # fmt: skip
-    cases = [case for kind in _kinds(layer) for case in sweep(kind, seed)]
-    answers = [answer for case in cases if (answer := judge.answer(case)) is not None]
-    checked = Checked(_name(convert), tuple(answers), len(cases) - len(answers))
+    answers, left_out = _answers(judge, _kinds(layer))
+    checked = Checked(_name(convert), answers, left_out)
     wrong = [answer for answer in answers if answer.kind == "broken"]
     if wrong:
         raise broken(checked, _smallest(judge, min(wrong, key=lambda answer: cost(answer.case))))
     if not checked.converted:
         raise broken(checked, None)
     return checked
+
+
+def _answers(judge: Judge, kinds: tuple[type[nn.Module], ...]) -> tuple[tuple[Answer, ...], int]:
+    """Return the answers to the layers that are tried, and how many `where` left out.
+
+    The families are for conversions that do not take everything.
+    """
+    answers: dict[Case, Answer | None] = {}
+    for kind in kinds:
+        first = {case: judge.answer(case) for case in covering(kind, judge.seed)}
+        plain = [answer for case, answer in first.items() if not case.subclassed]
+        if not all(answer is not None and answer.verdict is not None for answer in plain):
+            others = [case for case in families(kind) if case not in first]
+            first |= {case: judge.answer(case) for case in others}
+        answers |= first
+    tried = tuple(answer for answer in answers.values() if answer is not None)
+    return tried, len(answers) - len(tried)
 
 
 def _smallest(judge: Judge, answer: Answer) -> Answer:

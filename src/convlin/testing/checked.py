@@ -76,7 +76,7 @@ class Checked(Shown):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counts, the table and the reasons as plain values, for JSON."""
-        counts = {kind: self.count(kind) for kind in KINDS_OF_ANSWER}
+        counts: dict[str, int] = {kind: self.count(kind) for kind in KINDS_OF_ANSWER}
         return {"tried": len(self.answers), **counts, "left_out": self.left_out,
                 "table": self.table.as_dicts(), "refusals": self.reasons}  # fmt: skip
 

@@ -13,8 +13,9 @@ is transposed; a level of their own are equal ones, which hide it from the shape
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any, TypeAlias
 
@@ -24,9 +25,10 @@ from torch import nn
 from convlin.geometry import ConvGeometry
 from convlin.testing.case import BUFFER, CONTIGUOUS, LAST, Case
 
-__all__ = ["KINDS", "sweep"]
+__all__ = ["KINDS", "covering", "families", "sweep"]
 
 Levels: TypeAlias = dict[str, str]
+Pair: TypeAlias = tuple[tuple[str, str], tuple[str, str]]
 
 KINDS: tuple[type[nn.Module], ...] = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d,
@@ -40,7 +42,7 @@ takes twice the time for none less."""
 
 # Factors and their levels; the first of each is what the others are changed from.
 CONVOLUTION = {
-    "kernel": ("odd", "one", "even", "mixed", "row", "full"),
+    "kernel": ("odd", "one", "even", "uneven", "row", "full"),
     "stride": ("1", "kernel", "2", "mixed", "wider"),
     "padding": ("0", "1", "mixed", "wide", "same", "valid"),
     "dilation": ("1", "2", "mixed"),
@@ -70,7 +72,7 @@ FAMILIES: dict[str, Levels] = {
     "pointwise": {"kernel": "one"},
     "patches": {"kernel": "even", "stride": "kernel"},
     "full size": {"kernel": "full"},
-    "sliding": {"kernel": "mixed"},
+    "sliding": {"kernel": "uneven"},
     "depthwise": {"groups": "depthwise", "channels": "equal", "padding": "1"},
 }
 CHANGES: tuple[Levels, ...] = (
@@ -81,13 +83,17 @@ CHANGES: tuple[Levels, ...] = (
     {"groups": "some"},
     {"padding": "1", "mode": "reflect"},
     {"output_padding": "1", "stride": "2"},
-    {"class": "subclass"},
-    # What changes no geometry comes in twos: shrinking says which one it is.
+)
+"""Changes of what a layer computes: every family is tried with each."""
+STATES: tuple[Levels, ...] = (
     {"bias": "no", "memory": LAST},
     {"dtype": "float64", "learns": "no"},
     {"dtype": "bfloat16", "training": "eval"},
     {"channels": "equal", "memory": BUFFER},
 )
+"""Changes of how its numbers lie and learn, in twos: shrinking says which one it is."""
+MOST_CONVERTED = ("pointwise", "patches", "sliding")
+"""Families that are tried in every state by themselves; the covering array tries all."""
 KNOWN: tuple[Levels, ...] = (
     {"kernel": "even", "stride": "kernel", "dilation": "2"},  # right shape, other pixels
     {"kernel": "even", "stride": "kernel", "size": "remainder"},
@@ -99,9 +105,7 @@ KNOWN: tuple[Levels, ...] = (
 
 
 def sweep(kind: type[nn.Module] = nn.Conv2d, seed: int = 0) -> tuple[Case, ...]:
-    r"""Return hostile layers of one class, the usual ones first; the same ones for the same seed.
-
-    The families and their changes do not depend on the seed, the covering array does.
+    r"""Return all hostile layers of one class, the usual ones first; the same for the same seed.
 
     >>> cases = sweep(nn.Conv2d)
     >>> print(*cases[:3], sep="\n")
@@ -111,10 +115,43 @@ def sweep(kind: type[nn.Module] = nn.Conv2d, seed: int = 0) -> tuple[Case, ...]:
     >>> any(case.padding == "same" and case.dilation != (1, 1) for case in cases)
     True
     """
+    return tuple(dict.fromkeys((*families(kind), *covering(kind, seed))))
+
+
+def families(kind: type[nn.Module]) -> tuple[Case, ...]:
+    """Return what conversions of one family take: every family, and each with one change."""
     factors = _factors(kind)
-    rows = list(_one_changed(factors))
-    rows += _covering(factors, rows, Random(seed))
-    return tuple(dict.fromkeys(_case(kind, factors, row) for row in rows))
+    every = list(FAMILIES.values()) if "kernel" in factors else [{}]
+    some = [FAMILIES[name] for name in MOST_CONVERTED] if "kernel" in factors else [{}]
+    rows = [*every, *(family | change for change in CHANGES for family in every)]
+    rows += [family | state for state in STATES for family in some]
+    return _cases(kind, _possible(factors, rows))
+
+
+def covering(kind: type[nn.Module], seed: int = 0) -> tuple[Case, ...]:
+    """Return what broke conversions before, subclasses, and all pairs of levels.
+
+    A conversion that takes all of these has met every pair of fields in the families, too.
+    """
+    factors = _factors(kind)
+    subclasses = [family | {"class": "subclass"} for family in ({}, *FAMILIES.values())]
+    rows = _possible(factors, [{}, *KNOWN, *subclasses])
+    missing = {
+        _pair((one, level), (two, beside))
+        for (one, levels), (two, others) in itertools.combinations(factors.items(), 2)
+        for level, beside in itertools.product(levels, others)
+        if "class" not in (one, two) and _fits({one: level, two: beside})
+    }
+    for row in rows:
+        missing -= _pairs(row)
+    return _cases(kind, [*rows, *_possible(factors, _array(factors, missing, Random(seed)))])
+
+
+def _possible(factors: Mapping[str, tuple[str, ...]], rows: Iterable[Levels]) -> list[Levels]:
+    """Return the rows that a class of layers has, with the usual levels where they say nothing."""
+    usual = {name: levels[0] for name, levels in factors.items()}
+    there = (row for row in rows if all(v in factors.get(k, ()) for k, v in row.items()))
+    return [usual | row for row in there if _fits(usual | row)]
 
 
 def _factors(kind: type[nn.Module]) -> dict[str, tuple[str, ...]]:
@@ -131,73 +168,56 @@ def _factors(kind: type[nn.Module]) -> dict[str, tuple[str, ...]]:
     return factors | {"size": ("fits",)} if transposed else factors | {"output_padding": ("0",)}
 
 
-def _possible(factor: str, level: str, other: str, beside: str) -> bool:
-    """Whether PyTorch has layers with these two levels, and they are two and not one."""
-    pair = {factor: level, other: beside}
-    if pair.get("padding") == "same" and pair.get("stride", "1") != "1":
-        return False
-    return not (pair.get("kernel") == "one" and pair.get("stride") == "kernel")
-
-
 def _fits(row: Levels) -> bool:
-    return all(_possible(*one, *two) for one, two in itertools.combinations(row.items(), 2))
+    """Whether PyTorch has a layer with these levels, and no two of them are one."""
+    if row.get("padding") == "same" and row.get("stride", "1") != "1":
+        return False
+    return not (row.get("kernel") == "one" and row.get("stride") == "kernel")
 
 
-def _one_changed(factors: Mapping[str, tuple[str, ...]]) -> Iterator[Levels]:
-    """Yield every family, and every family with one more change."""
-    usual = {name: levels[0] for name, levels in factors.items()}
-    families = list(FAMILIES.values()) if "kernel" in factors else [{}]
-    changed = [family | change for change in CHANGES for family in families]
-    for row in (*families, *KNOWN, *changed):
-        there = all(level in factors.get(name, ()) for name, level in row.items())
-        if there and _fits(usual | row):
-            yield usual | row
-
-
-def _covering(
-    factors: Mapping[str, tuple[str, ...]], rows: list[Levels], random: Random
+def _array(
+    factors: Mapping[str, tuple[str, ...]], missing: set[Pair], random: Random
 ) -> Iterator[Levels]:
-    """Yield rows until any two levels of any two factors have occurred together."""
-    factors = {name: levels for name, levels in factors.items() if name != "class"}
-    missing = {
-        pair
-        for (one, these), (two, those) in itertools.combinations(factors.items(), 2)
-        for pair in (((one, a), (two, b)) for a in these for b in those)
-        if _possible(*pair[0], *pair[1])
-    }
-    for row in rows:
-        missing -= _pairs(factors, row)
+    """Yield rows until no pair of levels is missing."""
     while missing:
         first = min(missing)
-        candidates = [_candidate(factors, dict(first), missing, random) for _ in range(CANDIDATES)]
-        best = max(candidates, key=lambda row: len(missing & _pairs(factors, row)))
-        missing -= _pairs(factors, best)
-        yield best | {"class": "stock"}
+        rows = [_row(factors, dict(first), missing, random) for _ in range(CANDIDATES)]
+        best = max(rows, key=lambda row: len(missing & _pairs(row)))
+        missing -= _pairs(best)
+        yield best
 
 
-def _candidate(
-    factors: Mapping[str, tuple[str, ...]], row: Levels, missing: set[Any], random: Random
+def _row(
+    factors: Mapping[str, tuple[str, ...]], row: Levels, missing: set[Pair], random: Random
 ) -> Levels:
-    """Return a row that begins with one missing pair, each further level chosen for most others."""
-
-    def _new(row: Levels) -> int:
-        return len(missing & _pairs(factors, row))
-
-    others = [name for name in factors if name not in row]
+    """Return a row that begins with a missing pair, each further level chosen for most others."""
+    others = [name for name in factors if name not in (*row, "class")]
     random.shuffle(others)
     for name in others:
         levels = [level for level in factors[name] if _fits(row | {name: level})]
         random.shuffle(levels)
-        row[name] = max(levels, key=lambda level: _new(row | {name: level}))
+        row[name] = max(levels, key=partial(_new, missing, row, name))
     return row
 
 
-def _pairs(factors: Mapping[str, Any], row: Levels) -> set[Any]:
-    """Return the pairs of levels in a row, in the factors' order."""
-    return set(itertools.combinations([(name, row[name]) for name in factors if name in row], 2))
+def _new(missing: set[Pair], row: Levels, name: str, level: str) -> int:
+    """Return how many missing pairs a further level makes in a row."""
+    return sum(_pair((name, level), other) in missing for other in row.items())
 
 
-def _case(kind: type[nn.Module], factors: Mapping[str, Any], row: Levels) -> Case:
+def _pair(one: tuple[str, str], other: tuple[str, str]) -> Pair:
+    return (one, other) if one < other else (other, one)
+
+
+def _pairs(row: Levels) -> set[Pair]:
+    return {_pair(*pair) for pair in itertools.combinations(row.items(), 2)}
+
+
+def _cases(kind: type[nn.Module], rows: Iterable[Levels]) -> tuple[Case, ...]:
+    return tuple(dict.fromkeys(_case(kind, row) for row in rows))
+
+
+def _case(kind: type[nn.Module], row: Levels) -> Case:
     """Return a row as a layer: every level as numbers."""
     state: dict[str, Any] = {
         "bias": row["bias"] == "yes",
@@ -213,8 +233,8 @@ def _case(kind: type[nn.Module], factors: Mapping[str, Any], row: Levels) -> Cas
         return Case(kind, channels, size=size, **state)
     ndim = int(kind.__name__[-2])
     kernel = {
-        "one": (1, 1, 1), "even": (2, 2, 2), "odd": (3, 3, 3), "mixed": (2, 3, 1),
-        "row": (1, 3, 1) if ndim == 3 else (1, 3), "full": (3, 4, 2),
+        "one": (1, 1, 1), "even": (2, 2, 2), "odd": (3, 3, 3), "row": (1, 3, 1),
+        "uneven": (4,) if ndim == 1 else (2, 3, 1), "full": (3, 4, 2),
     }[row["kernel"]][:ndim]  # fmt: skip
     stride = {
         "1": (1,) * ndim, "2": (2,) * ndim, "mixed": (1, 2, 3)[:ndim], "kernel": kernel,

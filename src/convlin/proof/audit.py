@@ -59,8 +59,8 @@ def audit(
 
     convert: takes the layer, returns a module. input_shape: (C, *spatial) or (features,). copies:
     whether the converted parameters must have storage of their own (True), must share the
-    layer's (False), or may do either (None: the verdict says which). unbatched: whether it must take
-    one input without a batch, where the layer does; False judges a conversion that serves batches.
+    layer's (False), or may do either (None: the verdict says which). unbatched: whether the result
+    must take one input without a batch; False judges a conversion that serves batches only.
 
     *Proved* over all weights and inputs of that shape, if both sides are made of listed
     operations only. *Refuted* with the element and the two weights that differ, or the field of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from convlin.errors import ConvlinError
+from convlin.errors import ConvlinError, printable
 from convlin.proof import Measured, Refuted
 from convlin.testing.answer import Answer
 from convlin.testing.checked import Checked
@@ -29,6 +30,16 @@ class Broken(ConvlinError, AssertionError):
         super().__init__(message)
         self.checked, self.answer = checked, answer
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the smallest layer and the counts as plain values, for JSON."""
+        counts = self.checked.as_dict() if self.checked else {}
+        if self.answer is None:
+            return {"smallest": None, **counts}
+        case, verdict = self.answer.case, self.answer.verdict
+        found = verdict.as_dict() if verdict else {"kind": "refused", "details": self.answer.reason}
+        layer = {"layer": str(case), "notes": case.notes, "input_shape": case.input_shape}
+        return {"smallest": layer | found, **counts}
+
 
 Broken.__module__ = "convlin.testing"  # as a test's report calls it
 
@@ -41,7 +52,8 @@ def broken(checked: Checked, answer: Answer | None) -> Broken:
     tried 0 layers, 3 left out by where=
     """
     said = _nothing(checked) if answer is None else _smallest(checked.name, answer)
-    return Broken("\n".join([*said, checked.summary, *_ways_out(answer)]), checked, answer)
+    lines = [*said, checked.summary, *_ways_out(answer)]
+    return Broken("\n".join(map(printable, lines)), checked, answer)
 
 
 def _nothing(checked: Checked) -> Iterator[str]:

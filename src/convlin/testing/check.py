@@ -35,39 +35,39 @@ def check(
     """Try a conversion of layers on hostile ones; raise `Broken` with the smallest that breaks it.
 
     convert: takes a layer, returns the module to put in its place. layer: what it takes: nn.Linear,
-    or one of nn.Conv1d, 2d, 3d and their transposed kin; several in a tuple.
+    or one of nn.Conv1d, 2d, 3d and nn.ConvTranspose1d, 2d, 3d; several in a tuple.
 
-    Each layer of the sweep must be converted right, for all weights and every input, and keep the
-    contract of a drop-in (`convlin.audit` judges), or be refused: by one of `refusals`, or by
-    returning the layer as it was. With `refusals=()` none may be. A conversion that takes none of
-    all layers is broken.
+    Every layer of the sweep must be converted right, for all weights and every input, and stay a
+    drop-in (`convlin.audit` judges); or it must be refused, by an exception of `refusals`, by None,
+    or by returning the layer as it was. With `refusals=()` none may be refused. A conversion that
+    takes no layer at all is broken.
 
-    where: of a layer, whether to try it: what callers make sure of. sized: hand the input's spatial
-    size to `convert` and `where` as well, `convert(layer, (5, 7))`. unbatched: whether the result
-    must take an input without a batch. copies: whether its parameters must be copies (True), or the
-    layer's own (False); None: either. measured: let pass what no proof applies to, since it rounds
-    or uses operations off the list of exact ones, and count it.
+    where: says of a layer whether to try it, if callers see to the others. sized: hand the spatial
+    size of the input over to `convert` and `where` as well, as in `convert(layer, (5, 7))`.
+    unbatched: whether the result must take an input without a batch. copies: whether its parameters
+    must be copies (True), or share the layer's memory (False); None: either. measured: let pass,
+    and count, what only measuring can judge: what rounds, or leaves the list of exact operations.
 
-    No network, no GPU, no file, and no test runner is needed. The same seed gives the same layers,
-    weights and answers. Of the smallest layer, every argument that is not usual is needed to break
-    the conversion in the same way.
+    Needs no network, no GPU, no file and no test runner, and seconds. The same seed gives the same
+    layers, weights and answers. The layer that is shown cannot be simplified in one step: each
+    argument that it has is needed to break the conversion in the same way.
 
-    >>> def to_linear(conv):
-    ...     if conv.kernel_size != (1, 1) or conv.groups > 1:
+    >>> import convlin
+    >>> print(check(convlin.to_pointwise).summary)
+    tried 96 layers: 24 right, 72 refused
+    >>> def without_padding(conv):
+    ...     if type(conv) is not nn.Conv2d or conv.kernel_size != (1, 1) or conv.groups > 1:
     ...         raise ValueError("not pointwise")
-    ...     return Pointwise(conv.weight, conv.bias)
-    >>> class Pointwise(nn.Module):
-    ...     def __init__(self, weight, bias):
-    ...         super().__init__()
-    ...         self.weight, self.bias = weight, bias
-    ...     def forward(self, x):
-    ...         y = nn.functional.linear(x.movedim(-3, -1), self.weight.flatten(1), self.bias)
-    ...         return y.movedim(-1, -3)
-    >>> check(to_linear)
+    ...     new = nn.Conv2d(conv.in_channels, conv.out_channels, 1, conv.stride).train(conv.training)
+    ...     new.weight, new.bias = conv.weight, conv.bias
+    ...     return new
+    >>> check(without_padding)
     Traceback (most recent call last):
         ...
-    convlin.testing.Broken: ...
-    """
+    convlin.testing.Broken: without_padding fails on nn.Conv2d(1, 1, 1, padding=1), for inputs of shape (1, 1, 1)
+      the layer against its conversion: the output shape is (3, 1, 3, 3) against (3, 1, 1, 1)
+    tried 96 layers: 12 right, 72 refused, 12 broken
+    """  # noqa: E501
     __tracebackhide__ = True
     _require(convert, where, refusals)
     judge = Judge(

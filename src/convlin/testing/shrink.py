@@ -7,7 +7,7 @@ arguments that are not written at all come before small numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -87,8 +87,12 @@ def _changed(case: Case) -> Iterator[Case]:
     for field in unusual:
         yield replace(case, **{field: getattr(usual, field)})
     yield from _channels(case)
-    for dim in range(case.ndim):
-        yield from _kernels(case, dim)
+    for dims in (range(case.ndim), *([dim] for dim in range(case.ndim))) if case.ndim else ():
+        yield from _kernels(case, dims)
+    if case.stride == case.kernel:  # patches: square ones, if their shape does not matter
+        for side in sorted({*case.kernel}):
+            square = (side,) * case.ndim
+            yield replace(case, kernel=square, stride=square)
     yield from (replace(case, stride=sizes) for sizes in _smaller(case.stride))
     yield from (replace(case, padding=sizes) for sizes in _smaller(case.padding))
     yield from (replace(case, dilation=sizes) for sizes in _smaller(case.dilation))
@@ -106,25 +110,27 @@ def _channels(case: Case) -> Iterator[Case]:
             yield replace(case, groups=groups, channels=(groups, case.channels[1]))
 
 
-def _kernels(case: Case, dim: int) -> Iterator[Case]:
-    """Yield smaller kernels, with the stride and the input that were as large as the kernel."""
-    kernel = case.kernel[dim]
-    for taps in sorted({1, 2, kernel - 1}):
-        if not 0 < taps < kernel:
+def _kernels(case: Case, dims: Collection[int]) -> Iterator[Case]:
+    """Yield kernels that are smaller along `dims`; the stride and the input may follow them."""
+    most = max(case.kernel[dim] for dim in dims)
+    for taps in sorted({1, 2, most - 1}):
+        if not 0 < taps < most:
             continue
-        fewer = replace(case, kernel=_put(case.kernel, dim, taps))
-        lost = (kernel - taps) * case.dilation[dim]
-        smaller = _put(case.size, dim, max(1, case.size[dim] - lost))
-        for one in (fewer, replace(fewer, stride=_put(case.stride, dim, taps))):
-            yield replace(one, size=smaller)
-            yield one
+        kernel = tuple(min(k, taps) if d in dims else k for d, k in enumerate(case.kernel))
+        lost = zip(case.size, case.kernel, kernel, case.dilation, strict=True)
+        size = tuple(max(1, n - (old - new) * dilation) for n, old, new, dilation in lost)
+        sides = zip(case.stride, case.kernel, kernel, strict=True)
+        stride = tuple(new if s == old else s for s, old, new in sides)
+        for other in (replace(case, kernel=kernel), replace(case, kernel=kernel, stride=stride)):
+            yield replace(other, size=size)
+            yield other
 
 
 def _smaller(sizes: tuple[int, ...] | str) -> Iterator[tuple[int, ...]]:
     """Yield fields of the same number everywhere, then each number smaller by itself."""
     if isinstance(sizes, str):
         return
-    for number in sorted({1, 2, *sizes}):
+    for number in sorted({1, 2, *sizes, max(sizes, default=1) - 1}):
         yield (number,) * len(sizes)
     for dim, number in enumerate(sizes):
         yield from (_put(sizes, dim, fewer) for fewer in (0, 1, number - 1) if 0 <= fewer < number)
@@ -138,7 +144,7 @@ def _sizes(case: Case) -> Iterator[Case]:
     for dim, size in enumerate(case.size):
         yield from (
             replace(case, size=_put(case.size, dim, fewer))
-            for fewer in sorted({1, 2, size // 2, size - 1})
+            for fewer in sorted({1, 2, size // 2, size - max(case.stride, default=1), size - 1})
             if 0 < fewer < size
         )
 

@@ -92,7 +92,7 @@ STATES: tuple[Levels, ...] = (
     {"channels": "equal", "memory": BUFFER},
 )
 """Changes of how its numbers lie and learn, in twos: shrinking says which one it is."""
-MOST_CONVERTED = ("pointwise", "patches", "sliding")
+MOST_CONVERTED = ("pointwise", "patches", "full size", "sliding")
 """Families that are tried in every state by themselves; the covering array tries all."""
 KNOWN: tuple[Levels, ...] = (
     {"kernel": "even", "stride": "kernel", "dilation": "2"},  # right shape, other pixels

@@ -41,8 +41,10 @@ class Answer:
     @property
     def way(self) -> tuple[str, ...]:
         """In what way it is broken: the smallest layer shall be broken in the same."""
+        if self.verdict is None:
+            return (self.kind, self.reason)
         if not isinstance(self.verdict, Refuted):
-            return (self.kind, self.verdict.kind if self.verdict else self.reason)
+            return (self.kind, self.verdict.kind)
         found = self.verdict.counterexample
         if found.kind in NUMBERS:
             return (self.kind, "numbers")

@@ -36,7 +36,9 @@ class Broken(ConvlinError, AssertionError):
         if self.answer is None:
             return {"smallest": None, **counts}
         case, verdict = self.answer.case, self.answer.verdict
-        found = verdict.as_dict() if verdict else {"kind": "refused", "details": self.answer.reason}
+        found = {"kind": "refused", "details": self.answer.reason}
+        if verdict is not None:  # one that proved nothing is false
+            found = verdict.as_dict()
         layer = {"layer": str(case), "notes": case.notes, "input_shape": case.input_shape}
         return {"smallest": layer | found, **counts}
 

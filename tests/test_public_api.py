@@ -50,6 +50,7 @@ NAMES = [
     "rewrite",
     "same_outputs",
     "singular_values",
+    "testing",
     "to_conv",
     "to_conv1d",
     "to_conv2d",

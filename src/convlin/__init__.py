@@ -22,6 +22,7 @@ A whole model
 Proof
     prove                 are two given modules equal, for every input?
     audit                 is a conversion right, for all weights and every input?
+    testing               check(convert): on which layer does it break? For anybody's tests
     Verdict               Proved, Rounded, Refuted (with a counterexample) or Measured
 
 The matrix of a convolution, and back

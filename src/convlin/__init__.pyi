@@ -1,4 +1,4 @@
-from . import figures
+from . import figures, testing
 from .costs import CostTable
 from .errors import ConvlinError, GeometryError, InputError, Refusal, Refused
 from .geometry import ConvGeometry, ReceptiveField
@@ -77,6 +77,7 @@ __all__ = [
     "rewrite",
     "same_outputs",
     "singular_values",
+    "testing",
     "to_conv",
     "to_conv1d",
     "to_conv2d",

@@ -5,8 +5,10 @@
 | `app.py` | the commands together; errors in one line |
 | `demo.py`, `inspect.py`, `convert.py`, `rewrite.py`, `prove.py` | commands on whole models |
 | `unroll.py`, `cost.py` | commands on the layers of one |
+| `audit.py`, `check.py` | commands on anybody's conversion: of one layer, of hostile ones |
 | `explain.py`, `explore.py` | the article's lessons, and the page |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
+| `written_layers.py` | layers written as text, read and never evaluated |
 | `options.py`, `written_files.py` | arguments and checks of files that two commands share |
 | `terminal.py` | where printing goes, and progress |
 """

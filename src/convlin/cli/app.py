@@ -1,8 +1,8 @@
 """The application: its commands, and how errors become one line and an exit code.
 
-Exit codes: 0 if the command did what it says; 1 if `prove` did not prove; 2 for bad input, for
-models that are refused, and for whatever nobody expected; 130 if it was interrupted (Ctrl-C) or
-terminated (SIGTERM), and left nothing half-written.
+Exit codes: 0 if the command did what it says; 1 if `prove` or `audit` did not prove, or `check`
+found what breaks; 2 for bad input, for models that are refused, and for whatever nobody expected;
+130 if it was interrupted (Ctrl-C) or terminated (SIGTERM), and left nothing half-written.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import typer
 from typer.core import TyperGroup
 
 from convlin import __version__
+from convlin.cli.audit import audit
+from convlin.cli.check import check
 from convlin.cli.convert import convert
 from convlin.cli.cost import cost
 from convlin.cli.demo import demo
@@ -49,7 +51,7 @@ class OneLineErrors(TyperGroup):
     ) -> Any:
         """Run, and say what was wrong in one line; refusals are a line each.
 
-        An exit code of 1 is `prove`'s word, so no error may end in Python's own, which is 1 too.
+        An exit code of 1 is a verdict, so no error may end in Python's own, which is 1 too.
         """
         run = partial(super().main, args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
@@ -86,7 +88,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, explain, explore, inspect, convert, rewrite, prove, unroll, cost):
+for command in (
+    demo,
+    explain,
+    explore,
+    inspect,
+    convert,
+    rewrite,
+    prove,
+    audit,
+    check,
+    unroll,
+    cost,
+):
     app.command()(command)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convlin.cli.terminal import output, shown
 from convlin.errors import InputError
@@ -12,7 +13,7 @@ from convlin.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["open_classifier", "open_model"]
+__all__ = ["open_classifier", "open_function", "open_layer", "open_model"]
 
 
 def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.Module:
@@ -21,9 +22,7 @@ def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.M
 
     console = output(json)
     if ":" in spec:
-        here = str(Path.cwd())
-        if here not in sys.path:
-            sys.path.insert(0, here)
+        _search_here()
         filled = shown(weights) if weights else "as it makes them"
         console.print(f"[dim]runs the code of {shown(spec)}; weights: {filled}[/]")
     elif trust:
@@ -36,3 +35,35 @@ def open_classifier(spec: str, weights: Path | None, trust: bool, json: bool) ->
     if spec.lower().endswith(".pt2"):
         raise InputError(f"{spec}: a .pt2 serves `convlin prove` only; give an import path")
     return open_model(spec, weights, trust, json)
+
+
+def open_function(spec: str, json: bool) -> Callable[..., Any]:
+    """Look a conversion up, and say that its code runs; the working directory comes first."""
+    from convlin.models.load import look_up
+
+    _search_here()
+    output(json).print(f"[dim]runs the code of {shown(spec)}[/]")
+    function: Callable[..., Any] = look_up(spec, "function", "package.module:function")
+    if not callable(function):
+        raise InputError(f"{spec}: type is {type(function).__name__}, expected a function")
+    return function
+
+
+def open_layer(spec: str, json: bool) -> nn.Module:
+    """Make a layer from its numbers, `Conv2d:3,5,k=1`, or from an import path, whose code runs."""
+    from convlin.cli.written_layers import is_written_out, parse_layer
+    from convlin.models.load import build
+
+    if is_written_out(spec):
+        return parse_layer(spec)
+    allowed = "package.module:layer, or numbers such as Conv2d:3,5,k=1,s=2"
+    _search_here()
+    if ":" in spec:
+        output(json).print(f"[dim]runs the code of {shown(spec)}[/]")
+    return build(spec, "layer", allowed)
+
+
+def _search_here() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)

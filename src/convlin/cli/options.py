@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Json", "Model", "Proofs", "Trust", "Weights", "Window"]
+__all__ = [
+    "BatchOnly", "Copies", "Function", "Json", "Model", "Proofs", "Trust", "Weights", "Window",
+]  # fmt: skip
 
 Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="Import path, such as torchvision.models:vgg16.")
@@ -21,3 +23,20 @@ Weights = Annotated[
 Proofs = Annotated[bool, typer.Option(help="Prove every exchange.")]
 Trust = Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Function = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODULE:FUNCTION", help="A conversion: takes a layer, returns a module. It runs."
+    ),
+]
+Copies = Annotated[
+    bool | None,
+    typer.Option(
+        "--copies/--shares",
+        help="Whether new parameters must be copies, or share the layer's memory.",
+        show_default="either",
+    ),
+]
+BatchOnly = Annotated[
+    bool, typer.Option("--batch-only", help="Do not ask for an input without a batch.")
+]

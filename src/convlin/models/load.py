@@ -17,7 +17,7 @@ from convlin.errors import ConvlinError, InputError, one_line
 from convlin.models.pt2_archive import load_archive
 from convlin.models.weights import fill, read_weights
 
-__all__ = ["load_model"]
+__all__ = ["build", "load_model", "look_up"]
 
 
 def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = False) -> nn.Module:
@@ -44,7 +44,7 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = Fa
         if weights is not None:
             raise InputError(f"{spec}: a .pt2 holds its weights; give none beside it")
         return load_archive(existing(Path(spec)), trust=trust)
-    model = _build(spec)
+    model = build(spec, "model", "package.module:factory or a .pt2 file")
     if weights is not None:
         file = existing(Path(weights))
         fill(model, read_weights(file, trust=trust), str(file))
@@ -53,11 +53,15 @@ def load_model(spec: str, weights: str | Path | None = None, *, trust: bool = Fa
     return model
 
 
-def _build(spec: str) -> nn.Module:
-    """Import, look up, call."""
+def look_up(spec: str, what: str, allowed: str) -> Any:
+    """Return what an import path names, or raise `InputError`: `what` is not `allowed`.
+
+    >>> look_up("os.path:join", "function", "package.module:function").__name__
+    'join'
+    """
     name, colon, attribute = spec.partition(":")
     if not (colon and attribute and all(part.isidentifier() for part in name.split("."))):
-        raise InputError(f"model is {shown(spec)}, expected package.module:factory or a .pt2 file")
+        raise InputError(f"{what} is {shown(spec)}, expected {allowed}")
     named: Any = _import(spec, name)
     for part in attribute.split("."):
         with _running(f"{spec}: looking up {part}"):
@@ -65,10 +69,16 @@ def _build(spec: str) -> nn.Module:
                 near = _near(part, dir(named))
                 raise InputError(f"{spec}: {name} has no {part!r}{near}")
             named = getattr(named, part)
+    return named
+
+
+def build(spec: str, what: str, allowed: str) -> nn.Module:
+    """Return the module that an import path names, or that what it names makes."""
+    named = look_up(spec, what, allowed)
     if not isinstance(named, nn.Module):
         if not callable(named):
-            allowed = "a factory or a torch.nn.Module"
-            raise InputError(f"{spec}: type is {type(named).__name__}, expected {allowed}")
+            kinds = "a factory or a torch.nn.Module"
+            raise InputError(f"{spec}: type is {type(named).__name__}, expected {kinds}")
         with _running(f"{spec}: calling it without arguments"):
             named = named()
     if not isinstance(named, nn.Module):

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlin.arguments import shown
+from convlin.arguments import flag, shown
 from convlin.errors import Refusal, Refused
 from convlin.proof.contract import aliasing, broken, modified
 from convlin.proof.draws import Draws
@@ -53,12 +53,14 @@ def audit(
     draws: int = 3,
     seed: int | None = None,
     copies: bool | None = None,
+    unbatched: bool = True,
 ) -> Verdict:
     """Audit a conversion of `layer`: is it equal for all weights and inputs, and drop-in?
 
     convert: takes the layer, returns a module. input_shape: (C, *spatial) or (features,). copies:
     whether the converted parameters must have storage of their own (True), must share the
-    layer's (False), or may do either (None: the verdict says which).
+    layer's (False), or may do either (None: the verdict says which). unbatched: whether the result
+    must take one input without a batch; False judges a conversion that serves batches only.
 
     *Proved* over all weights and inputs of that shape, if both sides are made of listed
     operations only. *Refuted* with the element and the two weights that differ, or the field of
@@ -91,14 +93,15 @@ def audit(
     if not callable(convert):
         raise Refused(Refusal("audit", "convert", shown(convert), "a function of the layer"))
     shape, copies = checked_shape(input_shape), checked_copies(copies)
+    unbatched = flag("audit", "unbatched", unbatched)
     count, stream = checked_draws(draws), Draws(checked_seed("audit", seed))
     with torch.inference_mode(False):
-        return _judged(convert, layer, shape, count, stream, copies)
+        return _judged(convert, layer, shape, count, stream, copies, unbatched)
 
 
 def _judged(
     convert: Convert, layer: nn.Module, shape: tuple[int, ...], count: int, draws: Draws,
-    copies: bool | None,
+    copies: bool | None, unbatched: bool,
 ) -> Verdict:  # fmt: skip
     x = draws.normal((max(batches_for(shape)), *shape))
     way = Way(batches_for(shape)[0], mode="gradients")
@@ -121,7 +124,7 @@ def _judged(
     sides: list[Side] = [(layer, copy.deepcopy), (layer, convert)]
     rounding = measured_rounding(left, right, way.taken(x), sides, twins)
     values = left.outcome.value, right.outcome.value
-    trial = Trial(convert, layer, twins, draws, values)
+    trial = Trial(convert, layer, twins, draws, values, unbatched=unbatched)
     del twins
     _let_go(trial)
     counterexample = trial.refuted(shape, count) or unlearning
@@ -170,7 +173,5 @@ def _scope(
     modes = "train and eval mode" if trial.both_modes else f"{mode} mode"
     dtypes = dtypes_in_words(home(layer)[1], own is not None)
     ways = in_words(trial.ways, *([own.ways] if own else []))
-    once = ", each once" * trial.heavy
-    return (
-        f"all weights, all inputs of shape {shape}, in {modes}, in {dtypes}; {owners}; {ways}{once}"
-    )
+    ways += ", each once" * trial.heavy + ", no unbatched input" * (not trial.unbatched)
+    return f"all weights, all inputs of shape {shape}, in {modes}, in {dtypes}; {owners}; {ways}"

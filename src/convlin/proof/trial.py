@@ -50,17 +50,19 @@ class Trial:
 
     `why` says what keeps a trial without counterexample from being a proof, "" if nothing.
     `both_modes`: the two sides also agreed in the training mode that the layer is not in.
-    `ways`: those in which both sides returned something to compare.
+    `ways`: those in which both sides returned something to compare. `unbatched`: whether an input
+    without a batch is one of them.
     """
 
     def __init__(
         self, convert: Convert, layer: nn.Module, twins: Twins, draws: Draws,
-        values: Sequence[Value], exact: Exact = FLOAT64,
+        values: Sequence[Value], exact: Exact = FLOAT64, unbatched: bool = True,
     ) -> None:  # fmt: skip
         self._convert, self._layer, self._draws = convert, layer, draws
         self._twins, self._exact, self._values = twins, exact, tuple(values)
         self.why = reason(self._values[0], self._values[1], NAMES)
         self.both_modes = False
+        self.unbatched = unbatched
         self.ways: list[Way] = []
         self.heavy = twins.heavy
         self.degree = max(value.degree for value in values)
@@ -90,7 +92,10 @@ class Trial:
             return None
         # This trial is over, and what it drew in float64 is twice what is to come.
         self._twins = Twins([self._layer], dtype, device)
-        own = Trial(self._convert, self._layer, self._twins, self._draws, self._values, exact)
+        own = Trial(
+            self._convert, self._layer, self._twins, self._draws, self._values, exact,
+            self.unbatched,
+        )  # fmt: skip
         return own if own.count else None
 
     @property
@@ -150,7 +155,7 @@ class Trial:
         counterexample = self._compare(sides, x, plain, note, first)
         if thorough:
             counterexample = counterexample or self._unsteady(sides, x, note)
-            ways += [EMPTY, UNBATCHED]
+            ways += [EMPTY, *[UNBATCHED] * self.unbatched]
         for way in ways:
             counterexample = counterexample or self._compare(sides, x, way, note)
         if thorough:

@@ -15,6 +15,7 @@ from jaxtyping import Int, Num
 from convlin.geometry import PaddingMode
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
+from convlin.structure.occurring import occurring
 
 __all__ = ["likely_form", "zero_forms"]
 
@@ -47,7 +48,7 @@ def _shared(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[
     used = np.flatnonzero(support.widths)
     first = np.full(support.outputs + 1, support.pixels)
     first[used + 1] = support.pixel[support.starts[used]]
-    steps = np.unique(support.pixel - first[support.output])
+    steps, _ = occurring(support.pixel - first[support.output])
     for stride in steps[steps > 0].tolist():
         if np.array_equal(before[: len(before) - stride], after[stride:]):
             yield stride
@@ -96,8 +97,7 @@ def _diagonals(
     support: AxisSupport, stride: int
 ) -> tuple[Int[np.ndarray, " offsets"], Int[np.ndarray, " offsets"]]:
     """Return the offsets in use, and how many pairs stand on each."""
-    offsets, counts = np.unique(support.pixel - support.output * stride, return_counts=True)
-    return offsets, counts
+    return occurring(support.pixel - support.output * stride)
 
 
 def _lengths(

@@ -14,13 +14,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from operator import itemgetter
 
 import numpy as np
 from jaxtyping import Bool, Num
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
-from convlin.structure.axis_forms import AxisForm, covering
+from convlin.structure.axis_forms import IDLE, AxisForm, covering
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.axis_support import AxisSupport
 from convlin.structure.canonical import position_of
@@ -52,6 +53,12 @@ class Form:
         kernels, *others = zip(*(axis.key for axis in self.axes), strict=True)
         weights = self.in_channels * self.out_channels // self.groups * math.prod(kernels)
         return weights, *map(sum, others), self.axes[0].mode != "zeros"
+
+    @property
+    def stored(self) -> int:
+        """How many entries its matrix has, zeros of the kernel among them."""
+        read = math.prod(int(space.counts.sum()) for space in self.spaces())
+        return self.in_channels * self.out_channels // self.groups * read
 
     @property
     def geometry(self) -> ConvGeometry:
@@ -172,33 +179,42 @@ class Search:
     def why_not(self) -> Difference | None:
         """The fewest differences from any form compared, or from the likeliest ones."""
         nearest = self.miss
-        likely = False  # whether that is from a likely form, which goes before one only compared
-        for mode in reversed(self.modes):
-            axes = [form for dim in range(len(self.supports)) for form in self._likely(dim, mode)]
-            if len(axes) < len(self.supports):
-                continue
-            form = self._form(axes)
-            if nearest and form not in self._compared and self._at_least(form) > nearest.count - likely:
-                continue
+        fewest = math.inf if nearest is None else nearest.count
+        likely = ((self._at_least(form), form) for form in map(self._likely, reversed(self.modes)) if form)
+        for least, form in sorted(likely, key=itemgetter(0)):
+            if least > fewest:
+                break
             difference = self._compare(form)[1]
-            if difference and (nearest is None or difference.count <= nearest.count - likely):
-                nearest, likely = difference, True
+            # As near as one compared on the way is good enough, as near as another likely one not.
+            if difference is not None and difference.count <= fewest:
+                nearest, fewest = difference, difference.count - 1
         return nearest
 
+    def _likely(self, mode: PaddingMode) -> Form | None:
+        """Return a form that most of the matrix may agree with, if any.
+
+        One tap a dimension, where all taps would make a matrix far larger than the given one.
+        """
+        for taps in (None, 1):
+            axes = [
+                likely_form(support, mode, taps) or next(iter(self._candidates(dim, mode)), None)
+                for dim, support in enumerate(self.supports)
+            ]
+            if None in axes:
+                return None
+            form = self._form([axis for axis in axes if axis is not None])
+            if form.stored <= IDLE * self.layout.matrix.nnz:
+                break
+        return form
+
     def _at_least(self, form: Form) -> int:
-        """Return how many entries differ at the least, by their number, if the form is none."""
-        spaces = form.spaces()
+        """Return how many entries differ at the least, by their number; 1 if none need to."""
+        spaces, matrix = form.spaces(), self.layout.matrix
         if any(space.overlap for space in spaces):
             return 1
-        weight = extract(self.layout.matrix, form.geometry, self.layout.input_shape[1:], spaces)
+        weight = extract(matrix, form.geometry, self.layout.input_shape[1:], spaces)
         stored = reduce(np.multiply.outer, [space.counts for space in spaces])
-        held = int((np.count_nonzero(weight, axis=(0, 1)) * stored).sum())
-        return max(1, abs(self.layout.matrix.nnz - held))
-
-    def _likely(self, dim: int, mode: PaddingMode) -> list[AxisForm]:
-        """Return a form along one dimension that most of the matrix may agree with, if any."""
-        likely = likely_form(self.supports[dim], mode)
-        return [likely] if likely is not None else self._candidates(dim, mode)[:1]
+        return max(1, abs(matrix.nnz - int((np.count_nonzero(weight, axis=(0, 1)) * stored).sum())))
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""

@@ -71,11 +71,13 @@ def _unshared(support: AxisSupport) -> list[int]:
     return sorted({least, max(least, ample)})
 
 
-def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
+def likely_form(
+    support: AxisSupport, mode: PaddingMode, taps: int | None = None
+) -> AxisForm | None:
     """Return the form that most of what is read agrees with, by its windows inside the input.
 
     The stride is that by which most first and last pixels move on; the taps stand on the diagonals
-    that are mostly read.
+    that are mostly read, on at most so many of them.
 
     >>> read = np.eye(5, 6, 0, dtype=bool) | np.eye(5, 6, 1, dtype=bool)
     >>> read[0, 3] = True
@@ -90,6 +92,8 @@ def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
     offsets, counts = _diagonals(support, stride)
     # More than half: a diagonal of two with one stray entry is none.
     usual = offsets[2 * counts > _lengths(offsets, stride, support)]
+    if taps is not None:
+        usual = np.sort(offsets[np.argsort(-counts, kind="stable")[:taps]])
     return min(covering(usual, stride, support, mode), key=by_size, default=None)
 
 

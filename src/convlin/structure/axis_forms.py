@@ -20,7 +20,7 @@ from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.axis_support import AxisSupport
 
-__all__ = ["AxisForm", "by_size", "covering"]
+__all__ = ["IDLE", "AxisForm", "by_size", "covering"]
 
 # Taps of a kernel for each that an output reads on average: a longer one is not looked for. Half as
 # many would lose kernels that are mostly 0, twice as many make tables of every stray entry.

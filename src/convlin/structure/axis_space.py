@@ -22,6 +22,7 @@ from convlin.geometry import ConvGeometry
 from convlin.matrix import sources
 from convlin.numerics.roundoff import DOUBLE
 from convlin.structure.axis_support import AxisSupport
+from convlin.structure.occurring import occurring
 
 __all__ = ["AxisSpace"]
 
@@ -58,6 +59,8 @@ class AxisSpace:
     @cached_property
     def alone(self) -> Bool[np.ndarray, "outputs taps"]:
         """Whether each (output, tap) reads a pixel that no other tap of it reads."""
+        if not self.overlap:
+            return self.table >= 0
         order = np.argsort(self.table, axis=1, kind="stable")
         ranked = np.take_along_axis(self.table, order, axis=1)
         same = ranked[:, 1:] == ranked[:, :-1]
@@ -67,6 +70,11 @@ class AxisSpace:
         by_tap = np.empty_like(alone)
         np.put_along_axis(by_tap, order, alone, axis=1)
         return by_tap
+
+    @cached_property
+    def lone(self) -> tuple[Int[np.ndarray, " alone"], Int[np.ndarray, " taps"]]:
+        """The outputs that read by one tap alone, tap after tap, and how many each tap has."""
+        return np.nonzero(self.alone.T)[1], self.alone.sum(axis=0)
 
     @cached_property
     def _eigen(self) -> tuple[Float[np.ndarray, " taps"], Float[np.ndarray, "taps taps"]]:
@@ -79,7 +87,7 @@ class AxisSpace:
     @cached_property
     def overlap(self) -> bool:
         """Whether some output reads one pixel through several taps."""
-        return bool((self.alone != (self.table >= 0)).any())
+        return len(self.reached) < int(self.counts.sum())
 
     @cached_property
     def inverse(self) -> Float[np.ndarray, "taps taps"]:
@@ -107,7 +115,7 @@ class AxisSpace:
     def reached(self) -> AxisSupport:
         """Which output reads which pixel."""
         keys = np.arange(len(self.table))[:, None] * self.pixels + self.table
-        return AxisSupport.of_keys(len(self.table), self.pixels, np.unique(keys[self.table >= 0]))
+        return AxisSupport.of_keys(len(self.table), self.pixels, occurring(keys[self.table >= 0])[0])
 
     def shares(self, support: AxisSupport) -> bool:
         """Return whether fewer weights are used than pairs are read: else any would do.

@@ -14,6 +14,7 @@ from jaxtyping import Int, Num
 
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
+from convlin.structure.occurring import occurring
 
 __all__ = ["circular_forms"]
 
@@ -59,7 +60,7 @@ def _turns(
             if np.array_equal(np.roll(first, turn), second)
         ]
     for turn in turns:
-        offsets = np.unique((support.pixel - support.output * turn) % n)
+        offsets, _ = occurring((support.pixel - support.output * turn) % n)
         if len(offsets) == len(row):
             # A turn more reads the same, and then any kernel will do: one output more would need
             # before + n + after ≥ outputs·(turn + n) + extent, with padding of n at the most.

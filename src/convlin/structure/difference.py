@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,22 @@ class Difference:
         self.matrix, self.model, self.spaces = matrix, model, spaces
         self.expected, self.remainder = expected, remainder
         self.count = remainder.nnz
-        rows = rows_of(remainder)
-        first = int(np.argmax(_off_support(model, spaces, rows, remainder.indices)))
-        self.row, self.column = int(rows[first]), int(remainder.indices[first])
+
+    @property
+    def row(self) -> int:
+        """The row of the first one."""
+        return self._first[0]
+
+    @property
+    def column(self) -> int:
+        """The column of the first one."""
+        return self._first[1]
+
+    @cached_property
+    def _first(self) -> tuple[int, int]:
+        rows, columns = rows_of(self.remainder), self.remainder.indices
+        first = int(np.argmax(_off_support(self.model, self.spaces, rows, columns)))
+        return int(rows[first]), int(columns[first])
 
 
 def differences(

@@ -25,10 +25,15 @@ class Layout:
         self.input_shape = tuple(input_shape)
         self.output_shape = tuple(output_shape)
 
+    @property
+    def _full(self) -> bool:
+        """Whether no entry is 0: every output then reads every pixel, in this order."""
+        return bool(self.matrix.nnz == math.prod(self.matrix.shape))
+
     def support(self) -> tuple[Bool[np.ndarray, "out in"], list[AxisSupport]]:
         """Return which channels meet, and per dimension which outputs read which pixels."""
         shapes = list(zip(self.output_shape, self.input_shape, strict=True))
-        if self.matrix.nnz == math.prod(self.matrix.shape):
+        if self._full:
             pairs = [np.arange(math.prod(shape)) for shape in shapes]
         else:
             pairs = list(self._pairs(shapes))
@@ -57,8 +62,28 @@ class Layout:
         """Return the fibre along axis 1, 2, … through one entry, on the support."""
         rows = _line(row, axis, self.output_shape)
         columns = _line(column, axis, self.input_shape)
+        if self._full:
+            everything = self.matrix.data.reshape(self.matrix.shape)
+            return everything[np.ix_(rows, columns)].ravel()
         fibre: np.ndarray = look_up(self.matrix[rows], support.output, columns[support.pixel])
         return fibre
+
+    def lines(
+        self, axis: int, row: int, column: int
+    ) -> tuple[Num[np.ndarray, "outputs pixels"], int]:
+        """Return the fibre through one entry at its output and those next to it, and its pixel."""
+        step = math.prod(self.output_shape[axis + 1 :])
+        output = row // step % self.output_shape[axis]
+        near = _line(row, axis, self.output_shape)[max(0, output - 1) : output + 2]
+        columns = _line(column, axis, self.input_shape)
+        lines = np.zeros((len(near), len(columns)), dtype=self.matrix.dtype)
+        for line, at in zip(lines, near, strict=True):
+            start, stop = self.matrix.indptr[at : at + 2]
+            held = self.matrix.indices[start:stop]
+            place = np.minimum(np.searchsorted(held, columns), len(held) - 1)
+            if len(held):
+                line[:] = np.where(held[place] == columns, self.matrix.data[start:stop][place], 0)
+        return lines, column // math.prod(self.input_shape[axis + 1 :]) % self.input_shape[axis]
 
 
 def _line(index: int, axis: int, shape: tuple[int, ...]) -> Int[np.ndarray, " n"]:

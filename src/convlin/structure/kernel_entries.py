@@ -52,21 +52,24 @@ def extract(
 
 
 def agreed_by_vote(
+    first: Shaped[np.ndarray, "out in *kernel"],
     matrix: csr_array,
     geometry: ConvGeometry,
     input_size: Sequence[int],
     spaces: Sequence[AxisSpace],
 ) -> Shaped[np.ndarray, "out in *kernel"]:
     """Return the kernel that two of three extracts agree on: one wrong entry is outvoted."""
-    first, middle, last = (
-        extract(matrix, geometry, input_size, spaces, fraction) for fraction in (0.0, 0.5, 1.0)
+    middle, last = (
+        extract(matrix, geometry, input_size, spaces, fraction) for fraction in (0.5, 1.0)
     )
     return np.where(middle == last, middle, first)
 
 
 def _lone(space: AxisSpace, fraction: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for every tap an output that reads by it alone, the pixel, and if there is one."""
-    at = [np.flatnonzero(column) for column in space.alone.T]
-    outputs = [int(o[round(fraction * (len(o) - 1))]) if len(o) else 0 for o in at]
-    pixels = np.maximum(0, space.table[outputs, np.arange(len(at))])
-    return np.array(outputs), pixels, np.array([len(o) > 0 for o in at])
+    outputs, counts = space.lone
+    # All taps' outputs stand one after another; a tap with none takes the first, and is masked.
+    place = np.cumsum(counts) - counts + np.rint(fraction * (counts - 1)).astype(int)
+    chosen = np.where(counts > 0, np.append(outputs, 0)[np.minimum(place, len(outputs))], 0)
+    pixels = np.maximum(0, space.table[chosen, np.arange(len(counts))])
+    return chosen, pixels, counts > 0

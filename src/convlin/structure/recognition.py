@@ -135,14 +135,15 @@ def recognize(
     if unit_roundoff is None:
         unit_roundoff = unit(csr.dtype) if csr.dtype.kind in "fc" else 0.0
     tried = shapes[:SHAPES]
-    searches = _search_all(csr, into, tried, unit_roundoff, modes)
+    searches, suspects = _search_all(csr, into, tried, unit_roundoff, modes)
     candidates = [_candidate(search) for search in searches]
     if len(shapes) > len(tried):
         more = f"not searched, nor {len(shapes) - len(tried) - 1} more: give output_shape"
         candidates.append(Candidate(shapes[len(tried)], more))
     smallest = min((s for s in searches if s.form), key=_key, default=None)
     if "zeros" in modes and (smallest is None or not smallest.least):
-        other = min(transposed_searches(csr, into, tried, unit_roundoff), key=_key, default=None)
+        found = transposed_searches(csr, into, tried, unit_roundoff, suspects)
+        other = min(found, key=_key, default=None)
         if other is not None and (smallest is None or _key(other)[0] < _key(smallest)[0]):
             return _answer(other, candidates, transposed=True)
     if smallest is not None:
@@ -156,18 +157,24 @@ def _search_all(
     shapes: Sequence[tuple[int, ...]],
     unit: float,
     modes: Sequence[PaddingMode],
-) -> list[Search]:
-    """Search every output shape that could still have a form as small as the smallest found."""
+) -> tuple[list[Search], list[tuple[int, int]]]:
+    """Search every output shape that could still have a form as small as the smallest found.
+
+    Also returns the entries that searches stumbled over, each told to the next ones.
+    """
     searches: list[Search] = []
+    suspects: list[tuple[int, int]] = []
     smallest: float = math.inf
     for shape in shapes:
-        search = Search(Layout(csr, into, shape), unit, modes)
-        if search.least_weights <= smallest:
+        search = Search(Layout(csr, into, shape), unit, modes, suspects)
+        if smallest == math.inf or search.least_weights <= smallest:
             search.run()
         if search.form:
             smallest = min(smallest, _key(search)[0])
+        elif (miss := search.miss if searches else search.why_not) is not None:
+            suspects.append((miss.row, miss.column))
         searches.append(search)
-    return searches
+    return searches, suspects
 
 
 def _key(search: Search) -> tuple[int, ...]:
@@ -230,7 +237,7 @@ def _why_not(
     """Return the first difference from the nearest form, and what is always possible."""
     # The likeliest shape comes first; further ones are looked at only if they came near.
     near = [search for search in searches if search.miss or search is searches[0]]
-    missed = [miss for search in near if (miss := search.why_not()) is not None]
+    missed = [miss for search in near if (miss := search.why_not) is not None]
     ones = (csr.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
     refusals = []

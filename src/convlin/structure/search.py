@@ -10,22 +10,27 @@ search goes on.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import itemgetter
 
 import numpy as np
+from jaxtyping import Bool, Num
 
 from convlin.geometry import ConvGeometry, PaddingMode
 from convlin.matrix import ConvMatrix
-from convlin.structure.axis_forms import AxisForm, covering
+from convlin.structure.axis_forms import IDLE, AxisForm, covering
 from convlin.structure.axis_space import AxisSpace
+from convlin.structure.axis_support import AxisSupport
 from convlin.structure.canonical import position_of
 from convlin.structure.circular_forms import circular_forms
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups
 from convlin.structure.inside_windows import inside_forms
 from convlin.structure.kernel_entries import agreed_by_vote, extract
+from convlin.structure.neighbours import ruled_out
 from convlin.structure.zero_forms import likely_form, zero_forms
 
 __all__ = ["SEARCHED", "Form", "Search"]
@@ -50,6 +55,12 @@ class Form:
         return weights, *map(sum, others), self.axes[0].mode != "zeros"
 
     @property
+    def stored(self) -> int:
+        """How many entries its matrix has, zeros of the kernel among them."""
+        read = math.prod(int(space.counts.sum()) for space in self.spaces())
+        return self.in_channels * self.out_channels // self.groups * read
+
+    @property
     def geometry(self) -> ConvGeometry:
         """The geometry of the whole convolution."""
         return ConvGeometry(
@@ -69,24 +80,60 @@ class Search:
     """One search: after `run`, `form` and `model`, or perhaps `miss`.
 
     unit_roundoff: of the arithmetic that summed the taps of an entry.
+    suspects: entries (row, column) that a search at another shape stumbled over. Whatever is wrong
+    with them is wrong here too, and seen before anything else is made.
     """
 
-    def __init__(self, layout: Layout, unit_roundoff: float, modes: Sequence[PaddingMode]) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        unit_roundoff: float,
+        modes: Sequence[PaddingMode],
+        suspects: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self.layout = layout
         self.unit_roundoff = unit_roundoff
         self.modes = modes
-        channels, self.supports = layout.support()
-        self.groups = groups(channels)
         first = [position_of(layout.matrix, 0)] if layout.matrix.nnz else []
-        self.fibres = [
-            np.array([layout.fibre(axis, support, *entry) for entry in first])
-            for axis, support in enumerate(self.supports, 1)
-        ]
+        self.entries = list(dict.fromkeys([*first, *suspects]))
         self.form: Form | None = None
         self.model: ConvMatrix | None = None
         self.miss: Difference | None = None
-        self.compared = 0
+        self._compared: dict[Form, tuple[ConvMatrix, Difference | None]] = {}
         self._forms: dict[tuple[int, PaddingMode], list[AxisForm]] = {}
+        self._refuted: dict[tuple[int, PaddingMode], set[object]] = defaultdict(set)
+
+    @cached_property
+    def supports(self) -> list[AxisSupport]:
+        """Which outputs read which pixels, per dimension."""
+        return self._support[1]
+
+    @cached_property
+    def groups(self) -> int:
+        """The number of groups into which the channels fall."""
+        return groups(self._support[0])
+
+    @cached_property
+    def _support(self) -> tuple[Bool[np.ndarray, "out in"], list[AxisSupport]]:
+        return self.layout.support()
+
+    @cached_property
+    def fibres(self) -> list[Num[np.ndarray, "fibres pairs"]]:
+        """The samples: per dimension, the fibres through some entries."""
+        return [
+            np.array([self.layout.fibre(axis, support, *entry) for entry in self.entries])
+            for axis, support in enumerate(self.supports, 1)
+        ]
+
+    @property
+    def compared(self) -> int:
+        """How many forms were compared in full."""
+        return len(self._compared)
+
+    @property
+    def open_modes(self) -> list[PaddingMode]:
+        """The padding modes that the lines next to the known entries leave possible."""
+        return [m for m in self.modes if not ruled_out(self.layout, m, self.entries)]
 
     @property
     def least_weights(self) -> int:
@@ -97,8 +144,8 @@ class Search:
     def run(self) -> None:
         """Look for the smallest form, until the matrix agrees with one or none is left."""
         last: Form | None = None
-        modes = list(self.modes)
-        while (form := self._smallest(modes)) is not None:
+        modes = self.open_modes
+        while modes and (form := self._smallest(modes)) is not None:
             if form == last:  # nothing more can be learned of it: only rounding tells it is wrong
                 modes.remove(form.axes[0].mode)
                 continue
@@ -110,6 +157,7 @@ class Search:
             if self.miss is None or difference.count < self.miss.count:
                 self.miss = difference
             self._learn(difference)
+            modes = [mode for mode in modes if mode in self.open_modes]
 
     @property
     def least(self) -> bool:
@@ -127,43 +175,72 @@ class Search:
         shareable = any(support.shareable for support in self.supports)
         return self.layout.matrix.nnz > 0 and outputs > 1 and not shareable
 
+    @cached_property
     def why_not(self) -> Difference | None:
-        """Return the fewest differences from any form compared, or from the likeliest ones."""
-        compared = [self.miss]
-        for mode in self.modes:
-            axes = [form for dim in range(len(self.supports)) for form in self._likely(dim, mode)]
-            if len(axes) == len(self.supports):
-                compared.insert(0, self._compare(self._form(axes))[1])
-        return min(filter(None, compared), key=lambda difference: difference.count, default=None)
+        """The fewest differences from any form compared, or from the likeliest ones."""
+        nearest = self.miss
+        fewest = math.inf if nearest is None else nearest.count
+        likely = ((self._at_least(form), form) for form in map(self._likely, reversed(self.modes)) if form)
+        for least, form in sorted(likely, key=itemgetter(0)):
+            if least > fewest:
+                break
+            difference = self._compare(form)[1]
+            # As near as one compared on the way is good enough, as near as another likely one not.
+            if difference is not None and difference.count <= fewest:
+                nearest, fewest = difference, difference.count - 1
+        return nearest
 
-    def _likely(self, dim: int, mode: PaddingMode) -> list[AxisForm]:
-        """Return a form along one dimension that most of the matrix may agree with, if any."""
-        likely = likely_form(self.supports[dim], mode)
-        return [likely] if likely is not None else self._candidates(dim, mode)[:1]
+    def _likely(self, mode: PaddingMode) -> Form | None:
+        """Return a form that most of the matrix may agree with, if any.
+
+        One tap a dimension, where all taps would make a matrix far larger than the given one.
+        """
+        for taps in (None, 1):
+            axes = [
+                likely_form(support, mode, taps) or next(iter(self._candidates(dim, mode)), None)
+                for dim, support in enumerate(self.supports)
+            ]
+            if None in axes:
+                return None
+            form = self._form([axis for axis in axes if axis is not None])
+            if form.stored <= IDLE * self.layout.matrix.nnz:
+                break
+        return form
+
+    def _at_least(self, form: Form) -> int:
+        """Return how many entries differ at the least, by their number; 1 if none need to."""
+        spaces, matrix = form.spaces(), self.layout.matrix
+        if any(space.overlap for space in spaces):
+            return 1
+        weight = extract(matrix, form.geometry, self.layout.input_shape[1:], spaces)
+        stored = reduce(np.multiply.outer, [space.counts for space in spaces])
+        return max(1, abs(matrix.nnz - int((np.count_nonzero(weight, axis=(0, 1)) * stored).sum())))
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""
-        self.compared += 1
+        if form not in self._compared:
+            self._compared[form] = self._compare_in_full(form)
+        return self._compared[form]
+
+    def _compare_in_full(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         spaces, matrix = form.spaces(), self.layout.matrix
         size = self.layout.input_shape[1:]
-
-        def compare(weight: np.ndarray) -> tuple[ConvMatrix, Difference | None]:
-            model = ConvMatrix(form.geometry, weight, size, memory_limit=2**62)
-            return model, differences(matrix, model, spaces, self.unit_roundoff)
-
         weight = extract(matrix, form.geometry, size, spaces)
-        model, difference = compare(weight)
+        model = ConvMatrix(form.geometry, weight, size, memory_limit=2**62)
+        difference = differences(matrix, model, spaces, self.unit_roundoff)
         if difference is not None:
             # Where a weight was read off a wrong entry, all others seem to differ.
-            other = agreed_by_vote(matrix, form.geometry, size, spaces)
-            if not np.array_equal(other, weight):
-                again = compare(other)
-                if again[1] is None or again[1].count < difference.count:
-                    return again
+            voted = agreed_by_vote(weight, matrix, form.geometry, size, spaces)
+            if not np.array_equal(voted, weight):
+                other = model.with_kernel(voted)
+                again = differences(matrix, other, spaces, self.unit_roundoff)
+                if again is None or again.count < difference.count:
+                    return other, again
         return model, difference
 
     def _learn(self, difference: Difference) -> None:
         """Add the fibres through the first difference to the samples."""
+        self.entries.append((difference.row, difference.column))
         for dim, support in enumerate(self.supports):
             fibre = self.layout.fibre(dim + 1, support, difference.row, difference.column)
             self.fibres[dim] = np.concatenate([self.fibres[dim], fibre[None]])
@@ -186,7 +263,7 @@ class Search:
     def _axis_form(self, dim: int, mode: PaddingMode) -> AxisForm | None:
         """Return the first form along one dimension that explains its fibres."""
         support, fibres = self.supports[dim], self.fibres[dim]
-        refuted = set()
+        refuted = self._refuted[dim, mode]
         for form in self._candidates(dim, mode):
             if form.span in refuted:
                 continue

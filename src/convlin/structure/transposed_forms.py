@@ -17,9 +17,15 @@ __all__ = ["transposed_searches", "turned"]
 
 
 def transposed_searches(
-    csr: csr_array, into: tuple[int, ...], shapes: Sequence[tuple[int, ...]], unit: float
+    csr: csr_array,
+    into: tuple[int, ...],
+    shapes: Sequence[tuple[int, ...]],
+    unit: float,
+    suspects: Sequence[tuple[int, int]],
 ) -> Iterator[Search]:
     """Yield the searches that find a convolution in the transposed matrix.
+
+    suspects: (row, column) in the matrix as it was, entries to look at before all others.
 
     None on a one-pixel input: every matrix is a transposed convolution there.
     """
@@ -27,10 +33,13 @@ def transposed_searches(
         return
     transpose = csr_array(csr.T)
     transpose.sort_indices()
+    turned_round = [(column, row) for row, column in suspects]
     for shape in shapes:
-        search = Search(Layout(transpose, shape, into), unit, ("zeros",))
+        search = Search(Layout(transpose, shape, into), unit, ("zeros",), turned_round)
         search.run()
         if search.form is None:
+            if search.miss is not None:
+                turned_round.append((search.miss.row, search.miss.column))
             continue
         with suppress(GeometryError):  # it may need more output padding than there is
             turned(search.form, into[1:])

@@ -15,6 +15,7 @@ from jaxtyping import Int, Num
 from convlin.geometry import PaddingMode
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
+from convlin.structure.occurring import occurring
 
 __all__ = ["likely_form", "zero_forms"]
 
@@ -47,7 +48,7 @@ def _shared(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[
     used = np.flatnonzero(support.widths)
     first = np.full(support.outputs + 1, support.pixels)
     first[used + 1] = support.pixel[support.starts[used]]
-    steps = np.unique(support.pixel - first[support.output])
+    steps, _ = occurring(support.pixel - first[support.output])
     for stride in steps[steps > 0].tolist():
         if np.array_equal(before[: len(before) - stride], after[stride:]):
             yield stride
@@ -70,11 +71,13 @@ def _unshared(support: AxisSupport) -> list[int]:
     return sorted({least, max(least, ample)})
 
 
-def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
+def likely_form(
+    support: AxisSupport, mode: PaddingMode, taps: int | None = None
+) -> AxisForm | None:
     """Return the form that most of what is read agrees with, by its windows inside the input.
 
     The stride is that by which most first and last pixels move on; the taps stand on the diagonals
-    that are mostly read.
+    that are mostly read, on at most so many of them.
 
     >>> read = np.eye(5, 6, 0, dtype=bool) | np.eye(5, 6, 1, dtype=bool)
     >>> read[0, 3] = True
@@ -89,6 +92,8 @@ def likely_form(support: AxisSupport, mode: PaddingMode) -> AxisForm | None:
     offsets, counts = _diagonals(support, stride)
     # More than half: a diagonal of two with one stray entry is none.
     usual = offsets[2 * counts > _lengths(offsets, stride, support)]
+    if taps is not None:
+        usual = np.sort(offsets[np.argsort(-counts, kind="stable")[:taps]])
     return min(covering(usual, stride, support, mode), key=by_size, default=None)
 
 
@@ -96,8 +101,7 @@ def _diagonals(
     support: AxisSupport, stride: int
 ) -> tuple[Int[np.ndarray, " offsets"], Int[np.ndarray, " offsets"]]:
     """Return the offsets in use, and how many pairs stand on each."""
-    offsets, counts = np.unique(support.pixel - support.output * stride, return_counts=True)
-    return offsets, counts
+    return occurring(support.pixel - support.output * stride)
 
 
 def _lengths(

@@ -11,6 +11,7 @@ from typing import Any, SupportsIndex
 from torch import Tensor
 
 from convlin.errors import Refusal, Refused
+from convlin.layers.conv_products import products
 from convlin.layers.unroll import unroll
 from convlin.matrix import ConvMatrix
 from convlin.matrix.tensors import to_numpy
@@ -23,6 +24,8 @@ def singular_values(
     conv: Any,
     input_size: SupportsIndex | Sequence[SupportsIndex] | None = None,
     k: SupportsIndex | None = None,
+    *,
+    tolerance: float | None = None,
 ) -> Spectrum:
     """Return the `k` largest singular values of a convolution's matrix, or all, largest first.
 
@@ -64,4 +67,5 @@ def singular_values(
         allowed = f"{conv.input_size}, or None"
         raise Refused(Refusal("ConvMatrix", "input_size", input_size, allowed))
     weight = conv.weight
-    return spectrum(conv.with_kernel(to_numpy(weight)) if isinstance(weight, Tensor) else conv, k)
+    matrix = conv.with_kernel(to_numpy(weight)) if isinstance(weight, Tensor) else conv
+    return spectrum(matrix, k, tolerance=tolerance, products=products)

@@ -14,8 +14,8 @@ need no case of their own. PyTorch's convolutions sum in one matrix product what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,8 +29,6 @@ from convlin.matrix import ConvMatrix
 from convlin.matrix.taps import folded
 
 __all__ = ["Correlation", "products"]
-
-Way: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 CONVOLVE = (functional.conv1d, functional.conv2d, functional.conv3d)
 BY_INPUT = (grad.conv1d_input, grad.conv2d_input, grad.conv3d_input)
@@ -58,14 +56,17 @@ class Correlation:
 
     def scatter(self, weight: Tensor, y: Shaped[Tensor, "k to *m"]) -> Shaped[Tensor, "k of *n"]:
         """Return the pixels that `k` maps of cells send to, by the adjoint of `gather`."""
+        by_input: Any = BY_INPUT[self._which]
         shape = (len(y), self.pixels[0], *self._lengths)
-        return self._pad.adjoint(BY_INPUT[self._which](shape, weight, y, *self._how))
+        return self._pad.adjoint(by_input(shape, weight, y, *self._how))
 
     def weigh(
         self, x: Shaped[Tensor, "k of *n"], y: Shaped[Tensor, "k to *m"]
     ) -> Shaped[Tensor, "a b *kernel"]:
         """Return the gradient of Re⟨y, gather(W, x)⟩ by W."""
-        return BY_WEIGHT[self._which](self._pad(x), self._geometry.weight_shape, y, *self._how)
+        by_weight: Any = BY_WEIGHT[self._which]
+        gradient: Tensor = by_weight(self._pad(x), self._geometry.weight_shape, y, *self._how)
+        return gradient
 
 
 class _Zeros:
@@ -76,8 +77,8 @@ class _Zeros:
     ) -> None:
         sides = zip(geometry.padding, pixels, lengths, strict=True)
         spans = [(min(lo, end), min(lo + n, end), n, end) for (lo, _), n, end in sides]
-        self._read = (..., *(slice(stop - start) for start, stop, _, _ in spans))
-        self._inside = (..., *(slice(start, stop) for start, stop, _, _ in spans))
+        self._read: tuple[Any, ...] = (..., *(slice(stop - start) for start, stop, _, _ in spans))
+        self._inside: tuple[Any, ...] = (..., *(slice(start, stop) for start, stop, _, _ in spans))
         # Of the last dimension first, as PyTorch wants them.
         self._around = [a for start, stop, _, end in spans[::-1] for a in (start, end - stop)]
         self._behind = [a for start, stop, n, _ in spans[::-1] for a in (0, n - (stop - start))]
@@ -117,28 +118,29 @@ class _Products(LinearOperator):  # type: ignore[misc]
 
     def __init__(self, matrix: ConvMatrix) -> None:
         super().__init__(matrix.dtype, matrix.shape)
-        run = Correlation(matrix.geometry, matrix.input_size)
+        self._run = Correlation(matrix.geometry, matrix.input_size)
         self._weight = torch.from_numpy(np.ascontiguousarray(matrix.weight))
-        ways = (run.gather, run.pixels), (run.scatter, run.cells)
-        self._ahead, self._back = ways[::-1] if matrix.geometry.transposed else ways
-
-    def _matvec(self, x: np.ndarray) -> np.ndarray:
-        return self._run(*self._ahead, x)[:, 0]
-
-    def _rmatvec(self, y: np.ndarray) -> np.ndarray:
-        return self._run(*self._back, y)[:, 0]
+        self._transposed = matrix.geometry.transposed
 
     def _matmat(self, x: np.ndarray) -> np.ndarray:
-        return self._run(*self._ahead, x)
+        return self._scattered(x) if self._transposed else self._gathered(x)
 
     def _rmatmat(self, y: np.ndarray) -> np.ndarray:
-        return self._run(*self._back, y)
+        return self._gathered(y) if self._transposed else self._scattered(y)
 
-    @torch.no_grad()
-    def _run(self, way: Way, shape: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-        maps = torch.from_numpy(np.ascontiguousarray(x.T, self.dtype)).reshape(-1, *shape)
-        y: np.ndarray = way(self._weight, maps).flatten(1).numpy()
-        return y.T
+    def _gathered(self, x: Shaped[np.ndarray, "pixels k"]) -> Shaped[np.ndarray, "cells k"]:
+        return _columns(self._run.gather(self._weight, self._maps(x, self._run.pixels)))
+
+    def _scattered(self, y: Shaped[np.ndarray, "cells k"]) -> Shaped[np.ndarray, "pixels k"]:
+        return _columns(self._run.scatter(self._weight, self._maps(y, self._run.cells)))
+
+    def _maps(self, x: np.ndarray, shape: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(x.T, self.dtype)).reshape(-1, *shape)
+
+
+def _columns(maps: Shaped[Tensor, "k c *n"]) -> Shaped[np.ndarray, "numbers k"]:
+    columns: np.ndarray = maps.flatten(1).numpy().T
+    return columns
 
 
 def products(matrix: ConvMatrix) -> LinearOperator:

@@ -24,8 +24,12 @@ from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["Beside", "anything_above"]
 
-CHANCE = 1e-6  # that a value above the level hides. A millionth of that takes twice the products
-LOOKS = 100  # at most: each after a tenth more products. They share the chance
+# That a value above the level hides: a thousandth of it takes a third more products.
+CHANCE = 1e-6
+# Products before ρ is looked at first, how many times as many before it is again, and how many
+# looks share the chance: more than it takes, as each says when the next is worth it.
+FIRST_LOOK, LATER, LOOKS = 10, 1.05, 30
+ROUNDING = 1e-14  # of ρ, some roundings of sums of some hundred
 
 
 class Beside:
@@ -35,7 +39,7 @@ class Beside:
         self._matrix, self._adjoint = matrix, matrix.H
         self._known, self._turned = known, known.conj().T
 
-    def of(self, x: Shaped[np.ndarray, "columns *i"]) -> Shaped[np.ndarray, "columns *i"]:
+    def of(self, x: Shaped[np.ndarray, "columns ..."]) -> Shaped[np.ndarray, "columns ..."]:
         """Return what is orthogonal to the known columns."""
         rest: np.ndarray = x - self._known @ (self._turned @ x) if self._known.size else x
         return rest
@@ -63,7 +67,11 @@ def anything_above(
     True where one was seen, False where the chance of one is less than `CHANCE`, None where `most`
     products would not tell.
 
-    >>> A, draw = LinearOperator((9, 9), matvec=lambda x: x, rmatvec=lambda x: x), default_rng(0)
+    >>> from scipy.sparse.linalg import aslinearoperator
+    >>> A, draw = aslinearoperator(np.diag([5.0, 4, 3, 2, 1])), np.random.default_rng(0)
+    >>> known = np.eye(5)[:, :1]
+    >>> [anything_above(level, A, known, draw, most=99) for level in (3.9, 4.0, 4.1)]
+    [True, None, False]
     """
     beside = Beside(matrix, known)
     x = beside.start(draw)
@@ -71,27 +79,27 @@ def anything_above(
     # Complex vectors are real ones of two numbers each.
     needed = math.log(1.648 * math.sqrt(2 * len(x)) * LOOKS / CHANCE)
     diagonal: list[float] = []
-    beside_it: list[float] = []
-    look = 10
-    while len(diagonal) < most:
+    off_diagonal: list[float] = []
+    look, looks = FIRST_LOOK, 0
+    for m in range(1, most + 1):
         y = beside.squared(x) - beta * before
         diagonal.append(float(np.vdot(x, y).real))
         y -= diagonal[-1] * x
         beta = float(np.linalg.norm(y))
-        closed = beta <= 1e-14 * level**2
-        if closed or len(diagonal) >= look:
-            look += max(1, look // 10)
-            last = len(diagonal) - 1
-            [rho] = eigvalsh_tridiagonal(
-                diagonal, beside_it, select="i", select_range=(last, last)
-            )
+        closed = beta <= ROUNDING * level**2  # the iteration saw all there is
+        if closed or m >= look:
+            looks += 1
+            last = (m - 1, m - 1)
+            [rho] = eigvalsh_tridiagonal(diagonal, off_diagonal, select="i", select_range=last)
             missing = 1 - rho / level**2
-            if missing <= 0:
-                return True if rho > level ** 2 else None
-            if closed or needed <= math.sqrt(missing) * (2 * last + 1):
+            if missing < -ROUNDING:
+                return True
+            enough = needed / (2 * math.sqrt(max(missing, ROUNDING))) + 0.5
+            if m >= enough or (closed and missing > ROUNDING):
                 return False
-            if needed > math.sqrt(missing) * (2 * most - 1):
-                return None
-        beside_it.append(beta)
+            if closed or enough > most or looks == LOOKS:
+                return None  # ρ only grows, and what is missing gets less
+            look = math.ceil(max(enough, LATER * m))
+        off_diagonal.append(beta)
         before, x = x, y / beta
     return None

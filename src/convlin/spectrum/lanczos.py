@@ -139,9 +139,7 @@ class _Counted(LinearOperator):  # type: ignore[misc]
         return x
 
 
-def _within(
-    matrix: LinearOperator, basis: Shaped[np.ndarray, "columns j"]
-) -> Triplets:
+def _within(matrix: LinearOperator, basis: Shaped[np.ndarray, "columns j"]) -> Triplets:
     """Return singular vectors and values of A on the span of orthonormal columns."""
     u, values, turned = np.linalg.svd(matrix @ basis, full_matrices=False)
     return Triplets(u, values, basis @ turned.conj().T)

@@ -30,6 +30,7 @@ The matrix of a convolution, and back
     recognize             the convolution that a matrix is: a RecognizedConv
     nearest_conv          the one that it is nearest to: a NearestLayer
     singular_values       singular values with a certain bound: a Spectrum
+    spectral_norm         the largest of them, with its gradient
     same_outputs          all weights that give the same outputs: SameOutputs
 
 Numbers and pictures

@@ -118,7 +118,11 @@ CALLS = {
     ),
     "singular_values": lambda: (
         convlin.singular_values,
-        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "k": 3},
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "k": 3, "tolerance": 1e-3},
+    ),
+    "spectral_norm": lambda: (
+        convlin.spectral_norm,
+        {"conv": nn.Conv2d(2, 3, 2), "input_size": (4, 5), "tolerance": 1e-3},
     ),
     "to_conv": lambda: (
         convlin.to_conv,

@@ -8,6 +8,8 @@
 | `unpack_attention.py` | attention with its projections as layers |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
+| `spectral_norm.py` | the farthest, with its gradient |
+| `conv_products.py` | products with that matrix by PyTorch's convolutions |
 | `recognize.py`, `nearest_conv.py` | the convolution that a matrix or layer is, or is nearest to |
 | `same_outputs.py`, `layer_data.py` | all weights that give the same outputs on some data |
 | `agreement.py` | how far rounding may take the outputs of two such layers apart |
@@ -32,6 +34,7 @@ from convlin.layers.recognize import RecognizedConv, recognize
 from convlin.layers.reorder_linear import reorder_linear
 from convlin.layers.same_outputs import SameOutputs, same_outputs
 from convlin.layers.singular_values import singular_values
+from convlin.layers.spectral_norm import spectral_norm
 from convlin.layers.to_conv import to_conv
 from convlin.layers.to_conv1d import to_conv1d
 from convlin.layers.to_conv2d import to_conv2d
@@ -52,6 +55,7 @@ __all__ = [
     "reorder_linear",
     "same_outputs",
     "singular_values",
+    "spectral_norm",
     "to_conv",
     "to_conv1d",
     "to_conv2d",

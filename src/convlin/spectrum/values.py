@@ -19,8 +19,9 @@ from typing import Any, Literal, NamedTuple, SupportsIndex, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Shaped
+from scipy.sparse.linalg import aslinearoperator
 
-from convlin.arguments import index
+from convlin.arguments import fraction, index
 from convlin.display.blocks import Block, Column, Table
 from convlin.display.shown import Shown
 from convlin.errors import Refusal, Refused
@@ -30,6 +31,7 @@ from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
+from convlin.spectrum.multiplied import Products, multiplied
 from convlin.spectrum.near_one import near_one
 from convlin.spectrum.norm_bound import bound_near_one, sums_bound
 from convlin.spectrum.tolerance import svd_error
@@ -113,10 +115,17 @@ class Spectrum(Shown):
         return [str(self), Table(columns, rows)]
 
 
-def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
+def spectrum(
+    matrix: ConvMatrix,
+    k: SupportsIndex | None = None,
+    *,
+    tolerance: float | None = None,
+    products: Products = aslinearoperator,
+) -> Spectrum:
     """Return the `k` largest singular values of a convolution's matrix, or all.
 
-    See `convlin.singular_values`; here weights are NumPy arrays.
+    See `convlin.singular_values`; here weights are NumPy arrays. `products` makes of a matrix the
+    operator that Lanczos multiplies by.
 
     >>> from convlin.geometry import ConvGeometry
     >>> A = ConvMatrix(ConvGeometry(1, 1, kernel=(2,), padding=1), np.array([[[5, 7]]]), (2,))
@@ -124,8 +133,9 @@ def spectrum(matrix: ConvMatrix, k: SupportsIndex | None = None) -> Spectrum:
     array([10.440307,  6.244998])
     """
     wanted = min(matrix.shape) if k is None else _count(matrix, k)
+    tolerance = 0 if tolerance is None else fraction(matrix.geometry.kind, "tolerance", tolerance)
     weight, scale = near_one(matrix.geometry, matrix.weight, matrix.input_size)
-    computed = _computed(matrix.with_kernel(weight), wanted)
+    computed = _computed(matrix.with_kernel(weight), wanted, tolerance, products)
     if computed is None:
         raise Refused(_too_many(matrix, k))
     if math.isinf(scale.back(float(computed.values[0]))):
@@ -151,7 +161,9 @@ class Computed(NamedTuple):
     residuals: Float[np.ndarray, " values"] | None = None
 
 
-def _computed(matrix: ConvMatrix, wanted: int) -> Computed | None:
+def _computed(
+    matrix: ConvMatrix, wanted: int, tolerance: float, products: Products
+) -> Computed | None:
     """Return the values by the first method that fits; None if none does."""
     geometry, weight, size = matrix.geometry, matrix.weight, matrix.input_size
     circle = circular(geometry, size)
@@ -167,7 +179,8 @@ def _computed(matrix: ConvMatrix, wanted: int) -> Computed | None:
         error += 2 * geometry.taps * DOUBLE * sums_bound(geometry, weight, size)
         return Computed("dense", values, float(values[0]) + error)
     if wanted <= _most(matrix):
-        values, residuals = lanczos(matrix, wanted)
+        operator, spare = multiplied(matrix, products), _most(matrix) - wanted
+        values, residuals = lanczos(operator, wanted, tolerance, spare)
         return Computed("Lanczos", values, bound_near_one(geometry, weight, size), residuals)
     return None
 

@@ -23,6 +23,7 @@ NAMES = [
     "LocallyConnected2d",
     "LocallyConnected3d",
     "Measured",
+    "Merged",
     "NearestLayer",
     "Proved",
     "ReceptiveField",
@@ -43,6 +44,7 @@ NAMES = [
     "cost",
     "figures",
     "fully_convolutional",
+    "merge",
     "nearest_conv",
     "prove",
     "recognize",
@@ -84,7 +86,7 @@ def test_every_name_loads_and_explains_itself(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *["audit", "cost", "fully_convolutional", "nearest_conv", "prove", "recognize"],
+        *["audit", "cost", "fully_convolutional", "merge", "nearest_conv", "prove", "recognize"],
         *[
             "to_conv",
             "to_conv1d",

@@ -8,6 +8,7 @@ One layer
     to_pointwise          a convolution of patches as space-to-depth and a kernel of 1
     reorder_linear        a Linear on a flattened map, for another order of flattening
     unpack_attention      multi-head attention with its four projections as layers
+    merge                 layers with nothing between them as one: a Merged
     to_local              a convolution as a locally connected layer: nothing shared
     LocallyConnected1d, LocallyConnected2d, LocallyConnected3d
 

@@ -33,6 +33,10 @@ def matrix():
     return convlin.unroll(nn.Conv2d(2, 3, 2), (4, 5))
 
 
+def merge(first, second, more, parallel, scales):
+    return convlin.merge(first, second, more, parallel=parallel, scales=scales)
+
+
 def family():
     return convlin.same_outputs(nn.Linear(4, 2), torch.ones(1, 4))
 
@@ -98,6 +102,20 @@ CALLS = {
         convlin.fully_convolutional,
         {"model": net(), "window": (2, 4, 5), "images": None, "allow_inexact": False,
          "head": "conv", "proofs": False, "check": False, "progress": None},
+    ),
+    "merge": lambda: (
+        merge,
+        {"first": nn.Conv2d(2, 3, 2), "second": nn.Conv2d(3, 2, 1), "more": nn.Conv2d(2, 3, 1),
+         "parallel": False, "scales": None},
+    ),
+    "merge-parallel": lambda: (
+        merge,
+        {"first": nn.Conv2d(2, 3, 2), "second": nn.Conv2d(2, 3, 2), "more": nn.Conv2d(2, 3, 2),
+         "parallel": True, "scales": (1, 0.5, 2)},
+    ),
+    "Merged.multiply_adds": lambda: (
+        convlin.merge(nn.Conv2d(2, 3, 2), nn.Conv2d(3, 2, 1)).multiply_adds,
+        {"input_size": (4, 5)},
     ),
     "nearest_conv": lambda: (
         convlin.nearest_conv,

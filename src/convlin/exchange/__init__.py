@@ -20,6 +20,7 @@
 | `flatten_order.py` | in which order a map was flattened |
 | `packed_rows.py` | layers packed into one, as its rows |
 | `array_functions.py` | the functions for an array, found in a way that tracers follow |
+| `merges/` | layers with nothing between them as one |
 | `folded_pool.py` | a pool folded into the kernel behind it |
 """
 

@@ -6,6 +6,10 @@
 | `to_conv1d.py`, `to_pointwise.py` | a convolution as another of the same weight |
 | `reorder_linear.py` | a Linear on a map flattened in another order |
 | `unpack_attention.py` | attention with its projections as layers |
+| `merge.py`, `merged.py` | layers with nothing between them as one; what is certain of it |
+| `merge_parts.py`, `scale_and_shift.py` | layers as convolutions, normalisations among them |
+| `merge_identity.py`, `merge_counterexample.py` | what proves a merge, and what refutes one |
+| `merged_layer.py`, `rounded_once.py` | merged numbers as a layer, rounded once |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |
 | `spectral_norm.py` | the farthest, with its gradient |
@@ -29,6 +33,8 @@ from convlin.layers.forms.local import (
     LocallyConnected3d,
     to_local,
 )
+from convlin.layers.merge import merge
+from convlin.layers.merged import Merged
 from convlin.layers.nearest_conv import NearestLayer, nearest_conv
 from convlin.layers.recognize import RecognizedConv, recognize
 from convlin.layers.reorder_linear import reorder_linear
@@ -47,9 +53,11 @@ __all__ = [
     "LocallyConnected1d",
     "LocallyConnected2d",
     "LocallyConnected3d",
+    "Merged",
     "NearestLayer",
     "RecognizedConv",
     "SameOutputs",
+    "merge",
     "nearest_conv",
     "recognize",
     "reorder_linear",

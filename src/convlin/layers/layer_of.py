@@ -13,7 +13,7 @@ from convlin.geometry import ConvGeometry
 from convlin.layers.parameters import layer_with
 from convlin.layers.stock_layer import CONVOLUTIONS, Conv
 
-__all__ = ["layer_of"]
+__all__ = ["layer_of", "pad_layer"]
 
 PADS = {
     "zeros": (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d),
@@ -42,12 +42,12 @@ def layer_of(
     if geometry.transposed:
         padding, extra, crops = _cropped(geometry)
         conv = _conv(geometry, weight, bias, padding, output_padding=extra)
-        return nn.Sequential(conv, _pad(geometry, crops)) if any(map(any, crops)) else conv
+        return nn.Sequential(conv, pad_layer(geometry, crops)) if any(map(any, crops)) else conv
     sides = _sides(geometry, input_size)
     if all(before == after for before, after in sides):
         return _conv(geometry, weight, bias, tuple(before for before, _ in sides))
     conv = _conv(geometry, weight, bias, (0,) * geometry.ndim)
-    return nn.Sequential(_pad(geometry, sides), conv)
+    return nn.Sequential(pad_layer(geometry, sides), conv)
 
 
 def _conv(
@@ -64,7 +64,7 @@ def _conv(
     )  # fmt: skip
 
 
-def _pad(geometry: ConvGeometry, sides: list[tuple[int, int]]) -> nn.Module:
+def pad_layer(geometry: ConvGeometry, sides: list[tuple[int, int]]) -> nn.Module:
     """Return the layer that pads so much before and after, per dimension; less than 0 crops."""
     pad: Any = PADS[geometry.padding_mode][geometry.ndim - 1]
     flat = tuple(side for pair in reversed(sides) for side in pair)

@@ -173,7 +173,7 @@ def _odd_parameters(layer: nn.Module, base: type[nn.Module]) -> Iterator[Refusal
                 yield Refusal(site, f"{name}.dtype", value.dtype, allowed)
                 return
         elif name in layer._parameters:
-            if name == "weight":
+            if name == "weight" and getattr(layer, "affine", True):
                 yield Refusal(site, name, None, "an nn.Parameter")
         elif hasattr(layer, name):
             reason = "torch.nn.utils.remove_weight_norm, remove_spectral_norm or prune.remove first"

@@ -10,5 +10,6 @@
 | `conv2d_forms.py`, `space_to_depth_conv.py` | the same: other dimensions; patches |
 | `stands_for.py` | what both have of the layer: attributes, `.weight`, checkpoints |
 | `unpacked_attention.py` | attention whose projections are layers |
+| `branch_sum.py` | layers whose outputs are added |
 | `local.py`, `local_matrix.py` | locally connected layers, and their matrix |
 """

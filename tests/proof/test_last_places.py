@@ -286,6 +286,36 @@ def test_quotients_by_weights_are_affine():
     assert isinstance(prove(halved, conv, (3, 9)), Rounded)
 
 
+class InItsOwnWay(nn.Module):
+    """A merged layer that is another where one condition holds."""
+
+    def __init__(self, conv, where):
+        super().__init__()
+        self.conv, self.where = conv, where
+
+    def forward(self, x):
+        return self.conv(x) * (1.001 if self.where(x) else 1)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda x: x.dtype == torch.float32,
+        lambda x: len(x) == 5,
+        lambda x: len(x) == 1,
+        lambda x: not x.is_contiguous(),
+        lambda x: x.requires_grad,
+        lambda x: x.is_inference(),
+    ],
+    ids=["float32", "batch of 5", "batch of 1", "strides", "gradients", "inference"],
+)
+def test_a_merge_that_is_another_in_some_way_is_not_rounded(where):
+    model = chain()
+    conv = rounded(*merged_exactly(model))
+    verdict = prove(model, InItsOwnWay(conv, where), (3, 9))
+    assert isinstance(verdict, Refuted | Measured), verdict
+
+
 def test_of_large_inputs_some_are_compared_and_it_is_said(monkeypatch):
     model = chain()
     conv = rounded(*merged_exactly(model))

@@ -30,17 +30,18 @@ FACTORS = frozenset({"alpha", "beta", "fill_value", "other", "value"})
 """Arguments that are numbers of the arithmetic, and no axis or size, where they are numbers."""
 
 
-def on_magnitudes(make: Callable[[], Any], x: Tensor) -> Outcome:
+def on_magnitudes(make: Callable[[], Any], x: Tensor, way: Way | None = None) -> Outcome:
     """Return what a program whose weights are not negative gives for |x|, in float64.
 
-    make: makes the program; a conversion is an operation on weights too.
+    make: makes the program; a conversion is an operation on weights too. way: how to hand it over,
+    if not as one batch.
     """
     with _Magnitudes():  # type: ignore[no-untyped-call]
         try:
             program = make()
         except Exception as error:
             return Outcome(error=error)
-        return run(program, x.double().abs(), way=Way(len(x)))
+        return run(program, x.double().abs(), way=way or Way(len(x)))
 
 
 def added(call: Operation, of: Callable[[Tensor], Tensor]) -> Any:

@@ -66,12 +66,10 @@ def merge(
     for index, layer in enumerate(layers):
         require_mergeable(layer, str(index))
     original = BranchSum(layers, factors) if parallel else nn.Sequential(*layers)
-    _require_one_home(original)
+    home = _common_home(original)
     original.training = first.training
     part = merged_part(original, "", _wide)
-    if part is None:
-        raise Refused(Refusal("merge", "layers", Description("the identity"), "one with weights"))
-    home = _home(original)
+    assert part is not None  # there is a layer that is no identity
     weight = _rounded(part.weight, part.at, "weight", home)
     bias = None if part.bias is None else _rounded(part.bias, part.at, "bias", home)
     rows = part.on == "rows"
@@ -96,31 +94,32 @@ def _factors(scales: Any, branches: int, parallel: bool) -> tuple[float, ...]:
     return factors
 
 
-def _home(original: nn.Module) -> Tensor:
-    """Return a tensor of the merged layer's dtype and device: the first weight, or statistics."""
-    weights = [m.weight for m in original.modules() if isinstance(m, ConvBase | nn.Linear)]
-    return next(iter([*weights, *original.buffers()]))
+def _common_home(original: nn.Module) -> Tensor:
+    """Return a tensor of the merged layer's dtype and device: the first kernel, or statistics.
 
-
-def _require_one_home(original: nn.Module) -> None:
-    """Raise for layers of other dtypes or devices; a normalisation may be wider than 16 bits."""
-    home = _home(original)
-    odd = []
+    Raises for layers of other dtypes or devices; a normalisation may be wider than 16 bits.
+    """
+    kernels = [m.weight for m in original.modules() if isinstance(m, ConvBase | nn.Linear)]
+    home = next(iter([*kernels, *original.buffers()]), None)
+    if home is None:
+        raise Refused(Refusal("merge", "layers", Description("the identity"), "one with weights"))
+    odd: list[Refusal] = []
     for name, layer in original.named_modules():
         for field, tensor in [*layer._parameters.items(), *layer._buffers.items()]:
             if tensor is None or field == "num_batches_tracked":
                 continue
-            site = f"{name} ({type(layer).__name__}).{field}"
+            site = f"{name} ({type(layer).__name__})"
             require_own_memory(site, field, tensor)
             wider = isinstance(layer, NormBase) and tensor.dtype == torch.float32
             if tensor.dtype != home.dtype and not (wider and home.dtype.itemsize == 2):
-                odd.append(Refusal(site, "dtype", tensor.dtype, f"{home.dtype}, as of the first"))
-            if tensor.device != home.device:
-                odd.append(Refusal(site, "device", tensor.device, f"{home.device}, as the first"))
-            if tensor.is_meta:
-                odd.append(Refusal(site, "device", tensor.device, "a device that holds numbers"))
+                allowed = f"{home.dtype}, as of the others"
+                odd.append(Refusal(site, f"{field}.dtype", tensor.dtype, allowed))
+            if tensor.device != home.device or tensor.is_meta:
+                allowed = "one for all layers, that holds numbers"
+                odd.append(Refusal(site, f"{field}.device", tensor.device, allowed))
     if odd:
         raise Refused(odd)
+    return home
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ def parting_element(both: Composition, bias: bool) -> str:
     elements of the layers too.
 
     >>> conv = ConvGeometry(8, 8, (3,), padding=1)
-    >>> parting_element(Composition(conv, conv), bias=False)
+    >>> print(parting_element(Composition(conv, conv), bias=False))  # doctest: +ELLIPSIS
+    with whole numbers as weights, output (0, 0) meets input (0, 0) with weight ... against ...
     """
     given = both.first, both.second
     groups = [min(2, layer.groups) for layer in given]

@@ -28,18 +28,23 @@ __all__ = ["proved_identity"]
 Scaled: TypeAlias = Callable[[Tensor, Tensor | None], nn.Module]
 
 
-def proved_identity(original: nn.Module, geometry: ConvGeometry, rows: bool, shape: Any) -> Verdict:
+def proved_identity(
+    original: nn.Module, layer: nn.Module, geometry: ConvGeometry, rows: bool, shape: Any
+) -> Verdict:
     """Return the verdict on layers of these geometries, for all numbers and inputs of `shape`.
 
-    geometry: of the merged layer.
+    layer: what they were merged to, of this geometry; on rows or on maps.
     """
     ones = torch.ones(geometry.out_channels)
     scaled = partial(ScaleAndShift, rows=rows, ndim=geometry.ndim)
-    pieces = _in_pieces(original, scaled, ones, zeros=True)
+    dtype = next(layer.parameters()).dtype  # a normalisation may have been wider
+    pieces = _in_pieces(original, scaled, ones, zeros=True).to(dtype)
+    for parameter in pieces.parameters():
+        nn.init.ones_(parameter)
     try:
         _part(pieces)
     except Refused:  # a bias is in the way unless it is zero, and here it was
-        pieces = _in_pieces(original, scaled, ones, zeros=False)
+        pieces = _in_pieces(original, scaled, ones, zeros=False).to(dtype)
     return audit(_merged, pieces.requires_grad_(True).train(original.training), shape)
 
 
@@ -51,7 +56,8 @@ def _part(pieces: nn.Module) -> Part:
 
 def _merged(pieces: nn.Module) -> nn.Module:
     part = _part(pieces)
-    layer = merged_layer(part.geometry, part.weight, part.bias, part.on == "rows")
+    bias = None if part.bias is None else part.bias.clone()
+    layer = merged_layer(part.geometry, part.weight.clone(), bias, part.on == "rows")
     return layer.train(pieces.training)
 
 

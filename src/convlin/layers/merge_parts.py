@@ -177,7 +177,7 @@ def _beside_each_other(branches: list[Part | None], scales: tuple[float, ...]) -
         part = branch or _scaled_identity(one, 1)
         on = _in_one_space(one, part)
         if scale != 1:
-            part = _composed(part, _scaled_identity(part, scale))
+            part = replace(_composed(part, _scaled_identity(part, scale)), at=part.at)
         parts.append(part)
     total = ParallelSum(tuple(part.geometry for part in parts))
     if total.refusals:

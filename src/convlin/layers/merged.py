@@ -16,7 +16,7 @@ from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_identity import proved_identity
 from convlin.layers.merge_parts import children_of, part_of
 from convlin.layers.merged_layer import border_size
-from convlin.proof import Verdict, prove
+from convlin.proof import Measured, Proved, Rounded, Verdict, prove
 
 __all__ = ["Merged"]
 
@@ -45,13 +45,25 @@ class Merged(Shown):
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Whether `layer` is `original`, up to the rounding of its weights."""
-        return prove(self.original, self.layer, self.input_shape)
+        """Whether `layer` is `original`, up to the rounding of its weights.
+
+        *Proved* where nothing was rounded. *Rounded*, with its `identity`, where every weight is
+        the nearest number to the exact one. Where padding folds several taps onto one pixel, whose
+        weights may cancel, *measured*, with the bound.
+        """
+        if next(self.layer.parameters()).is_complex():
+            return Measured("the inputs drawn are real, and these layers take complex ones", None)
+        found = prove(self.original, self.layer, self.input_shape)
+        if isinstance(found, Rounded) and isinstance(self.identity, Proved):
+            return found.with_identity(self.identity)
+        return found
 
     @cached_property
     def identity(self) -> Verdict:
         """Whether layers so merged are equal for all weights, biases, scales, shifts and inputs."""
-        return proved_identity(self.original, self.geometry, self.rows, self.input_shape)
+        return proved_identity(
+            self.original, self.layer, self.geometry, self.rows, self.input_shape
+        )
 
     def multiply_adds(self, input_size: Sizes | None = None) -> tuple[int, int]:
         """Return the multiply-adds for one input, before and after; of a Linear for one row.

@@ -19,9 +19,6 @@ def rounded_once(numbers: Tensor, dtype: torch.dtype) -> Tensor:
     >>> number.to(torch.bfloat16).item(), rounded_once(number, torch.bfloat16).item()
     (1.0, 1.0078125)
     """
-    if dtype == torch.complex32:
-        parts = rounded_once(torch.view_as_real(numbers), torch.float16)
-        return torch.view_as_complex(parts)
     if dtype not in (torch.float16, torch.bfloat16):
         return numbers.to(dtype)
     near = numbers.float()

@@ -12,6 +12,7 @@ import layers
 import memory
 import permutes
 import proofs
+import spectra
 import torch
 import unroll
 import zoo
@@ -32,6 +33,7 @@ def main() -> None:
     proofs.run()
     converting.run()
     unroll.run()
+    spectra.run()
     memory.run()
     counters.run()
     explore.run()

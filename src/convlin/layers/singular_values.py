@@ -43,8 +43,9 @@ def singular_values(
     have no use for it. None for as near as rounding lets it come.
 
     Raises `Refused` where `k` is too large for Lanczos or its vectors for the matrix's
-    `memory_limit`, for a tolerance that is not between 0 and 1, for weights that are not finite or overflow, and for layers that compute more
-    than their class says; `GeometryError` where the input is too small.
+    `memory_limit`, for a tolerance that is not between 0 and 1, for weights that are not finite or
+    overflow, and for layers that compute more than their class says; `GeometryError` where the
+    input is too small.
 
     Identity: in the basis of waves a circular convolution is one small matrix a frequency (Sedghi,
     Gupta and Long, "The singular values of convolutional layers", 2019); with zero padding it is a

@@ -73,6 +73,8 @@ def anything_above(
     >>> [anything_above(level, A, known, draw, most=99) for level in (3.9, 4.0, 4.1)]
     [True, None, False]
     """
+    if known.shape[1] == matrix.shape[1]:
+        return False
     beside = Beside(matrix, known)
     x = beside.start(draw)
     x, before, beta = x / np.linalg.norm(x), np.zeros_like(x), 0.0

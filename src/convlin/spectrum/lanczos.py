@@ -43,6 +43,9 @@ EQUAL = 1e-12
 """Larger by less than that many times the norm is no larger. Half of it and less is where rounding
 of some thousand summands lies: iterations for nothing. Twice misses values that differ by that."""
 
+SPAN = 30
+"""Vectors that ARPACK restarts from, at least. Of its own 20 it takes a half more products on images
+of 400², and elsewhere no less time."""
 GLANCE = 20
 """Products that are spent on looking again where a single value was asked for, whose equals change
 nothing. What that does not see the first iteration did not miss, by the argument above."""
@@ -163,7 +166,8 @@ def _leading(
     # Where the iteration closes early, ARPACK draws a vector; older versions have their own seed.
     seed = {"rng": draw} if "rng" in inspect.signature(eigsh).parameters else {}
     try:
-        _, vectors = eigsh(gram, k=wanted, which="LA", v0=start, tol=tolerance, **seed)
+        span = min(max(2 * wanted + 1, SPAN), matrix.shape[1])
+        _, vectors = eigsh(gram, k=wanted, ncv=span, which="LA", v0=start, tol=tolerance, **seed)
     except ArpackError:  # where few values differ it may close before there are that many
         if wanted > 1:
             return _leading(matrix, known, wanted // 2, draw, tolerance)

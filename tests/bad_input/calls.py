@@ -90,7 +90,13 @@ CALLS = {
     "audit": lambda: (
         convlin.audit,
         {"convert": convlin.to_linear, "layer": nn.Conv2d(2, 3, 1), "input_shape": (2, 3, 4),
-         "draws": 1, "seed": 0, "copies": None},
+         "draws": 1, "seed": 0, "copies": None, "unbatched": False},
+    ),
+    "testing.check": lambda: (
+        convlin.testing.check,
+        {"convert": convlin.to_conv2d, "layer": nn.Linear, "where": None, "sized": False,
+         "refusals": (ValueError,), "unbatched": True, "copies": None, "measured": False,
+         "seed": 0},
     ),
     "prove": lambda: (
         convlin.prove,

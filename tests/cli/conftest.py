@@ -38,6 +38,20 @@ def linear():
     torch.manual_seed(3)
     return nn.Linear(12, 5)
 
+def pointwise(layer):
+    if isinstance(layer, nn.Linear):
+        return layer
+    if layer.kernel_size != (1, 1):
+        raise ValueError("not pointwise")
+    new = nn.Conv2d(layer.in_channels, layer.out_channels, 1, bias=False).train(layer.training)
+    new.weight, new.bias = layer.weight, layer.bias
+    return new
+
+def exits(layer):
+    raise SystemExit(0)
+
+number = 7
+
 def same_as_conv():
     given, conv = linear(), nn.Conv2d(2, 5, (3, 2))
     conv.weight.data, conv.bias.data = given.weight.data.reshape(5, 2, 3, 2), given.bias.data

@@ -23,6 +23,8 @@ RIGHT = {
     "convert": ["models_here:unpadded", "--window", "3,10,7", "-o", "new.pt2"],
     "rewrite": ["models_here:padded", "--no-proofs"],
     "prove": ["models_here:linear", "models_here:linear", "--input-shape", "12"],
+    "audit": ["models_here:pointwise", "Conv2d:3,4,k=1", "--input-shape", "3,10,7"],
+    "check": ["models_here:pointwise", "--layer", "Linear"],
     "unroll": ["models_here:padded", "0", "--input-size", "10,7", "-o", "new.npz"],
     "cost": ["models_here:padded", "--input-size", "3,10,7"],
 }
@@ -65,7 +67,7 @@ SUFFIXES = {
     "explore": ".html",
 }
 WRONG = {
-    "a": SPECS, "b": SPECS, "model": SPECS,
+    "a": SPECS, "b": SPECS, "model": SPECS, "function": SPECS, "draws": [*NUMBERS, "0", "10001"],
     "window": SHAPES, "input_size": SHAPES, "input_shape": SHAPES,
     "weights": WEIGHTS, "weights_a": WEIGHTS, "weights_b": WEIGHTS,
     "image": PICTURES, "kernel": ROWS, "stride": [*PAIRS, "0"], "padding": PAIRS,
@@ -83,12 +85,17 @@ WRONG = {
 }  # fmt: skip
 FLAGS = {
     "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
+    "copies", "batch_only", "sized", "measured",
 }  # fmt: skip
-# These fit: a folder that the demo makes, and models whose window is another.
+FUNCTIONS = {"builtins:object", "os:getcwd", "models_here:Heads.forward"}
+# These fit: a folder that the demo makes, models whose window is another, and functions that are no
+# conversions, which a verdict says.
 FITS = {
     ("demo", "out"): {"no/such/a{}", "a{}x"},
     ("explain", "image"): {"pixel.png"},
     ("explain", "padding"): {"0"},
+    ("audit", "function"): FUNCTIONS,
+    ("check", "function"): FUNCTIONS,
 }
 
 

@@ -53,7 +53,7 @@ def test_the_message_is_the_smallest_layer_and_what_was_tried():
     assert str(failure(pointwise)) == (
         "pointwise fails on nn.Conv2d(1, 1, 1, padding=1), for inputs of shape (1, 1, 1)\n"
         "  the layer against its conversion: the output shape is (3, 1, 3, 3) against (3, 1, 1, 1)\n"
-        "tried 96 layers: 7 right, 79 refused, 10 broken"
+        "tried 107 layers: 7 right, 90 refused, 10 broken"
     )
 
 
@@ -167,10 +167,10 @@ def test_a_refusal_of_the_copies_that_judge_is_a_refusal():
 
 def test_where_leaves_layers_out():
     checked = check(right, where=lambda conv: is_pointwise(conv) and conv.groups == 1)
-    assert checked.left_out == 96 - len(checked.answers) > 50
+    assert checked.left_out == 107 - len(checked.answers) > 50
     assert f"{checked.left_out} left out by where=" in checked.summary
     assert all(answer.case.kernel == (1, 1) for answer in checked.answers)
-    assert "96 left out" in str(failure(right, where=lambda conv: False))
+    assert "107 left out" in str(failure(right, where=lambda conv: False))
     with pytest.raises(convlin.Refused, match="where is function, expected .* AttributeError"):
         check(right, nn.Linear, where=lambda conv: conv.kernel_size == (1, 1))
 
@@ -301,5 +301,5 @@ def test_a_runner_shows_the_line_of_the_test_and_no_other(tmp_path):
     assert "E       convlin.testing.Broken: convert fails on nn.Conv2d(1, 1, 1)" in done.stdout
     assert "test_mine.py:5: Broken" in done.stdout
     assert "check.py" not in done.stdout
-    code = "import sys, convlin.testing; print({'pytest', 'unittest.mock'} & set(sys.modules))"
-    assert run([sys.executable, "-c", code]).stdout.strip() == "set()"
+    code = "import sys, convlin.testing; print('pytest' in sys.modules)"
+    assert run([sys.executable, "-c", code]).stdout.strip() == "False"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from convlin.cli.models import open_function, open_layer
+from convlin.cli.models import not_exiting, open_function, open_layer
 from convlin.cli.options import BatchOnly, Copies, Function, Json
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output
@@ -49,9 +49,11 @@ def audit(
 
     import convlin
 
-    verdict = convlin.audit(
-        convert, subject, shape, draws=draws, seed=seed, copies=copies, unbatched=not batch_only
-    )
+    with not_exiting(function):
+        verdict = convlin.audit(
+            convert, subject, shape, draws=draws, seed=seed, copies=copies,
+            unbatched=not batch_only,
+        )  # fmt: skip
     if json:
         asked = {"function": function, "layer": layer, "input_shape": shape}
         print(jsonlib.dumps(asked | verdict.as_dict(), indent=2))

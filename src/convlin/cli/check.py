@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from convlin.arguments import shown
-from convlin.cli.models import open_function
+from convlin.cli.models import not_exiting, open_function
 from convlin.cli.options import BatchOnly, Copies, Function, Json
 from convlin.cli.terminal import output
 from convlin.cli.written_layers import CLASSES
@@ -51,10 +51,11 @@ def check(
 
     kinds = tuple(getattr(nn, name) for name in layer)
     try:
-        checked = tried(
-            convert, kinds, sized=sized, unbatched=not batch_only, copies=copies,
-            measured=measured, seed=seed,
-        )  # fmt: skip
+        with not_exiting(function):
+            checked = tried(
+                convert, kinds, sized=sized, unbatched=not batch_only, copies=copies,
+                measured=measured, seed=seed,
+            )  # fmt: skip
     except Broken as broken:
         if json:
             print(jsonlib.dumps({"function": function} | broken.as_dict(), indent=2))

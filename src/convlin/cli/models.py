@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlin.cli.terminal import output, shown
-from convlin.errors import InputError
+from convlin.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["open_classifier", "open_function", "open_layer", "open_model"]
+__all__ = ["not_exiting", "open_classifier", "open_function", "open_layer", "open_model"]
 
 
 def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.Module:
@@ -61,6 +62,15 @@ def open_layer(spec: str, json: bool) -> nn.Module:
     if ":" in spec:
         output(json).print(f"[dim]runs the code of {shown(spec)}[/]")
     return build(spec, "layer", allowed)
+
+
+@contextmanager
+def not_exiting(spec: str) -> Iterator[None]:
+    """Run code of the user's for a verdict: if it exits, even with 0, nothing was proved."""
+    try:
+        yield
+    except SystemExit as end:
+        raise InputError(f"{spec}: its code ended the program: {one_line(end)}") from end
 
 
 def _search_here() -> None:

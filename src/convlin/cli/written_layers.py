@@ -55,7 +55,7 @@ def parse_layer(spec: str) -> nn.Module:
 
     name, _, rest = spec.partition(":")
     inputs, outputs, *others = rest.split(",") if rest.count(",") else ("", "")
-    if not all(re.fullmatch(r"\d{1,9}", number) for number in (inputs, outputs)):
+    if not all(re.fullmatch(r"[0-9]{1,9}", number) for number in (inputs, outputs)):
         raise _wrong(spec, f"in,out channels, {EXAMPLE}")
     options = _options(spec, others, linear=name == "Linear")
     channels = int(inputs), int(outputs)
@@ -89,7 +89,7 @@ def _value(spec: str, key: str, text: str) -> Any:
     words = {"mode": MODES, "bias": ("true", "false"), "p": ("same", "valid")}.get(key, ())
     if text in words:
         return text == "true" if key == "bias" else text
-    sizes = re.fullmatch(r"\d{1,9}([x×]\d{1,9})*", text)
+    sizes = re.fullmatch(r"[0-9]{1,9}([x×][0-9]{1,9})*", text)
     if sizes is None or key in ("mode", "bias") or (key == "g" and not text.isdigit()):
         sorts = [*words, *["numbers such as 2 or 2x3"] * (key not in ("mode", "bias", "g"))]
         raise _wrong(spec, f"{key}= {' or '.join(sorts) or 'a number'}")

@@ -73,6 +73,7 @@ FAMILIES: dict[str, Levels] = {
     "patches": {"kernel": "even", "stride": "kernel"},
     "full size": {"kernel": "full"},
     "sliding": {"kernel": "uneven"},
+    "three by three": {"padding": "1"},
     "depthwise": {"groups": "depthwise", "channels": "equal", "padding": "1"},
 }
 CHANGES: tuple[Levels, ...] = (
@@ -92,7 +93,7 @@ STATES: tuple[Levels, ...] = (
     {"channels": "equal", "memory": BUFFER},
 )
 """Changes of how its numbers lie and learn, in twos: shrinking says which one it is."""
-MOST_CONVERTED = ("pointwise", "patches", "full size", "sliding")
+MOST_CONVERTED = ("pointwise", "patches", "full size", "sliding", "three by three")
 """Families that are tried in every state by themselves; the covering array tries all."""
 KNOWN: tuple[Levels, ...] = (
     {"kernel": "even", "stride": "kernel", "dilation": "2"},  # right shape, other pixels

@@ -21,7 +21,11 @@ SHAPE = ("--input-shape", "3,10,7")
     ("layer", "code", "words"),
     [
         ("Conv2d:3,4,k=1", 0, "proved: all weights, all inputs of shape (3, 10, 7)"),
-        ("Conv2d:3,4,k=1,s=2", 1, "refuted: the output shape is (3, 4, 5, 4) against (3, 4, 10, 7)"),
+        (
+            "Conv2d:3,4,k=1,s=2",
+            1,
+            "refuted: the output shape is (3, 4, 5, 4) against (3, 4, 10, 7)",
+        ),
         ("models_here:written", 0, "proved: "),
     ],
 )
@@ -43,7 +47,15 @@ def test_a_refusal_is_bad_input_and_no_verdict(run, house):
 
 
 def test_an_audit_hands_its_options_on(run, house):
-    arguments = ("audit", "models_here:pointwise", "Conv2d:3,4,k=1", *SHAPE, "--json", "--seed", "1")
+    arguments = (
+        "audit",
+        "models_here:pointwise",
+        "Conv2d:3,4,k=1",
+        *SHAPE,
+        "--json",
+        "--seed",
+        "1",
+    )
     verdict = json.loads(run(*arguments, "--draws", "2", "--shares", "--batch-only").stdout)
     assert (verdict["layer"], verdict["input_shape"]) == ("Conv2d:3,4,k=1", [3, 10, 7])
     assert verdict["kind"] == "proved"
@@ -59,7 +71,9 @@ def test_a_check_shows_the_smallest_layer(run, house):
     assert result.exit_code == 1
     first, second, third, fourth = result.stdout.splitlines()
     assert first == "runs the code of models_here:pointwise"
-    assert second == "pointwise fails on nn.Conv2d(1, 1, 1, padding=1), for inputs of shape (1, 1, 1)"
+    assert (
+        second == "pointwise fails on nn.Conv2d(1, 1, 1, padding=1), for inputs of shape (1, 1, 1)"
+    )
     assert third.endswith("the output shape is (3, 1, 3, 3) against (3, 1, 1, 1)")
     assert fourth.startswith("tried ")
     result = run("check", "models_here:pointwise", "--json")
@@ -132,7 +146,11 @@ def test_the_documented_fields_reach_the_layer():
     )
     assert repr(parse_layer(text)) == repr(expected)
     assert parse_layer("Conv1d:2,3,k=4,p=same").padding == "same"
-    assert parse_layer("ConvTranspose3d:2,3,k=2,s=3,output_padding=1x0x2").output_padding == (1, 0, 2)
+    assert parse_layer("ConvTranspose3d:2,3,k=2,s=3,output_padding=1x0x2").output_padding == (
+        1,
+        0,
+        2,
+    )
     assert parse_layer("Linear:3,5,bias=false").bias is None
 
 

@@ -26,7 +26,7 @@ from convlin.proof.ways import (
     in_words,
     one_round,
 )
-from mutants import HONEST, LIES, VARIATIONS, forked
+from mutants import HONEST, LIES, VARIATIONS, calls, forked
 from mutants.enrol import PLAIN as CONV
 from mutants.enrol import Form
 
@@ -243,3 +243,19 @@ def test_only_what_every_round_varied_is_said():
     one = [Way(1), Way(2, "transposed", "gradients"), Way(3, "expanded batch", "inference mode")]
     assert in_words(one, one[:1]) == "batch of 1, contiguous, without gradients"
     assert "expanded batch" in in_words(one) and "channels" not in in_words(one)
+
+
+def test_a_conversion_for_batches_is_judged_as_such():
+    """It need not take one input without a batch; whatever else is wrong with it is still seen."""
+    shape = 3, 2, 4
+    assert audit(calls.fails_on_one_input, CONV(), shape).counterexample.kind == "exception"
+    verdict = audit(calls.fails_on_one_input, CONV(), shape, unbatched=False)
+    assert isinstance(verdict, Proved), verdict
+    assert "in inference mode, no unbatched input" in verdict.scope
+    for mutant in (calls.fails_on_an_empty_batch, calls.right_at_batch_1, calls.wrong_at_first):
+        assert isinstance(audit(mutant, CONV(), shape, unbatched=False), Refuted)
+
+
+def test_a_step_for_unbatched_inputs_alone_is_not_run_where_none_is_asked_for():
+    assert isinstance(audit(calls.clamps_one_input, CONV(), SHAPE), Measured)
+    assert isinstance(audit(calls.clamps_one_input, CONV(), SHAPE, unbatched=False), Proved)

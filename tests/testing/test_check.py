@@ -88,7 +88,10 @@ def test_a_check_that_passes_prints_what_was_tried():
     text = str(checked).splitlines()
     assert text[0] == f"right: {checked.summary}"
     assert text[1].split() == ["layers", "tried", "right", "refused"]
-    assert text[2].split() == ["all", *map(str, (counts["tried"], counts["right"], counts["refused"]))]
+    assert text[2].split() == [
+        "all",
+        *map(str, (counts["tried"], counts["right"], counts["refused"])),
+    ]
     said = text[text.index("refusals") + 1 :]
     others = counts["refused"] - int(said[0].removeprefix("  ValueError: not pointwise (")[:-2])
     assert 0 < others == sum("NotImplementedError: " in reason for reason in counts["refusals"])
@@ -147,7 +150,10 @@ def test_refusals_may_be_forbidden():
     assert answer.way[:2] == ("broken", "ValueError")
     assert str(answer.case) == "nn.Conv2d(1, 1, 1, padding=1)"
     answer = failure(lambda conv: conv, refusals=()).answer
-    assert (str(answer.case), answer.reason) == ("nn.Conv2d(1, 1, 1)", "it returns the layer as it was")
+    assert (str(answer.case), answer.reason) == (
+        "nn.Conv2d(1, 1, 1)",
+        "it returns the layer as it was",
+    )
     refusing = failure(convlin.to_pointwise, refusals=())
     assert "Refused: " in str(refusing)
 

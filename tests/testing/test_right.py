@@ -128,7 +128,11 @@ def flipped(conv):
 RIGHT = {
     "to_linear": (convlin.to_linear, nn.Conv2d, {}),
     "to_linear-transposed": (convlin.to_linear, nn.ConvTranspose1d, {}),
-    "to_linear-copy": (lambda conv: convlin.to_linear(conv, copy=True), nn.Conv1d, {"copies": True}),
+    "to_linear-copy": (
+        lambda conv: convlin.to_linear(conv, copy=True),
+        nn.Conv1d,
+        {"copies": True},
+    ),
     "to_linear-sized": (convlin.to_linear, nn.Conv1d, {"sized": True}),
     "to_conv2d": (convlin.to_conv2d, (nn.Conv1d, nn.Linear), {}),
     "to_conv1d": (convlin.to_conv1d, nn.Conv2d, {}),

@@ -29,7 +29,7 @@ def test_every_layer_is_what_its_text_says_and_takes_its_input(kind):
         assert layer(torch.zeros(case.input_shape, dtype=case.dtype)).numel()
         if case.subclassed:
             continue
-        again = eval(str(case), {"nn": nn, "torch": torch})  # noqa: S307 - our own text
+        again = eval(str(case), {"nn": nn, "torch": torch})
         assert repr(again) == repr(layer)
         assert again.training == layer.training == case.training
         for name, mine in layer.named_parameters():

@@ -129,7 +129,7 @@ def _require(convert: Any, where: Any, refusals: Any) -> None:
 
 def _kinds(layer: Any) -> tuple[type[nn.Module], ...]:
     kinds = (layer,) if isinstance(layer, type) else elements(layer)
-    if not kinds or any(kind not in KINDS for kind in kinds):
+    if not kinds or not all(isinstance(kind, type) and kind in KINDS for kind in kinds):
         names = ", ".join(f"nn.{kind.__name__}" for kind in KINDS)
         raise Refused(Refusal("check", "layer", shown(layer), f"of {names}, one or several"))
     return kinds

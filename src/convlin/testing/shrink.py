@@ -87,8 +87,10 @@ def _changed(case: Case) -> Iterator[Case]:
     for field in unusual:
         yield replace(case, **{field: getattr(usual, field)})
     yield from _channels(case)
-    for dims in (range(case.ndim), *([dim] for dim in range(case.ndim))) if case.ndim else ():
-        yield from _kernels(case, dims)
+    if case.ndim:
+        yield from _kernels(case, range(case.ndim))
+    for dim in range(case.ndim):
+        yield from _kernels(case, [dim])
     if case.stride == case.kernel:  # patches: square ones, if their shape does not matter
         for side in sorted({*case.kernel}):
             square = (side,) * case.ndim
@@ -101,13 +103,11 @@ def _changed(case: Case) -> Iterator[Case]:
 
 def _channels(case: Case) -> Iterator[Case]:
     """Yield fewer groups and channels: one for each group."""
-    for groups in sorted({1, 2, case.groups} - {0}):
-        if groups <= case.groups:
-            yield replace(case, groups=groups, channels=(groups, groups))
-            yield replace(case, groups=groups, channels=(groups, 2 * groups))
-            yield replace(case, groups=groups, channels=(2 * groups, groups))
-            yield replace(case, groups=groups, channels=(case.channels[0], groups))
-            yield replace(case, groups=groups, channels=(groups, case.channels[1]))
+    inputs, outputs = case.channels
+    for g in sorted({1, 2, case.groups}):
+        if g <= case.groups:
+            for channels in ((g, g), (g, 2 * g), (2 * g, g), (inputs, g), (g, outputs)):
+                yield replace(case, groups=g, channels=channels)
 
 
 def _kernels(case: Case, dims: Collection[int]) -> Iterator[Case]:

@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from convlin.errors import ConvlinError, printable
-from convlin.proof import Measured, Refuted
+from convlin.proof import Refuted
 from convlin.testing.answer import Answer
-from convlin.testing.checked import Checked
+from convlin.testing.checked import FEW, Checked
 
 __all__ = ["Broken", "broken"]
-
-FEW = 3
-"""Reasons of refusals that a message shows; all of them are in `checked.reasons`."""
 
 
 class Broken(ConvlinError, AssertionError):
@@ -81,7 +78,7 @@ def _ways_out(answer: Answer | None) -> Iterator[str]:
         return
     verdict, case = answer.verdict, answer.case
     found = verdict.counterexample if isinstance(verdict, Refuted) else None
-    if isinstance(verdict, Measured):
+    if verdict is not None and found is None:
         yield "if measuring is enough: check(…, measured=True)"
     elif found is not None and "unbatched" in found.note:
         yield "if it serves batches only: check(…, unbatched=False)"

@@ -74,7 +74,7 @@ class Case:
     @property
     def geometry(self) -> ConvGeometry:
         """The geometry of a convolution; raises `GeometryError` where PyTorch has no such layer."""
-        fields = {name: getattr(self, name) for name in GEOMETRY if self.ndim}
+        fields = {name: getattr(self, name) for name in GEOMETRY}
         return ConvGeometry(*self.channels, transposed=self.transposed, **fields)
 
     def layer(self, seed: int = 0) -> nn.Module:
@@ -82,7 +82,7 @@ class Case:
         kind: Any = doubled(self.kind) if self.subclassed else self.kind
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed % 2**63)
-            layer = kind(*self.channels, **self._arguments(all_of_them=True))
+            layer = kind(*self.channels, **self._arguments())
         if self.memory == LAST:
             formats: dict[int, Any] = {2: torch.channels_last, 3: torch.channels_last_3d}
             layer.to(memory_format=formats[self.ndim])
@@ -91,27 +91,27 @@ class Case:
         made: nn.Module = layer.train(self.training).requires_grad_(not self.frozen)
         return made
 
-    def _arguments(self, *, all_of_them: bool = False) -> dict[str, Any]:
-        """Return the keyword arguments behind the channels, those that are not usual."""
-        usual = Case(self.kind, (1, 1), self.kernel)
-        names = [*GEOMETRY, "bias", "dtype"] if self.ndim else ["bias", "dtype"]
+    def _arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments behind the channels, as PyTorch calls them."""
+        names = GEOMETRY if self.ndim else ()
+        values = {name: getattr(self, name) for name in (*names, "bias", "dtype")}
+        if self.ndim:
+            values["kernel_size"] = values.pop("kernel")
         if not self.transposed:
-            names = [name for name in names if name != "output_padding"]
-        values = {"kernel_size" if n == "kernel" else n: getattr(self, n) for n in names}
-        if all_of_them:
-            return values
-        return {
-            name: value
-            for name, value in values.items()
-            if name != "kernel_size" and value != getattr(usual, name)
-        }
+            values.pop("output_padding", None)
+        return values
 
     def __str__(self) -> str:
-        """Return the layer in Python."""
+        """Return the layer in Python, with those arguments that are not usual."""
+        usual = Case(self.kind, (1, 1), self.kernel)._arguments()
+        arguments = [*map(str, self.channels), *([_short(self.kernel)] if self.ndim else [])]
+        arguments += [
+            f"{name}={_short(value)}"
+            for name, value in self._arguments().items()
+            if value != usual[name]
+        ]
         name = f"{'Doubled' if self.subclassed else 'nn.'}{self.kind.__name__}"
-        positional = [*map(str, self.channels), *([_short(self.kernel)] if self.ndim else [])]
-        named = [f"{name}={_short(value)}" for name, value in self._arguments().items()]
-        return f"{name}({', '.join([*positional, *named])})" + "".join(self._state())
+        return f"{name}({', '.join(arguments)})" + "".join(self._state())
 
     def _state(self) -> Iterator[str]:
         if self.memory == LAST:

@@ -11,10 +11,11 @@ from convlin.display.shown import Shown
 from convlin.testing.answer import KINDS_OF_ANSWER, Answer
 from convlin.testing.traits import TRAITS, traits
 
-__all__ = ["Checked"]
+__all__ = ["FEW", "Checked"]
 
 FEW = 3
-"""Reasons of refusals that are shown: one more is a screen of what a message said already."""
+"""Reasons of refusals that are shown; `Checked.reasons` has all. One would hide a second kind of
+refusal, and each takes a line or two of a failure that is to be read at a glance."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,7 @@ class Checked(Shown):
         rows: dict[str, Counter[str]] = {"all": Counter(), **{trait: Counter() for trait in TRAITS}}
         for answer in self.answers:
             for trait in ("all", *traits(answer.case)):
-                if trait in rows:
-                    rows[trait].update(["tried", answer.kind])
+                rows[trait].update(["tried", answer.kind])
         columns = ["tried", *(kind for kind in KINDS_OF_ANSWER if self.count(kind))]
         return Table(
             [Column("layers", "layers"), *(Column(c, c, _or_none, "right") for c in columns)],

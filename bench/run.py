@@ -12,6 +12,7 @@ import layers
 import memory
 import permutes
 import proofs
+import recognition
 import spectra
 import torch
 import unroll
@@ -33,6 +34,7 @@ def main() -> None:
     proofs.run()
     converting.run()
     unroll.run()
+    recognition.run()
     spectra.run()
     memory.run()
     counters.run()

@@ -9,8 +9,10 @@ import scipy.sparse as sp
 from scipy.linalg import circulant
 
 from convlin import ConvGeometry, ConvMatrix, Refused, recognize, unroll
+from convlin.structure import search
 from convlin.structure.axis_space import AxisSpace
 from convlin.structure.axis_support import AxisSupport
+from convlin.structure.fibres import Layout
 from convlin.structure.inside_windows import inside_forms
 from convlin.structure.output_shapes import output_shapes
 from geometry_strategies import MODES, named
@@ -312,3 +314,118 @@ def test_five_windows_span_as_much_as_the_one_inside():
     assert model.output_size == (5,)
     found = recognize(model.tocsr(), (1, 10), (1, 5), padding_mode="reflect")
     assert found.geometry == geometry and np.array_equal(found.weight, weight)
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """What recognizing looks at: entries of supports, of samples and of matrices compared."""
+    looked_at = []
+
+    def counting(owner, name, size):
+        function = getattr(owner, name)
+
+        def counted(*args):
+            looked_at.append(size(*args))
+            return function(*args)
+
+        monkeypatch.setattr(owner, name, counted)
+
+    counting(Layout, "support", lambda layout: layout.matrix.nnz)
+    counting(AxisSpace, "explains", lambda space, support, fibres, _: fibres.size)
+    counting(search, "differences", lambda matrix, *_: matrix.nnz)
+
+    def spent(call):
+        looked_at.clear()
+        call()
+        return sum(looked_at)
+
+    return spent
+
+
+def full_ring():
+    ring = sp.csr_array(circulant(np.random.default_rng(0).permutation(120) + 1.0))
+    return ring, (1, 120), None
+
+
+def several_channels():
+    matrix, into, _ = unrolled(4, 4, (3, 3), size=(12, 12), padding=1)
+    return matrix, into, None
+
+
+def reflected():
+    matrix, into, _ = unrolled(2, 4, (5,), size=(60,), padding=2, padding_mode="reflect")
+    return matrix, into, "reflect"
+
+
+def wrong_at(place):
+    def change(matrix):
+        changed = matrix.copy()
+        changed.data[place * (matrix.nnz - 1) // 2] += 0.5
+        return changed
+
+    return change
+
+
+def rows_swapped(matrix):
+    order = np.arange(matrix.shape[0])
+    order[[7, 8]] = 8, 7
+    return matrix[order]
+
+
+def other_numbers(matrix):
+    numbers = np.random.default_rng(1).standard_normal(matrix.nnz)
+    return sp.csr_array((numbers, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def scattered(matrix):
+    density = matrix.nnz / math.prod(matrix.shape)
+    return sp.random_array(matrix.shape, density=density, rng=np.random.default_rng(1)).tocsr()
+
+
+WRONG = {
+    "first entry": wrong_at(0),
+    "middle entry": wrong_at(1),
+    "last entry": wrong_at(2),
+    "rows swapped": rows_swapped,
+    "other numbers": other_numbers,
+    "scattered": scattered,
+}
+
+
+@pytest.mark.parametrize("make", [full_ring, several_channels, reflected])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_refusing_looks_at_twice_the_entries_of_accepting_at_most(make, wrong, work):
+    matrix, into, mode = make()
+    accepting = work(lambda: recognize(matrix, into, padding_mode=mode))
+
+    def refusing():
+        with pytest.raises(Refused):
+            recognize(WRONG[wrong](matrix), into, padding_mode=mode)
+
+    assert 0 < work(refusing) <= 2 * accepting
+
+
+def test_an_entry_found_wrong_is_told_to_every_other_shape(monkeypatch):
+    """A ring reads as rings of every divisor of its rows, each as near as the first."""
+    compared, differences = [], search.differences
+    monkeypatch.setattr(
+        search, "differences", lambda *args: compared.append(args[1].geometry) or differences(*args)
+    )
+    ring = full_ring()[0].toarray()
+    ring[50, 30] += 0.5
+    with pytest.raises(Refused, match=r"matrix\[50, 30\]"):
+        recognize(ring, (1, 120))
+    assert {geometry.out_channels for geometry in compared} == {1}
+
+
+@pytest.mark.parametrize("kernel", [(1, 9), (9, 9)])
+def test_a_huge_kernel_that_explains_a_few_fibres_is_never_built(kernel, monkeypatch):
+    """Two entries far apart, of which each is a tap: in two dimensions the taps are a product."""
+    matrix = scattered(
+        unrolled(1, 1, kernel, size=(30, 30), padding=[(k - 1) // 2 for k in kernel])[0]
+    )
+    built, of = [], search.ConvMatrix
+    monkeypatch.setattr(search, "ConvMatrix", lambda *a, **k: built.append(m := of(*a, **k)) or m)
+    with pytest.raises(Refused):
+        recognize(matrix, (1, 30, 30))
+    assert all(model.nnz <= 8 * matrix.nnz for model in built)

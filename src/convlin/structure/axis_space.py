@@ -115,7 +115,9 @@ class AxisSpace:
     def reached(self) -> AxisSupport:
         """Which output reads which pixel."""
         keys = np.arange(len(self.table))[:, None] * self.pixels + self.table
-        return AxisSupport.of_keys(len(self.table), self.pixels, occurring(keys[self.table >= 0])[0])
+        return AxisSupport.of_keys(
+            len(self.table), self.pixels, occurring(keys[self.table >= 0])[0]
+        )
 
     def shares(self, support: AxisSupport) -> bool:
         """Return whether fewer weights are used than pairs are read: else any would do.

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from convlin.structure.axis_support import AxisSupport
 from convlin.structure.canonical import look_up, rows_of
+from convlin.structure.occurring import occurring
 
 __all__ = ["Layout", "groups"]
 
@@ -47,14 +48,9 @@ class Layout:
         rows, columns = rows_of(self.matrix), self.matrix.indices
         row_index = np.unravel_index(np.arange(self.matrix.shape[0]), self.output_shape)
         column_index = np.unravel_index(np.arange(self.matrix.shape[1]), self.input_shape)
-        for of_row, of_column, (outputs, n) in zip(row_index, column_index, shapes, strict=True):
+        for of_row, of_column, (_, n) in zip(row_index, column_index, shapes, strict=True):
             keys = (of_row * n)[rows] + of_column[columns]
-            if outputs * n <= len(keys):  # a table of all pairs is no larger than the list
-                read = np.zeros(outputs * n, dtype=bool)
-                read[keys] = True
-                yield np.flatnonzero(read)
-            else:
-                yield np.unique(keys)
+            yield occurring(keys)[0]
 
     def fibre(
         self, axis: int, support: AxisSupport, row: int, column: int
@@ -64,7 +60,8 @@ class Layout:
         columns = _line(column, axis, self.input_shape)
         if self._full:
             everything = self.matrix.data.reshape(self.matrix.shape)
-            return everything[np.ix_(rows, columns)].ravel()
+            whole: np.ndarray = everything[np.ix_(rows, columns)]
+            return whole.ravel()
         fibre: np.ndarray = look_up(self.matrix[rows], support.output, columns[support.pixel])
         return fibre
 

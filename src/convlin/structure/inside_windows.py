@@ -17,7 +17,7 @@ from convlin.geometry import PaddingMode
 from convlin.structure.axis_forms import AxisForm, by_size, covering
 from convlin.structure.axis_support import AxisSupport
 
-__all__ = ["inside_forms"]
+__all__ = ["inside_forms", "reaches"]
 
 # Let one window alone lie inside, first pixel f < stride. Reflected ones span as much as it does if
 # they lie in padding altogether, less than n pixels of which are allowed: those at f - stride and
@@ -62,3 +62,21 @@ def _widest(support: AxisSupport) -> list[int]:
     first, last = support.pixel[support.starts[used]], support.pixel[support.starts[used + 1] - 1]
     widest: Int[np.ndarray, " outputs"] = used[last - first == (last - first).max(initial=0)]
     return widest.tolist() if len(widest) <= WIDEST else []
+
+
+def reaches(form: AxisForm, support: AxisSupport) -> bool:
+    """Return whether the windows at both ends may reach what is read there, by its ends alone.
+
+    Thousands of strides are thought of for a single window inside, and few leave that much.
+    """
+    n = form.n
+    for output in {0, support.outputs - 1}:
+        row = support.row(output)
+        start = output * form.stride - form.padding[0]
+        end = start + form.extent - 1
+        lowest, highest = min(max(start, 0), n - 1), max(min(end, n - 1), 0)
+        if form.mode == "reflect":
+            lowest, highest = min(lowest, 2 * (n - 1) - end), max(highest, -start)
+        if len(row) and (row[0] < lowest or row[-1] > highest):
+            return False
+    return True

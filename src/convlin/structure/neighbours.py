@@ -10,6 +10,8 @@ Where no stride is left, no form is, at the price of a few lines instead of all 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Bool, Num
 
@@ -26,7 +28,9 @@ def ruled_out(layout: Layout, mode: PaddingMode, entries: list[tuple[int, int]])
     """
     if mode not in ("zeros", "circular"):
         return False
-    return any(_none_left(layout, axis, mode, entries) for axis in range(1, len(layout.input_shape)))
+    return any(
+        _none_left(layout, axis, mode, entries) for axis in range(1, len(layout.input_shape))
+    )
 
 
 def _none_left(
@@ -38,8 +42,9 @@ def _none_left(
     for entry in entries:
         lines, pixel = layout.lines(axis, *entry)
         # One output or one pixel in use shares nothing, and any stride would do.
-        shareable |= min(np.count_nonzero((lines != 0).any(axis=a)) for a in (0, 1)) > 1
-        for before, after in zip(lines[:-1], lines[1:], strict=True):
+        in_use = [np.count_nonzero((lines != 0).any(axis=a)) for a in (0, 1)]
+        shareable = shareable or bool(min(in_use) > 1)
+        for before, after in pairwise(lines):
             used = np.flatnonzero(before) if before.any() else np.array([pixel])
             for at in {pixel, int(used[0]), int(used[-1])}:
                 strides &= _allowed(before, after, at, mode)

@@ -22,7 +22,7 @@ from convlin.geometry import ConvGeometry, PaddingMode, short_at
 from convlin.matrix import ConvMatrix
 from convlin.numerics.roundoff import unit
 from convlin.structure.canonical import canonical, require_matrix
-from convlin.structure.difference import as_refusal
+from convlin.structure.difference import Difference, as_refusal
 from convlin.structure.fibres import Layout
 from convlin.structure.output_shapes import output_shapes
 from convlin.structure.search import SEARCHED, Form, Search
@@ -171,7 +171,7 @@ def _search_all(
             search.run()
         if search.form:
             smallest = min(smallest, _key(search)[0])
-        elif (miss := search.miss if searches else search.why_not) is not None:
+        elif (miss := search.miss if suspects else search.why_not) is not None:
             suspects.append((miss.row, miss.column))
         searches.append(search)
     return searches, suspects
@@ -235,9 +235,11 @@ def _why_not(
     padding_mode: PaddingMode | None,
 ) -> list[Refusal]:
     """Return the first difference from the nearest form, and what is always possible."""
-    # The likeliest shape comes first; further ones are looked at only if they came near.
-    near = [search for search in searches if search.miss or search is searches[0]]
-    missed = [miss for search in near if (miss := search.why_not) is not None]
+    # The likeliest shape comes first; those after one with a likely form only if they came near.
+    missed: list[Difference] = []
+    for search in searches:
+        if (search.miss or not missed) and search.why_not is not None:
+            missed.append(search.why_not)
     ones = (csr.shape[0], *(1,) * (len(into) - 1))
     trivial = f"there every matrix is a convolution, with kernel {into[1:]}"
     refusals = []

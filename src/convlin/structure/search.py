@@ -4,7 +4,8 @@ Along each dimension, what is read and the fibre of one entry leave few forms (`
 smallest ones of each padding mode are combined, their kernel is read off the matrix
 (`kernel_entries.py`), and then the judge is `ConvMatrix` itself: its matrix must be the given one,
 entry by entry. Where it is not, the fibres of the first difference join the first ones, and the
-search goes on.
+search goes on. That entry is told to the searches at other shapes, too: so a matrix that is nearly
+a convolution is compared in full at one shape, and refused at all others by two lines.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from convlin.structure.canonical import position_of
 from convlin.structure.circular_forms import circular_forms
 from convlin.structure.difference import Difference, differences
 from convlin.structure.fibres import Layout, groups
-from convlin.structure.inside_windows import inside_forms
+from convlin.structure.inside_windows import inside_forms, reaches
 from convlin.structure.kernel_entries import agreed_by_vote, extract
 from convlin.structure.neighbours import ruled_out
+from convlin.structure.spot_check import spot_check
 from convlin.structure.zero_forms import likely_form, zero_forms
 
 __all__ = ["SEARCHED", "Form", "Search"]
@@ -150,13 +152,16 @@ class Search:
                 modes.remove(form.axes[0].mode)
                 continue
             last = form
+            if self._huge(form) and (entry := spot_check(self.layout, form.spaces())) is not None:
+                self._learn(*entry)
+                continue
             model, difference = self._compare(form)
             if difference is None:
                 self.form, self.model = form, model
                 return
             if self.miss is None or difference.count < self.miss.count:
                 self.miss = difference
-            self._learn(difference)
+            self._learn(difference.row, difference.column)
             modes = [mode for mode in modes if mode in self.open_modes]
 
     @property
@@ -180,7 +185,8 @@ class Search:
         """The fewest differences from any form compared, or from the likeliest ones."""
         nearest = self.miss
         fewest = math.inf if nearest is None else nearest.count
-        likely = ((self._at_least(form), form) for form in map(self._likely, reversed(self.modes)) if form)
+        forms = filter(None, map(self._likely, reversed(self.modes)))
+        likely = [(self._at_least(form), form) for form in forms]
         for least, form in sorted(likely, key=itemgetter(0)):
             if least > fewest:
                 break
@@ -191,9 +197,9 @@ class Search:
         return nearest
 
     def _likely(self, mode: PaddingMode) -> Form | None:
-        """Return a form that most of the matrix may agree with, if any.
+        """Return a form that most of the matrix may agree with, if any not far larger than it.
 
-        One tap a dimension, where all taps would make a matrix far larger than the given one.
+        With one tap a dimension, where all that seem likely would make it so.
         """
         for taps in (None, 1):
             axes = [
@@ -203,9 +209,13 @@ class Search:
             if None in axes:
                 return None
             form = self._form([axis for axis in axes if axis is not None])
-            if form.stored <= IDLE * self.layout.matrix.nnz:
-                break
-        return form
+            if not self._huge(form):
+                return form
+        return None
+
+    def _huge(self, form: Form) -> bool:
+        """Return whether to compare a form takes far longer than to read the matrix."""
+        return max(form.key[0], form.stored) > IDLE * int(self.layout.matrix.nnz)
 
     def _at_least(self, form: Form) -> int:
         """Return how many entries differ at the least, by their number; 1 if none need to."""
@@ -214,7 +224,8 @@ class Search:
             return 1
         weight = extract(matrix, form.geometry, self.layout.input_shape[1:], spaces)
         stored = reduce(np.multiply.outer, [space.counts for space in spaces])
-        return max(1, abs(matrix.nnz - int((np.count_nonzero(weight, axis=(0, 1)) * stored).sum())))
+        held = int((np.count_nonzero(weight, axis=(0, 1)) * stored).sum())
+        return max(1, abs(int(matrix.nnz) - held))
 
     def _compare(self, form: Form) -> tuple[ConvMatrix, Difference | None]:
         """Return the form's matrix, with the kernel found in the given one, and the difference."""
@@ -238,11 +249,11 @@ class Search:
                     return other, again
         return model, difference
 
-    def _learn(self, difference: Difference) -> None:
-        """Add the fibres through the first difference to the samples."""
-        self.entries.append((difference.row, difference.column))
+    def _learn(self, row: int, column: int) -> None:
+        """Add the fibres through an entry that differs to the samples."""
+        self.entries.append((row, column))
         for dim, support in enumerate(self.supports):
-            fibre = self.layout.fibre(dim + 1, support, difference.row, difference.column)
+            fibre = self.layout.fibre(dim + 1, support, row, column)
             self.fibres[dim] = np.concatenate([self.fibres[dim], fibre[None]])
 
     def _form(self, axes: Sequence[AxisForm]) -> Form:
@@ -265,7 +276,7 @@ class Search:
         support, fibres = self.supports[dim], self.fibres[dim]
         refuted = self._refuted[dim, mode]
         for form in self._candidates(dim, mode):
-            if form.span in refuted:
+            if form.span in refuted or (mode not in SEARCHED and not reaches(form, support)):
                 continue
             space = form.space()
             if space.explains(support, fibres, self._tolerance) and space.shares(support):

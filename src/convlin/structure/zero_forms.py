@@ -19,6 +19,8 @@ from convlin.structure.occurring import occurring
 
 __all__ = ["likely_form", "zero_forms"]
 
+FOLLOWED = 256  # pairs: of a random matrix they leave the strides for which few pixels are left
+
 
 def zero_forms(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> list[AxisForm]:
     """Return the forms with zero padding whose taps reach all that is read, smallest first.
@@ -49,9 +51,24 @@ def _shared(support: AxisSupport, fibre: Num[np.ndarray, " pairs"]) -> Iterator[
     first = np.full(support.outputs + 1, support.pixels)
     first[used + 1] = support.pixel[support.starts[used]]
     steps, _ = occurring(support.pixel - first[support.output])
-    for stride in steps[steps > 0].tolist():
+    for stride in _followed(support, steps[steps > 0]).tolist():
         if np.array_equal(before[: len(before) - stride], after[stride:]):
             yield stride
+
+
+def _followed(
+    support: AxisSupport, strides: Int[np.ndarray, " strides"]
+) -> Int[np.ndarray, " some_strides"]:
+    """Return the strides by which outputs next to a few of those in use read what they do."""
+    for pair in np.unique(np.linspace(0, len(support) - 1, FOLLOWED).astype(int)):
+        for way in (-1, 1):
+            output = support.output[pair] + way
+            if 0 <= output < support.outputs:
+                pixel = support.pixel[pair] + way * strides
+                outside = (pixel < 0) | (pixel >= support.pixels)
+                reads = support.number(output, np.where(outside, -1, pixel)) >= 0
+                strides = strides[outside | reads]
+    return strides
 
 
 def _unshared(support: AxisSupport) -> list[int]:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from convlin import Refused, merge_model
-from convlin.models.merging.seen_merged import apart, require_equal_in_float64
+from convlin.models.merging.seen_merged import apart, require_equal
 from convlin.proof import Proved
 
 
@@ -138,6 +138,10 @@ def first(net, x):
     return net.one(x)
 
 
+def first_normalised(net, x):
+    return net.norm(net.one(x))
+
+
 NOT_MERGED = {
     "called-twice": (twice, "norm", "layer is called 2 times"),
     "read-twice": (read_twice, "norm", "output is read 2 times"),
@@ -205,7 +209,7 @@ def parametrized(model):
     ],
 )
 def test_what_is_not_this_layers_alone_or_not_its_class_stays(change, why):
-    model = as_trained(Net(lambda net, x: net.norm(net.one(x))))
+    model = as_trained(Net(first_normalised))
     change(model)
     model.eval()
     row = rows(merge_model(model, (3, 9, 10)))["norm"]
@@ -283,7 +287,7 @@ def test_a_merged_model_that_does_not_run_is_not_returned():
 
 
 def test_a_merge_that_is_wrong_is_seen_and_not_returned():
-    model = as_trained(Net(first)).double()
+    model = as_trained(Net(first))
 
     def wrong(given):
         other = copy.deepcopy(given)
@@ -292,9 +296,25 @@ def test_a_merge_that_is_wrong_is_seen_and_not_returned():
         return other
 
     x = torch.randn(1, 3, 9, 10)
-    require_equal_in_float64(model, copy.deepcopy, x)
+    require_equal(model, copy.deepcopy, x)
     with pytest.raises(Refused, match="of the largest output, in float64"):
-        require_equal_in_float64(model, wrong, x)
+        require_equal(model, wrong, x)
+
+
+def narrow_inside(net, x):
+    return net.norm(net.one(x)).float().exp().to(x.dtype)
+
+
+@pytest.mark.parametrize("use", [first_normalised, narrow_inside])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_models_of_other_dtypes_and_those_that_change_theirs(use, dtype):
+    model = as_trained(Net(use)).to(dtype)
+    result = merge_model(model, (3, 9, 10))
+    assert rows(result)["norm"].merged
+    assert result.model.one.weight.dtype == dtype
+    x = torch.randn(2, 3, 9, 10, dtype=dtype)
+    own = model(x)
+    assert (own - result.model(x)).abs().max() <= 8 * torch.finfo(dtype).eps * own.abs().max()
 
 
 def test_without_a_bound_it_is_said_through_what():

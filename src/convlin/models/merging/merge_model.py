@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from convlin.arguments import Progress, flag, listener, wholes
+from convlin.arguments import Progress, flag, listener
 from convlin.display.blocks import Block
 from convlin.display.shown import Shown
 from convlin.errors import Description, Refusal, Refused
@@ -22,10 +22,11 @@ from convlin.models.merging.merge_sites import (
     merged_chain,
 )
 from convlin.models.merging.nothing_between import Neighbours, neighbours
-from convlin.models.merging.seen_merged import apart, require_equal_in_float64
+from convlin.models.merging.seen_merged import apart, require_equal
 from convlin.models.rewrite.copies import copied
 from convlin.models.trace import sample
 from convlin.proof import Measured
+from convlin.proof.entrance import checked_shape
 
 __all__ = ["MergedModel", "merge_model"]
 
@@ -86,8 +87,7 @@ def merge_model(
     require_module("merge_model", "model", model)
     everything = flag("merge_model", "everything", everything)
     progress = listener("merge_model", progress)
-    allowed = "(C, *spatial) or (features,), whole numbers ≥ 1, without a batch"
-    shape = wholes("merge_model", "input_shape", input_shape, 1, allowed=allowed)
+    shape = checked_shape(input_shape)
     plan = _Plan(model, everything)
     pairs = neighbours(model, shape)
     for done, pair in enumerate(pairs, 1):
@@ -95,8 +95,7 @@ def merge_model(
         if progress is not None:
             progress(pair.site, done, len(pairs))
     x = _inputs(model, shape)
-    if x.dtype != torch.float64:
-        require_equal_in_float64(copied(model, sharing=False).double(), plan.merged, x)
+    require_equal(copied(model, sharing=False), plan.merged, x)
     merged = plan.merged(model)
     report = MergeReport(tuple(plan.rows))
     reason = f"{report}; their weights are rounded to {str(x.dtype).removeprefix('torch.')}"

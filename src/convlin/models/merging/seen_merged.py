@@ -8,36 +8,42 @@ bound that goes through its layers, and the merged one's weights are themselves 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
 
 from convlin.errors import Description, Refusal, Refused, one_line
-from convlin.models.differences import relative
+from convlin.models.differences import Dtypes, relative
 from convlin.models.rewrite.against_original import undisturbed
 from convlin.models.trace import tensors_in
+from convlin.numerics.roundoff import unit
 from convlin.proof import Measured, Rounding
 from convlin.proof.through_layers import NoBound, through_layers
 
-__all__ = ["apart", "require_equal_in_float64"]
+__all__ = ["apart", "require_equal"]
 
 TOLERANCE = 1e-10
 """Of the largest output: rounding is about 1e-13 in deep networks; a wrong weight shows above."""
 
 
-def require_equal_in_float64(
-    model: nn.Module, merge: Callable[[nn.Module], nn.Module], x: Tensor
-) -> None:
+def require_equal(model: nn.Module, merge: Callable[[nn.Module], nn.Module], x: Tensor) -> None:
     """Raise `Refused` unless a model and its merges are equal on `x`, both in float64.
 
-    model: a copy in float64, which may be kept. merge: makes the other of a copy.
+    model: a copy, which is made float64. merge: makes the other of a copy. A model that computes in
+    a narrower dtype inside is held to half of the digits of that.
     """
-    own, merged = (_outputs(side, x.double()) for side in (model, merge(model)))
+    dtypes = Dtypes()
+    with dtypes:
+        own = _outputs(model.double(), x.double())
+    merged = _outputs(merge(model), x.double())
+    narrowest = max((torch.float64, *dtypes.seen), key=unit)
+    tolerance = TOLERANCE if narrowest == torch.float64 else sqrt(unit(narrowest))
     off = max(map(relative, own, merged), default=0.0) if len(own) == len(merged) else torch.inf
-    if off > TOLERANCE:
+    if off > tolerance:
         value = Description(f"off by {off:.2g} of the largest output, in float64")
         reason = "seen in a run, though every merge was derived to be equal"
-        allowed = f"the model's, within {TOLERANCE:.0e}"
+        allowed = f"the model's, within {tolerance:.0e}"
         raise Refused(Refusal(type(model).__name__, "output", value, allowed, reason))
 
 

@@ -24,6 +24,7 @@ NAMES = [
     "LocallyConnected3d",
     "Measured",
     "Merged",
+    "MergedModel",
     "NearestLayer",
     "Proved",
     "ReceptiveField",
@@ -45,6 +46,7 @@ NAMES = [
     "figures",
     "fully_convolutional",
     "merge",
+    "merge_model",
     "nearest_conv",
     "prove",
     "recognize",
@@ -86,7 +88,16 @@ def test_every_name_loads_and_explains_itself(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *["audit", "cost", "fully_convolutional", "merge", "nearest_conv", "prove", "recognize"],
+        *[
+            "audit",
+            "cost",
+            "fully_convolutional",
+            "merge",
+            "merge_model",
+            "nearest_conv",
+            "prove",
+            "recognize",
+        ],
         *[
             "to_conv",
             "to_conv1d",

@@ -17,6 +17,7 @@ A whole model
     WeightMapping         how the weights of such a model relate to the original's
     convert_checkpoint    files of weights, from one layout to the other
     convert_adapter       LoRA and DoRA adapters likewise
+    merge_model           every chain with nothing between, as one layer: a MergedModel
     fully_convolutional   a classifier on images of any size: a FullyConvolutional
     cost                  what a layer or model costs in every form: a CostTable
 

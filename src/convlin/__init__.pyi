@@ -29,12 +29,14 @@ from .layers import (
 from .matrix import ConvMatrix, EntryWeights, Wire
 from .models import (
     FullyConvolutional,
+    MergedModel,
     Rewritten,
     WeightMapping,
     convert_adapter,
     convert_checkpoint,
     cost,
     fully_convolutional,
+    merge_model,
     rewrite,
 )
 from .proof import Measured, Proved, Refuted, Rounded, Verdict, audit, prove
@@ -54,6 +56,7 @@ __all__ = [
     "LocallyConnected3d",
     "Measured",
     "Merged",
+    "MergedModel",
     "NearestLayer",
     "Proved",
     "ReceptiveField",
@@ -75,6 +78,7 @@ __all__ = [
     "figures",
     "fully_convolutional",
     "merge",
+    "merge_model",
     "nearest_conv",
     "prove",
     "recognize",

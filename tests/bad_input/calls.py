@@ -119,6 +119,10 @@ CALLS = {
         {"first": nn.Conv2d(2, 3, 2), "second": nn.Conv2d(2, 3, 2), "more": nn.Conv2d(2, 3, 2),
          "parallel": True, "scales": (1, 0.5, 2)},
     ),
+    "merge_model": lambda: (
+        convlin.merge_model,
+        {"model": net(), "input_shape": (2, 4, 5), "everything": False, "progress": None},
+    ),
     "Merged.multiply_adds": lambda: (
         convlin.merge(nn.Conv2d(2, 3, 2), nn.Conv2d(3, 2, 1)).multiply_adds,
         {"input_size": (4, 5)},
@@ -259,6 +263,6 @@ CALLS = {
 # What functions return or raise: values that nobody makes by hand, and the room of pictures.
 NOT_CALLED = {
     "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
-    "InputError", "Measured", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
+    "InputError", "Measured", "MergedModel", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
     "Refuted", "Rewritten", "Rounded", "Spectrum", "Verdict", "Wire", "figures",
 }  # fmt: skip

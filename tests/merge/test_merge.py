@@ -98,6 +98,11 @@ PARALLEL = {
         nn.ConvTranspose2d(3, 4, 1, stride=2),
     ),
     "linear": lambda: (nn.Linear(3, 4), branch(nn.Linear(3, 2), nn.Linear(2, 4))),
+    "norm-linear-norm": lambda: (
+        norm(3, nn.BatchNorm1d),
+        nn.Linear(3, 3),
+        norm(3, nn.BatchNorm1d),
+    ),
 }
 PADDED = {
     "reflect": lambda: (nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 3, padding=1, padding_mode="reflect")),
@@ -265,6 +270,9 @@ REFUSED_PARALLEL = {
     "modes": (
         (nn.Conv1d(2, 2, 3, padding=1), nn.Conv1d(2, 2, 3, padding=1, padding_mode="circular")),
         "padding_mode",
+    ),
+    "rows-and-maps": (
+        (norm(2, nn.BatchNorm1d), nn.Linear(2, 2), nn.Conv1d(2, 2, 1)), "layer",
     ),
     "transposed": ((nn.ConvTranspose1d(2, 2, 3, padding=1), nn.Conv1d(2, 2, 3, padding=1)), "transposed"),
 }  # fmt: skip

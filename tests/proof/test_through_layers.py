@@ -36,6 +36,7 @@ NETS = {
         nn.MaxPool2d(2), Residual(), nn.ReLU6(), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d((1, 2)),
         nn.Flatten(), nn.Dropout(), nn.Linear(10, 3),
     ),
+    "padded": lambda: nn.Sequential(nn.Conv2d(2, 3, 1), nn.ZeroPad2d(1), nn.Conv2d(3, 2, 2)),
     "mean": lambda: nn.Sequential(nn.ConvTranspose2d(2, 3, 2, stride=2), nn.AdaptiveAvgPool2d(1)),
 }  # fmt: skip
 

@@ -6,18 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convlin.arguments import elements, flag, shown
-from convlin.errors import Description, Refusal, Refused
-from convlin.internals.modules import ConvBase, NormBase
+from convlin.errors import Refusal, Refused
 from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_parts import merged_part, require_mergeable
 from convlin.layers.merged import Merged
 from convlin.layers.merged_layer import merged_layer
-from convlin.layers.rounded_once import rounded_once
-from convlin.matrix import require_own_memory
+from convlin.layers.merged_numbers import common_home, rounded, wide
 
 __all__ = ["merge"]
 
@@ -66,12 +63,12 @@ def merge(
     for index, layer in enumerate(layers):
         require_mergeable(layer, str(index))
     original = BranchSum(layers, factors) if parallel else nn.Sequential(*layers)
-    home = _common_home(original)
+    home = common_home(original)
     original.training = first.training
-    part = merged_part(original, "", _wide)
+    part = merged_part(original, "", wide)
     assert part is not None  # there is a layer that is no identity
-    weight = _rounded(part.weight, part.at, "weight", home)
-    bias = None if part.bias is None else _rounded(part.bias, part.at, "bias", home)
+    weight = rounded(part.weight, part.at, "weight", home)
+    bias = None if part.bias is None else rounded(part.bias, part.at, "bias", home)
     rows = part.on == "rows"
     layer = merged_layer(part.geometry, weight, bias, rows)
     layer.requires_grad_(any(parameter.requires_grad for parameter in original.parameters()))
@@ -92,48 +89,3 @@ def _factors(scales: Any, branches: int, parallel: bool) -> tuple[float, ...]:
         reason = "" if parallel else "parallel is False"
         raise Refused(Refusal("merge", "scales", shown(scales), allowed, reason))
     return factors
-
-
-def _common_home(original: nn.Module) -> Tensor:
-    """Return a tensor of the merged layer's dtype and device: the first kernel, or statistics.
-
-    Raises for layers of other dtypes or devices; a normalisation may be wider than 16 bits.
-    """
-    kernels = [m.weight for m in original.modules() if isinstance(m, ConvBase | nn.Linear)]
-    home = next(iter([*kernels, *original.buffers()]), None)
-    if home is None:
-        raise Refused(Refusal("merge", "layers", Description("the identity"), "one with weights"))
-    odd: list[Refusal] = []
-    for name, layer in original.named_modules():
-        for field, tensor in [*layer._parameters.items(), *layer._buffers.items()]:
-            if tensor is None or field == "num_batches_tracked":
-                continue
-            site = f"{name} ({type(layer).__name__})"
-            require_own_memory(site, field, tensor)
-            wider = isinstance(layer, NormBase) and tensor.dtype == torch.float32
-            if tensor.dtype != home.dtype and not (wider and home.dtype.itemsize == 2):
-                allowed = f"{home.dtype}, as of the others"
-                odd.append(Refusal(site, f"{field}.dtype", tensor.dtype, allowed))
-            if tensor.device != home.device or tensor.is_meta:
-                allowed = "one for all layers, that holds numbers"
-                odd.append(Refusal(site, f"{field}.device", tensor.device, allowed))
-    if odd:
-        raise Refused(odd)
-    return home
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    """Return numbers to compute with."""
-    dtype = torch.complex128 if tensor.is_complex() else torch.float64
-    return tensor.detach().to("cpu", dtype)
-
-
-def _rounded(numbers: Tensor, at: str, field: str, home: Tensor) -> Tensor:
-    """Return numbers as the layer is to hold them; raise for what its dtype cannot."""
-    rounded = rounded_once(numbers, home.dtype)
-    if not rounded.isfinite().all():
-        odd = tuple(torch.nonzero(~rounded.isfinite())[0].tolist())
-        dtype = str(home.dtype).removeprefix("torch.")
-        allowed = f"a finite number in {dtype}"
-        raise Refused(Refusal(at, f"{field}{list(odd)}", numbers[odd].item(), allowed))
-    return rounded.to(home.device, copy=True)

@@ -41,7 +41,7 @@ def parting_element(both: Composition, bias: bool) -> str:
 
     verdict = audit(merge, pair, (sizes[0], *border_size(few.geometry)), draws=1, seed=0)
     if not isinstance(verdict, Refuted):
-        return "no smaller layer shows it"
+        return "no layer of few channels shows it"
     return f"with whole numbers as weights, {verdict.counterexample}"
 
 

@@ -37,14 +37,14 @@ def proved_identity(
     """
     ones = torch.ones(geometry.out_channels)
     scaled = partial(ScaleAndShift, rows=rows, ndim=geometry.ndim)
-    dtype = next(layer.parameters()).dtype  # a normalisation may have been wider
-    pieces = _in_pieces(original, scaled, ones, zeros=True).to(dtype)
+    home = next(layer.parameters())  # a normalisation may have been wider
+    pieces = _in_pieces(original, scaled, ones, zeros=True).to(home.device, home.dtype)
     for parameter in pieces.parameters():
         nn.init.ones_(parameter)
     try:
         _part(pieces)
     except Refused:  # a bias is in the way unless it is zero, and here it was
-        pieces = _in_pieces(original, scaled, ones, zeros=False).to(dtype)
+        pieces = _in_pieces(original, scaled, ones, zeros=False).to(home.device, home.dtype)
     return audit(_merged, pieces.requires_grad_(True).train(original.training), shape)
 
 

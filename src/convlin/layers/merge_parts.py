@@ -61,19 +61,20 @@ def require_mergeable(module: nn.Module, at: str) -> None:
     if isinstance(module, nn.Sequential | BranchSum):
         for name, child in children_of(module):
             require_mergeable(child, f"{at}.{name}" if at else name)
-    elif isinstance(module, tuple(NORMS)) and (odd := list(_batch_statistics(at, module))):
+    elif isinstance(module, tuple(NORMS)) and (odd := list(_unfit_norm(at, module))):
         raise Refused(odd)
 
 
-def _batch_statistics(at: str, norm: Any) -> Iterable[Refusal]:
-    """Yield a refusal for a normalisation by the batch's own statistics, or by none."""
+def _unfit_norm(at: str, norm: Any) -> Iterable[Refusal]:
+    """Yield a refusal for statistics of the batch itself, and numbers of another size."""
     site = _site(at, norm)
     if norm.training:
         yield Refusal(site, "training", True, "False", "it would normalise by the batch; eval()")
-    for name in ("running_mean", "running_var"):
-        if (value := getattr(norm, name)) is None:
+    for name in ("running_mean", "running_var", "weight", "bias"):
+        value = getattr(norm, name)
+        if value is None and name.startswith("running"):
             yield Refusal(site, name, None, "a tensor", "it would normalise by the batch")
-        elif value.shape != (norm.num_features,):
+        elif value is not None and value.shape != (norm.num_features,):
             yield Refusal(site, f"{name}.shape", tuple(value.shape), f"({norm.num_features},)")
 
 
@@ -175,7 +176,7 @@ def _beside_each_other(branches: list[Part | None], scales: tuple[float, ...]) -
     parts = []
     for branch, scale in zip(branches, scales, strict=True):
         part = branch or _scaled_identity(one, 1)
-        on = _in_one_space(one, part)
+        one = replace(one, on=_in_one_space(one, part))
         if scale != 1:
             part = replace(_composed(part, _scaled_identity(part, scale)), at=part.at)
         parts.append(part)
@@ -187,7 +188,7 @@ def _beside_each_other(branches: list[Part | None], scales: tuple[float, ...]) -
     return Part(
         at, total.geometry,
         total.weight([part.weight for part in parts]),
-        total.bias([part.bias for part in parts]), on,
+        total.bias([part.bias for part in parts]), one.on,
     )  # fmt: skip
 
 

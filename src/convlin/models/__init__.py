@@ -11,6 +11,7 @@
 | `cost/` | what a layer or a model costs |
 | `dense/` | a whole classifier on images of any size |
 | `rewrite/` | every layer that has an equal form, exchanged for it |
+| `merging/` | layers with nothing between them, as one |
 | `mapping/` | weights in two layouts: states, checkpoints, adapters |
 | `permutes/` | a rewritten model as a graph, without the permutes that cancel |
 """
@@ -18,10 +19,13 @@
 from convlin.models.cost import cost
 from convlin.models.dense import FullyConvolutional, Report, fully_convolutional
 from convlin.models.mapping import WeightMapping, convert_adapter, convert_checkpoint
+from convlin.models.merging import MergedModel, MergeReport, merge_model
 from convlin.models.rewrite import RewriteReport, Rewritten, rewrite
 
 __all__ = [
     "FullyConvolutional",
+    "MergeReport",
+    "MergedModel",
     "Report",
     "RewriteReport",
     "Rewritten",
@@ -30,5 +34,6 @@ __all__ = [
     "convert_checkpoint",
     "cost",
     "fully_convolutional",
+    "merge_model",
     "rewrite",
 ]

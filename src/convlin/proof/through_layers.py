@@ -155,6 +155,6 @@ class _Bounds(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         if call.name in LIPSCHITZ:
             return self.of(call.arguments["self"])
-        if call.name in MOVES or call.name.startswith("max_pool"):
+        if call.name in MOVES | {"constant_pad_nd"} or call.name.startswith("max_pool"):
             return added(call, self.of)
         raise NoBound(call.title)

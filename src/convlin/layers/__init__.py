@@ -9,7 +9,7 @@
 | `merge.py`, `merged.py` | layers with nothing between them as one; what is certain of it |
 | `merge_parts.py`, `scale_and_shift.py` | layers as convolutions, normalisations among them |
 | `merge_identity.py`, `merge_counterexample.py` | what proves a merge, and what refutes one |
-| `merged_layer.py` | merged numbers as a layer |
+| `merged_layer.py`, `without_padding.py` | merged numbers as a layer; layers that pad nothing |
 | `merged_numbers.py`, `rounded_once.py` | in what merges are computed, and rounded |
 | `forms/local.py` | a convolution as one that shares nothing |
 | `unroll.py`, `singular_values.py` | the matrix of a convolution, and how far it stretches |

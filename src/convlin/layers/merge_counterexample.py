@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from convlin.errors import GeometryError
 from convlin.exchange.merges import Composition
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase
@@ -32,6 +33,10 @@ def parting_element(both: Composition, bias: bool) -> str:
     few = Composition(
         _thinned(both.first, *sizes[:2], groups[0]), _thinned(both.second, *sizes[1:], groups[1])
     )
+    try:
+        size = border_size(few.geometry)
+    except GeometryError:
+        return "and no layer has the merged output_padding"
     pair = nn.Sequential(_ones(few.first, bias), _ones(few.second, False))
 
     def merge(pair: nn.Module) -> nn.Module:
@@ -39,7 +44,7 @@ def parting_element(both: Composition, bias: bool) -> str:
         weight = few.weight(first.weight, second.weight)
         return merged_layer(few.geometry, weight, few.bias(first.bias, second.weight, None))
 
-    verdict = audit(merge, pair, (sizes[0], *border_size(few.geometry)), draws=1, seed=0)
+    verdict = audit(merge, pair, (sizes[0], *size), draws=1, seed=0)
     if not isinstance(verdict, Refuted):
         return "no layer of few channels shows it"
     return f"with whole numbers as weights, {verdict.counterexample}"

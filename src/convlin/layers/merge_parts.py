@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import Description, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.exchange.merges import Composition, ParallelSum, scale_and_shift
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.branch_sum import BranchSum
@@ -161,9 +161,8 @@ def _composed(first: Part, second: Part) -> Part:
         example = parting_element(both, bias=not both.border(False))
         _refuse((replace(r, reason=f"{r.reason}; {example}") for r in odd), sites)
     at = f"{first.at} to {second.at}"
-    _require_room(at, both.geometry)
     return Part(
-        at, both.geometry, both.weight(first.weight, second.weight),
+        at, _merged_geometry(at, both), both.weight(first.weight, second.weight),
         both.bias(bias, second.weight, second.bias), on,
     )  # fmt: skip
 
@@ -184,21 +183,28 @@ def _beside_each_other(branches: list[Part | None], scales: tuple[float, ...]) -
     if total.refusals:
         _refuse(total.refusals, {f"branch {i}": part.at for i, part in enumerate(parts)})
     at = " + ".join(part.at for part in parts)
-    _require_room(at, total.geometry)
     return Part(
-        at, total.geometry,
+        at, _merged_geometry(at, total),
         total.weight([part.weight for part in parts]),
         total.bias([part.bias for part in parts]), one.on,
     )  # fmt: skip
 
 
-def _require_room(at: str, geometry: ConvGeometry) -> None:
-    """Raise for a kernel that fills memory: taps far apart leave zeros between those of another."""
+def _merged_geometry(at: str, exchange: Composition | ParallelSum) -> ConvGeometry:
+    """Return the geometry of a merge; raise for what PyTorch has no layer of, or memory no room.
+
+    Taps that lie far apart leave zeros between those of another layer.
+    """
+    try:
+        geometry = exchange.geometry
+    except GeometryError as error:
+        raise GeometryError(replace(odd, site=at) for odd in error.refusals) from None
     needed = 8 * math.prod(geometry.weight_shape)  # in float64
     if needed > MEMORY_LIMIT:
         reason = f"the merged weight would take {needed} bytes"
         fits = f"one that takes ≤ {MEMORY_LIMIT}"
         raise Refused(Refusal(at, "weight.shape", geometry.weight_shape, fits, reason))
+    return geometry
 
 
 def _scaled_identity(beside: Part, scale: float) -> Part:

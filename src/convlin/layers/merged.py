@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import nn
@@ -16,6 +16,7 @@ from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_identity import proved_identity
 from convlin.layers.merge_parts import children_of, part_of
 from convlin.layers.merged_layer import border_size
+from convlin.layers.without_padding import repeats_pixels, without_padding
 from convlin.proof import Measured, Proved, Rounded, Verdict, prove
 
 __all__ = ["Merged"]
@@ -48,12 +49,18 @@ class Merged(Shown):
         """Whether `layer` is `original`, up to the rounding of its weights.
 
         *Proved* where nothing was rounded. *Rounded*, with its `identity`, where every weight is
-        the nearest number to the exact one. Where padding folds several taps onto one pixel, whose
-        weights may cancel, *measured*, with the bound.
+        the nearest number to the exact one. *Measured* where that cannot be told, as where padding
+        lets several taps of several branches read one pixel.
         """
         if next(self.layer.parameters()).is_complex():
             return Measured("the inputs drawn are real, and these layers take complex ones", None)
         found = prove(self.original, self.layer, self.input_shape)
+        in_sequence = isinstance(self.original, nn.Sequential)
+        if isinstance(found, Measured) and in_sequence and repeats_pixels(self.layer):
+            sides = without_padding(self.original), without_padding(self.layer)
+            bare = prove(sides[0], sides[1], self.input_shape)
+            if isinstance(bare, Rounded):
+                found = replace(bare, rounding=found.rounding)
         if isinstance(found, Rounded) and isinstance(self.identity, Proved):
             return found.with_identity(self.identity)
         return found

@@ -202,7 +202,7 @@ class Composition:
         if first is None:
             return second
         xp, g = array_namespace(first), self.second
-        if g.transposed:  # of one tap, so that it is a convolution too
+        if g.transposed:  # (in, out): of one tap, if it is to be right
             weight = adjoint_weight(adjoint_geometry(g), weight)
         rows = xp.reshape(weight, (g.groups, g.out_channels // g.groups, -1, g.taps))
         parts = xp.reshape(first, (g.groups, -1, 1))

@@ -43,7 +43,7 @@ def adjoint_geometry(geometry: ConvGeometry) -> ConvGeometry:
 def adjoint_weight(
     geometry: ConvGeometry, weight: Shaped[Any, "o c *kernel"]
 ) -> Shaped[Any, "c o *kernel"]:
-    """Return the weight of that convolution; the very same of a transposed one.
+    """Return the weight of that convolution, (c, o) for (o, c); the very same of a transposed one.
 
     >>> import numpy as np
     >>> adjoint_weight(ConvGeometry(2, 3, (1,)), np.arange(6).reshape(3, 2, 1))[..., 0]
@@ -53,9 +53,9 @@ def adjoint_weight(
     if geometry.transposed:
         return weight
     xp, g = array_namespace(weight), geometry
-    parts = xp.reshape(weight, (g.groups, g.out_channels // g.groups, weight.shape[1]))
+    parts = xp.reshape(weight, (g.groups, g.out_channels // g.groups, weight.shape[1], -1))
     shape = (g.in_channels, g.out_channels // g.groups, *g.kernel)
-    return xp.reshape(xp.permute_dims(parts, (0, 2, 1)), shape)
+    return xp.reshape(xp.permute_dims(parts, (0, 2, 1, 3)), shape)
 
 
 def transposed_again(geometry: ConvGeometry, output_padding: tuple[int, ...]) -> ConvGeometry:

@@ -6,6 +6,8 @@ in an output is a sum of rounded weights, and no rounded weight. Without padding
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from convlin.geometry import ConvGeometry
@@ -23,7 +25,7 @@ def repeats_pixels(module: nn.Module) -> bool:
     )
 
 
-def without_padding(module: nn.Module) -> nn.Module:
+def without_padding(module: Any) -> nn.Module:
     """Return layers behind each other that share the given ones' parameters and pad nothing.
 
     >>> without_padding(nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular"))
@@ -32,7 +34,7 @@ def without_padding(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Sequential):
         return nn.Sequential(*(without_padding(child) for _, child in children_of(module)))
     if not isinstance(module, ConvBase) or module.transposed:
-        return module
+        return module  # type: ignore[no-any-return]
     g = ConvGeometry.of(module)
     bare = ConvGeometry(
         g.in_channels, g.out_channels, g.kernel, g.stride, 0, g.dilation, g.groups

@@ -128,6 +128,30 @@ def test_a_merge_that_is_a_hundredth_off_is_refuted_in_decimals(index):
     assert "units in the last place of float32" in str(verdict)
 
 
+def test_what_computing_explains_is_counted_for_each_weight():
+    """A weight is a sum of 4 products of 2: of 6 roundings. An output has 18 behind it."""
+    model = chain()
+    with torch.no_grad():
+        for parameter in model.parameters():  # so that no sum cancels
+            parameter.abs_().add_(1)
+    conv = rounded(*merged_exactly(model))
+    for units, kind in ((3, Measured), (7, Refuted)):
+        verdict = prove(model, moved(conv, (3, 1, 4), units), (3, 9))
+        assert isinstance(verdict, kind), verdict
+
+
+def test_small_weights_beside_a_large_bias_keep_their_digits():
+    model = chain()
+    with torch.no_grad():
+        for conv in model:
+            conv.weight *= 1e-7
+            conv.bias += 1e4
+    conv = rounded(*merged_exactly(model))
+    verdict = prove(model, conv, (3, 9))
+    assert isinstance(verdict, Rounded), verdict
+    assert isinstance(prove(model, moved(conv, (3, 1, 4), 1), (3, 9)), Measured)
+
+
 def test_a_bias_that_is_off_is_shown_as_one():
     model = chain()
     conv = rounded(*merged_exactly(model))

@@ -5,7 +5,7 @@ weights are *rounded*: each is the float nearest to the exact one, half a unit i
 away at most. Whether that is all is read off every single weight: f(x) = W·x + b is run in float64
 on 0 and on every unit vector, whose image is a column of W::
 
-    f(0) = b        (f(t·eᵢ) - b)/t = W·eᵢ        t = 2⁴⁰: so b takes no digits from W
+    f(0) = b        (f(t·eᵢ) - b)/t = W·eᵢ        t = 2¹⁰⁰: so b takes no digits from W
 
 Outputs do not tell: with n summands, each of which may be half a unit off, a single weight that is
 4 units off does not show for n > 8.
@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -49,9 +49,9 @@ WORK = 2**33
 pixels; twice of it takes half a minute on two cores."""
 AT_ONCE = 2**21
 """How many of them at a time. Half of it takes longer; twice of it is 200 MiB."""
-LARGE = 2.0**40
-"""What unit vectors are multiplied by: a power of two, so nothing is rounded. Half and twice of it
-are the same; with 1, a bias of 1 hides the last bits of a weight of 10⁻⁹."""
+LARGE = 2.0**100
+"""What unit vectors are multiplied by: a power of two, so nothing is rounded. With half of the
+exponent biases of 10⁴ hide weights of 10⁻²⁰, twice of it leaves room for five large layers."""
 NORMALISED = 4
 """Roundings in the scale of a normalisation: v + ε, its root, that one's reciprocal, ·γ. With half
 a fold that takes them all is called wrong; twice of them excuses a weight 8 units off."""
@@ -61,9 +61,9 @@ a fold that takes them all is called wrong; twice of them excuses a weight 8 uni
 class LastPlaces:
     """How far the weights of two affine functions lie apart, in units in the last place of a dtype.
 
-    rounded: the weights of one are those of the other, rounded. other: both sides' are numbers of
-    the dtype, and not the same. within: all lie as close as computing them in the dtype explains.
-    units, explained: of the two that lie furthest apart, which are `furthest`.
+    rounded: the weights of one are those of the other, rounded. within: all lie as close as computing
+    them in the dtype explains. units, explained: of the two that lie furthest apart, which are
+    `furthest`.
     """
 
     dtype: str
@@ -71,7 +71,6 @@ class LastPlaces:
     inputs: int
     of_inputs: int
     rounded: bool
-    other: bool
     within: bool
     units: float
     explained: float
@@ -119,6 +118,8 @@ def last_places(
         return gaps
 
     gaps = compared(lambda block: terms)
+    if not all(isfinite(gap.units) for gap in gaps):
+        return None
     halves = all(gap.half for gap in gaps)
     rounded = halves and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1))
     if not rounded:  # then how many roundings explain is worth counting
@@ -133,7 +134,6 @@ def last_places(
         inputs=len(inputs),
         of_inputs=prod(shape),
         rounded=rounded,
-        other=all(all(gap.numbers) for gap in gaps) and any(gap.apart for gap in gaps),
         within=all(gap.within for gap in gaps),
         units=gaps[far].units,
         explained=gaps[far].explained,
@@ -191,16 +191,14 @@ class _Gaps:
     """How far some weights of two sides lie apart.
 
     weights: how many of them are not 0 by their places. half: by half a unit at most, and what
-    float64 rounds, where it can tell. numbers: whether those of either side are
-    numbers of the dtype. apart: somewhere they are not the same. within: by no more than computing
-    them in the dtype explains. Of the two furthest apart: units, explained, their
-    position and they themselves.
+    float64 rounds, where it can tell. numbers: whether those of either side are numbers of the
+    dtype. within: by no more than computing them in the dtype explains. Of the two furthest apart:
+    units, explained, their position and they themselves.
     """
 
     weights: int
     half: bool
     numbers: tuple[bool, bool]
-    apart: bool
     within: bool
     units: float
     explained: float
@@ -228,7 +226,6 @@ class _Gaps:
             weights=int((total > 0).sum()),
             half=bool((told & (gap <= last / 2 + noise)).all()),
             numbers=(bool(left_is.all()), bool(right_is.all())),
-            apart=bool((gap > 2 * noise).any()),
             within=bool((gap <= bound).all()),
             units=float(units[position]),
             explained=float((bound / last).flatten()[position]),

@@ -51,7 +51,7 @@ def as_merge(
         return None
     shape = tuple(x.shape[1:])
     places = last_places(modules, wide, shape, draws)
-    if places is None or places.other:
+    if places is None:
         return None
     if not places.within:
         return Refuted(replace(places.furthest, note=str(places)))

@@ -61,9 +61,9 @@ a fold that takes them all is called wrong; twice of them excuses a weight 8 uni
 class LastPlaces:
     """How far the weights of two affine functions lie apart, in units in the last place of a dtype.
 
-    rounded: the weights of one are those of the other, rounded. within: all lie as close as computing
-    them in the dtype explains. units, explained: of the two that lie furthest apart, which are
-    `furthest`.
+    rounded: the weights of one are those of the other, rounded. within: all lie as close as
+    computing them in the dtype explains. units, explained: of the two that lie furthest apart,
+    which are `furthest`.
     """
 
     dtype: str

@@ -37,11 +37,14 @@ class Beside:
 
     def __init__(self, matrix: LinearOperator, known: Shaped[np.ndarray, "columns j"]) -> None:
         self._matrix, self._adjoint = matrix, matrix.H
-        self._known, self._turned = known, known.conj().T
+        self._known = known
 
     def of(self, x: Shaped[np.ndarray, "columns ..."]) -> Shaped[np.ndarray, "columns ..."]:
         """Return what is orthogonal to the known columns."""
-        rest: np.ndarray = x - self._known @ (self._turned @ x) if self._known.size else x
+        if not self._known.size:
+            return x
+        parts = np.einsum("cj,c...->j...", self._known.conj(), x)
+        rest: np.ndarray = x - np.einsum("cj,j...->c...", self._known, parts)
         return rest
 
     def squared(self, x: Shaped[np.ndarray, " columns"]) -> Shaped[np.ndarray, " columns"]:
@@ -77,7 +80,7 @@ def anything_above(
         return False
     beside = Beside(matrix, known)
     x = beside.start(draw)
-    x, before, beta = x / np.linalg.norm(x), np.zeros_like(x), 0.0
+    x, before, beta = x / math.sqrt(_dot(x, x)), np.zeros_like(x), 0.0
     # Complex vectors are real ones of two numbers each.
     needed = math.log(1.648 * math.sqrt(2 * len(x)) * LOOKS / CHANCE)
     diagonal: list[float] = []
@@ -85,9 +88,9 @@ def anything_above(
     look, looks = FIRST_LOOK, 0
     for m in range(1, most + 1):
         y = beside.squared(x) - beta * before
-        diagonal.append(float(np.vdot(x, y).real))
+        diagonal.append(_dot(x, y))
         y -= diagonal[-1] * x
-        beta = float(np.linalg.norm(y))
+        beta = math.sqrt(_dot(y, y))
         closed = beta <= ROUNDING * level**2  # the iteration saw all there is
         if closed or m >= look:
             looks += 1
@@ -105,3 +108,8 @@ def anything_above(
         off_diagonal.append(beta)
         before, x = x, y / beta
     return None
+
+
+def _dot(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"]) -> float:
+    """Return Re⟨x, y⟩."""
+    return float(np.einsum("i,i->", x.conj(), y).real)

@@ -44,8 +44,8 @@ EQUAL = 1e-12
 of some thousand summands lies: iterations for nothing. Twice misses values that differ by that."""
 
 SPAN = 30
-"""Vectors that ARPACK restarts from, at least. Of its own 20 it takes a half more products on images
-of 400², and elsewhere no less time."""
+"""Vectors that ARPACK restarts from, at least. With its own 20 it takes half as many products again
+on images of 400², and elsewhere no less time."""
 GLANCE = 20
 """Products that are spent on looking again where a single value was asked for, whose equals change
 nothing. What that does not see the first iteration did not miss, by the argument above."""

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from convlin import ConvGeometry, ConvMatrix, unroll
 from convlin.layers.conv_products import Correlation, products
-from geometry_strategies import convolutions, integers, probe
+from convlin.spectrum.multiplied import multiplied
+from geometry_strategies import conv, convolutions, integers, probe
 
 CONVOLUTIONS = st.one_of(convolutions(max_kernel=4), convolutions(transposed=True, max_kernel=4))
 
@@ -86,3 +87,31 @@ def test_weighing_is_the_derivative_by_the_weight(case):
     units = torch.eye(found.numel(), dtype=torch.float64).reshape(-1, *found.shape)
     expected = [y.numpy() @ (A.with_kernel(unit.numpy()).toarray() @ x.numpy()) for unit in units]
     assert found.flatten().tolist() == expected
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_thin_groups_multiply_by_the_sparse_matrix_and_large_windows_tap_by_tap(transposed):
+    made = []
+
+    def by_pytorch(matrix):
+        made.append(matrix)
+        return products(matrix)
+
+    def way(out, memory_limit=2**30):
+        sizes = (out, 6) if transposed else (6, out)
+        layer = conv(2, *sizes, 3, padding=1, stride=2, groups=2, transposed=transposed)
+        A = unroll(layer, (9, 8), memory_limit=memory_limit)
+        A = A.with_kernel(layer.weight.detach().numpy())
+        operator, matrix = multiplied(A, by_pytorch), probe(layer, (9, 8)).numpy()
+        x, y = columns(A.shape[1], 1), columns(A.shape[0], 2)
+        for many in (x, x[:, 0]):
+            assert np.array_equal(operator @ many, matrix @ many)
+        for many in (y, y[:, 0]):
+            assert np.array_equal(operator.H @ many, matrix.T @ many)
+        return "NumPy" if operator is A else "PyTorch" if made else "SciPy"
+
+    assert way(8) == "SciPy"  # four outputs in each of two groups
+    assert way(10) == "PyTorch"
+    cells = 9 * 8 if transposed else 5 * 4
+    windows = 8 * 6 * 9 * cells  # bytes: 6 channels, 9 taps
+    assert way(10, windows) == "PyTorch" and way(10, windows - 1) == "NumPy"

@@ -256,3 +256,11 @@ def test_what_the_weight_cannot_hold_is_refused():
         spectral_norm(layer, 9)
     with pytest.raises(Refused, match="input_size is None"):
         spectral_norm(layer)
+
+
+def test_its_vectors_are_within_the_memory_limit():
+    layer = conv(2, 2, 3, 3, padding=1)
+    needed = 16 * (4 * 60 + 2 * 90)
+    assert spectral_norm(unroll(layer, (6, 5), memory_limit=needed)).shape == ()
+    with pytest.raises(Refused, match=f"memory_limit is {needed - 1}, expected ≥ {needed} bytes"):
+        spectral_norm(unroll(layer, (6, 5), memory_limit=needed - 1))

@@ -6,7 +6,7 @@
 | `frequencies.py` | a circular convolution is one small matrix per frequency |
 | `lanczos.py` | the largest singular values from products alone |
 | `beside.py` | that there are no larger ones beside those in hand |
-| `multiplied.py` | which way the products run |
+| `multiplied.py` | which way the products run, and what vectors take |
 | `largest.py` | the largest one, with its vectors |
 | `norm_bound.py` | a certified upper bound of the norm, at any geometry |
 | `tolerance.py` | how far a computed singular value may be off |

@@ -7,9 +7,10 @@ from jaxtyping import Shaped
 from scipy.sparse.linalg import aslinearoperator
 
 from convlin.arguments import fraction
+from convlin.errors import Refused
 from convlin.matrix import ConvMatrix
 from convlin.spectrum.lanczos import triplets
-from convlin.spectrum.multiplied import Products, multiplied
+from convlin.spectrum.multiplied import Products, multiplied, no_room, vector_bytes
 from convlin.spectrum.near_one import near_one
 
 __all__ = ["largest"]
@@ -33,6 +34,8 @@ def largest(
     """
     kind = matrix.geometry.kind
     within = 0 if tolerance is None else fraction(kind, "tolerance", tolerance)
+    if (needed := vector_bytes(matrix)) > matrix.memory_limit:
+        raise Refused(no_room(matrix, needed))
     weight, scale = near_one(matrix.geometry, matrix.weight, matrix.input_size)
     u, values, v = triplets(multiplied(matrix.with_kernel(weight), products), 1, within)
     if not len(values):

@@ -31,7 +31,7 @@ from convlin.numerics.roundoff import DOUBLE
 from convlin.spectrum.circular import circular
 from convlin.spectrum.frequencies import frequency_error, frequency_values
 from convlin.spectrum.lanczos import lanczos
-from convlin.spectrum.multiplied import Products, multiplied
+from convlin.spectrum.multiplied import Products, multiplied, no_room, vector_bytes
 from convlin.spectrum.near_one import near_one
 from convlin.spectrum.norm_bound import bound_near_one, sums_bound
 from convlin.spectrum.tolerance import svd_error
@@ -197,23 +197,16 @@ def _count(matrix: ConvMatrix, k: SupportsIndex) -> int:
 
 def _most(matrix: ConvMatrix) -> int:
     """Return how many values Lanczos finds: fewer than all, their vectors within the limit."""
-    return min(int(min(matrix.shape)) - 1, matrix.memory_limit // _vector_bytes(matrix))
-
-
-def _vector_bytes(matrix: ConvMatrix) -> int:
-    """Return what one more value takes: two vectors of ARPACK's, and those in hand, twice."""
-    return int(16 * (4 * min(matrix.shape) + 2 * max(matrix.shape)))
+    return min(int(min(matrix.shape)) - 1, matrix.memory_limit // vector_bytes(matrix))
 
 
 def _too_many(matrix: ConvMatrix, k: SupportsIndex | None) -> Refusal:
     """Return the refusal where neither way is open for that many singular values."""
     (rows, columns), most = matrix.shape, _most(matrix)
     if most < 1:
-        least = _vector_bytes(matrix) if min(matrix.shape) > 1 else 16 * rows * columns
-        return Refusal(
-            matrix.geometry.kind, "memory_limit", matrix.memory_limit, f"≥ {least} bytes",
-            "a singular value and its vectors take that",
-        )  # fmt: skip
+        return no_room(
+            matrix, vector_bytes(matrix) if min(rows, columns) > 1 else 16 * rows * columns
+        )
     return Refusal(
         matrix.geometry.kind, "k", k, f"1 to {most}, better a few",
         f"all {min(matrix.shape)} take a dense decomposition of {rows}×{columns}; Lanczos finds "

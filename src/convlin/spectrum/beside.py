@@ -15,7 +15,9 @@ slightly perturbed Lanczos and conjugate-gradient recurrences", 1989).
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Shaped
@@ -43,6 +45,7 @@ class Beside:
         """Return what is orthogonal to the known columns."""
         if not self._known.size:
             return x
+        # Not by a BLAS: see `_dot`.
         parts = np.einsum("cj,c...->j...", self._known.conj(), x)
         rest: np.ndarray = x - np.einsum("cj,j...->c...", self._known, parts)
         return rest
@@ -78,19 +81,14 @@ def anything_above(
     """
     if known.shape[1] == matrix.shape[1]:
         return False
-    beside = Beside(matrix, known)
-    x = beside.start(draw)
-    x, before, beta = x / math.sqrt(_dot(x, x)), np.zeros_like(x), 0.0
     # Complex vectors are real ones of two numbers each.
-    needed = math.log(1.648 * math.sqrt(2 * len(x)) * LOOKS / CHANCE)
+    needed = math.log(1.648 * math.sqrt(2 * matrix.shape[1]) * LOOKS / CHANCE)
     diagonal: list[float] = []
     off_diagonal: list[float] = []
     look, looks = FIRST_LOOK, 0
-    for m in range(1, most + 1):
-        y = beside.squared(x) - beta * before
-        diagonal.append(_dot(x, y))
-        y -= diagonal[-1] * x
-        beta = math.sqrt(_dot(y, y))
+    steps = enumerate(_recurrence(Beside(matrix, known), draw), 1)
+    for m, (alpha, beta) in itertools.islice(steps, most):
+        diagonal.append(alpha)
         closed = beta <= ROUNDING * level**2  # the iteration saw all there is
         if closed or m >= look:
             looks += 1
@@ -106,10 +104,22 @@ def anything_above(
                 return None  # ρ only grows, and what is missing gets less
             look = math.ceil(max(enough, LATER * m))
         off_diagonal.append(beta)
-        before, x = x, y / beta
     return None
 
 
+def _recurrence(beside: Beside, draw: np.random.Generator) -> Iterator[tuple[float, float]]:
+    """Yield the tridiagonal matrix of Lanczos iteration: an element, and the one behind it."""
+    x = beside.start(draw)
+    x, before, beta = x / math.sqrt(_dot(x, x)), np.zeros_like(x), 0.0
+    while True:
+        y = beside.squared(x) - beta * before
+        alpha = _dot(x, y)
+        y -= alpha * x
+        beta = math.sqrt(_dot(y, y))
+        yield alpha, beta
+        before, x = x, y / beta
+
+
 def _dot(x: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, " n"]) -> float:
-    """Return Re⟨x, y⟩."""
+    """Return Re⟨x, y⟩; a BLAS would wake its threads for each of these, and slow PyTorch's."""
     return float(np.einsum("i,i->", x.conj(), y).real)

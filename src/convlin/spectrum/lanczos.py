@@ -5,8 +5,8 @@ they span, so that squaring costs no digits. An iteration from one vector sees o
 singular values, and finds the others by rounding or not at all: the same kernel in every group, and
 kernels that look the same turned, have many. So for more than one value, what was found is taken
 out of A, and the iteration runs again from another vector, until nothing larger than the last one
-kept is left. That is seen long before it converges (`beside.py`); only where it is not, for
-equal values or all but equal ones beside those in hand, does it run to its end.
+kept is left. That is seen long before it converges (`beside.py`); only where it is not, for equal
+values or all but equal ones beside those in hand, does it run to its end.
 
 How good the values are is checked by products: for unit vectors u and v, a singular value lies
 within::
@@ -14,16 +14,17 @@ within::
     residual = √((‖A·v - σ·u‖² + ‖Aᴴ·u - σ·v‖²) / 2)
 
 of σ, as [0 A; Aᴴ 0] has eigenvalues ±σ (Parlett, "The Symmetric Eigenvalue Problem", theorem
-4.5.1). That no larger one was missed is certain only as far as `norm_bound` goes; it is all but
-certain beyond. An iteration from b ends with v = q(AᴴA)·b, where q has no root above the largest
-θ = σ², and with ‖AᴴA·v - θ·v‖ = r. Suppose an eigenvalue λ = θ + x is missed, x > r, with the unit
-eigenvector e. Then |⟨e, v⟩| ≤ r/x, and v lies but for r/x in eigenvectors above θ - x. There
-|q| ≤ q(λ), as no root is further from them than from λ, so that::
+4.5.1). That no larger one was missed is certain only as far as `norm_bound` goes; beyond, it has a
+small chance, rounding apart. An iteration from b ends with v = q(AᴴA)·b, where q has no root above
+the largest θ = σ², and with ‖AᴴA·v - θ·v‖ = r. Suppose an eigenvalue λ = θ + x is missed, x > r,
+with the unit eigenvector e. Then |⟨e, v⟩| ≤ r/x, and v lies but for r/x in eigenvectors above
+θ - x. There |q| ≤ q(λ), as no root is further from them than from λ, so that::
 
     |⟨e, b⟩| / ‖b‖  ≤  (r/x) / √(1 - (r/x)²)
 
-Of n numbers drawn at random that has a probability of at most √(2n/π) times the right-hand side. A
-second iteration finds nothing more for the largest value alone: its equals change nothing.
+Of n numbers drawn at random that has a probability of at most √(2n/π) times the right-hand side. So
+a looser tolerance may miss more. For the largest value alone a second iteration would find nothing
+more, as its equals change nothing.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def repeats_pixels(module: nn.Module) -> bool:
     )
 
 
-def without_padding(module: Any) -> nn.Module:
+def without_padding(module: nn.Module) -> nn.Module:
     """Return layers behind each other that share the given ones' parameters and pad nothing.
 
     >>> without_padding(nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular"))
@@ -34,9 +34,10 @@ def without_padding(module: Any) -> nn.Module:
     if isinstance(module, nn.Sequential):
         return nn.Sequential(*(without_padding(child) for _, child in children_of(module)))
     if not isinstance(module, ConvBase) or module.transposed:
-        return module  # type: ignore[no-any-return]
+        return module
     g = ConvGeometry.of(module)
     bare = ConvGeometry(
         g.in_channels, g.out_channels, g.kernel, g.stride, 0, g.dilation, g.groups
     )  # fmt: skip
-    return conv_with(bare, 0, module.weight, module.bias).train(module.training)
+    parameters: Any = module
+    return conv_with(bare, 0, parameters.weight, parameters.bias).train(module.training)

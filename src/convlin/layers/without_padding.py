@@ -1,7 +1,8 @@
-"""Layers without the padding that repeats pixels: where every tap has a pixel of its own.
+"""Layers without padding, on an input of one window: there every weight shows, and once.
 
 Padding by reflection, replication or in a circle lets several taps read one pixel: what that weighs
-in an output is a sum of rounded weights, and no rounded weight. Without padding it is one again.
+in an output is a sum of rounded weights, and no rounded weight. And on maps with a border each
+weight of a large layer shows so often that a judge would not compare them all.
 """
 
 from __future__ import annotations
@@ -15,14 +16,7 @@ from convlin.internals.modules import ConvBase
 from convlin.layers.merge_parts import children_of
 from convlin.layers.parameters import conv_with
 
-__all__ = ["repeats_pixels", "without_padding"]
-
-
-def repeats_pixels(module: nn.Module) -> bool:
-    """Whether a convolution in a module pads with pixels of its input."""
-    return any(
-        layer.padding_mode != "zeros" for layer in module.modules() if isinstance(layer, ConvBase)
-    )
+__all__ = ["without_padding"]
 
 
 def without_padding(module: nn.Module) -> nn.Module:

@@ -88,6 +88,10 @@ def lines():
             yield ConvGeometry(1, 1, (kernel,), stride, padding, dilation, padding_mode=mode)
     for kernel in (2, 4):
         yield ConvGeometry(1, 1, (kernel,), padding="same")
+    # What pads its two sides by other numbers is no layer, but may be a merge of some.
+    for kernel, stride, pads in ((3, 2, (1, 2)), (3, 2, (2, 1)), (1, 1, (0, 1)), (2, 1, (1, 0))):
+        for mode in MODES:
+            yield ConvGeometry(1, 1, (kernel,), stride, [pads], padding_mode=mode)
 
 
 def pads(geometry):

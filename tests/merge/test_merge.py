@@ -206,7 +206,7 @@ def test_two_padded_kernels_are_refused_with_the_element_that_would_be_wrong():
     assert (odd.site, odd.field, odd.value) == ("1 (Conv2d)", "padding", ((1, 1), (1, 1)))
     assert odd.allowed == "0"
     assert odd.reason.startswith(
-        "or padding of the first ≥ (2, 2); with whole numbers as weights, "
+        "or padding of the first ≥ (2, 2) and no bias; with whole numbers as weights, "
         "output (0, 0, 0) meets input (0, 0, 0) with weight "
     )
 

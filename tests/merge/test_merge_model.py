@@ -271,6 +271,29 @@ def test_behind_a_linear_it_is_the_features_that_are_normalised(shape, merged):
     assert seen_equal(model, result, *shape)
 
 
+def test_two_normalisations_of_rows_are_no_layer_and_of_maps_one():
+    model = as_trained(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(4), nn.BatchNorm1d(4)))
+    assert not rows(merge_model(model, (4,)))["2"].merged
+    result = merge_model(model, (4, 5))
+    assert rows(result)["2"].merged
+    assert seen_equal(model, result, 4, 5)
+
+
+class Masked(nn.Conv2d):
+    def forward(self, x, mask):
+        return super().forward(x * mask)
+
+
+def masked(net, x):
+    return net.norm(net.one(x, x[:, :1]))
+
+
+def test_a_layer_of_two_inputs_stays():
+    model = Net(masked)
+    model.one = Masked(3, 4, 3)
+    assert not rows(merge_model(as_trained(model), (3, 9, 10)))["norm"].merged
+
+
 def test_dropout_between_is_nothing():
     model = as_trained(nn.Sequential(nn.Conv1d(3, 4, 2), nn.Dropout(), nn.BatchNorm1d(4)))
     assert merge_model(model, (3, 8)).report.merged == 1

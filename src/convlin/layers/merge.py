@@ -39,8 +39,8 @@ def merge(
     - Transposed convolutions merge with what is of kernel 1, and with each other where the first
       crops nothing.
 
-    A BatchNorm1d behind a Linear is read as on (N, features). Circular layers merge to one that
-    takes maps no smaller than its padding.
+    A BatchNorm1d beside a Linear is read as on (N, features), else as on (N, C, L). Circular layers
+    merge to one that takes maps no smaller than its padding.
 
     Weights are computed in float64 and rounded once, to the dtype of the first layer that has a
     kernel, on its device. `.verdict` says how far that took them, and that the merge is an identity

@@ -1,50 +1,84 @@
-"""The element that shows why two layers are not one: they are merged all the same, and judged."""
+"""The element that shows why layers are not one: they are merged all the same, and judged.
+
+Stand-ins of one or two groups of one channel are merged, whose numbers are drawn: an element of
+these is one of the layers too.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin.errors import GeometryError
-from convlin.exchange.merges import Composition
+from convlin.exchange.merges import Composition, ParallelSum
 from convlin.geometry import ConvGeometry
 from convlin.internals.modules import ConvBase
+from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merged_layer import border_size, merged_layer
 from convlin.proof import Refuted, audit
 
-__all__ = ["parting_element"]
+__all__ = ["parting_branches", "parting_pair"]
+
+MergedNumbers: TypeAlias = Callable[[Sequence[Any]], tuple[Tensor, Tensor | None]]
 
 
-def parting_element(both: Composition, bias: bool) -> str:
+def parting_pair(both: Composition, bias: bool) -> str:
     """Return where two layers and their merge part, in words; `bias`: whether the first has one.
 
-    Of stand-ins with one or two groups of one channel, whose numbers are drawn: those elements are
-    elements of the layers too.
-
     >>> conv = ConvGeometry(8, 8, (3,), padding=1)
-    >>> print(parting_element(Composition(conv, conv), bias=False))  # doctest: +ELLIPSIS
+    >>> print(parting_pair(Composition(conv, conv), bias=False))  # doctest: +ELLIPSIS
     with whole numbers as weights, output (0, 0) meets input (0, 0) with weight ... against ...
     """
-    given = both.first, both.second
-    groups = [min(2, layer.groups) for layer in given]
-    sizes = groups[0], math.lcm(*groups), groups[1]
+    first, second = (min(2, layer.groups) for layer in (both.first, both.second))
+    middle = math.lcm(first, second)
     few = Composition(
-        _thinned(both.first, *sizes[:2], groups[0]), _thinned(both.second, *sizes[1:], groups[1])
+        _thinned(both.first, first, middle, first), _thinned(both.second, middle, second, second)
     )
+
+    def numbers(layers: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+        before, behind = layers
+        return few.weight(before.weight, behind.weight), few.bias(before.bias, behind.weight, None)
+
+    return _parting(few, nn.Sequential(_ones(few.first, bias), _ones(few.second)), numbers)
+
+
+def parting_branches(total: ParallelSum) -> str:
+    """Return where the sum of branches and their merge part, in words.
+
+    >>> modes = "zeros", "reflect"
+    >>> branches = (ConvGeometry(8, 8, (3,), padding=1, padding_mode=mode) for mode in modes)
+    >>> print(parting_branches(ParallelSum(tuple(branches))))  # doctest: +ELLIPSIS
+    with whole numbers as weights, output (0, 0) meets input (0, 1) with weight ... against ...
+    """
+    groups = [min(2, branch.groups) for branch in total.branches]
+    few = ParallelSum(tuple(
+        _thinned(branch, max(groups), max(groups), own)
+        for branch, own in zip(total.branches, groups, strict=True)
+    ))  # fmt: skip
+
+    def numbers(layers: Sequence[Any]) -> tuple[Tensor, Tensor | None]:
+        return few.weight([layer.weight for layer in layers]), None
+
+    return _parting(few, BranchSum([_ones(branch) for branch in few.branches]), numbers)
+
+
+def _parting(exchange: Composition | ParallelSum, layers: nn.Module, numbers: MergedNumbers) -> str:
+    """Return what the judge finds of layers and the numbers that they are merged to."""
     try:
-        size = border_size(few.geometry)
+        geometry = exchange.geometry
     except GeometryError:
         return "and no layer has the merged output_padding"
-    pair = nn.Sequential(_ones(few.first, bias), _ones(few.second, False))
 
-    def merge(pair: nn.Module) -> nn.Module:
-        first, second = (part for part in pair.modules() if isinstance(part, ConvBase))
-        weight = few.weight(first.weight, second.weight)
-        return merged_layer(few.geometry, weight, few.bias(first.bias, second.weight, None))
+    def merge(given: nn.Module) -> nn.Module:
+        convs = [layer for layer in given.modules() if isinstance(layer, ConvBase)]
+        return merged_layer(geometry, *numbers(convs))
 
-    verdict = audit(merge, pair, (sizes[0], *size), draws=1, seed=0)
+    shape = (geometry.in_channels, *border_size(geometry))
+    verdict = audit(merge, layers, shape, draws=1, seed=0)
     if not isinstance(verdict, Refuted):
         return "no layer of few channels shows it"
     return f"with whole numbers as weights, {verdict.counterexample}"
@@ -58,6 +92,6 @@ def _thinned(layer: ConvGeometry, inputs: int, outputs: int, groups: int) -> Con
     )  # fmt: skip
 
 
-def _ones(geometry: ConvGeometry, bias: bool) -> nn.Module:
+def _ones(geometry: ConvGeometry, bias: bool = False) -> nn.Module:
     ones = torch.ones(geometry.out_channels) if bias else None
     return merged_layer(geometry, torch.ones(geometry.weight_shape), ones)

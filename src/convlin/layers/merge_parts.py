@@ -18,7 +18,7 @@ from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.exchange.merges import Composition, ParallelSum, scale_and_shift
 from convlin.geometry import ConvGeometry
 from convlin.layers.forms.branch_sum import BranchSum
-from convlin.layers.merge_counterexample import parting_element
+from convlin.layers.merge_counterexample import parting_branches, parting_pair
 from convlin.layers.scale_and_shift import ScaleAndShift
 from convlin.layers.stock_layer import CONVOLUTIONS, require_stock_layer
 from convlin.matrix import MEMORY_LIMIT
@@ -158,7 +158,7 @@ def _composed(first: Part, second: Part) -> Part:
     if bias is not None and both.border(True) and not both.border(False) and not bias.any():
         bias = None  # zeros are no bias where one would be in the way
     if odd := both.border(bias is not None):
-        example = parting_element(both, bias=not both.border(False))
+        example = parting_pair(both, bias=not both.border(False))
         _refuse((replace(r, reason=f"{r.reason}; {example}") for r in odd), sites)
     at = f"{first.at} to {second.at}"
     return Part(
@@ -180,8 +180,10 @@ def _beside_each_other(branches: list[Part | None], scales: tuple[float, ...]) -
             part = replace(_composed(part, _scaled_identity(part, scale)), at=part.at)
         parts.append(part)
     total = ParallelSum(tuple(part.geometry for part in parts))
-    if total.refusals:
-        _refuse(total.refusals, {f"branch {i}": part.at for i, part in enumerate(parts)})
+    if refusals := total.refusals:
+        if all(odd.field == "padding_mode" for odd in refusals):
+            refusals = tuple(replace(odd, reason=parting_branches(total)) for odd in refusals)
+        _refuse(refusals, {f"branch {i}": part.at for i, part in enumerate(parts)})
     at = " + ".join(part.at for part in parts)
     return Part(
         at, _merged_geometry(at, total),

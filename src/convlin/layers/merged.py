@@ -16,7 +16,7 @@ from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_identity import proved_identity
 from convlin.layers.merge_parts import children_of, part_of
 from convlin.layers.merged_layer import border_size
-from convlin.layers.without_padding import repeats_pixels, without_padding
+from convlin.layers.without_padding import without_padding
 from convlin.proof import Measured, Proved, Rounded, Verdict, prove
 
 __all__ = ["Merged"]
@@ -55,15 +55,19 @@ class Merged(Shown):
         if next(self.layer.parameters()).is_complex():
             return Measured("the inputs drawn are real, and these layers take complex ones", None)
         found = prove(self.original, self.layer, self.input_shape)
-        in_sequence = isinstance(self.original, nn.Sequential)
-        if isinstance(found, Measured) and in_sequence and repeats_pixels(self.layer):
-            sides = without_padding(self.original), without_padding(self.layer)
-            bare = prove(sides[0], sides[1], self.input_shape)
-            if isinstance(bare, Rounded):
-                found = replace(bare, rounding=found.rounding)
-        if isinstance(found, Rounded) and isinstance(self.identity, Proved):
-            return found.with_identity(self.identity)
+        if isinstance(found, Measured | Rounded) and isinstance(self.identity, Proved):
+            found = self._of_one_window(found) if isinstance(found, Measured) else found
+            if isinstance(found, Rounded):
+                return found.with_identity(self.identity)
         return found
+
+    def _of_one_window(self, found: Measured) -> Verdict:
+        """Return the verdict on the weights alone, if that is one: the identity does the rest."""
+        if self.rows or self.geometry.transposed or isinstance(self.original, BranchSum):
+            return found
+        sides = without_padding(self.original), without_padding(self.layer)
+        bare = prove(sides[0], sides[1], (self.geometry.in_channels, *self.geometry.extent))
+        return replace(bare, rounding=found.rounding) if isinstance(bare, Rounded) else found
 
     @cached_property
     def identity(self) -> Verdict:

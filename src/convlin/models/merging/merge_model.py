@@ -135,6 +135,9 @@ class _Plan:
         taken = self._inputs.setdefault(chain[0], pair.taken)
         sites = (*chain, pair.site)
         *layers, last = self._layers(self.model, sites)
+        if len(pair.given) == 2 and not any(map(has_kernel, (*layers, last))):
+            allowed = "(N, C, L): no layer scales rows"
+            raise Refused(Refusal(pair.site, "input.shape", pair.given, allowed))
         try:
             one = merged_chain([*layers, last])
         except Refused as refused:

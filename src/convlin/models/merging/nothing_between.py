@@ -80,7 +80,7 @@ def _pairs(
         if site in met:
             continue
         met.add(site)
-        [given] = node.all_input_nodes
+        given = node.all_input_nodes[0]
         before = str(given.target) if given.op == "call_module" else ""
         if not before and not is_norm(model.get_submodule(site)):
             continue
@@ -100,6 +100,9 @@ def _not_behind_each_other(model: nn.Module, node: fx.Node, given: fx.Node) -> I
         value = Description("the input" if given.op == "placeholder" else f"of {given.target}")
         yield Refusal(site, "input", value, "a layer's output, to be merged into that layer")
         return
+    if len(node.all_input_nodes) > 1:
+        value = Description(f"{len(node.all_input_nodes)} tensors")
+        yield Refusal(site, "input", value, "one tensor")
     if len(given.users) > 1:
         value = Description(f"read {len(given.users)} times")
         yield Refusal(before, "output", value, f"read by {site} alone")

@@ -340,6 +340,43 @@ def test_a_merge_that_is_another_in_some_way_is_not_rounded(where):
     assert isinstance(verdict, Refuted | Measured), verdict
 
 
+def test_a_fold_that_is_another_in_float32_alone_is_not_rounded():
+    conv, norm = nn.Conv2d(3, 5, 2), trained(nn.BatchNorm2d(5))
+    model, fold = nn.Sequential(conv, norm).eval(), folded(conv, norm)
+    assert isinstance(prove(model, fold, (3, 4, 6)), Rounded)
+    other = InItsOwnWay(fold, lambda x: x.dtype == torch.float32)
+    verdict = prove(model, other, (3, 4, 6))
+    assert isinstance(verdict, Refuted | Measured), verdict
+    assert "in float32" in str(verdict)
+
+
+class Fails(nn.Module):
+    def __init__(self, fold, batch):
+        super().__init__()
+        self.fold, self.batch = fold, batch
+
+    def forward(self, x):
+        if len(x) == self.batch:
+            raise ValueError("too many")
+        return self.fold(x)
+
+
+def test_a_fold_that_fails_on_some_batch_is_refuted_there():
+    conv, norm = nn.Conv2d(3, 5, 2), trained(nn.BatchNorm2d(5))
+    model, fold = nn.Sequential(conv, norm).eval(), folded(conv, norm)
+    verdict = prove(model, Fails(fold, 5), (3, 4, 6))
+    assert isinstance(verdict, Refuted), verdict
+    assert verdict.counterexample.kind == "exception"
+    assert "a batch of 5" in verdict.counterexample.note
+
+
+def test_squares_are_not_compared_as_if_they_were_affine():
+    conv, norm = nn.Conv2d(3, 5, 2), trained(nn.BatchNorm2d(5))
+    model, fold = nn.Sequential(conv, norm).eval(), folded(conv, norm)
+    squares = [Bent(side, lambda y, _: y * y) for side in (model, fold)]
+    assert isinstance(prove(*squares, (3, 4, 6)), Measured)
+
+
 def test_of_large_inputs_some_are_compared_and_it_is_said(monkeypatch):
     model = chain()
     conv = rounded(*merged_exactly(model))

@@ -16,6 +16,7 @@ import recognition
 import spectra
 import torch
 import unroll
+import wall
 import zoo
 from tables import console
 
@@ -35,6 +36,7 @@ def main() -> None:
     converting.run()
     unroll.run()
     recognition.run()
+    wall.run()
     spectra.run()
     memory.run()
     counters.run()

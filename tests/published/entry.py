@@ -6,21 +6,22 @@ import copy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from convlin import Refused, prove
-from convlin.errors import GeometryError
-from convlin.proof import Refuted
-from convlin.testing.answer import Judge
+from convlin import prove
+from convlin.proof import Proved, Refuted, Rounded, Verdict
+from convlin.testing.answer import Judge, _steady
 from convlin.testing.case import Case
 from convlin.testing.sweep import sweep
 
 Outcome: TypeAlias = Literal["right", "refused", "state lost", "crashed", "silently wrong"]
 OUTCOMES: tuple[Outcome, ...] = ("right", "refused", "state lost", "crashed", "silently wrong")
 REFUSALS = (ValueError, NotImplementedError, AssertionError)
+LIKELY = 1e-3  # enough for a count: two draws of what a proof takes seven for
 ROUNDINGS = 256  # of the dtype, beside the largest output: sums of at most a hundred products
 
 Pair: TypeAlias = tuple[nn.Module, Callable[[], nn.Module], tuple[int, ...]]
@@ -58,31 +59,25 @@ class Entry:
 
     def outcome(self, case: Case) -> Outcome:
         """Return what became of it on one layer."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with _steady(0):
             return self._of_pair(case) if self.convert is None else self._of_layer(case)
 
     def _of_layer(self, case: Case) -> Outcome:
         """Let convlin's judge audit the conversion: for all weights, and as a drop-in."""
+        assert self.convert is not None
         judge = Judge(self.convert, None, self.sized, REFUSALS, self.unbatched, measured=True)
         answer = judge.answer(case)
         if answer.kind == "refused":
             return "refused"
-        if answer.kind != "broken":
-            return "right"
-        if not isinstance(answer.verdict, Refuted):
+        if answer.verdict is None:
             return "crashed"
-        found = answer.verdict.counterexample
-        if found.kind == "exception":
-            return "crashed"
-        if found.kind in ("contract", "dtype"):  # which the judge meets before any numbers
-            layer = case.layer()
-            size = (case.size,) if self.sized else ()
-            return _plainly(layer, lambda: self.convert(copy.deepcopy(layer), *size), case.input_shape)
-        return "silently wrong"
+        layer, size = case.layer(), (case.size,) if self.sized else ()
+        convert = partial(self.convert, copy.deepcopy(layer), *size)
+        return _outcome(answer.verdict, layer, convert, case.input_shape)
 
     def _of_pair(self, case: Case) -> Outcome:
         """Let convlin's judge compare the two, for all inputs."""
+        assert self.pair is not None
         try:
             original, replaced, shape = self.pair(case)
             other = replaced()
@@ -90,31 +85,39 @@ class Entry:
             return "refused"
         except Exception:
             return "crashed"
-        try:
-            verdict = prove(original, other, shape, failure_probability=1e-3, seed=0)
-        except (Refused, GeometryError):  # it is the merged module that cannot be run
-            return _plainly(original, lambda: other, shape)
-        if not isinstance(verdict, Refuted):
-            return "right"
-        found = verdict.counterexample
-        if found.kind in ("contract", "dtype") or "unbatched" in found.note:
-            return _plainly(original, lambda: other, shape)
-        return "crashed" if found.kind == "exception" else "silently wrong"
+        verdict = prove(original, other, shape, failure_probability=LIKELY, seed=0)
+        return _outcome(verdict, original, lambda: other, shape)
 
 
-def _plainly(
-    original: nn.Module, convert: Callable[[], nn.Module], shape: tuple[int, ...]
+def _outcome(
+    verdict: Verdict, original: nn.Module, convert: Callable[[], Any], shape: tuple[int, ...]
 ) -> Outcome:
-    """Compare outputs of two images, where the judge found another fault before."""
-    dtype = next(original.parameters()).dtype
-    x = torch.randn(2, *shape).to(dtype)
+    """Return what a verdict means; where it is not about numbers, they are compared plainly."""
+    if isinstance(verdict, Proved | Rounded):
+        return "right"
+    if not isinstance(verdict, Refuted):  # measured, with or without a bound
+        return _plainly(original, convert, shape)
+    found = verdict.counterexample
+    if found.kind == "exception" and found.note:
+        # In a memory format or without a batch, which other layers of the sweep are there for.
+        return _plainly(original, convert, shape)
+    if found.kind in ("contract", "dtype"):
+        # What the judge meets before any numbers; they may be wrong besides.
+        plain = _plainly(original, convert, shape)
+        return "state lost" if plain == "right" else plain
+    return "crashed" if found.kind == "exception" else "silently wrong"
+
+
+def _plainly(original: nn.Module, convert: Callable[[], Any], shape: tuple[int, ...]) -> Outcome:
+    """Compare the outputs of two random inputs."""
+    x = torch.randn(2, *shape).to(next(original.parameters()).dtype)
     with torch.no_grad():
         expected = original(x)
         try:
             got = convert()(x)
         except Exception:
             return "crashed"
-    return "state lost" if _close(expected, got) else "silently wrong"
+    return "right" if _close(expected, got) else "silently wrong"
 
 
 def _close(expected: Tensor, got: Any) -> bool:

@@ -109,8 +109,8 @@ def apple(case: Case) -> Pair:
         plain = {"stride": (1, 1), "dilation": (1, 1), "groups": 1}
         if any(getattr(layer, n) != v for layer in both for n, v in plain.items()):
             raise ValueError("of stride 1, undilated and in one group")
-        if isinstance(first.padding, str):
-            raise ValueError("numbers for padding")
+        if isinstance(first.padding, str) or case.subclassed:
+            raise ValueError("numbers for padding, of layers as they are")
         # The second kernel, turned, slides over the first, each pair of channels summed.
         reach = [k - 1 for k in second.kernel_size]
         turned = second.weight.flip(-2, -1)
@@ -146,7 +146,7 @@ class Branches(nn.Module):
 def block(case: Case) -> list[nn.Module]:
     """Return a convolution of 3×3 beside one of 1×1 and, where sizes allow, nothing: normalised."""
     sixteen_bits(case)
-    if case.kernel != (3, 3) or case.padding != (1, 1):
+    if case.subclassed or (case.kernel, case.padding, case.dilation) != ((3, 3), (1, 1), (1, 1)):
         raise ValueError("a kernel of 3 and padding of 1")
     small = nn.Conv2d(
         *case.channels, 1, case.stride, groups=case.groups, bias=False, dtype=case.dtype

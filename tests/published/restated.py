@@ -45,13 +45,51 @@ class PatchesOrConv(nn.Module):
         return functional.linear(rows, self.rows(), self.bias).movedim(-1, 1)
 
 
+def stock(layer: nn.Module) -> nn.Module:
+    """Return a layer of PyTorch's own: models are written with another class in its place."""
+    if type(layer) is not getattr(nn, type(layer).__name__, None):
+        raise ValueError("a subclass is another layer")
+    return layer
+
+
 def vllm(layer: nn.Module) -> nn.Module:
     """Make vLLM's layer: "same" is half the kernel, and the padding mode goes nowhere."""
+    layer = stock(layer)
     named = {"valid": (0,) * len(layer.kernel_size), "same": [k // 2 for k in layer.kernel_size]}
     padding = layer.padding
     if isinstance(padding, str):
         padding = tuple(named[padding])
     return PatchesOrConv(layer, padding, dilation=layer.dilation, groups=layer.groups)
+
+
+class Reshaped(PatchesOrConv):
+    """The same for parameters that have no view, as those in channels_last."""
+
+    def rows(self) -> Tensor:
+        return self.weight.reshape(len(self.weight), -1)
+
+
+def in_patches(layer: nn.Module) -> list[str]:
+    """Return the fields by which a convolution is no product of patches."""
+    dims = len(layer.kernel_size)
+    plain = {
+        "stride": layer.kernel_size, "padding": (0,) * dims, "dilation": (1,) * dims, "groups": 1,
+    }  # fmt: skip
+    return [name for name, fits in plain.items() if getattr(layer, name) != fits]
+
+
+def sglang_layers(layer: nn.Module) -> nn.Module:
+    """Make sglang's shared layer: all else runs as PyTorch's own does."""
+    layer = stock(layer)
+    if in_patches(layer):
+        fields = ("stride", "padding", "dilation", "groups", "padding_mode")
+        new = type(layer)(
+            layer.in_channels, layer.out_channels, layer.kernel_size, bias=layer.bias is not None,
+            **{field: getattr(layer, field) for field in fields},
+        )  # fmt: skip
+        new.weight, new.bias = layer.weight, layer.bias
+        return new.train(layer.training)
+    return Reshaped(layer, layer.padding, dilation=1, groups=1)
 
 
 class PatchRows(nn.Module):
@@ -126,26 +164,17 @@ class OneRow(nn.Module):
 
 def tico_conv1d(layer: nn.Conv1d) -> nn.Module:
     """Rewrite the operation conv1d, which a layer's padding by a mode is not part of."""
-    if layer.padding_mode != "zeros" or type(layer) is not nn.Conv1d:
+    if stock(layer).padding_mode != "zeros":
         raise NotImplementedError("the graph has other operations around it")
     return OneRow(layer)
 
 
 def tico_patches(layer: nn.Conv2d) -> nn.Module:
     """Rewrite a patch embedding, or name the fields that do not fit."""
-    plain = {
-        "stride": layer.kernel_size, "padding": (0, 0), "dilation": (1, 1), "groups": 1,
-        "padding_mode": "zeros",
-    }  # fmt: skip
-    odd = [name for name, fits in plain.items() if getattr(layer, name) != fits]
-    if odd or type(layer) is not nn.Conv2d:
-        raise NotImplementedError(", ".join(odd) or "a subclass")
-    return _Reshaped(layer, (0, 0), dilation=1, groups=1)
-
-
-class _Reshaped(PatchesOrConv):
-    def rows(self) -> Tensor:
-        return self.weight.reshape(len(self.weight), -1)
+    odd = in_patches(stock(layer))
+    if odd:
+        raise NotImplementedError(", ".join(odd))
+    return Reshaped(layer, layer.padding, dilation=1, groups=1)
 
 
 class ChannelsBehind(nn.Module):
@@ -157,13 +186,15 @@ class ChannelsBehind(nn.Module):
         self.train(layer.training)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.linear(x.movedim(1, -1), self.weight[:, :, 0, 0], self.bias).movedim(-1, 1)
+        return functional.linear(x.movedim(1, -1), self.weight[:, :, 0, 0], self.bias).movedim(
+            -1, 1
+        )
 
 
 def onnx_conv2matmul(layer: nn.Conv2d) -> nn.Module:
     """Rewrite a Conv of kernel 1, stride 1, no padding and one group."""
     plain = {"kernel_size": (1, 1), "stride": (1, 1), "padding": (0, 0), "groups": 1}
-    if type(layer) is not nn.Conv2d or any(getattr(layer, n) != v for n, v in plain.items()):
+    if any(getattr(stock(layer), name) != fits for name, fits in plain.items()):
         raise ValueError("left as it is")
     return ChannelsBehind(layer)
 
@@ -173,15 +204,17 @@ def caffe(case: Case) -> Pair:
 
     The convolution's fields are the user's: any that give one position on this map.
     """
-    layer = case.layer()
-    if case.dtype == torch.bfloat16 or tuple(layer(torch.zeros(1, *case.input_shape, dtype=case.dtype)).shape[2:]) != (1, 1):
-        raise ValueError("another map")
+    layer = stock(case.layer())
+    if case.dtype == torch.bfloat16 or case.geometry.output_size(case.size) != (1, 1):
+        raise ValueError("NumPy's numbers, and one position")
     fc = nn.Linear(math.prod(case.input_shape), case.channels[1], case.bias, dtype=case.dtype)
 
     def transplanted() -> nn.Module:
         with torch.no_grad():
             for name, parameter in fc.named_parameters():
-                numbers = np.empty(layer.get_parameter(name).shape, parameter.detach().numpy().dtype)
+                numbers = np.empty(
+                    layer.get_parameter(name).shape, parameter.detach().numpy().dtype
+                )
                 numbers.flat = parameter.detach().numpy().flat  # as often as it goes in
                 layer.get_parameter(name).copy_(torch.from_numpy(numbers))
         return nn.Sequential(layer, nn.Flatten())
@@ -191,15 +224,19 @@ def caffe(case: Case) -> Pair:
 
 RESTATED = (
     Entry(
-        "conv layers", "vLLM 0.12, restated", "stride, padding, groups", (nn.Conv2d, nn.Conv3d),
+        "conv layers", "vLLM 045d757, restated", "stride, padding, groups", (nn.Conv2d, nn.Conv3d),
         vllm,
     ),
     Entry(
-        "Conv3d of patches → Linear", "sglang 0.5, restated", "nothing", (nn.Conv3d,), sglang,
-        sized=True,
+        "conv layers", "sglang 2cfb13a, restated", "stride, padding, dilation, groups",
+        (nn.Conv2d, nn.Conv3d), sglang_layers,
     ),
     Entry(
-        "… its copying forgotten", "sglang 0.5, restated", "nothing", (nn.Conv3d,),
+        "Conv3d of one patch → Linear", "sglang's GLM-4V, restated", "nothing",
+        (nn.Conv3d,), sglang, sized=True,
+    ),
+    Entry(
+        "… its call forgotten", "sglang's GLM-4V, restated", "nothing", (nn.Conv3d,),
         sglang_forgotten, sized=True,
     ),
     Entry(
@@ -216,6 +253,6 @@ RESTATED = (
         (nn.Conv2d,), onnx_conv2matmul,
     ),
     Entry(
-        "net surgery by .flat", "Caffe and FCN, restated", "nothing", (nn.Conv2d,), pair=caffe
+        "net surgery by .flat", "Caffe, FCN 0b07df9, restated", "nothing", (nn.Conv2d,), pair=caffe
     ),
 )  # fmt: skip

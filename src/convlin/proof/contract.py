@@ -2,7 +2,8 @@
 
 A conversion leaves the layer it was given alone, and returns a module that takes its place: in
 the same training mode, with parameters of the same dtype, on the same device, that learn if and
-only if the layer's did, and that share the layer's storage or do not, as was asked.
+only if the layer's did (of what several layers were merged into, nobody can say), and that share
+the layer's storage or do not, as was asked.
 """
 
 from __future__ import annotations
@@ -40,11 +41,14 @@ def _broken(layer: nn.Module, converted: Any, copies: bool | None) -> Iterable[C
     mine = dict(converted.named_parameters())
     if theirs and not mine:
         yield field("its parameters", ", ".join(theirs), "none")
+    several = sum(any(True for _ in m.parameters(recurse=False)) for m in layer.modules()) > 1
     for name, tensor in mine.items():
         models = [p for p in theirs.values() if _shares(p, tensor)]
         models = models or [p for p in theirs.values() if p.numel() == tensor.numel()]
         models = models or list(theirs.values())
-        for attribute in ("dtype", "device", "requires_grad"):
+        # What several layers were merged into is no parameter of one of them, that learned or not.
+        merged = several and name not in theirs and not any(_shares(p, tensor) for p in models)
+        for attribute in ("dtype", "device", "requires_grad")[: 2 if merged else 3]:
             allowed = {getattr(p, attribute) for p in models}
             value = getattr(tensor, attribute)
             if models and value not in allowed:

@@ -5,7 +5,7 @@ weights are *rounded*: each is the float nearest to the exact one, half a unit i
 away at most. Whether that is all is read off every single weight: f(x) = W·x + b is run in float64
 on 0 and on every unit vector, whose image is a column of W::
 
-    f(0) = b        (f(t·eᵢ) - b)/t = W·eᵢ        t = 2¹⁰⁰: so b takes no digits from W
+    f(0) = b        (f(t·eᵢ) - b)/t = W·eᵢ        t = 2²⁰⁰: so b takes no digits from W
 
 Outputs do not tell: with n summands, each of which may be half a unit off, a single weight that is
 4 units off does not show for n > 8.
@@ -49,9 +49,10 @@ WORK = 2**33
 pixels; twice of it takes half a minute on two cores."""
 AT_ONCE = 2**21
 """How many of them at a time. Half of it takes longer; twice of it is 200 MiB."""
-LARGE = 2.0**100
+LARGE = 2.0**200
 """What unit vectors are multiplied by: a power of two, so nothing is rounded. With half of the
-exponent biases of 10⁴ hide weights of 10⁻²⁰, twice of it leaves room for five large layers."""
+exponent a bias of 1 hides whether weights of 10⁻⁴⁵, float32's smallest, were rounded; with twice of
+it layers of large weights overflow."""
 NORMALISED = 4
 """Roundings in the scale of a normalisation: v + ε, its root, that one's reciprocal, ·γ. With half
 a fold that takes them all is called wrong; twice of them excuses a weight 8 units off."""
@@ -109,11 +110,14 @@ def last_places(
     step = max(1, AT_ONCE // outputs)
     blocks = [[], *(inputs[start : start + step] for start in range(0, len(inputs), step))]
 
+    bias = sums.weights([])
+
     def compared(roundings: Callable[[Sequence[int]], Tensor | int]) -> list[_Gaps]:
         gaps = []
         for block in blocks:
             weights = exact[0].weights(block), exact[1].weights(block), sums.weights(block)
-            noise = 3 * terms * DOUBLE * weights[2]  # of either side, and of what merged them
+            # of either side, and of what merged them; the bias rounds what it was added to
+            noise = 3 * terms * DOUBLE * (weights[2] + bias / LARGE)
             gaps.append(_Gaps.of(*weights, noise, roundings(block), dtype))
         return gaps
 
@@ -214,14 +218,14 @@ class _Gaps:
 
         noise: what float64 may have rounded.
         """
-        gap, last = (left - right).abs(), _last_place(torch.maximum(left.abs(), right.abs()), dtype)
+        gap, last = (left - right).abs(), _last_place(torch.minimum(left.abs(), right.abs()), dtype)
         # γ of the dtype, which is no bound from n·u = 1 on; then the merged weight is rounded
         share = torch.as_tensor(roundings * unit(dtype))
         bound = torch.where(share < 1, share / (1 - share), torch.inf) * total + noise + last / 2
         left_is, right_is = ((s - s.to(dtype).double()).abs() <= noise for s in (left, right))
         units = (gap / last).flatten()
         position = int(units.argmax())
-        told = (noise <= last / 2) | (left.abs() + right.abs() <= noise) | (gap == 0)
+        told = (noise <= last / 2) | (left.abs() + right.abs() <= noise)
         return cls(
             weights=int((total > 0).sum()),
             half=bool((told & (gap <= last / 2 + noise)).all()),

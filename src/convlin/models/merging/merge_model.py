@@ -22,7 +22,7 @@ from convlin.models.merging.merge_sites import (
     merged_chain,
 )
 from convlin.models.merging.nothing_between import Neighbours, neighbours
-from convlin.models.merging.seen_merged import apart, require_equal
+from convlin.models.merging.seen_merged import apart, moved_by_rounding, require_equal
 from convlin.models.rewrite.copies import copied
 from convlin.models.trace import sample
 from convlin.proof import Measured
@@ -98,7 +98,13 @@ def merge_model(
     require_equal(copied(model, sharing=False), plan.merged, x)
     merged = plan.merged(model)
     report = MergeReport(tuple(plan.rows))
-    reason = f"{report}; their weights are rounded to {str(x.dtype).removeprefix('torch.')}"
+    reason = str(report)
+    if report.merged:
+        moved = moved_by_rounding(copied(model, sharing=False), x)
+        dtype = str(x.dtype).removeprefix("torch.")
+        reason += (
+            f"; to round all weights of the model to {dtype} anew moves outputs by {moved:.2g}"
+        )
     return MergedModel(merged, report, apart(model, merged, x, plan.weights, reason))
 
 

@@ -26,6 +26,8 @@ from convlin.models.rewrite.sites import holders_of
 __all__ = ["KERNELS", "Neighbours", "is_mergeable", "is_norm", "neighbours"]
 
 KERNELS = (*CONVOLUTIONS.values(), nn.Linear)
+WHOLE = tuple(f"adaptive_avg_pool{dims}d" for dims in (1, 2, 3))
+"""Operations whose parts set strides, which is no function of a tensor's elements."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def neighbours(model: nn.Module, shape: tuple[int, ...]) -> list[Neighbours]:
     [('0', '2')]
     """
     require_function_of_images(model)
-    wanted = Wanted(operations=(), layer=is_mergeable)
+    wanted = Wanted(operations=WHOLE, layer=is_mergeable)
     graph = record(model, (2, *shape), wanted, lambda call: None)
     layers = [node for node in graph.nodes if node.op == "call_module"]
     odd = dict(_odd(model, graph, Counter(model.get_submodule(n.target) for n in layers)))

@@ -14,14 +14,14 @@ from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_parts import merged_part, require_mergeable
 from convlin.layers.merged import Merged
 from convlin.layers.merged_layer import merged_layer
-from convlin.layers.merged_numbers import common_home, rounded, wide
+from convlin.layers.merged_numbers import common_home, layout_of, rounded, wide
 
 __all__ = ["merge"]
 
 
 def merge(
     first: nn.Module,
-    second: nn.Module,
+    second: nn.Module | None = None,
     *more: nn.Module,
     parallel: bool = False,
     scales: Sequence[float] | None = None,
@@ -29,7 +29,7 @@ def merge(
     """Return layers with nothing between them as one: child `.layer`, of PyTorch's own class.
 
     Each is an nn.Conv, nn.ConvTranspose, nn.Linear, an nn.BatchNorm in eval mode, nn.Identity, or
-    an nn.Sequential of these. Any stride, dilation and groups; what else is asked:
+    an nn.Sequential of these, which may come alone. Any stride, dilation and groups; else:
 
     - Behind each other: where the second pads, the border has to agree. Padding 0 always does, and
       so does a first kernel of 1, without bias if the second pads with zeros. Else it is refused,
@@ -57,7 +57,11 @@ def merge(
     >>> merge(nn.Conv1d(3, 8, 3), nn.Conv1d(8, 5, 3, bias=False, stride=2)).layer
     Conv1d(3, 5, kernel_size=(5,), stride=(2,))
     """
-    layers = (first, second, *more)
+    alone = second is None and isinstance(first, nn.Sequential) and not (more or parallel)
+    if second is None and not alone:
+        allowed = "a layer, or none behind an nn.Sequential"
+        raise Refused(Refusal("merge", "second", None, allowed))
+    layers = (first, *(layer for layer in (second, *more) if layer is not None))
     parallel = flag("merge", "parallel", parallel)
     factors = _factors(scales, len(layers), parallel)
     for index, layer in enumerate(layers):
@@ -70,7 +74,7 @@ def merge(
     weight = rounded(part.weight, part.at, "weight", home)
     bias = None if part.bias is None else rounded(part.bias, part.at, "bias", home)
     rows = part.on == "rows"
-    layer = merged_layer(part.geometry, weight, bias, rows)
+    layer = merged_layer(part.geometry, weight, bias, rows).to(memory_format=layout_of(original))
     layer.requires_grad_(any(parameter.requires_grad for parameter in original.parameters()))
     return Merged(layer.train(first.training), original, part.geometry, rows)
 

@@ -53,9 +53,9 @@ class Part:
 
 def require_mergeable(module: nn.Module, at: str) -> None:
     """Raise `Refused`, listing everything that keeps a layer, or one in it, from being merged."""
-    kinds = (BranchSum, nn.Sequential, nn.Identity, *LEAVES)
     try:
-        require_stock_layer(module, *kinds)
+        if type(module) is not BranchSum:
+            require_stock_layer(module, nn.Sequential, nn.Identity, *LEAVES)
     except Refused as refused:
         raise Refused(replace(odd, site=_site(at, module)) for odd in refused.refusals) from None
     if isinstance(module, nn.Sequential | BranchSum):
@@ -76,6 +76,9 @@ def _unfit_norm(at: str, norm: Any) -> Iterable[Refusal]:
             yield Refusal(site, name, None, "a tensor", "it would normalise by the batch")
         elif value is not None and value.shape != (norm.num_features,):
             yield Refusal(site, f"{name}.shape", tuple(value.shape), f"({norm.num_features},)")
+        elif name == "running_var" and bool((value + norm.eps <= 0).any()):
+            index = int(torch.nonzero(value + norm.eps <= 0)[0])
+            yield Refusal(site, f"{name}[{index}]", value[index].item(), f"above {-norm.eps:g}")
 
 
 def _site(at: str, module: nn.Module) -> str:

@@ -15,7 +15,7 @@ from convlin.geometry.conv import Sizes
 from convlin.layers.forms.branch_sum import BranchSum
 from convlin.layers.merge_identity import proved_identity
 from convlin.layers.merge_parts import children_of, part_of
-from convlin.layers.merged_layer import border_size
+from convlin.layers.merged_layer import border_size, tap_size
 from convlin.layers.without_padding import without_padding
 from convlin.proof import Measured, Proved, Rounded, Verdict, prove
 
@@ -40,7 +40,7 @@ class Merged(Shown):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the inputs that the verdicts are about: both borders and an inside."""
+        """Shape of the inputs that the identity is about: both borders and an inside."""
         size = () if self.rows else border_size(self.geometry)
         return (self.geometry.in_channels, *size)
 
@@ -49,12 +49,13 @@ class Merged(Shown):
         """Whether `layer` is `original`, up to the rounding of its weights.
 
         *Proved* where nothing was rounded. *Rounded*, with its `identity`, where every weight is
-        the nearest number to the exact one. *Measured* where that cannot be told, as where padding
-        lets several taps of several branches read one pixel.
+        the nearest number to the exact one. *Measured* where that cannot be told, as in float64, in
+        which the exact ones are summed, or where taps of several branches read one pixel.
         """
         if next(self.layer.parameters()).is_complex():
             return Measured("the inputs drawn are real, and these layers take complex ones", None)
-        found = prove(self.original, self.layer, self.input_shape)
+        size = () if self.rows else tap_size(self.geometry)
+        found = prove(self.original, self.layer, (self.geometry.in_channels, *size))
         if isinstance(found, Measured | Rounded) and isinstance(self.identity, Proved):
             found = self._of_one_window(found) if isinstance(found, Measured) else found
             if isinstance(found, Rounded):

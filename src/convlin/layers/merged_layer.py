@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
 from torch import Tensor, nn
 
@@ -11,7 +12,7 @@ from convlin.geometry.conv import Padding
 from convlin.layers.layer_of import pad_layer
 from convlin.layers.parameters import conv_with, layer_with
 
-__all__ = ["border_size", "merged_layer"]
+__all__ = ["border_size", "merged_layer", "tap_size"]
 
 
 def merged_layer(
@@ -50,10 +51,37 @@ def border_size(geometry: ConvGeometry) -> tuple[int, ...]:
     >>> border_size(ConvGeometry(3, 2, (3, 3), padding=1))
     (4, 5)
     """
-    sizes: list[int] = []
     dims = zip(geometry.smallest_input, geometry.extent, geometry.stride, strict=True)
-    for least, extent, stride in dims:
-        inside = 1 if geometry.transposed else extent + stride - 1
-        used = (geometry.in_channels, *sizes)
-        sizes.append(next(n for n in itertools.count(max(least, inside) + 1) if n not in used))
+    inside = (1 if geometry.transposed else e + s - 1 for _, e, s in dims)
+    least = (max(n, m) + 1 for n, m in zip(geometry.smallest_input, inside, strict=True))
+    return _different(geometry.in_channels, least)
+
+
+def tap_size(geometry: ConvGeometry) -> tuple[int, ...]:
+    """Return a small input size, its numbers different, of which every tap reads a pixel, if any is so.
+
+    >>> tap_size(ConvGeometry(3, 2, (31, 31), padding=15)), tap_size(ConvGeometry(3, 2, (5,)))
+    ((16, 17), (5,))
+    """
+    if geometry.transposed:
+        return border_size(geometry)
+    dims = range(geometry.ndim)
+    least = [next(n for n in itertools.count(1) if _all_read(geometry, dim, n)) for dim in dims]
+    return _different(geometry.in_channels, map(max, least, geometry.smallest_input))
+
+
+def _all_read(geometry: ConvGeometry, dim: int, size: int) -> bool:
+    """Whether every tap reads one of so many pixels, for some output, along one dimension."""
+    stride, (before, after) = geometry.stride[dim], geometry.padding[dim]
+    last = before + size + after - geometry.extent[dim]  # where the last window may start
+    starts = range(-before, last - before + 1, stride)
+    shifts = (tap * geometry.dilation[dim] for tap in range(geometry.kernel[dim]))
+    return all(any(0 <= start + shift < size for start in starts) for shift in shifts)
+
+
+def _different(channels: int, least: Iterable[int]) -> tuple[int, ...]:
+    """Return sizes that are no smaller, and all different, from the number of channels too."""
+    sizes: list[int] = []
+    for size in least:
+        sizes.append(next(n for n in itertools.count(size) if n not in (channels, *sizes)))
     return tuple(sizes)

@@ -10,7 +10,7 @@ from convlin.internals.modules import ConvBase, NormBase
 from convlin.layers.rounded_once import rounded_once
 from convlin.matrix import require_own_memory
 
-__all__ = ["common_home", "rounded", "wide"]
+__all__ = ["common_home", "layout_of", "rounded", "wide"]
 
 
 def common_home(original: nn.Module) -> Tensor:
@@ -33,12 +33,26 @@ def common_home(original: nn.Module) -> Tensor:
             if tensor.dtype != home.dtype and not (wider and home.dtype.itemsize == 2):
                 allowed = f"{home.dtype}, as of the others"
                 odd.append(Refusal(site, f"{field}.dtype", tensor.dtype, allowed))
+            if not tensor.is_meta and bool((~tensor.isfinite()).any()):
+                at = tuple(torch.nonzero(~tensor.isfinite())[0].tolist())
+                value = tensor[at].item()
+                odd.append(Refusal(site, f"{field}{list(at)}", value, "a finite number"))
             if tensor.device != home.device or tensor.is_meta:
                 allowed = "one for all layers, that holds numbers"
                 odd.append(Refusal(site, f"{field}.device", tensor.device, allowed))
     if odd:
         raise Refused(odd)
     return home
+
+
+def layout_of(original: nn.Module) -> torch.memory_format:
+    """Return how the merged weight is to lie in memory: as the first kernel does."""
+    weights = (m.weight for m in original.modules() if isinstance(m, ConvBase))
+    first = next(weights, None)
+    for ndim, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if first is not None and first.ndim == ndim and not first.is_contiguous():
+            return layout if first.is_contiguous(memory_format=layout) else torch.preserve_format
+    return torch.preserve_format
 
 
 def wide(tensor: Tensor) -> Tensor:

@@ -88,6 +88,9 @@ def merge_model(
     everything = flag("merge_model", "everything", everything)
     progress = listener("merge_model", progress)
     shape = checked_shape(input_shape)
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta:
+            raise Refused(Refusal(name, "device", parameter.device, "one that holds numbers"))
     plan = _Plan(model, everything)
     pairs = neighbours(model, shape)
     for done, pair in enumerate(pairs, 1):

@@ -76,7 +76,7 @@ class MergeReport(Shown):
             Column("with", "neighbour"),
             Column("multiply-adds", "", _cost, "right"),
         )
-        refused = [f"{row.site}: {row.why}" for row in self.rows if not row.merged]
+        refused = [row.why for row in self.rows if not row.merged]
         return [Table(columns, self.rows), *refused, str(self)]
 
 

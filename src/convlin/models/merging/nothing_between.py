@@ -47,7 +47,7 @@ class Neighbours:
 
 def is_norm(layer: nn.Module) -> bool:
     """Whether a layer is a batch normalisation, or of a class derived from one."""
-    return isinstance(layer, tuple(NORMS))
+    return isinstance(layer, (*NORMS, nn.SyncBatchNorm))
 
 
 def is_mergeable(layer: nn.Module) -> bool:

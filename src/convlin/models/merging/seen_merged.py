@@ -40,7 +40,7 @@ def require_equal(model: nn.Module, merge: Callable[[nn.Module], nn.Module], x: 
     dtypes = Dtypes()
     with dtypes:
         own = _outputs(model.double(), x.double())
-    merged = _outputs(merge(model), x.double())
+    merged = _outputs(merge(model), x.double(), "once merged, ")
     narrowest = max((torch.float64, *dtypes.seen), key=unit)
     tolerance = TOLERANCE if narrowest == torch.float64 else sqrt(unit(narrowest))
     off = max(map(relative, own, merged), default=0.0) if len(own) == len(merged) else torch.inf
@@ -98,10 +98,10 @@ def moved_by_rounding(model: nn.Module, x: Tensor) -> float:
     return furthest
 
 
-def _outputs(model: nn.Module, x: Tensor) -> list[Tensor]:
+def _outputs(model: nn.Module, x: Tensor, when: str = "") -> list[Tensor]:
     with undisturbed(model), torch.no_grad():
         try:
             return tensors_in(model(x.clone()))
         except Exception as error:
-            value, allowed = Description(one_line(error)), "one that runs on such inputs"
+            value, allowed = Description(when + one_line(error)), "one that runs on such inputs"
             raise Refused(Refusal(type(model).__name__, "forward", value, allowed)) from error

@@ -48,9 +48,14 @@ class Layout:
         rows, columns = rows_of(self.matrix), self.matrix.indices
         row_index = np.unravel_index(np.arange(self.matrix.shape[0]), self.output_shape)
         column_index = np.unravel_index(np.arange(self.matrix.shape[1]), self.input_shape)
-        for of_row, of_column, (_, n) in zip(row_index, column_index, shapes, strict=True):
+        for of_row, of_column, (outputs, n) in zip(row_index, column_index, shapes, strict=True):
             keys = (of_row * n)[rows] + of_column[columns]
-            yield occurring(keys)[0]
+            if outputs * n <= len(keys):  # a table of all pairs is no larger than the list
+                read = np.zeros(outputs * n, dtype=bool)
+                read[keys] = True
+                yield np.flatnonzero(read)
+            else:
+                yield occurring(keys)[0]
 
     def fibre(
         self, axis: int, support: AxisSupport, row: int, column: int

@@ -171,8 +171,11 @@ def _search_all(
             search.run()
         if search.form:
             smallest = min(smallest, _key(search)[0])
-        elif (miss := search.miss if suspects else search.why_not) is not None:
-            suspects.append((miss.row, miss.column))
+        else:
+            # The first shapes are looked at for an entry to tell on, as long as nothing is found.
+            miss = search.miss if suspects or smallest < math.inf else search.why_not
+            if miss is not None:
+                suspects.append((miss.row, miss.column))
         searches.append(search)
     return searches, suspects
 

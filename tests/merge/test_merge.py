@@ -2,15 +2,19 @@
 
 import copy
 import itertools
+import random
+import re
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils import fusion
 
 from convlin import ConvGeometry, Refused, merge, prove
 from convlin.exchange.merges import Composition, ParallelSum, scale_and_shift
+from convlin.layers.merged_layer import tap_size
 from convlin.layers.rounded_once import rounded_once
 from convlin.proof import Measured, Proved, Refuted, Rounded
 
@@ -196,6 +200,21 @@ def test_weights_that_are_one_percent_wrong_are_refuted(make, options):
     assert isinstance(prove(merged.original, wrong, merged.input_shape), Refuted)
 
 
+@pytest.mark.parametrize("make, options", ROWS.values(), ids=ROWS)
+def test_a_weight_that_is_four_units_too_far_is_told_apart(make, options):
+    """Which is less than computing in float32 explains of some sums, and more of others."""
+    merged = merge(*make(), **options)
+    wrong = copy.deepcopy(merged.layer)
+    weight = next(m.weight for m in wrong.modules() if hasattr(m, "weight"))
+    with torch.no_grad():
+        far = weight.view(-1)[weight.abs().argmax()]
+        for _ in range(4):
+            far.copy_(torch.nextafter(far, far.sign() * torch.inf))
+    verdict = prove(merged.original, wrong, merged.input_shape)
+    assert isinstance(verdict, Measured | Refuted), verdict
+    assert re.search(r"\b[345](\.\d+)? units in the last place of float32", str(verdict)), verdict
+
+
 APPLES = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
 
 
@@ -348,6 +367,52 @@ def test_what_a_module_is_besides_its_numbers():
     same = merge(wide, nn.Identity()).layer
     assert torch.equal(same.weight, wide.weight)
     assert same.weight.data_ptr() != wide.weight.data_ptr()
+
+
+def test_a_block_may_come_alone():
+    block = branch(nn.Conv2d(3, 4, 3), norm(4))
+    assert torch.equal(merge(block).layer.weight, merge(*block).layer.weight)
+    for alone, options in ((nn.Conv2d(3, 4, 3), {}), (block, {"parallel": True})):
+        with pytest.raises(Refused, match="second is None, expected a layer"):
+            merge(alone, **options)
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [("running_var", -3.0), ("running_var", float("nan")), ("weight", float("inf"))],
+)
+def test_the_number_that_cannot_be_merged_is_named_where_it_is(field, number):
+    bad = norm(4)
+    with torch.no_grad():
+        getattr(bad, field)[2] = number
+    with pytest.raises(Refused, match=rf"1 \(BatchNorm2d\): {field}\[2\] is {number}"):
+        merge(nn.Conv2d(3, 4, 3), bad)
+
+
+def test_the_weight_lies_in_memory_as_the_first_kernel_does():
+    conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    last = merge(conv, norm(4)).layer.weight
+    assert last.stride() == conv.weight.stride()
+    assert merge(nn.Conv2d(3, 4, 3), norm(4)).layer.weight.is_contiguous()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_the_tap_size_every_tap_is_read(seed):
+    """And of one pixel less along the first dimension not, unless the layer takes no less."""
+    draw = random.Random(seed)
+    kernel, stride, dilation = (draw.randint(1, 4) for _ in range(3))
+    padding = (draw.randint(0, 6), draw.randint(0, 6))
+    geometry = ConvGeometry(97, 2, (kernel,), stride, (padding,), dilation)
+
+    def read(size):
+        line = torch.ones(1, 1, size)
+        padded = functional.pad(line, padding)
+        windows = padded.unfold(2, geometry.extent[0], stride)
+        return bool((windows[..., ::dilation].sum(2) > 0).all())
+
+    (size,) = tap_size(geometry)
+    assert read(size)
+    assert size == geometry.smallest_input[0] or not read(size - 1)
 
 
 def test_one_layer_twice_is_two_layers():

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.metadata
+import re
 
 import pytest
 import torch
@@ -346,3 +347,55 @@ def test_without_a_bound_it_is_said_through_what():
     assert rounding.bound is None
     assert "aten._softmax" in rounding.note
     assert rounding.deviation == 0
+
+
+def test_what_reads_a_merged_layer_is_told_from_what_never_ran():
+    class Reads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.norm(self.conv(x)) / self.norm.num_features
+
+    with pytest.raises(Refused, match="forward is once merged, AttributeError: 'Identity'"):
+        merge_model(Reads().eval(), (3, 8, 9))
+
+
+def test_a_model_without_numbers_is_refused_by_name():
+    with pytest.raises(Refused, match="0.weight: device is meta"):
+        merge_model(
+            nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval().to("meta"), (3, 8, 9)
+        )
+
+
+def test_a_normalisation_of_another_class_is_listed():
+    result = merge_model(nn.Sequential(nn.Conv2d(3, 4, 3), nn.SyncBatchNorm(4)).eval(), (3, 8, 9))
+    [row] = result.report.rows
+    assert not row.merged
+    assert "type is SyncBatchNorm" in row.why
+
+
+def test_a_pool_of_parts_that_set_strides_is_run_whole():
+    class Last(nn.Module):
+        def forward(self, x):
+            return x.permute(0, 2, 3, 1)
+
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), Last(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    assert merge_model(net.eval(), (3, 8, 9)).report.merged == 1
+
+
+def test_a_worst_case_beyond_the_outputs_stands_beside_what_rounding_does():
+    deep = nn.Sequential(*(layer for _ in range(30) for layer in (
+        nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+    ))).eval()  # fmt: skip
+    with torch.no_grad():
+        for parameter in deep.parameters():
+            parameter *= 2 if parameter.ndim == 4 else 1
+    verdict = merge_model(deep, (8, 9, 10)).verdict
+    assert verdict.rounding.bound > verdict.rounding.scale
+    assert "a worst case, which says nothing here" in str(verdict)
+    moved = float(str(verdict).partition("anew moves it by ")[2])
+    assert 1e-9 * verdict.rounding.scale < moved < 1e-4 * verdict.rounding.scale

@@ -58,7 +58,7 @@ def border_size(geometry: ConvGeometry) -> tuple[int, ...]:
 
 
 def tap_size(geometry: ConvGeometry) -> tuple[int, ...]:
-    """Return a small input size, its numbers different, of which every tap reads a pixel, if any is so.
+    """Return a small input size, its numbers different, of which every tap reads a pixel.
 
     >>> tap_size(ConvGeometry(3, 2, (31, 31), padding=15)), tap_size(ConvGeometry(3, 2, (5,)))
     ((16, 17), (5,))

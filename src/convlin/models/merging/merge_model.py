@@ -59,7 +59,8 @@ def merge_model(
     """Merge every chain of a model's layers with nothing between them; the model is not changed.
 
     input_shape: (C, *spatial), without a batch, on which the model's own code is run: to see which
-    layers have nothing between them, and to compare. `everything`: also what takes more
+    layers have nothing between them, and to compare. Nothing is said of other shapes, in which code
+    that asks for sizes may take another way. `everything`: also what takes more
     multiply-adds merged, as a depthwise and a pointwise convolution do.
 
     Convolutions, Linear and BatchNorm in eval mode, of PyTorch's own classes, merge as in `merge`.
@@ -101,13 +102,11 @@ def merge_model(
     require_equal(copied(model, sharing=False), plan.merged, x)
     merged = plan.merged(model)
     report = MergeReport(tuple(plan.rows))
-    reason = str(report)
+    reason = f"{report}, for inputs of shape {shape}"
     if report.merged:
         moved = moved_by_rounding(copied(model, sharing=False), x)
         dtype = str(x.dtype).removeprefix("torch.")
-        reason += (
-            f"; to round all weights of the model to {dtype} anew moves outputs by {moved:.2g}"
-        )
+        reason += f"; rounding all weights of the model to {dtype} anew moves it by {moved:.2g}"
     return MergedModel(merged, report, apart(model, merged, x, plan.weights, reason))
 
 

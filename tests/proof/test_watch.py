@@ -274,3 +274,77 @@ def test_what_fails_under_the_watch_alone_is_measured_and_named():
         assert isinstance(verdict, Measured)
         assert "fails where it is watched" in verdict.reason
     assert isinstance(prove(linear, _Shy(linear, lies=True), (3,)), Refuted)
+
+
+def normalised(x, w, b, **options):
+    return functional.batch_norm(functional.conv2d(x, w), b, b, b, b, **options)
+
+
+COUNTED = {
+    "normalised": (lambda x, w, b: normalised(x, w, b, eps=0.5), 12 + 8),
+    "quotient": (lambda x, w, b: functional.conv2d(x, w) / b.view(4, 1, 1), 12 + 1),
+    "by a constant": (lambda x, w, b: functional.conv2d(x, w, b) / 3, 13 + 1),
+    "times a constant": (lambda x, w, b: functional.conv2d(x, w, b) * 0.1, 13 + 1 + 1),
+    "folded": (
+        lambda x, w, b: functional.conv2d(x, w * (b + 0.5).rsqrt().view(4, 1, 1, 1)),
+        12 + 1 + 1 + 1 + 2,
+    ),
+    "rounded": (lambda x, w, b: functional.conv2d(x, (w.double() / 3).float()), 12 + 1 + 1),
+}
+
+
+@pytest.mark.parametrize(("rule", "terms"), COUNTED.values(), ids=COUNTED)
+def test_roundings_of_steps_off_the_list_are_counted(rule, terms):
+    generator = torch.Generator().manual_seed(0)
+    w, x = (torch.randn(*shape, generator=generator) for shape in ((4, 3, 2, 2), (2, 3, 6, 5)))
+    b = torch.tensor([0.5, 1, 2, 3])
+    with torch.no_grad(), Watch() as watch:
+        for weight in (w, b):
+            watch.mark(weight, Value(weights=1, coefficient=1, below=weight is w))
+        watch.mark(x, Value(inputs=1, coefficient=1))
+        value = watch.value(rule(x, w, b))
+    assert value.off
+    assert value.affine
+    assert not value.rough
+    assert value.terms == terms
+
+
+NOT_COUNTED = {
+    "of the batch": lambda x, w, b: normalised(x, w, b, training=True),
+    "by weights below 0": lambda x, w, b: functional.conv2d(x, w) / b.view(4, 1, 1),
+    "by a difference": lambda x, w, b: functional.conv2d(x, w) / (3 - b.view(4, 1, 1)),
+    "by the input": lambda x, w, b: functional.conv2d(x, w) / (x[:, :1, 1:, 1:] + 7),
+    "rounded down": lambda x, w, b: functional.conv2d(x, w).div(3, rounding_mode="floor"),
+    "a root of weights below 0": lambda x, w, b: functional.conv2d(x, w) * b.view(4, 1, 1).sqrt(),
+    "sorted": lambda x, w, b: functional.conv2d(x, w).sort().values,
+}
+
+
+@pytest.mark.parametrize("rule", NOT_COUNTED.values(), ids=NOT_COUNTED)
+def test_of_others_no_bound_is_derived(rule):
+    generator = torch.Generator().manual_seed(0)
+    w, x = (torch.randn(*shape, generator=generator) for shape in ((4, 3, 2, 2), (2, 3, 6, 5)))
+    b = torch.tensor([-1.0, 2, -3, 4])
+    with torch.no_grad(), Watch() as watch:
+        watch.mark(w, Value(weights=1, coefficient=1, below=True))
+        watch.mark(x, Value(inputs=1, coefficient=1))
+        watch.mark(b, Value(weights=1, coefficient=1, below=True))
+        y = rule(x, w, b)
+    assert watch.value(y).rough
+
+
+@pytest.mark.parametrize(
+    ("rule", "affine"),
+    [
+        (lambda x, w, b: functional.conv2d(x, w.abs()), True),
+        (lambda x, w, b: functional.conv2d(x, w) + 0 * functional.conv2d(x, w).abs(), False),
+        (lambda x, w, b: functional.conv2d(x, w) * (1 if x.sum() > 0 else 2), False),
+        (lambda x, w, b: functional.conv2d(x, w) * x[:, :1, 1:, 1:], False),
+        (lambda x, w, b: functional.conv2d(x, w) + torch.rand(1), False),
+        (lambda x, w, b: normalised(x, w, b, training=True), False),
+        (lambda x, w, b: normalised(x, w, b), True),
+    ],
+)
+def test_it_is_known_what_is_affine_in_the_input(rule, affine):
+    value, _ = watched(rule)
+    assert value.affine is affine

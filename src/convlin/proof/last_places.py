@@ -44,10 +44,10 @@ __all__ = ["LastPlaces", "last_places"]
 AT_MOST = 2**26
 """How many weights to compare. Half of it leaves out a convolution of 16 to 32 channels on 28×28
 pixels, twice of it takes more than seconds."""
-OF_VECTORS, OF_MAPS = 2**35, 2**31
-"""How many multiply-adds to spend on a side, by what its inputs are: matrix products do 16 times as
-many a second as float64 convolutions. Half of them leave out a normalised Linear of 4096 to 1024
-features and 16 to 32 channels on 14×14 pixels; twice of them take half a minute on two cores."""
+OF_VECTORS, OF_MAPS = 2**37, 2**31
+"""How many multiply-adds to spend on a side, by what its inputs are: matrix products do far more a
+second than float64 convolutions. Half of them leave out a Linear of 4096 to 4096 features and 16 to
+32 channels on 14×14 pixels; twice of them take half a minute on two cores."""
 AT_ONCE = 2**21
 """How many of them at a time. Half of it takes longer; twice of it is 200 MiB."""
 LARGE = 2.0**200
@@ -105,34 +105,26 @@ def last_places(
     sums = _Affine(partial(_on_magnitudes, _filled(sides, Tensor.abs)[deeper]), shape)
     if not all(side.runs for side in (*exact, sums)):
         return None
+    ones = _filled(sides, torch.ones_like)[deeper]
+    counts = _Affine(partial(_on_magnitudes, ones), shape)
+    factors = values[deeper].weights + NORMALISED * bool(values[deeper].off)
     outputs, terms = max(1, len(exact[0].zero.numbers)), max(1, values[deeper].terms)
     work = OF_VECTORS if len(shape) == 1 else OF_MAPS
     most = max(1, min(AT_MOST // outputs, work // (outputs * terms)))
     inputs = draws.shuffled(range(prod(shape)))[:most]
     step = max(1, AT_ONCE // outputs)
     blocks = [[], *(inputs[start : start + step] for start in range(0, len(inputs), step))]
-
-    bias = sums.weights([])
-
-    def compared(roundings: Callable[[Sequence[int]], Tensor | int]) -> list[_Gaps]:
-        gaps = []
-        for block in blocks:
-            weights = exact[0].weights(block), exact[1].weights(block), sums.weights(block)
-            # of either side, and of what merged them; the bias rounds what it was added to
-            noise = 3 * terms * DOUBLE * (weights[2] + bias / LARGE)
-            gaps.append(_Gaps.of(*weights, noise, roundings(block), dtype))
-        return gaps
-
-    gaps = compared(lambda block: terms)
+    bias, gaps = sums.weights([]), []
+    for block in blocks:
+        left, right, total = (side.weights(block) for side in (*exact, sums))
+        roundings = counts.weights(block) + factors
+        # of either side, and of what merged them; a bias rounds what it was added to
+        noise = 3 * roundings * DOUBLE * (total + bias / LARGE)
+        gaps.append(_Gaps.of(left, right, total, noise, roundings, dtype))
     if not all(isfinite(gap.units) for gap in gaps):
         return None
     halves = all(gap.half for gap in gaps)
     rounded = halves and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1))
-    if not rounded:  # then how many roundings explain is worth counting
-        ones = _filled(sides, torch.ones_like)[deeper]
-        counts = _Affine(partial(_on_magnitudes, ones), shape)
-        factors = values[deeper].weights + NORMALISED * bool(values[deeper].off)
-        gaps = compared(lambda block: counts.weights(block) + factors)
     far = max(range(len(gaps)), key=lambda number: gaps[number].units)
     return LastPlaces(
         dtype=str(dtype).removeprefix("torch."),
@@ -213,7 +205,7 @@ class _Gaps:
 
     @classmethod
     def of(
-        cls, left: Tensor, right: Tensor, total: Tensor, noise: Tensor, roundings: Tensor | int,
+        cls, left: Tensor, right: Tensor, total: Tensor, noise: Tensor, roundings: Tensor,
         dtype: torch.dtype,
     ) -> _Gaps:  # fmt: skip
         """Compare weights that take some roundings to compute, of a sum of magnitudes `total`.
@@ -222,7 +214,7 @@ class _Gaps:
         """
         gap, last = (left - right).abs(), _last_place(torch.minimum(left.abs(), right.abs()), dtype)
         # γ of the dtype, which is no bound from n·u = 1 on; then the merged weight is rounded
-        share = torch.as_tensor(roundings * unit(dtype))
+        share = roundings * unit(dtype)
         bound = torch.where(share < 1, share / (1 - share), torch.inf) * total + noise + last / 2
         left_is, right_is = ((s - s.to(dtype).double()).abs() <= noise for s in (left, right))
         units = (gap / last).flatten()

@@ -115,11 +115,14 @@ def _one(args: Arguments, of: Callable[[Any], Value]) -> Value:
     return Value(coefficient=1)
 
 
+CANCELLING = "a quotient by what may be near 0"
+
+
 def _batch_norm(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
     """Hold for (x - mean)·(γ/√(v + ε)) + β, unless the statistics are the batch's own."""
     numbers = [args[name] for name in ("weight", "bias", "running_mean", "running_var")]
     mean, variance = numbers[2:]
-    if args.get("training") or mean is None or variance is None or not _weighs(of(variance)):
+    if args.get("training") or mean is None or variance is None:
         return None
     others = [of(number) for number in numbers if number is not None]
     if any(other.inputs for other in others):
@@ -127,14 +130,16 @@ def _batch_norm(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
     x = of(args["input"])
     # roundings: v + ε, the root, its reciprocal, ·γ; mean·scale, β - that; x·scale, the sum
     behind = x.terms + sum(other.terms for other in others) + 8
-    return replace(x.join(*others), terms=behind, results=x.results + 1)
+    value = replace(x.join(*others), terms=behind, results=x.results + 1)
+    return value if _weighs(of(variance)) else replace(value, rough=CANCELLING)
 
 
 def _quotient(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
     above, below = of(args["self"]), of(args["other"])
-    if args.get("rounding_mode") is not None or not _weighs(below):
+    if args.get("rounding_mode") is not None or below.inputs:
         return None
-    return above.times(below)
+    value = above.times(below)
+    return value if _weighs(below) else replace(value, rough=CANCELLING)
 
 
 def _root(args: Arguments, of: Callable[[Any], Value]) -> Value | None:

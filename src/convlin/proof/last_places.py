@@ -54,6 +54,9 @@ LARGE = 2.0**200
 """What unit vectors are multiplied by: a power of two, so nothing is rounded. With half of the
 exponent a bias of 1 hides whether weights of 10⁻⁴⁵, float32's smallest, were rounded; with twice of
 it layers of large weights overflow."""
+FEW = 1e-3
+"""Of which part of the weights float64 need not tell whether they are rounded. Of half a million
+sums of 8 products it is one; with half and twice of this the same layers are rounded in tests."""
 NORMALISED = 4
 """Roundings in the scale of a normalisation: v + ε, its root, that one's reciprocal, ·γ. With half
 a fold that takes them all is called wrong; twice of them excuses a weight 8 units off."""
@@ -63,13 +66,15 @@ a fold that takes them all is called wrong; twice of them excuses a weight 8 uni
 class LastPlaces:
     """How far the weights of two affine functions lie apart, in units in the last place of a dtype.
 
-    rounded: the weights of one are those of the other, rounded. within: all lie as close as
+    rounded: the weights of one are those of the other, rounded, but for `untold` ones that are too
+    small beside what they are summed from for float64 to tell. within: all lie as close as
     computing them in the dtype explains. units, explained: of the two that lie furthest apart,
     which are `furthest`.
     """
 
     dtype: str
     weights: int
+    untold: int
     inputs: int
     of_inputs: int
     rounded: bool
@@ -123,17 +128,19 @@ def last_places(
         gaps.append(_Gaps.of(left, right, total, noise, roundings, dtype))
     if not all(isfinite(gap.units) for gap in gaps):
         return None
-    halves = all(gap.half for gap in gaps)
+    weights, untold = (sum(getattr(gap, name) for gap in gaps) for name in ("weights", "untold"))
+    halves = all(gap.half for gap in gaps) and untold <= FEW * weights
     rounded = halves and any(all(gap.numbers[side] for gap in gaps) for side in (0, 1))
     far = max(range(len(gaps)), key=lambda number: gaps[number].units)
     return LastPlaces(
         dtype=str(dtype).removeprefix("torch."),
-        weights=sum(gap.weights for gap in gaps),
+        weights=weights,
+        untold=untold,
         inputs=len(inputs),
         of_inputs=prod(shape),
         rounded=rounded,
         within=all(gap.within for gap in gaps),
-        units=gaps[far].units,
+        units=max(gap.told for gap in gaps) if rounded else gaps[far].units,
         explained=gaps[far].explained,
         furthest=_shown(gaps[far], exact[0].zero, blocks[far], shape),
     )
@@ -188,14 +195,17 @@ def _by_sample(outcome: Outcome, samples: int) -> Tensor:
 class _Gaps:
     """How far some weights of two sides lie apart.
 
-    weights: how many of them are not 0 by their places. half: by half a unit at most, and what
-    float64 rounds, where it can tell. numbers: whether those of either side are numbers of the
-    dtype. within: by no more than computing them in the dtype explains. Of the two furthest apart:
-    units, explained, their position and they themselves.
+    weights: how many of them are not 0 by their places. untold: of how many float64 cannot tell how
+    far. half: of none does it tell that it is more than half a unit, and `told` is the most that it
+    tells. numbers: whether those of either side are numbers of the dtype. within: by no more than
+    computing them in the dtype explains. Of the two furthest apart: units, explained, their
+    position and they themselves.
     """
 
     weights: int
+    untold: int
     half: bool
+    told: float
     numbers: tuple[bool, bool]
     within: bool
     units: float
@@ -217,12 +227,13 @@ class _Gaps:
         share = roundings * unit(dtype)
         bound = torch.where(share < 1, share / (1 - share), torch.inf) * total + noise + last / 2
         left_is, right_is = ((s - s.to(dtype).double()).abs() <= noise for s in (left, right))
-        units = (gap / last).flatten()
+        units, told = (gap / last).flatten(), (noise <= last / 2).flatten()
         position = int(units.argmax())
-        told = (noise <= last / 2) | (left.abs() + right.abs() <= noise)
         return cls(
             weights=int((total > 0).sum()),
-            half=bool((told & (gap <= last / 2 + noise)).all()),
+            untold=int((~told).sum()),
+            half=bool((gap <= last / 2 + noise).all()),
+            told=float(units.where(told, 0).max()),
             numbers=(bool(left_is.all()), bool(right_is.all())),
             within=bool((gap <= bound).all()),
             units=float(units[position]),

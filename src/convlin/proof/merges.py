@@ -70,7 +70,9 @@ def as_merge(
     if parting is not None:
         return Refuted(parting)
     scope = f"every input of shape {shape}; {in_words(ways)}"
-    return Rounded(scope, places.weights, places.dtype, places.units, rounding)
+    return Rounded(
+        scope, places.weights, places.dtype, places.units, rounding, untold=places.untold
+    )
 
 
 def _parting(

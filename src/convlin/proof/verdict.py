@@ -189,7 +189,8 @@ class Rounded(Verdict):
 
     Every one of the `weights` that the merged side has, as an affine function, is the exact one
     rounded to `dtype`: `units` in the last place away at most, half of one. identity: the proof
-    that the merge would be equal if it did not round, for a merge that knows it.
+    that the merge would be equal if it did not round, for a merge that knows it. untold: weights of
+    which float64 cannot tell more than that they are no further off than it rounds itself.
 
     >>> verdict = Rounded("every input of shape (3,)", 12, "float32", 0.4861, None)
     >>> bool(verdict), verdict.up_to_rounding, print(verdict)  # doctest: +NORMALIZE_WHITESPACE
@@ -205,6 +206,7 @@ class Rounded(Verdict):
     units: float
     rounding: Rounding | None
     identity: Proved | None = None
+    untold: int = 0
 
     def with_identity(self, identity: Proved) -> Rounded:
         """Return this verdict on a merge that was proved to be equal but for rounding."""
@@ -217,6 +219,8 @@ class Rounded(Verdict):
             f"each of {self.weights:,} weights is the exact one rounded to {self.dtype}, "
             f"at most {self.units:.3g} units in the last place away"
         )
+        if self.untold:
+            weights += f" ({self.untold:,} too small beside their summands to be told from it)"
         scope = f"equal up to rounding, {self.scope}"
         if self.identity is not None:
             scope = f"proved as an identity: {self.identity.claim}; merged weights rounded"

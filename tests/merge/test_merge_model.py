@@ -180,7 +180,8 @@ def test_a_normalisation_before_a_kernel_is_merged_into_the_kernel():
     result = merge_model(model, (3, 9, 10))
     assert [type(layer) for layer in result.model] == [nn.ReLU, nn.Identity, nn.Conv2d]
     assert seen_equal(model, result, 3, 9, 10)
-    assert rows(result)["2"].neighbour == "2"
+    [row] = result.report.rows
+    assert (row.site, row.layer, row.neighbour, row.merged) == ("1", "BatchNorm2d", "2", True)
 
 
 def hooked(model):

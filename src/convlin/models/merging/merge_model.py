@@ -135,6 +135,10 @@ class _Plan:
                 row = self._joined(pair, row)
             except Refused as refused:
                 row = replace(row, refusals=refused.refusals)
+        if row.merged and row.neighbour == row.site:  # a normalisation, merged into what follows it
+            norm = type(self.model.get_submodule(pair.before)).__name__
+            row = replace(row, site=pair.before, layer=norm)
+            self.rows = [other for other in self.rows if other.site != pair.before]
         self.rows.append(row)
 
     def _joined(self, pair: Neighbours, row: MergeRow) -> MergeRow:

@@ -36,7 +36,7 @@ def as_merge(
     """Return what two modules are that differ as a merge does; None if nothing says that they do.
 
     values: what is known of their results in their own dtype, for a batch `x`. refuted: the two
-    exact weights that differ, of polynomials; else they may differ in what is off the list alone.
+    exact weights that differ, where an exact proof found two.
     """
     dtype = max((home(module)[1] for module in modules), key=unit)
     if refuted is not None:
@@ -46,8 +46,6 @@ def as_merge(
             return None  # two weights that somebody chose, and no merge
     wide = _in_float64(modules, x)
     if not wide or not all(value.affine and not value.rough for value in (*values, *wide)):
-        return None
-    if refuted is None and not any(value.off for value in wide):
         return None
     shape = tuple(x.shape[1:])
     places = last_places(modules, wide, shape, draws)

@@ -2,7 +2,6 @@
 
 import copy
 import importlib.metadata
-import re
 
 import pytest
 import torch

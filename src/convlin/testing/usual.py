@@ -58,10 +58,10 @@ LINEAR = (
 
 
 def usual(kind: type[nn.Module]) -> Iterator[Case]:
-    """Yield the usual layers of a class.
+    r"""Yield the usual layers of a class.
 
     >>> from itertools import islice
-    >>> print(*islice(usual(nn.Conv2d), 2), sep="\\n")
+    >>> print(*islice(usual(nn.Conv2d), 2), sep="\n")
     nn.Conv2d(2, 3, 3, stride=2, padding=1)
     nn.Conv2d(2, 3, 7, stride=2, padding=3)
     """

@@ -55,7 +55,7 @@ def check(
 
     >>> import convlin
     >>> print(check(convlin.to_pointwise).summary)
-    tried 124 layers: 24 right, 87 refused
+    tried 124 layers: 24 right, 100 refused
     >>> def without_padding(conv):
     ...     if type(conv) is not nn.Conv2d or conv.kernel_size != (1, 1) or conv.groups > 1:
     ...         raise ValueError("not pointwise")

@@ -50,6 +50,10 @@ def pointwise(layer):
 def exits(layer):
     raise SystemExit(0)
 
+class Exiting(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+
 number = 7
 
 def same_as_conv():

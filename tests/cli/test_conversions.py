@@ -109,6 +109,12 @@ def test_a_function_that_exits_has_not_passed(run, house):
         assert result.stderr.startswith("convlin: models_here:exits: its code ended the program: ")
 
 
+def test_a_model_that_exits_is_not_proved(run, house):
+    result = run("prove", "models_here:Exiting", "models_here:linear", "--input-shape", "3,4,5")
+    assert result.exit_code == 2
+    assert "its code ended the program: " in result.stderr
+
+
 def test_what_is_no_function_is_said_so(run, house):
     result = run("check", "models_here:number")
     assert result.exit_code == 2

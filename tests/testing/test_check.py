@@ -53,7 +53,9 @@ def test_the_message_is_the_smallest_layer_and_what_was_tried():
     assert str(failure(pointwise)) == (
         "pointwise fails on nn.Conv2d(1, 1, 1, padding=1), for inputs of shape (1, 1, 1)\n"
         "  the layer against its conversion: the output shape is (3, 1, 3, 3) against (3, 1, 1, 1)\n"
-        "tried 111 layers: 7 right, 94 refused, 10 broken"
+        "also on nn.Conv2d(4, 6, 1, groups=2): the outcome is no exception against RuntimeError: "
+        "mat1 and mat2 shapes cannot be multiplied (18x4 and 2x6)\n"
+        "tried 124 layers: 7 right, 107 refused, 10 broken in 2 ways"
     )
 
 
@@ -64,7 +66,7 @@ def test_the_message_of_a_crash_says_how_to_refuse():
     assert str(failure(crashing, nn.Linear)) == (
         "crashing fails on nn.Linear(1, 1), for inputs of shape (1,)\n"
         "  the layer against its conversion: the outcome is no exception against KeyError: 'Linear'\n"
-        "tried 12 layers: 12 broken\n"
+        "tried 16 layers: 16 broken\n"
         "to refuse a layer, raise ValueError or NotImplementedError, or return it as it is; "
         "other exceptions: check(…, refusals=(…,))"
     )
@@ -127,7 +129,7 @@ def test_the_same_seed_gives_the_same_answers_and_disturbs_nothing():
 )
 def test_a_conversion_that_converts_nothing_fails(answer, reason):
     broken = failure(answer, nn.Linear)
-    assert str(broken).splitlines()[1:] == [f"  {reason} (15×)", "tried 15 layers: 15 refused"]
+    assert str(broken).splitlines()[1:] == [f"  {reason} (19×)", "tried 19 layers: 19 refused"]
     assert "converted no layer at all" in str(broken)
 
 
@@ -173,10 +175,10 @@ def test_a_refusal_of_the_copies_that_judge_is_a_refusal():
 
 def test_where_leaves_layers_out():
     checked = check(right, where=lambda conv: is_pointwise(conv) and conv.groups == 1)
-    assert checked.left_out == 111 - len(checked.answers) > 50
+    assert checked.left_out == 124 - len(checked.answers) > 50
     assert f"{checked.left_out} left out by where=" in checked.summary
     assert all(answer.case.kernel == (1, 1) for answer in checked.answers)
-    assert "111 left out" in str(failure(right, where=lambda conv: False))
+    assert "124 left out" in str(failure(right, where=lambda conv: False))
     with pytest.raises(convlin.Refused, match="where is function, expected .* AttributeError"):
         check(right, nn.Linear, where=lambda conv: conv.kernel_size == (1, 1))
 
@@ -309,3 +311,22 @@ def test_a_runner_shows_the_line_of_the_test_and_no_other(tmp_path):
     assert "check.py" not in done.stdout
     code = "import sys, convlin.testing; print('pytest' in sys.modules)"
     assert run([sys.executable, "-c", code]).stdout.strip() == "False"
+
+
+def test_an_empty_batch_is_named_and_a_second_fault_is_shown_beside_it():
+    class Views(nn.Module):
+        def __init__(self, linear):
+            super().__init__()
+            self.linear = linear
+            self.train(linear.training)
+
+        def forward(self, x):
+            if x.shape[0] == 0:
+                raise RuntimeError("empty")
+            return self.linear(x) * (1 if self.linear.bias is not None else 2)
+
+    lines = str(failure(Views, nn.Linear)).splitlines()
+    assert "in 2 ways" in next(line for line in lines if line.startswith("tried"))
+    assert sum(line.startswith("also on nn.Linear(") for line in lines) == 1
+    assert lines[-1].startswith("a batch of 0 leaves view(…, -1) no size")
+    assert "to refuse a layer" not in lines[-1]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from convlin.cli.models import open_model
+from convlin.cli.models import not_exiting, open_model
 from convlin.cli.options import Json
 from convlin.cli.shapes import parse_shape
 from convlin.cli.terminal import output
@@ -58,7 +58,8 @@ def prove(
 
     import convlin
 
-    verdict = convlin.prove(first, second, shape)
+    with not_exiting(a if one_file else f"{a}, {b}"):
+        verdict = convlin.prove(first, second, shape)
     if json:
         print(jsonlib.dumps({"a": a, "b": b, "input_shape": shape} | verdict.as_dict(), indent=2))
     else:

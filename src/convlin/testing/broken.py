@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from convlin.errors import ConvlinError, printable
@@ -43,15 +43,18 @@ class Broken(ConvlinError, AssertionError):
 Broken.__module__ = "convlin.testing"  # as a test's report calls it
 
 
-def broken(checked: Checked, answer: Answer | None) -> Broken:
+def broken(checked: Checked, answer: Answer | None, others: Sequence[Answer] = ()) -> Broken:
     """Return the failure of a check, from the answer to the smallest layer; None: nothing worked.
+
+    others: one answer for each other way in which it is broken; the first few get a line.
 
     >>> print(broken(Checked("f", (), left_out=3), None))
     f converted no layer at all
     tried 0 layers, 3 left out by where=
     """
     said = _nothing(checked) if answer is None else _smallest(checked.name, answer)
-    lines = [*said, checked.summary, *_ways_out(answer)]
+    also = map(_other, others[: FEW - 1])
+    lines = [*said, *also, checked.summary, *_ways_out(answer)]
     return Broken("\n".join(map(printable, lines)), checked, answer)
 
 
@@ -72,6 +75,12 @@ def _smallest(name: str, answer: Answer) -> Iterator[str]:
         yield f"  it is not converted, and refusals=() lets it refuse nothing: {answer.reason}"
 
 
+def _other(answer: Answer) -> str:
+    verdict = answer.verdict
+    said = answer.reason if verdict is None else verdict.details
+    return f"also on {answer.case}: {said}"
+
+
 def _ways_out(answer: Answer | None) -> Iterator[str]:
     """Yield how to say it to `check`, if the conversion is meant to be so."""
     if answer is None:
@@ -87,7 +96,9 @@ def _ways_out(answer: Answer | None) -> Iterator[str]:
     elif case.subclassed:
         kind = f"nn.{case.kind.__name__}"
         yield f"if it is for {kind} alone: check(…, where=lambda layer: type(layer) is {kind})"
-    elif found is not None and found.kind == "exception":
+    elif found is not None and found.note == "a batch of 0":
+        yield "a batch of 0 leaves view(…, -1) no size to infer: write it out, or use flatten"
+    elif found is not None and found.kind == "exception" and not found.note:  # by converting
         yield (
             "to refuse a layer, raise ValueError or NotImplementedError, or return it as it is; "
             "other exceptions: check(…, refusals=(…,))"

@@ -45,6 +45,7 @@ class Case:
     dtype: torch.dtype = torch.float32
     memory: str = CONTIGUOUS
     frozen: bool = False
+    frozen_bias: bool = False
     training: bool = True
     subclassed: bool = False
     size: tuple[int, ...] = ()
@@ -89,6 +90,8 @@ class Case:
         elif self.memory == BUFFER:
             _lay_into_one_buffer(layer)
         made: nn.Module = layer.train(self.training).requires_grad_(not self.frozen)
+        if self.frozen_bias and self.bias:
+            made.get_parameter("bias").requires_grad_(False)
         return made
 
     def _arguments(self) -> dict[str, Any]:
@@ -120,6 +123,8 @@ class Case:
             yield ".eval()"
         if self.frozen:
             yield ".requires_grad_(False)"
+        if self.frozen_bias and self.bias:
+            yield ".apply(lambda layer: layer.bias.requires_grad_(False))"
 
     @property
     def notes(self) -> tuple[str, ...]:

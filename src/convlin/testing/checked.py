@@ -47,6 +47,9 @@ class Checked(Shown):
         'tried 0 layers'
         """
         kinds = [f"{n} {kind}" for kind in KINDS_OF_ANSWER if (n := self.count(kind))]
+        ways = len({answer.way for answer in self.answers if answer.kind == "broken"})
+        if ways > 1:  # broken is the last of the kinds
+            kinds[-1] += f" in {ways} ways"
         left_out = f", {self.left_out} left out by where=" if self.left_out else ""
         tried = f"tried {_layers(len(self.answers))}"
         return f"{tried}: {', '.join(kinds)}{left_out}" if kinds else f"{tried}{left_out}"

@@ -17,8 +17,8 @@ from convlin.testing.case import Case
 __all__ = ["cost", "shrunk"]
 
 FIELDS = (
-    "subclassed", "memory", "dtype", "frozen", "training", "bias", "padding_mode", "padding",
-    "output_padding", "dilation", "stride",
+    "subclassed", "memory", "dtype", "frozen", "frozen_bias", "training", "bias", "padding_mode",
+    "padding", "output_padding", "dilation", "stride",
 )  # fmt: skip
 """Fields that have a usual value, whatever the others are."""
 MOST = 200

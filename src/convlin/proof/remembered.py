@@ -38,7 +38,7 @@ MOST = 100_000
 what a list of 80,000 objects remembers last; twice of it takes twice as long, ten times a proof."""
 HOOKS = frozenset(key for key in vars(nn.Module()) if "hooks" in key)
 GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL"})
-PLAIN = bool | int | float | complex | str | bytes | bytearray | None
+PLAIN = (bool, int, float, complex, str, bytes, bytearray, types.NoneType)
 
 
 def state(program: Any) -> list[str | bytes]:

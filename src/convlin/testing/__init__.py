@@ -4,6 +4,7 @@
 |---|---|
 | `check.py` | `check`: one call, for any test runner |
 | `sweep.py` | which layers: what broke conversions before, and all pairs of fields |
+| `usual.py` | which layers besides: the commonest ones of trained networks |
 | `case.py` | one layer and its input: numbers, no weights; the Python that makes it |
 | `answer.py` | what a conversion answers to one layer |
 | `shrink.py` | the smallest layer that is broken in the same way |

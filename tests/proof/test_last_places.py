@@ -370,6 +370,13 @@ def test_a_fold_that_fails_on_some_batch_is_refuted_there():
     assert "a batch of 5" in verdict.counterexample.note
 
 
+def test_no_outputs_are_measured_as_before():
+    conv, norm = nn.Conv2d(3, 5, 2), trained(nn.BatchNorm2d(5))
+    model, fold = nn.Sequential(conv, norm).eval(), folded(conv, norm)
+    none = [Bent(side, lambda y, _: y[:, :0]) for side in (model, fold)]
+    assert isinstance(prove(*none, (3, 4, 6)), Measured)
+
+
 def test_squares_are_not_compared_as_if_they_were_affine():
     conv, norm = nn.Conv2d(3, 5, 2), trained(nn.BatchNorm2d(5))
     model, fold = nn.Sequential(conv, norm).eval(), folded(conv, norm)

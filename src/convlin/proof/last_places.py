@@ -171,9 +171,9 @@ class _Affine:
 
     @property
     def runs(self) -> bool:
-        """Whether it returns real numbers, and for each sample of a batch."""
+        """Whether it returns real numbers, and some for each sample of a batch."""
         fit = (t.is_floating_point() and t.ndim and len(t) == 1 for t in self.zero.outputs)
-        return self.zero.error is None and all(fit)
+        return self.zero.error is None and all(fit) and len(self.zero.numbers) > 0
 
     def weights(self, inputs: Sequence[int]) -> Tensor:
         """Return what each of these inputs weighs in each output; without inputs the bias."""

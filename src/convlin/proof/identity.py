@@ -231,8 +231,7 @@ def _measured(
     weights of one may have been computed from the other's, in their own dtype.
     Where both round in their own ways, any deviation is only measured.
     """
-    for region in twins.regions:
-        region.target.copy_(region.source)
+    twins.take()
     programs = [twins.twin(side) for side in sides]
     watches = [Watch(), Watch()]
     for watch, program in zip(watches, programs, strict=True):

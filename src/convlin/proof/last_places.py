@@ -35,6 +35,7 @@ from convlin.proof.algebra import Value
 from convlin.proof.draws import Draws
 from convlin.proof.magnitudes import on_magnitudes
 from convlin.proof.outcome import Outcome, run
+from convlin.proof.sensitivity import itself
 from convlin.proof.twins import Twins, home
 from convlin.proof.verdict import Counterexample
 from convlin.proof.ways import Way
@@ -103,7 +104,7 @@ def last_places(
     values: what is known of their results.
     """
     dtype = max((home(side)[1] for side in sides), key=unit)
-    exact = [_Affine(partial(_as_it_is, p), shape) for p in _filled(sides, Tensor.clone)]
+    exact = [_Affine(partial(_as_it_is, p), shape) for p in _filled(sides, Tensor.detach)]
     # the side that the other's weights were computed from, and may have been summed from
     ranks = [(bool(value.off), value.weights, value.terms) for value in values]
     deeper = ranks.index(max(ranks))
@@ -151,14 +152,13 @@ def _as_it_is(program: Any, x: Tensor) -> Outcome:
 
 
 def _on_magnitudes(program: Any, x: Tensor) -> Outcome:
-    return on_magnitudes(lambda: program, x)
+    return on_magnitudes(partial(itself, program), x)
 
 
 def _filled(sides: Sequence[Any], fill: Callable[[Tensor], Tensor]) -> list[Any]:
     """Return the twins of two modules, with what is made of their numbers in them."""
     twins = Twins(sides)
-    for region in twins.regions:
-        region.target.copy_(fill(region.source))
+    twins.take(fill)
     return [twins.twin(side) for side in sides]
 
 

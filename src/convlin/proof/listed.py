@@ -26,7 +26,10 @@ from typing import Any
 
 from convlin.proof.algebra import Value, constant
 
-__all__ = ["CHOICE", "COUNTED", "MOVES", "PIECEWISE", "RULES", "SHAPE_ONLY"]
+__all__ = [
+    "CHOICE", "COUNTED", "MOVES", "NORMALISATION", "PIECEWISE", "RULES", "SHAPE_ONLY", "products",
+    "summands",
+]  # fmt: skip
 
 Arguments = Mapping[str, Any]
 Rule = Callable[[Arguments, Callable[[Any], Value]], Value]
@@ -72,21 +75,30 @@ def _with_bias(product: Value, bias: Value) -> Value:
     return replace(product.plus(bias), results=max(product.results, bias.results + 1))
 
 
-def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    weight, bias = args["weight"], args["bias"]
-    # An output sums a product for each tap and each channel of its group, whatever the stride. The
-    # weight is (out, in/groups, *kernel), and (in, out/groups, *kernel) if transposed.
+def products(args: Arguments) -> int:
+    """Return how many products an output of a convolution sums, at most."""
+    # One for each tap and each channel of its group, whatever the stride. The weight is
+    # (out, in/groups, *kernel), and (in, out/groups, *kernel) if transposed.
+    weight = args["weight"]
     channels = weight.shape[0] // args["groups"] if args["transposed"] else weight.shape[1]
-    product = of(args["input"]).times(of(weight), prod(weight.shape[2:]) * channels)
-    return product if bias is None else _with_bias(product, of(bias))
+    return int(prod(weight.shape[2:]) * channels)
+
+
+def summands(args: Arguments) -> int:
+    """Return how many elements a sum or mean sums."""
+    summed, axes = args["self"], args.get("dim")
+    axes = [axes] if isinstance(axes, int) else axes
+    return prod(summed.shape[axis] for axis in axes or range(summed.ndim))
+
+
+def _convolution(args: Arguments, of: Callable[[Any], Value]) -> Value:
+    product = of(args["input"]).times(of(args["weight"]), products(args))
+    return product if args["bias"] is None else _with_bias(product, of(args["bias"]))
 
 
 def _sum(args: Arguments, of: Callable[[Any], Value]) -> Value:
-    summed, axes = args["self"], args.get("dim")
-    axes = [axes] if isinstance(axes, int) else axes
-    if not summed.ndim:
-        return of(summed)
-    return of(summed).summed(prod(summed.shape[axis] for axis in axes or range(summed.ndim)))
+    summed = args["self"]
+    return of(summed).summed(summands(args)) if summed.ndim else of(summed)
 
 
 def _fold(args: Arguments, of: Callable[[Any], Value]) -> Value:
@@ -115,6 +127,9 @@ def _one(args: Arguments, of: Callable[[Any], Value]) -> Value:
     return Value(coefficient=1)
 
 
+NORMALISATION = 8
+"""Roundings behind an element: v + ε, its root, that one's reciprocal, ·γ; mean·scale, β - that;
+x·scale, the sum. With half a bound is below what float32 does, with twice it is no sharper."""
 CANCELLING = "a quotient by what may be near 0"
 
 
@@ -128,8 +143,7 @@ def _batch_norm(args: Arguments, of: Callable[[Any], Value]) -> Value | None:
     if any(other.inputs for other in others):
         return None
     x = of(args["input"])
-    # roundings: v + ε, the root, its reciprocal, ·γ; mean·scale, β - that; x·scale, the sum
-    behind = x.terms + sum(other.terms for other in others) + 8
+    behind = x.terms + sum(other.terms for other in others) + NORMALISATION
     value = replace(x.join(*others), terms=behind, results=x.results + 1)
     return value if _weighs(of(variance)) else replace(value, rough=CANCELLING)
 

@@ -21,7 +21,7 @@ from convlin.proof.operation import Operation
 from convlin.proof.outcome import Outcome, run
 from convlin.proof.ways import Way
 
-__all__ = ["added", "magnitude_of", "on_magnitudes"]
+__all__ = ["added", "on_magnitudes"]
 
 ARITHMETIC = RULES.keys() | COUNTED.keys()
 DIFFERENCES = {"sub": ("self", "other"), "rsub": ("other", "self")}
@@ -60,7 +60,7 @@ def added(call: Operation, of: Callable[[Tensor], Tensor]) -> Any:
     return call.func(**arguments)
 
 
-def magnitude_of(tensor: Tensor) -> Tensor:
+def _magnitude(tensor: Tensor) -> Tensor:
     """Return the magnitudes of a tensor's elements; itself, if none is negative."""
     return tensor.abs() if bool((tensor < 0).any()) else tensor
 
@@ -85,8 +85,6 @@ class _Magnitudes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         call = Operation(func, args, kwargs or {})
         if call.name not in ARITHMETIC:  # a view must stay one, of memory that is yet to be filled
             return func(*args, **kwargs or {})
-        written = [id(tensor) for tensor in call.written]
-        out = added(call, lambda t: t if id(t) in written else magnitude_of(t))
-        if call.written and out is not call.written[0]:
-            return call.written[0].copy_(out)
-        return out
+        written = call.written
+        out = added(call, lambda t: t if any(t is w for w in written) else _magnitude(t))
+        return written[0].copy_(out) if written and out is not written[0] else out

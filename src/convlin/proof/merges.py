@@ -78,9 +78,8 @@ def _parting(
 ) -> tuple[Counterexample | None, list[Way]]:
     """Return how two sides part in some way to hand an input over, and the ways they agree in."""
     exact, large = Twins(modules), Twins(modules)
-    for twins, fill in ((exact, Tensor.clone), (large, Tensor.abs)):
-        for region in twins.regions:
-            region.target.copy_(fill(region.source))
+    exact.take()
+    large.take(Tensor.abs)
     left, right = (exact.twin(module) for module in modules)
     sums = [large.twin(module) for module in modules]
     x = draws.normal((max(batches_for(shape)), *shape)).double()
@@ -120,8 +119,7 @@ def numbers_of(dtype: torch.dtype, *numbers: Any) -> bool:
 def _in_float64(modules: Sequence[Any], x: Tensor) -> list[Value]:
     """Return what is known of both results in float64; nothing if the two runs are not alike."""
     twins = Twins(modules)
-    for region in twins.regions:
-        region.target.copy_(region.source)
+    twins.take()
     outcomes = []
     for module in modules:
         watch, program = Watch(), twins.twin(module)

@@ -72,8 +72,7 @@ def measured_rounding(
     if rough:
         note = f"no bound is derived through {rough}"
         return measure(left.outcome, right.outcome, dtype, note=note)
-    for region in twins.regions:
-        region.target.copy_(region.source).abs_()
+    twins.take(Tensor.abs)
     magnitudes: list[Outcome] = []
     for number, (module, make) in enumerate(sides):
         # Two equal polynomials that subtract nothing have equal sums of magnitudes.

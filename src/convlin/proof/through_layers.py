@@ -22,18 +22,12 @@ from torch import Tensor, nn
 from convlin.internals.dispatch import TorchDispatchMode, has_parts, run_as_parts
 from convlin.internals.storages import storage_id
 from convlin.numerics.roundoff import gamma, unit
-from convlin.proof.listed import MOVES, SHAPE_ONLY
+from convlin.proof.listed import MOVES, NORMALISATION, SHAPE_ONLY, products, summands
 from convlin.proof.magnitudes import added
 from convlin.proof.operation import Operation, tensors
 from convlin.proof.twins import Twins, named_tensors
 
 __all__ = ["NoBound", "through_layers"]
-
-
-def _summands(call: Operation) -> int:
-    summed, axes = call.arguments["self"], call.arguments.get("dim")
-    axes = [axes] if isinstance(axes, int) else axes
-    return prod(summed.shape[axis] for axis in axes or range(summed.ndim))
 
 
 def _largest_window(call: Operation) -> int:
@@ -42,26 +36,20 @@ def _largest_window(call: Operation) -> int:
     return prod(-(-n // m) + 1 for n, m in sizes)
 
 
-def _products(call: Operation) -> int:
-    weight, groups = call.arguments["weight"], call.arguments["groups"]
-    channels = weight.shape[0] // groups if call.arguments["transposed"] else weight.shape[1]
-    return int(prod(weight.shape[2:]) * channels)
-
-
 SUMMANDS: dict[str, Callable[[Operation], int]] = {
     "_adaptive_avg_pool2d": _largest_window,
     "add": lambda call: 1,
     "addmm": lambda call: int(call.arguments["mat1"].shape[-1]),
     "avg_pool2d": lambda call: prod(call.arguments["kernel_size"]),
     "bmm": lambda call: int(call.arguments["self"].shape[-1]),
-    "convolution": _products,
+    "convolution": lambda call: products(call.arguments),
     "div": lambda call: 1,
-    "mean": _summands,
+    "mean": lambda call: summands(call.arguments),
     "mm": lambda call: int(call.arguments["self"].shape[-1]),
     "mul": lambda call: 1,
-    "native_batch_norm": lambda call: 7,  # v + ε, √, 1/, ·γ; mean·scale, β - that; x·scale
+    "native_batch_norm": lambda call: NORMALISATION - 1,
     "sub": lambda call: 1,
-    "sum": _summands,
+    "sum": lambda call: summands(call.arguments),
 }
 """What an element sums, of operations that are linear in each argument: one rounding for each, and
 one for what is added to the sum or divides it."""
@@ -87,8 +75,7 @@ def through_layers(
     True
     """
     twins = Twins([module])
-    for region in twins.regions:
-        region.target.copy_(region.source)
+    twins.take()
     program, bounds = twins.twin(module), _Bounds(unit(dtype))
     for name, tensor in named_tensors(program).items():
         if name in rounded:

@@ -9,7 +9,7 @@ that updates its statistics does not update another twin's. The given modules ar
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -136,6 +136,11 @@ class Twins:
         """Draw every number from {-largest, …, largest}, or its magnitude where none is below 0."""
         for region in self.regions:
             region.draw(draws, largest)
+
+    def take(self, of: Callable[[Tensor], Tensor] = Tensor.detach) -> None:
+        """Take over every number as it is, or what is made of it."""
+        for region in self.regions:
+            region.target.copy_(of(region.source))
 
     def twin(self, module: Any, channels_last: bool = False) -> Any:
         """Return a deep copy of a module that holds the numbers of the regions' targets.

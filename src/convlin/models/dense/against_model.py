@@ -72,8 +72,7 @@ def _in_float64(model: nn.Module, network: FullyConvolutional, refolds: Sequence
     """Return copies in float64 on the CPU, where both still share what they share."""
     parts = [part for refold in refolds for part in (refold.kernel, refold.linear)]
     twins = Twins([model, network, *parts])
-    for region in twins.regions:
-        region.target.copy_(region.source)
+    twins.take()
     for refold in refolds:
         _refold(refold, twins.twin(refold.kernel).weight, twins.twin(refold.linear).weight)
     like = torch.empty(0, dtype=torch.float64)

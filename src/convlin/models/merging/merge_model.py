@@ -60,8 +60,8 @@ def merge_model(
 
     input_shape: (C, *spatial), without a batch, on which the model's own code is run: to see which
     layers have nothing between them, and to compare. Nothing is said of other shapes, in which code
-    that asks for sizes may take another way. `everything`: also what takes more
-    multiply-adds merged, as a depthwise and a pointwise convolution do.
+    that asks for sizes may take another way. `everything`: also what takes more multiply-adds
+    merged, as a depthwise and a pointwise convolution do.
 
     Convolutions, Linear and BatchNorm in eval mode, of PyTorch's own classes, merge as in `merge`.
     A BatchNorm also merges into a layer of a subclass, which stays one, if a proof says that its

@@ -20,7 +20,7 @@ from convlin.testing.sweep import sweep
 
 Outcome: TypeAlias = Literal["right", "refused", "state lost", "crashed", "silently wrong"]
 OUTCOMES: tuple[Outcome, ...] = ("right", "refused", "state lost", "crashed", "silently wrong")
-REFUSALS = (ValueError, NotImplementedError, AssertionError)
+REFUSALS = (ValueError, NotImplementedError, AssertionError)  # most of them refuse by an assert
 LIKELY = 1e-3  # enough for a count: two draws of what a proof takes seven for
 ROUNDINGS = 256  # of the dtype, beside the largest output: sums of at most a hundred products
 

@@ -1,0 +1,123 @@
+"""One operation of the model, as the rules for cells see it: what it reads, and what it makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx
+
+from convlin.models.cells.cell_map import CellMap, Compute, Numbers, Source, Stored
+from convlin.models.cells.chains import Reads
+from convlin.models.cells.names import Name, Names
+from convlin.models.graph.operations import name_of
+from convlin.models.graph.traced import shape_of
+from convlin.models.graph.varying import Batch, mapped
+
+__all__ = ["CellCall"]
+
+SAME = Reads()
+
+
+class CellCall:
+    """One operation: `values` knows what is shared and what is a tensor of the model (None)."""
+
+    def __init__(
+        self, node: fx.Node, values: dict[fx.Node, CellMap | None], names: Names, products: int
+    ) -> None:
+        self.node = node
+        self.names = names
+        self.values = values
+        self._products = products
+
+    @property
+    def name(self) -> str:
+        """ATen's name of the operation; empty for a layer that is several."""
+        return "" if self.node.op == "call_module" else name_of(self.node.target)
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The operation's arguments, nodes and numbers, in ATen's order."""
+        return self.node.args
+
+    def arg(self, place: int, default: Any = None, name: str = "") -> Any:
+        """Return an argument by its place, or by its name."""
+        if place < len(self.node.args):
+            return self.node.args[place]
+        return self.node.kwargs.get(name, default)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The result's shape at the window, without the batch."""
+        return tuple(shape_of(self.node)[1:])
+
+    @property
+    def maps(self) -> list[tuple[fx.Node, CellMap]]:
+        """The shared values that it reads, each once."""
+        found = ((node, self.values[node]) for node in self.node.all_input_nodes)
+        return [(node, value) for node, value in found if value is not None]
+
+    @property
+    def constants(self) -> list[fx.Node]:
+        """The tensors of the model that it reads, each once."""
+        return [node for node in self.node.all_input_nodes if self.values[node] is None]
+
+    def map(self, arg: Any) -> CellMap | None:
+        """Return the shared value behind an argument; None if it is none."""
+        return self.values[arg] if isinstance(arg, fx.Node) else None
+
+    @property
+    def depends_on_batch(self) -> bool:
+        """Whether an argument grows with the batch."""
+        found: list[Any] = []
+        mapped((self.node.args, self.node.kwargs), found.append)
+        return any(isinstance(arg, Batch) for arg in found)
+
+    def alike(self, roles: tuple[int | None, ...], at: dict[int, Any] | None = None) -> CellMap:
+        """Return what the operation itself makes of every cell of the one map that it reads."""
+        ((operand, value),) = self.maps
+        node = self.node
+
+        def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Any:
+            return numbers.run(node, {operand: blocks[0]}, len(blocks[0]), at)
+
+        return self.made([Source(value, (SAME,) * len(value.axes))], value.axes, roles, compute)
+
+    def made(
+        self, sources: Sequence[Source], axes: tuple[tuple[Name, ...], ...],
+        roles: tuple[int | None, ...], compute: Compute, *, rest: tuple[int, ...] | None = None,
+        multiply_adds: int | None = None,
+    ) -> CellMap:  # fmt: skip
+        """Return a value with these cells, made of those sources.
+
+        rest: the sizes of its dimensions that are no axis, if they are not the operation's result's.
+        multiply_adds: of one cell; by default the operation's, shared out.
+        """
+        if rest is None:
+            pairs = zip(self.shape, roles, strict=True)
+            rest = tuple(size for size, role in pairs if role is None)
+        if multiply_adds is None:
+            cells = math.prod(map(len, axes))
+            multiply_adds, left = divmod(self._products, cells)
+            assert not left, "every cell takes as many"
+        stored = Stored(self.node, axes, roles, tuple(sources), compute, rest, multiply_adds)
+        return CellMap(stored, axes)
+
+    def read(
+        self, value: CellMap, reads: Sequence[Reads], sizes: Sequence[int],
+        marks: Sequence[Sequence[Name]] = (),
+    ) -> tuple[tuple[Name, ...], ...]:  # fmt: skip
+        """Return the names of cells that read neighbours; `marks`: what else each depends on."""
+        outside = self.names.mark("outside")
+        axes = []
+        for axis, (names, its, size) in enumerate(zip(value.axes, reads, sizes, strict=True)):
+            made = []
+            for cell in range(size):
+                places = [its.start(cell) + tap for tap in its.taps]
+                parts = [names[p] if 0 <= p < len(names) else outside for p in places]
+                if marks:
+                    parts.append(marks[axis][cell])
+                made.append(self.names.of(parts))
+            axes.append(tuple(made))
+        return tuple(axes)

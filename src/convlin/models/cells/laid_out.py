@@ -1,0 +1,199 @@
+"""A model's shared values for so many windows: what is shared there, and where every cell lies.
+
+| | |
+|---|---|
+| `Step` | a stored value: the groups of its cells, and the pieces that each of them reads |
+| `Entrance` | a shared value that is read for every window: the pieces that a window has |
+| `Layout` | the steps, the entrances, and the nodes that are run for every window |
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import fx
+
+from convlin.models.cells.analysis import Analysis
+from convlin.models.cells.cell_map import CellMap, Source, Stored
+from convlin.models.cells.chains import Group, Lattice, Reads, Windows, grouped
+from convlin.models.cells.names import distinct
+from convlin.models.cells.pieces import Pieces, cut, rows_read
+
+__all__ = ["Entrance", "Layout", "Step", "laid_out"]
+
+# Share of the windows' own cells from which sharing them no longer pays: what is shared is run in
+# strips and corners, which take longer for each cell than whole windows do. Half of the rest,
+# 0.95, and twice, 0.8, were slower on AlexNet and ResNet-18 (1024², stride 32).
+PAYS = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A stored value that is computed: its cells along each axis, and what each group reads.
+
+    reads: of each source, along each axis, of each group; None: the very same cells in the same
+    order.
+    """
+
+    stored: Stored
+    lattices: tuple[Lattice, ...]
+    reads: tuple[tuple[tuple[Pieces, ...] | None, ...], ...]
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """How many cells there are along each axis."""
+        return tuple(lattice.cells for lattice in self.lattices)
+
+    @property
+    def multiply_adds(self) -> int:
+        """What it multiplies, for one image."""
+        return math.prod(self.cells) * self.stored.multiply_adds
+
+    def groups(self) -> Iterator[tuple[int, ...]]:
+        """Yield each choice of a group along every axis: one dense operation."""
+        yield from itertools.product(*(range(len(lattice.groups)) for lattice in self.lattices))
+
+
+@dataclass(frozen=True, eq=False)
+class Entrance:
+    """A shared value that is read window by window."""
+
+    node: fx.Node
+    map: CellMap
+    step: Step
+    windows: tuple[Windows, ...]
+    names: object
+
+    def pieces(self, axis: int, windows: range) -> Pieces:
+        """Return the cells of some windows along an axis: a row for each."""
+        names, every = self.map.axes[axis], self.windows[axis]
+        rows = [[every.absolute(name, window) for name in names] for window in windows]
+        return cut(rows, self.step.lattices[axis], self.names.paddings)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """What is run for a grid of windows: steps for all of them, then `nodes` for each of them.
+
+    ends: the first node that is run for every window.
+    """
+
+    windows: tuple[Windows, ...]
+    steps: tuple[Step, ...]
+    entrances: tuple[Entrance, ...]
+    nodes: tuple[fx.Node, ...]
+
+    @property
+    def count(self) -> int:
+        """How many windows there are."""
+        return math.prod(windows.count for windows in self.windows)
+
+    @cached_property
+    def last_use(self) -> dict[Stored, int]:
+        """The last step that reads a stored value; those that windows read are kept to the end."""
+        last = {source.map.stored: number for number, step in enumerate(self.steps)
+                for source in step.stored.sources}  # fmt: skip
+        return last | {entrance.map.stored: len(self.steps) for entrance in self.entrances}
+
+
+class _Maker:
+    """Lays values out, each once."""
+
+    def __init__(self, analysis: Analysis, windows: tuple[Windows, ...]) -> None:
+        self._analysis = analysis
+        self._windows = windows
+        self._pays: dict[Stored, bool] = {}
+        self._lattices: dict[object, Lattice] = {}
+        self._pieces: dict[object, tuple[Pieces, ...]] = {}
+        self.steps: dict[Stored, Step] = {}
+
+    def pays(self, value: CellMap) -> bool:
+        """Whether a value has fewer cells than the windows have one by one, and its sources too."""
+        stored = value.stored
+        if stored not in self._pays:
+            self._pays[stored] = all(self.pays(source.map) for source in stored.sources) and (
+                not stored.sources or self._ratio(stored) < PAYS
+            )
+        return self._pays[stored]
+
+    def _ratio(self, stored: Stored) -> float:
+        cells = [distinct(names, windows.count, windows.stride)
+                 for names, windows in zip(stored.axes, self._windows, strict=True)]  # fmt: skip
+        own = [len(names) * windows.count
+               for names, windows in zip(stored.axes, self._windows, strict=True)]  # fmt: skip
+        return math.prod(cells) / math.prod(own)
+
+    def step(self, stored: Stored) -> Step:
+        """Return a value laid out, behind those that it reads."""
+        if stored not in self.steps:
+            sources = [self.step(source.map.stored) for source in stored.sources]
+            lattices = tuple(
+                self._lattice(stored, axis, sources) for axis in range(len(self._windows))
+            )
+            reads = tuple(
+                tuple(self._read(source, step.lattices[axis], lattice, axis)
+                      for axis, lattice in enumerate(lattices))
+                for source, step in zip(stored.sources, sources, strict=True)
+            )  # fmt: skip
+            self.steps[stored] = Step(stored, lattices, reads)
+        return self.steps[stored]
+
+    def _lattice(self, stored: Stored, axis: int, sources: Sequence[Step]) -> Lattice:
+        names, windows = stored.axes[axis], self._windows[axis]
+        if not stored.sources:
+            return Lattice.row(names, windows)
+        rows = [(source.map.axes[axis], source.reads[axis]) for source in stored.sources]
+        if all(reads == Reads() for _, reads in rows):
+            for step in sources:  # every cell as it lies there
+                if step.lattices[axis].names == names:
+                    return step.lattices[axis]
+            rows = []
+        key = (names, windows, tuple(rows))
+        if key not in self._lattices:
+            self._lattices[key] = grouped(names, windows, rows)
+        return self._lattices[key]
+
+    def _read(
+        self, source: Source, taken: Lattice, made: Lattice, axis: int
+    ) -> tuple[Pieces, ...] | None:
+        names, reads = source.map.axes[axis], source.reads[axis]
+        if taken is made and reads == Reads() and names == made.names:
+            return None
+        key = (taken, made, names, reads)
+        if key not in self._pieces:
+            self._pieces[key] = tuple(
+                cut(rows_read(group, reads, names, self._windows[axis]), taken,
+                    self._analysis.names.paddings)
+                for group in made.groups
+            )  # fmt: skip
+        return self._pieces[key]
+
+
+def laid_out(analysis: Analysis, windows: tuple[Windows, ...]) -> Layout:
+    """Return what is run for a grid of so many windows along each axis."""
+    maker = _Maker(analysis, windows)
+    entrances: dict[fx.Node, Entrance] = {}
+    alone: set[fx.Node] = set()
+    needed = list(analysis.output.all_input_nodes)
+    while needed:
+        node = needed.pop()
+        value = analysis.values[node]
+        if node in entrances or node in alone or node in analysis.constants:
+            continue
+        if value is not None and (node.op == "placeholder" or maker.pays(value)):
+            step = maker.step(value.stored)
+            entrances[node] = Entrance(node, value, step, windows, analysis.names)
+        else:
+            alone.add(node)
+            needed += node.all_input_nodes
+    nodes = tuple(node for node in analysis.trace.graph.nodes if node in alone)
+    return Layout(windows, tuple(maker.steps.values()), tuple(entrances.values()), nodes)
+
+
+def used_groups(step: Step, chosen: tuple[int, ...]) -> list[Group]:
+    """Return the groups of one choice."""
+    return [lattice.groups[n] for lattice, n in zip(step.lattices, chosen, strict=True)]

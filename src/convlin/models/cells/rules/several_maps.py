@@ -1,0 +1,162 @@
+"""Operations on the same cell of several maps, and of the model's own tensors.
+
+A cell of the result is named by its names in all of them; of a tensor with a number for each place
+of the window, by the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, fx
+
+from convlin.models.cells.cell_call import SAME, CellCall
+from convlin.models.cells.cell_map import CellMap, Numbers, Source, Stored
+from convlin.models.cells.names import Name
+from convlin.models.graph.traced import shape_of
+
+Roles = tuple[int | None, ...]
+
+
+def joined(call: CellCall) -> CellMap | None:
+    """Share a function of every element of maps and constants, broadcast as PyTorch does."""
+    maps = dict(call.maps)
+    first = next(iter(maps.values()))
+    roles, size = first.roles, tuple(
+        max(value.size[axis] for value in maps.values()) for axis in range(len(first.axes))
+    )  # fmt: skip
+    if any(value.roles != roles for value in maps.values()) or len(call.shape) != len(roles):
+        return None
+    rows: dict[fx.Node, CellMap] = {
+        node: value.named(tuple(map(_stretched, value.axes, size))) for node, value in maps.items()
+    }
+    for node in call.constants:
+        row = _placed(call, node, roles, size)
+        if row is not None:
+            rows[node] = row
+        elif len(shape_of(node)) > len(call.shape) and shape_of(node)[0] != 1:
+            return None
+    return _together(call, rows, roles, call.shape)
+
+
+def concatenation(call: CellCall) -> CellMap | None:
+    """Share maps side by side as channels of one."""
+    parts = call.arg(0)
+    values = [call.map(part) for part in parts]
+    first = next(value for value in values if value is not None)
+    axis = call.arg(1, 0, "dim") % (len(first.roles) + 1) - 1
+    if any(value is None or value.roles != first.roles for value in values):
+        return None
+    if axis < 0 or first.roles[axis] is not None:
+        return None
+    if any(value is None or value.size != first.size for value in values):
+        return None
+    return _together(call, dict(call.maps), first.roles, call.shape)
+
+
+def stacked(call: CellCall) -> CellMap | None:
+    """Share maps behind each other along a new dimension that is no axis."""
+    values = [call.map(part) for part in call.arg(0)]
+    first = next(value for value in values if value is not None)
+    place = call.arg(1, 0, "dim") % (len(first.roles) + 2) - 1
+    if place < 0 or any(
+        value is None or (value.roles, value.size) != (first.roles, first.size) for value in values
+    ):  # fmt: skip
+        return None
+    roles = (*first.roles[:place], None, *first.roles[place:])
+    return _together(call, dict(call.maps), roles, call.shape)
+
+
+def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]) -> CellMap:
+    """Return a map times a number for each place along each axis; equal numbers are one name."""
+    for axis, its in enumerate(factors):
+        if all(factor == 1.0 for factor in its):
+            continue
+        sources = [Source(value, (SAME,) * len(factors)), _numbers(call, value, axis, its)]
+        axes = list(value.axes)
+        pairs = zip(value.axes[axis], sources[1].map.axes[axis], strict=True)
+        axes[axis] = tuple(call.names.of(pair) for pair in pairs)
+
+        def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+            return blocks[0] * blocks[1].to(blocks[0].dtype)
+
+        value = call.made(
+            sources, tuple(axes), value.roles, compute, rest=value.stored.rest, multiply_adds=0
+        )
+    return value
+
+
+def _numbers(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]) -> Source:
+    """Return one number for each place along an axis, as a map that is the same everywhere else."""
+    distinct = sorted(set(numbers))
+    alone = call.names.mark("alone")
+    axes = [(alone,)] * len(value.axes)
+    axes[axis] = tuple(call.names.mark("factor", number) for number in distinct)
+    shape = tuple(len(distinct) if role == axis else 1 for role in value.roles)
+
+    def compute(known: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+        return known.made(distinct).reshape(1, *shape)
+
+    rest = (1,) * value.roles.count(None)
+    stored = Stored(call.node, tuple(axes), value.roles, (), compute, rest)
+    seen = [tuple(alone for _ in names) for names in value.axes]
+    seen[axis] = tuple(call.names.mark("factor", number) for number in numbers)
+    return Source(CellMap(stored, tuple(seen)), (SAME,) * len(value.axes))
+
+
+def _placed(
+    call: CellCall, node: fx.Node, roles: Roles, size: tuple[int, ...]
+) -> CellMap | None:
+    """Return a tensor of the model as a map, if it has numbers for the places of the window."""
+    shape = tuple(shape_of(node))[-len(roles) :] if roles else ()
+    whole = (*(1,) * (len(roles) - len(shape)), *shape)
+    if all(n == 1 for n, role in zip(whole, roles, strict=True) if role is not None):
+        return None
+    axes: list[tuple[Name, ...]] = [()] * len(size)
+    for length, role in zip(whole, roles, strict=True):
+        if role is not None:
+            axes[role] = tuple(call.names.mark(node.name, place) for place in range(length))
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+        return numbers.tensor(node).reshape(1, *whole)
+
+    pairs = zip(whole, roles, strict=True)
+    rest = tuple(length for length, role in pairs if role is None)
+    stored = Stored(node, tuple(axes), roles, (), compute, rest)
+    return CellMap(stored, tuple(map(_stretched, axes, size)))
+
+
+def _together(
+    call: CellCall, rows: dict[fx.Node, CellMap], roles: Roles, shape: tuple[int, ...]
+) -> CellMap:
+    """Return what the operation makes of the same cell of all these maps."""
+    axes = []
+    for axis in range(sum(role is not None for role in roles)):
+        names = list(dict.fromkeys(value.axes[axis] for value in rows.values()))
+        axes.append(names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names))))
+    node, operands = call.node, list(rows)
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Any:
+        return numbers.run(node, dict(zip(operands, blocks, strict=True)), len(blocks[0]))
+
+    sources = [Source(value, (SAME,) * len(axes)) for value in rows.values()]
+    return call.made(sources, tuple(axes), roles, compute)
+
+
+def _stretched(names: tuple[Name, ...], size: int) -> tuple[Name, ...]:
+    """Return names of so many cells; one cell is broadcast."""
+    return names * size if len(names) == 1 else names
+
+
+RULES = {
+    **dict.fromkeys(
+        ("add", "sub", "rsub", "mul", "multiply", "div", "divide", "true_divide", "maximum",
+         "minimum", "pow", "where", "clamp", "clamp_min", "clamp_max", "clip", "addcmul", "addcdiv",
+         "lerp", "atan2", "hypot", "fmod", "remainder", "gt", "ge", "lt", "le", "eq", "ne",
+         "logical_and", "logical_or", "masked_fill", "copysign", "floor_divide", "xlogy"),
+        joined,
+    ),
+    **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
+    "stack": stacked,
+}  # fmt: skip

@@ -19,11 +19,11 @@ from torch import fx
 
 from convlin.models.cells.analysis import Analysis
 from convlin.models.cells.cell_map import CellMap, Source, Stored
-from convlin.models.cells.chains import Group, Lattice, Reads, Windows, grouped
-from convlin.models.cells.names import distinct
+from convlin.models.cells.chains import Lattice, Reads, Windows, grouped
+from convlin.models.cells.names import Names, distinct
 from convlin.models.cells.pieces import Pieces, cut, rows_read
 
-__all__ = ["Entrance", "Layout", "Step", "laid_out"]
+__all__ = ["Entrance", "Layout", "Step", "laid_out", "worth_sharing"]
 
 # Share of the windows' own cells from which sharing them no longer pays: what is shared is run in
 # strips and corners, which take longer for each cell than whole windows do. Half of the rest,
@@ -66,13 +66,13 @@ class Entrance:
     map: CellMap
     step: Step
     windows: tuple[Windows, ...]
-    names: object
+    names: Names
 
     def pieces(self, axis: int, windows: range) -> Pieces:
         """Return the cells of some windows along an axis: a row for each."""
         names, every = self.map.axes[axis], self.windows[axis]
         rows = [[every.absolute(name, window) for name in names] for window in windows]
-        return cut(rows, self.step.lattices[axis], self.names.paddings)  # type: ignore[attr-defined]
+        return cut(rows, self.step.lattices[axis], self.names.paddings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,32 +100,45 @@ class Layout:
         return last | {entrance.map.stored: len(self.steps) for entrance in self.entrances}
 
 
+def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset[Stored]:
+    """Return the stored values that have fewer cells than so many windows have one by one.
+
+    What is made of others is among them only if those are.
+    """
+    pays: dict[Stored, bool] = {}
+
+    def of(stored: Stored) -> bool:
+        if stored not in pays:
+            pays[stored] = all(of(source.map.stored) for source in stored.sources) and (
+                not stored.sources or _cells(stored, windows) < PAYS * _own_cells(stored, windows)
+            )
+        return pays[stored]
+
+    values = (value for value in analysis.values.values() if value is not None)
+    return frozenset(value.stored for value in values if of(value.stored)) | {
+        stored for stored, worth in pays.items() if worth
+    }
+
+
+def _cells(stored: Stored, windows: tuple[Windows, ...]) -> int:
+    return math.prod(distinct(names, its.count, its.stride)
+                     for names, its in zip(stored.axes, windows, strict=True))  # fmt: skip
+
+
+def _own_cells(stored: Stored, windows: tuple[Windows, ...]) -> int:
+    return math.prod(len(names) * its.count
+                     for names, its in zip(stored.axes, windows, strict=True))  # fmt: skip
+
+
 class _Maker:
     """Lays values out, each once."""
 
     def __init__(self, analysis: Analysis, windows: tuple[Windows, ...]) -> None:
         self._analysis = analysis
         self._windows = windows
-        self._pays: dict[Stored, bool] = {}
         self._lattices: dict[object, Lattice] = {}
         self._pieces: dict[object, tuple[Pieces, ...]] = {}
         self.steps: dict[Stored, Step] = {}
-
-    def pays(self, value: CellMap) -> bool:
-        """Whether a value has fewer cells than the windows have one by one, and its sources too."""
-        stored = value.stored
-        if stored not in self._pays:
-            self._pays[stored] = all(self.pays(source.map) for source in stored.sources) and (
-                not stored.sources or self._ratio(stored) < PAYS
-            )
-        return self._pays[stored]
-
-    def _ratio(self, stored: Stored) -> float:
-        cells = [distinct(names, windows.count, windows.stride)
-                 for names, windows in zip(stored.axes, self._windows, strict=True)]  # fmt: skip
-        own = [len(names) * windows.count
-               for names, windows in zip(stored.axes, self._windows, strict=True)]  # fmt: skip
-        return math.prod(cells) / math.prod(own)
 
     def step(self, stored: Stored) -> Step:
         """Return a value laid out, behind those that it reads."""
@@ -173,8 +186,10 @@ class _Maker:
         return self._pieces[key]
 
 
-def laid_out(analysis: Analysis, windows: tuple[Windows, ...]) -> Layout:
-    """Return what is run for a grid of so many windows along each axis."""
+def laid_out(
+    analysis: Analysis, windows: tuple[Windows, ...], shared: frozenset[Stored]
+) -> Layout:
+    """Return what is run for a grid of so many windows along each axis, sharing those values."""
     maker = _Maker(analysis, windows)
     entrances: dict[fx.Node, Entrance] = {}
     alone: set[fx.Node] = set()
@@ -184,7 +199,7 @@ def laid_out(analysis: Analysis, windows: tuple[Windows, ...]) -> Layout:
         value = analysis.values[node]
         if node in entrances or node in alone or node in analysis.constants:
             continue
-        if value is not None and (node.op == "placeholder" or maker.pays(value)):
+        if value is not None and value.stored in shared:
             step = maker.step(value.stored)
             entrances[node] = Entrance(node, value, step, windows, analysis.names)
         else:
@@ -192,8 +207,3 @@ def laid_out(analysis: Analysis, windows: tuple[Windows, ...]) -> Layout:
             needed += node.all_input_nodes
     nodes = tuple(node for node in analysis.trace.graph.nodes if node in alone)
     return Layout(windows, tuple(maker.steps.values()), tuple(entrances.values()), nodes)
-
-
-def used_groups(step: Step, chosen: tuple[int, ...]) -> list[Group]:
-    """Return the groups of one choice."""
-    return [lattice.groups[n] for lattice, n in zip(step.lattices, chosen, strict=True)]

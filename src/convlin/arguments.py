@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import itertools
 import operator
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Set
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from convlin.errors import Description, Refusal, Refused
 
 __all__ = [
-    "Progress", "as_path", "choice", "elements", "flag", "fraction", "index", "listener", "shown",
-    "whole", "wholes",
+    "Progress", "as_path", "byte_count", "choice", "elements", "flag", "fraction", "index",
+    "listener", "shown", "whole", "wholes",
 ]  # fmt: skip
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -26,6 +28,11 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 PLAIN = (str, bytes, int, float, complex, tuple, list, dict, set, type(None))
 # Numbers of one argument: PyTorch's shapes have at most 64, and an iterator may never end.
 MOST = 64
+
+# Of a kB, as tables print it, 1000 bytes, of a KiB 1024; a bare 2G means both, so it is refused.
+BYTES = re.compile(
+    r"([0-9]{1,19}(?:\.[0-9]{1,9}(?= ?[kmgt]))?) ?(?:([kmgt])(i?)b|b?)", re.IGNORECASE
+)
 
 
 def whole(
@@ -129,6 +136,27 @@ def fraction(site: str, field: str, value: Any) -> float:
         number = 0.0
     if not 0 < number < 1:
         raise Refused(Refusal(site, field, shown(value), "a number between 0 and 1"))
+    return number
+
+
+def byte_count(site: str, field: str, value: Any) -> int:
+    """Return a number of bytes ≥ 1, from a whole number or from text with a unit.
+
+    >>> byte_count("plan", "memory", "2GB"), byte_count("plan", "memory", "1.5 MiB")
+    (2000000000, 1572864)
+    >>> byte_count("plan", "memory", "2G")
+    Traceback (most recent call last):
+        ...
+    convlin.errors.Refused: plan: memory is '2G', expected bytes ≥ 1, such as 2GB or 512MiB
+    """
+    written = BYTES.fullmatch(value.strip()) if isinstance(value, str) else None
+    number = index(value)
+    if written:
+        amount, prefix, binary = written.groups()
+        unit = (1024 if binary else 1000) ** ("kmgt".index(prefix.lower()) + 1 if prefix else 0)
+        number = int(Fraction(amount) * unit)  # a float makes 1.001 GB a byte too few
+    if number is None or number < 1:
+        raise Refused(Refusal(site, field, shown(value), "bytes ≥ 1, such as 2GB or 512MiB"))
     return number
 
 

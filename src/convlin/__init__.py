@@ -19,6 +19,7 @@ A whole model
     convert_adapter       LoRA and DoRA adapters likewise
     merge_model           every chain with nothing between, as one layer: a MergedModel
     fully_convolutional   a classifier on images of any size: a FullyConvolutional
+    sliding_window        exactly the classifier on every window: a SlidingWindow, with a WindowPlan
     cost                  what a layer or model costs in every form: a CostTable
 
 Proof

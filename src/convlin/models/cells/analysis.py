@@ -12,12 +12,12 @@ from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convlin.errors import Description, Refusal, Refused
+from convlin.internals.dispatch import is_operator, schema_arguments
 from convlin.models.cells.cell_call import CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Stored
 from convlin.models.cells.names import Names
 from convlin.models.cells.rules.every_cell import SEVERAL, parts_over
 from convlin.models.cells.rules.shared_operations import RULES, WANTED
-from convlin.internals.dispatch import is_operator, schema_arguments
 from convlin.models.graph.operations import is_random, name_of
 from convlin.models.graph.recorder import Wanted
 from convlin.models.graph.traced import Trace, line_of, site_of, trace
@@ -130,7 +130,9 @@ def _require_function_of_one(node: fx.Node) -> None:
         for place, argument in enumerate(schema_arguments(node.target)):
             given = place < len(node.args)
             named[argument.name] = (
-                node.args[place] if given else node.kwargs.get(argument.name, argument.default_value)
+                node.args[place]
+                if given
+                else node.kwargs.get(argument.name, argument.default_value)
             )
     off = any(named.get(name) is False for name in ("train", "training")) or not named.get(
         "dropout_p", 1

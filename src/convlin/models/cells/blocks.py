@@ -111,7 +111,9 @@ def _indexed(block: Tensor, pieces: Sequence[Piece]) -> Tensor:
     steps = [math.prod(sizes[place + 1 :]) for place in range(2 * ndim)]
     index = torch.zeros((), dtype=torch.int64)
     for axis, piece in enumerate(pieces):
-        its = torch.tensor(piece.runs) * steps[axis] + torch.tensor(piece.places) * steps[ndim + axis]
+        its = (
+            torch.tensor(piece.runs) * steps[axis] + torch.tensor(piece.places) * steps[ndim + axis]
+        )
         shape = [1] * (2 * ndim)
         shape[axis], shape[ndim + axis] = its.shape
         index = index + its.reshape(shape)

@@ -25,8 +25,13 @@ Axes = tuple[tuple[Name, ...], ...]
 class Numbers(Protocol):
     """What a step may ask while it runs: the model's tensors, its dtype, and the batch."""
 
-    def run(self, node: fx.Node, instead: dict[fx.Node, Any], batch: int,
-            at: dict[int, Any] | None = None) -> Any:
+    def run(
+        self,
+        node: fx.Node,
+        instead: dict[fx.Node, Any],
+        batch: int,
+        at: dict[int, Any] | None = None,
+    ) -> Any:
         """Run the operation of a node on those tensors; `at` has other arguments, by place."""
 
     def made(self, values: Sequence[float]) -> Tensor:

@@ -161,9 +161,7 @@ def _ranges(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def _chains(
-    names: tuple[Name, ...], windows: Windows, own: Sequence[bool]
-) -> Iterator[list[Cell]]:
+def _chains(names: tuple[Name, ...], windows: Windows, own: Sequence[bool]) -> Iterator[list[Cell]]:
     """Yield chains of shared cells: each the neighbour of the one before, in some window."""
     seen: dict[Name, Cell] = {}
     after: dict[Name, Name] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -186,24 +186,41 @@ class _Maker:
         return self._pieces[key]
 
 
-def laid_out(
-    analysis: Analysis, windows: tuple[Windows, ...], shared: frozenset[Stored]
-) -> Layout:
+def laid_out(analysis: Analysis, windows: tuple[Windows, ...], shared: frozenset[Stored]) -> Layout:
     """Return what is run for a grid of so many windows along each axis, sharing those values."""
     maker = _Maker(analysis, windows)
-    entrances: dict[fx.Node, Entrance] = {}
+    entering: dict[fx.Node, CellMap] = {}
     alone: set[fx.Node] = set()
     needed = list(analysis.output.all_input_nodes)
     while needed:
         node = needed.pop()
         value = analysis.values[node]
-        if node in entrances or node in alone or node in analysis.constants:
+        if node in entering or node in alone or node in analysis.constants:
             continue
         if value is not None and value.stored in shared:
-            step = maker.step(value.stored)
-            entrances[node] = Entrance(node, value, step, windows, analysis.names)
+            entering[node] = value
         else:
             alone.add(node)
             needed += node.all_input_nodes
+    read = _read_by(value.stored for value in entering.values())
+    for value in analysis.values.values():  # in order, so that what is read is laid out before
+        if value is not None and value.stored in read:
+            maker.step(value.stored)
+    entrances = tuple(
+        Entrance(node, value, maker.steps[value.stored], windows, analysis.names)
+        for node, value in entering.items()
+    )
     nodes = tuple(node for node in analysis.trace.graph.nodes if node in alone)
-    return Layout(windows, tuple(maker.steps.values()), tuple(entrances.values()), nodes)
+    return Layout(windows, tuple(maker.steps.values()), entrances, nodes)
+
+
+def _read_by(values: Iterable[Stored]) -> set[Stored]:
+    """Return these values and all that they are made of."""
+    read: set[Stored] = set()
+    waiting = list(values)
+    while waiting:
+        stored = waiting.pop()
+        if stored not in read:
+            read.add(stored)
+            waiting += [source.map.stored for source in stored.sources]
+    return read

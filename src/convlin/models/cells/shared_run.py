@@ -79,7 +79,9 @@ def _computed(
     return unseen(result, images, counts, stored.roles)
 
 
-def _read(stored: Stored, made: dict[Stored, Blocks], axes: Any, chosen: Any, outside: float) -> Tensor:
+def _read(
+    stored: Stored, made: dict[Stored, Blocks], axes: Any, chosen: Any, outside: float
+) -> Tensor:
     return gathered(made[stored], axes, chosen, outside)
 
 

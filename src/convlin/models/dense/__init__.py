@@ -11,7 +11,6 @@
 | `grid.py` | what the new graph does to the dense grid |
 | `network.py` | `FullyConvolutional`: the result, and its windows |
 | `against_model.py`, `side_by_side.py`, `parting.py` | the network run against the model |
-| `grouped.py` | grouped convolutions in float64, fast enough for that |
 | `deviation.py`, `report.py` | what is measured, and reported |
 | `export.py`, `written.py`, `run_program.py` | a `.pt2` of it, tried in a new process |
 """

@@ -21,11 +21,11 @@ from torch import Tensor, nn
 
 from convlin.errors import Refusal, Refused
 from convlin.layers.unchanged import same_random_numbers
-from convlin.models.dense.grouped import AllGroupsAtOnce
 from convlin.models.dense.network import FullyConvolutional
 from convlin.models.dense.parting import Pair
-from convlin.models.dense.report import AgainstModel
 from convlin.models.dense.side_by_side import Comparison
+from convlin.models.grouped import AllGroupsAtOnce
+from convlin.models.seen_run import AgainstModel
 from convlin.proof.twins import Twins, named_tensors, shadow
 
 __all__ = ["Refold", "run_against"]

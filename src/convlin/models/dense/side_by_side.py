@@ -26,8 +26,8 @@ from convlin.models.dense.parting import (
     largest_inside,
     narrowest,
 )
-from convlin.models.dense.report import AgainstModel
 from convlin.models.differences import relative
+from convlin.models.seen_run import AgainstModel
 from convlin.models.trace import tensors_in
 from convlin.numerics.roundoff import unit
 

@@ -22,7 +22,9 @@ def padded(call: CellCall) -> CellMap | None:
     sides = call.arg(1, name="pad")
     if value is None or len(call.maps) > 1:
         return None
-    filled = call.names.padding(float(call.arg(3, None, "value") or 0)) if mode == "constant" else None
+    filled = (
+        call.names.padding(float(call.arg(3, None, "value") or 0)) if mode == "constant" else None
+    )
     axes = list(value.axes)
     for place, role in enumerate(reversed(value.roles)):
         before, after = sides[2 * place : 2 * place + 2] or (0, 0)

@@ -105,9 +105,7 @@ def _numbers(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]
     return Source(CellMap(stored, tuple(seen)), (SAME,) * len(value.axes))
 
 
-def _placed(
-    call: CellCall, node: fx.Node, roles: Roles, size: tuple[int, ...]
-) -> CellMap | None:
+def _placed(call: CellCall, node: fx.Node, roles: Roles, size: tuple[int, ...]) -> CellMap | None:
     """Return a tensor of the model as a map, if it has numbers for the places of the window."""
     shape = tuple(shape_of(node))[-len(roles) :] if roles else ()
     whole = (*(1,) * (len(roles) - len(shape)), *shape)

@@ -1,0 +1,125 @@
+"""How many bytes a layout takes at once, from sizes alone: never less than its run does.
+
+| while | there are |
+|---|---|
+| a step runs | what later steps and the windows read, what this step makes, and what one of its operations takes and gives |
+| windows run | what they read, and of so many windows each what their operations hold |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+from convlin.models.cells.analysis import Analysis
+from convlin.models.cells.laid_out import Layout, Step
+from convlin.models.graph.traced import shape_of
+
+__all__ = ["Sizes"]
+
+# Bytes that PyTorch takes once, whatever it runs: thread pools, and code that is loaded when it is
+# first needed. Measured 20 to 40 MB on the CPU; half of it is too little there.
+ONCE = 64 * 2**20
+# Copies of what an operation takes: pieces are cut, laid side by side, and laid out anew.
+COPIES = 3
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of a model's values, for a dtype; `unfolds`: its convolutions copy every patch."""
+
+    analysis: Analysis
+    dtype: torch.dtype
+    images: int
+
+    @property
+    def unfolds(self) -> bool:
+        """Whether convolutions in this dtype are products with copied patches, as on the CPU."""
+        return self.dtype not in (torch.float32, torch.bfloat16, torch.float16)
+
+    def once(self) -> int:
+        """Return what is there all the time: the largest weight, laid out anew, and the library."""
+        weights = [math.prod(shape_of(node)) for node in self.analysis.constants]
+        return ONCE + 2 * self.dtype.itemsize * max(weights, default=0)
+
+    def shared(self, layout: Layout) -> tuple[int, int]:
+        """Return the most bytes while steps run, and those that are left for the windows."""
+        live: dict[object, int] = {}
+        most = 0
+        for number, step in enumerate(layout.steps):
+            own = math.prod(step.cells) * self._cell(step)
+            most = max(most, sum(live.values()) + own + self._working(step))
+            live[step.stored] = own
+            for stored in [s for s in live if layout.last_use.get(s, -1) <= number]:  # type: ignore[call-overload]
+                del live[stored]
+        return most, sum(live.values())
+
+    def window(self, layout: Layout) -> int:
+        """Return the most bytes that one window of every image holds at once."""
+        entering = {entrance.node: self._node(entrance.node) for entrance in layout.entrances}
+        live = dict(entering)
+        most = COPIES * sum(live.values())
+        uses = {node: len(node.users) for node in (*entering, *layout.nodes)}
+        for node in layout.nodes:
+            live[node] = self._node(node)
+            most = max(most, sum(live.values()) + live[node] + self._patches(node))
+            for operand in node.all_input_nodes:
+                if operand in uses:
+                    uses[operand] -= 1
+                    if not uses[operand]:
+                        live.pop(operand, None)
+        return self.images * max(most, 1)
+
+    def _cell(self, step: Step) -> int:
+        return self.images * step.stored.numbers * self._item(step.stored.node)
+
+    def _working(self, step: Step) -> int:
+        """Return what the largest of a step's operations takes."""
+        most = 0
+        for chosen in step.groups():
+            taken = 0
+            for source, axes in zip(step.stored.sources, step.reads, strict=True):
+                numbers = source.map.stored.numbers * self._item(source.map.stored.node)
+                cells = 1
+                for axis, (its, n) in enumerate(zip(axes, chosen, strict=True)):
+                    group = step.lattices[axis].groups[n]
+                    cells *= group.count * (group.length if its is None else its[n].length)
+                taken += self.images * cells * numbers
+            cells = math.prod(
+                lattice.groups[n].count * lattice.groups[n].length
+                for lattice, n in zip(step.lattices, chosen, strict=True)
+            )
+            most = max(most, COPIES * taken + cells * (self._cell(step) + self._patch(step)))
+        return most
+
+    def _patch(self, step: Step) -> int:
+        """Return the bytes of the patches that make one cell, where they are copied."""
+        if not (self.unfolds and step.stored.multiply_adds):
+            return 0
+        source = step.stored.sources[0]
+        taps = math.prod(len(reads.taps) for reads in source.reads)
+        return self.images * taps * source.map.stored.numbers * self.dtype.itemsize
+
+    def _patches(self, node: fx.Node) -> int:
+        """Return the same of a convolution that is run for every window."""
+        if not (self.unfolds and self.analysis.products.get(node) and "conv" in node.name):
+            return 0
+        weight = shape_of(node.all_input_nodes[1])
+        cells = math.prod(shape_of(node)[2:])
+        return cells * math.prod(weight[2:]) * shape_of(node.all_input_nodes[0])[1] * 8
+
+    def _node(self, node: fx.Node) -> int:
+        shape = shape_of(node)
+        shapes: Sequence[Sequence[int]] = (
+            [shape] if not shape or isinstance(shape[0], int) else shape
+        )
+        return sum(math.prod(its[1:]) for its in shapes) * self._item(node)
+
+    def _item(self, node: fx.Node) -> int:
+        value = node.meta["value"]
+        dtype = value[0].dtype if isinstance(value, tuple) else value.dtype
+        return int(self.dtype.itemsize if dtype == self.analysis.trace.dtype else dtype.itemsize)

@@ -1,0 +1,272 @@
+"""What every window of an image costs, before anything runs: one by one, and shared.
+
+| | |
+|---|---|
+| `planned` | the grid of windows, cut into tiles that fit the memory, each with its layout |
+| `WindowPlan` | what a person wants to know of it, as a table or JSON |
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import fx
+
+from convlin.display.blocks import Block, Column, Table, Toned, Words
+from convlin.display.numbers import bytes_of, count, times
+from convlin.display.shown import Shown
+from convlin.errors import Description, Refusal, Refused
+from convlin.geometry import ReceptiveField
+from convlin.models.cells.analysis import Analysis
+from convlin.models.cells.cell_map import Stored
+from convlin.models.cells.chains import Windows
+from convlin.models.cells.laid_out import Layout, laid_out, worth_sharing
+from convlin.models.cells.peak_memory import Sizes
+from convlin.models.graph.operations import name_of
+from convlin.models.graph.traced import site_of
+
+__all__ = ["PlanRow", "Tiles", "WindowPlan", "plan_of", "planned"]
+
+# Windows in one batch: a Linear reads its weights once for all of them, and larger batches gain
+# little. Half takes 1.2 times as long for AlexNet's head, twice takes as long.
+AT_ONCE = 256
+# Bytes that a batch of windows may hold, for its numbers to stay near the processor.
+NEAR = 2**27
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One layer: its distinct cells along each axis if they are shared, and its multiply-adds.
+
+    multiply_adds_windows: of all windows one by one. why: what ends the sharing, in words.
+    """
+
+    layer: str
+    operation: str
+    cells: tuple[int, ...]
+    share: bool
+    multiply_adds_windows: int
+    multiply_adds: int
+    why: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return vars(self)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A grid of windows in tiles: how many windows the tiles have along each axis, and layouts."""
+
+    counts: tuple[tuple[int, ...], ...]
+    layouts: dict[tuple[int, ...], Layout]
+    at_once: int
+    memory: int
+
+    def __iter__(self) -> Iterator[tuple[tuple[int, ...], Layout]]:
+        """Yield each tile's first window, and its layout."""
+        starts = [list(itertools.accumulate(its, initial=0)) for its in self.counts]
+        for place in itertools.product(*(range(len(its)) for its in self.counts)):
+            first = tuple(starts[axis][n] for axis, n in enumerate(place))
+            yield first, self.layouts[tuple(self.counts[axis][n] for axis, n in enumerate(place))]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many tiles there are along each axis."""
+        return tuple(map(len, self.counts))
+
+    @property
+    def largest(self) -> Layout:
+        """The layout of the largest tile."""
+        return self.layouts[tuple(map(max, self.counts))]
+
+
+@dataclass(frozen=True)
+class WindowPlan(Shown):
+    """What `sliding_window` does to an image of this size, and what it takes.
+
+    windows: in one image. multiply_adds: of the shared way, multiply_adds_windows: of all windows
+    one by one; both of all images. memory: bytes at once, beyond weights, images and scores. ends:
+    where sharing stops, and why. windows_at_once: how many are one batch from there on.
+    """
+
+    window: tuple[int, ...]
+    stride: tuple[int, ...]
+    image_size: tuple[int, ...]
+    images: int
+    cells: tuple[int, ...]
+    rows: tuple[PlanRow, ...]
+    multiply_adds_windows: int
+    multiply_adds: int
+    memory: int
+    tiles: tuple[int, ...]
+    windows_at_once: int
+    ends: str
+
+    @property
+    def windows(self) -> int:
+        """How many windows an image has."""
+        return math.prod(self.cells)
+
+    @property
+    def ratio(self) -> float:
+        """How many times fewer multiply-adds the shared way takes; 1.0 where there are none."""
+        return self.multiply_adds_windows / self.multiply_adds if self.multiply_adds else 1.0
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The lines under the table."""
+        many = f" of each of {self.images} images" if self.images > 1 else ""
+        tiles = math.prod(self.tiles)
+        cut = f" in {tiles} tiles ({times(self.tiles)})" if tiles > 1 else ""
+        return (
+            f"{self.windows:,} windows ({times(self.cells)}){many}, every {times(self.stride)} "
+            f"pixels{cut}",
+            f"multiply-adds: {count(self.multiply_adds_windows)} one by one, "
+            f"{count(self.multiply_adds)} shared: {self.ratio:.2f}× fewer",
+            f"sharing ends: {self.ends or 'nowhere'}",
+            f"memory: {bytes_of(self.memory)} beyond weights, images and scores; "
+            f"{self.windows_at_once} windows at once",
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        return {
+            **vars(self), "rows": [row.as_dict() for row in self.rows], "windows": self.windows,
+            "ratio": self.ratio,
+        }  # fmt: skip
+
+    def _blocks(self, width: int | None = None) -> list[Block]:
+        columns = [
+            Column("layer", "layer"),
+            Column("operation", "operation"),
+            Column("cells", "", _cells),
+            Column("one by one", "multiply_adds_windows", count, "right"),
+            Column("shared", "multiply_adds", count, "right"),
+            Column("fewer", "", _fewer, "right"),
+        ]
+        first, ratio, *rest = self.summary
+        gains = "good" if self.ratio > 1.05 else "caution"
+        return [Table(columns, self.rows), "", first, Toned(ratio, gains), *rest]
+
+
+def planned(
+    analysis: Analysis, counts: tuple[int, ...], stride: tuple[int, ...], sizes: Sizes, limit: int
+) -> Tiles:
+    """Return the grid in as few tiles as fit into so many bytes.
+
+    Raises `Refused` if not even one window does.
+    """
+    shared = worth_sharing(analysis, _windows(counts, stride))
+    parts = [1] * len(counts)
+    while True:
+        most = tuple(-(-n // p) for n, p in zip(counts, parts, strict=True))
+        layout = laid_out(analysis, _windows(most, stride), shared)
+        once, (steps, left) = sizes.once(), sizes.shared(layout)
+        each = sizes.window(layout)
+        room = limit - once - left
+        at_once = max(1, min(AT_ONCE, math.prod(most), NEAR // each or 1, room // each))
+        memory = once + max(steps, left + at_once * each)
+        if memory <= limit:
+            break
+        if max(most) == 1:
+            raise Refused(Refusal("sliding_window", "memory", Description(bytes_of(limit)),
+                                  f"{bytes_of(memory)} or more", "one window takes as much"))  # fmt: skip
+        axis = max(range(len(most)), key=most.__getitem__)
+        parts[axis] += 1
+        while -(-counts[axis] // parts[axis]) == most[axis]:
+            parts[axis] += 1
+    tiles = tuple(tuple(_even(n, p)) for n, p in zip(counts, parts, strict=True))
+    layouts = {
+        its: layout if its == most else laid_out(analysis, _windows(its, stride), shared)
+        for its in itertools.product(*(set(axis) for axis in tiles))
+    }
+    return Tiles(tiles, layouts, at_once, memory)
+
+
+def plan_of(
+    analysis: Analysis, tiles: Tiles, field: ReceptiveField, window: tuple[int, ...],
+    image_size: tuple[int, ...], images: int,
+) -> WindowPlan:  # fmt: skip
+    """Return what a person wants to know of a grid in tiles."""
+    cells = field.cells(image_size)
+    windows = math.prod(cells) * images
+    layout = tiles.largest
+    alone, steps = set(layout.nodes), {step.stored: step for step in layout.steps}
+    multiplied: Counter[Stored] = Counter()
+    for _, each in tiles:
+        for step in each.steps:
+            multiplied[step.stored] += step.multiply_adds * images
+    rows, ends = [], ""
+    for node in analysis.trace.graph.nodes:
+        products = analysis.products.get(node, 0)
+        first = node in alone and not ends
+        if first:
+            ends = _end(node, analysis, layout)
+        value = analysis.values.get(node)
+        stored = value.stored if value is not None and node not in alone else None
+        made = stored in steps and stored is not None and stored.node is node
+        if (products or first) and (node in alone or made):
+            rows.append(
+                PlanRow(
+                    site_of(node), _operation(node), _whole_cells(stored, tiles) if made else (),
+                    made, products * windows, multiplied[stored] if made else products * windows,
+                    ends if first else "",
+                )
+            )  # fmt: skip
+    return WindowPlan(
+        window, field.stride, image_size, images, cells, tuple(rows),
+        sum(row.multiply_adds_windows for row in rows), sum(row.multiply_adds for row in rows),
+        tiles.memory, tiles.shape, tiles.at_once, ends,
+    )  # fmt: skip
+
+
+def _windows(counts: Sequence[int], stride: Sequence[int]) -> tuple[Windows, ...]:
+    return tuple(map(Windows, counts, stride))
+
+
+def _even(number: int, parts: int) -> Iterator[int]:
+    """Yield a number in parts that differ by one at most, the larger first."""
+    least, more = divmod(number, parts)
+    yield from (least + (part < more) for part in range(parts))
+
+
+def _whole_cells(stored: Stored | None, tiles: Tiles) -> tuple[int, ...]:
+    """Return how many cells along each axis all tiles have together."""
+    totals = []
+    for axis, its in enumerate(tiles.counts):
+        total = 0
+        for n in its:
+            layout = next(each for key, each in tiles.layouts.items() if key[axis] == n)
+            step = next(step for step in layout.steps if step.stored is stored)
+            total += step.lattices[axis].cells
+        totals.append(total)
+    return tuple(totals)
+
+
+def _end(node: fx.Node, analysis: Analysis, layout: Layout) -> str:
+    """Return where and why windows are run one by one from a node on."""
+    value = analysis.values[node]
+    where = f"{site_of(node)}, {_operation(node)}"
+    if value is None:
+        return f"{where}: it mixes the cells of a window, or has no rule"
+    if all(windows.count == 1 for windows in layout.windows):
+        return f"{where}: there is one window"
+    return f"{where}: the windows have too few cells in common from here on"
+
+
+def _operation(node: fx.Node) -> str:
+    return name_of(node.target) if node.op == "call_function" else "layer"
+
+
+def _cells(row: PlanRow) -> Words:
+    return times(row.cells) if row.share else Toned("per window", "faint")
+
+
+def _fewer(row: PlanRow) -> str:
+    return f"{row.multiply_adds_windows / row.multiply_adds:.2f}×" if row.multiply_adds else ""

@@ -6,11 +6,12 @@
 | `names.py` | which cells two windows share: integers |
 | `chains.py` | in which order cells are kept |
 | `pieces.py` | where the cells that a group reads are |
-| `cell_map.py`, `cell_call.py`, `rules/` | what windows share of a value; of an operation; the rules |
+| `cell_map.py` | what windows share of a value |
+| `cell_call.py`, `rules/` | what they share of an operation, by its rule |
 | `analysis.py` | all that windows share of a model |
 | `laid_out.py` | for so many windows: what is shared, and where every cell lies |
 | `window_plan.py`, `peak_memory.py` | what that takes, before it runs |
-| `running.py`, `blocks.py`, `shared_run.py`, `scores.py` | the run |
+| `running.py`, `cell_blocks.py`, `shared_run.py`, `scores.py` | the run |
 | `against_crops.py` | the result run against the model |
 """
 

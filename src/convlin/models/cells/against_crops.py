@@ -71,12 +71,12 @@ def run_against_crops(
                 return AgainstModel(why=f"the model raises an error on noise: {one_line(error)}")
         exact = unit(narrow) <= unit(torch.float64)
         tolerance = TOLERANCE if exact else sqrt(unit(narrow))
-        shared = [leaf[(..., *(slice(n) for n in field.cells(tuple(image.shape[2:]))))]
-                  for leaf in tensors_in(slide(own, image.clone()))]  # fmt: skip
+        shared = tensors_in(slide(own, image.clone()))
         off, outputs, unseen = 0.0, 0, 0
         for number, leaf in enumerate(shared):
             mine = torch.stack([each[number].reshape(-1) for each in scores])
-            theirs = torch.stack([leaf[(0, ..., *cell)].reshape(-1) for cell in cells])
+            there: list[Any] = [(0, ..., *cell) for cell in cells]
+            theirs = torch.stack([leaf[place].reshape(-1) for place in there])
             off = max(off, relative(mine, theirs))
             outputs += mine.shape[1]
             spread = mine.double().nan_to_num(0, 0, 0)
@@ -112,7 +112,8 @@ def _on_crops(
     """Return the model's outputs on each crop alone, and the narrowest dtype on the way."""
     scores, dtypes = [], Dtypes()
     for done, cell in enumerate(cells, 1):
-        crop = image[(..., *(slice(*pair) for pair in field.reads(cell)))]
+        place: Any = (..., *(slice(*pair) for pair in field.reads(cell)))
+        crop = image[place]
         with dtypes:
             scores.append(tensors_in(model(crop.clone())))  # it may write into its input
         progress("crops", done, len(cells))

@@ -31,10 +31,10 @@ MULTIPLIES = re.compile(r"conv(?!ert)|linear|mm(_|$)|matmul|einsum|attention|lst
 
 @dataclass(frozen=True)
 class Analysis:
-    """A traced model, and of each node what windows share; `products`: multiply-adds of a window.
+    """A traced model, and what windows share of each node: a `CellMap`, or nothing, None.
 
-    A node's value is a `CellMap`; None: it differs from window to window; `constant`: it is made of
-    the model's tensors alone.
+    constants: nodes that are made of the model's tensors alone. products: multiply-adds of one
+    window.
     """
 
     trace: Trace
@@ -46,7 +46,8 @@ class Analysis:
     @property
     def output(self) -> fx.Node:
         """The node that returns the model's outputs."""
-        return next(reversed(self.trace.graph.nodes))
+        last: fx.Node = next(reversed(self.trace.graph.nodes))
+        return last
 
 
 def analysed(model: nn.Module, window: tuple[int, ...]) -> Analysis:
@@ -93,7 +94,7 @@ def _images(node: fx.Node, window: tuple[int, ...], names: Names) -> CellMap:
     axes = tuple(tuple(map(names.pixel, range(size))) for size in window[1:])
     roles = (None, *range(len(axes)))
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         return numbers.tensor(node)
 
     return CellMap(Stored(node, axes, roles, (), compute, window[:1]), axes)

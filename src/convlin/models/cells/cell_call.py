@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from convlin.models.cells.cell_map import CellMap, Compute, Numbers, Source, Stored
+from convlin.models.cells.cell_map import CellMap, Compute, Numbers, Runs, Source, Stored
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.names import Name, Names
 from convlin.models.graph.operations import name_of
@@ -79,7 +79,7 @@ class CellCall:
         ((operand, value),) = self.maps
         node = self.node
 
-        def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Any:
+        def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
             return numbers.run(node, {operand: blocks[0]}, len(blocks[0]), at)
 
         return self.made([Source(value, (SAME,) * len(value.axes))], value.axes, roles, compute)
@@ -87,12 +87,12 @@ class CellCall:
     def made(
         self, sources: Sequence[Source], axes: tuple[tuple[Name, ...], ...],
         roles: tuple[int | None, ...], compute: Compute, *, rest: tuple[int, ...] | None = None,
-        multiply_adds: int | None = None,
+        multiply_adds: int | None = None, runs: Runs = "alone",
     ) -> CellMap:  # fmt: skip
         """Return a value with these cells, made of those sources.
 
-        rest: the sizes of its dimensions that are no axis, if they are not the operation's result's.
-        multiply_adds: of one cell; by default the operation's, shared out.
+        rest: the sizes of its dimensions that are no axis; multiply_adds: of one cell. Both are the
+        operation's result's by default. runs: as `Stored` has it.
         """
         if rest is None:
             pairs = zip(self.shape, roles, strict=True)
@@ -101,23 +101,26 @@ class CellCall:
             cells = math.prod(map(len, axes))
             multiply_adds, left = divmod(self._products, cells)
             assert not left, "every cell takes as many"
-        stored = Stored(self.node, axes, roles, tuple(sources), compute, rest, multiply_adds)
+        axes = tuple(tuple(map(self._computed, names)) for names in axes)
+        stored = Stored(self.node, axes, roles, tuple(sources), compute, rest, multiply_adds, runs)
         return CellMap(stored, axes)
 
+    def _computed(self, name: Name) -> Name:
+        """Return the name of a cell that is computed: of padding alone, it holds no padding."""
+        pads = name in self.names.paddings or name == self.names.outside
+        return self.names.mark("computed", self.node.name, name) if pads else name
+
     def read(
-        self, value: CellMap, reads: Sequence[Reads], sizes: Sequence[int],
-        marks: Sequence[Sequence[Name]] = (),
-    ) -> tuple[tuple[Name, ...], ...]:  # fmt: skip
-        """Return the names of cells that read neighbours; `marks`: what else each depends on."""
-        outside = self.names.mark("outside")
+        self, value: CellMap, reads: Sequence[Reads], sizes: Sequence[int]
+    ) -> tuple[tuple[Name, ...], ...]:
+        """Return the names of cells that read neighbours."""
+        outside = self.names.outside
         axes = []
-        for axis, (names, its, size) in enumerate(zip(value.axes, reads, sizes, strict=True)):
+        for names, its, size in zip(value.axes, reads, sizes, strict=True):
             made = []
             for cell in range(size):
                 places = [its.start(cell) + tap for tap in its.taps]
                 parts = [names[p] if 0 <= p < len(names) else outside for p in places]
-                if marks:
-                    parts.append(marks[axis][cell])
                 made.append(self.names.of(parts))
             axes.append(tuple(made))
         return tuple(axes)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, fx
 
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.names import Name
 
-__all__ = ["CellMap", "Compute", "Numbers", "Source", "Stored"]
+__all__ = ["CellMap", "Compute", "Numbers", "Runs", "Source", "Stored"]
 
 Axes = tuple[tuple[Name, ...], ...]
 
@@ -41,7 +41,9 @@ class Numbers(Protocol):
         """Return what a node is that is made of the model's tensors alone."""
 
 
-Compute = Callable[[Numbers, Sequence[Tensor]], Tensor]
+# takes a block of each source, and how far apart neighbours lie along each axis
+Compute = Callable[[Numbers, Sequence[Tensor], tuple[int, ...]], Tensor]
+Runs = Literal["alone", "apart", "batched"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +59,12 @@ class Source:
 class Stored:
     """What is computed once for each distinct cell.
 
-    compute: takes a block of each source, as the model sees it, (B, *dimensions), where a block
-    has the length of its run for the size of the map; returns the block of the result.
-    multiply_adds: of one cell. No sources: the images, or numbers of the model (`compute` takes
-    none then, and returns all cells of a window).
+    compute: takes a block of each source, as the model sees it, (B, *dimensions), with as many
+    cells along each axis as the block has; returns the block of the result. runs: how it takes
+    several runs: "alone": it reads no neighbours, and does not care; "apart": neighbours may lie
+    apart; "batched": they may not. multiply_adds: of one cell. rest: the sizes of the dimensions
+    that are no axis. No sources: the images, or numbers of the model (`compute` takes none then,
+    and returns all cells of a window).
     """
 
     node: fx.Node
@@ -68,8 +72,9 @@ class Stored:
     roles: tuple[int | None, ...]
     sources: tuple[Source, ...]
     compute: Compute
-    rest: tuple[int, ...]  # the sizes of the dimensions that are no axis
+    rest: tuple[int, ...]
     multiply_adds: int = 0
+    runs: Runs = "alone"
 
     @property
     def numbers(self) -> int:

@@ -91,16 +91,22 @@ class Lattice:
 
     @classmethod
     def row(cls, names: tuple[Name, ...], windows: Windows) -> Lattice:
-        """Return cells of a window, each the next one's neighbour, in one row over all windows."""
+        """Return cells of a window, each the next one's neighbour, in one row over all windows.
+
+        Pixels between windows are in it too, as nobody's cells.
+        """
         if names[0][1] is None:
             run = tuple((0, cell) for cell in range(len(names)))
-        else:
-            last = windows.count - 1
-            pixels = range(last * windows.stride + len(names))
-            starts = [min(pixel // windows.stride, last) for pixel in pixels]
-            run = tuple((w, pixel - w * windows.stride)
-                        for pixel, w in zip(pixels, starts, strict=True))  # fmt: skip
-        return cls.of(names, windows, (Group((run,)),))
+            return cls.of(names, windows, (Group((run,)),))
+        pixels = range((windows.count - 1) * windows.stride + len(names))
+        where: dict[Name, tuple[int, int, int]] = {
+            (names[0][0], pixel): (0, 0, pixel) for pixel in pixels
+        }
+        starts = [min(pixel // windows.stride, windows.count - 1) for pixel in pixels]
+        run = tuple(
+            (w, pixel - w * windows.stride) for pixel, w in zip(pixels, starts, strict=True)
+        )
+        return cls(names if windows.stride <= len(names) else (), (Group((run,)),), where)
 
     @classmethod
     def of(cls, names: tuple[Name, ...], windows: Windows, groups: tuple[Group, ...]) -> Lattice:
@@ -124,16 +130,17 @@ Rows = Sequence[tuple[tuple[Name, ...], Reads]]  # of each map that is read: nam
 def grouped(names: tuple[Name, ...], windows: Windows, rows: Rows) -> Lattice:
     """Return the cells of an axis in groups; `rows` are what they read, whose order they keep."""
     own = _own(names, windows)
-    runs: dict[int, list[tuple[Cell, ...]]] = defaultdict(list)
-    strips: list[Group] = []
+    strips: dict[int, list[tuple[Cell, ...]]] = defaultdict(list)
     for first, stop in _ranges(own):
-        strips.append(Group(tuple(tuple((window, cell) for cell in range(first, stop))
-                                  for window in range(windows.count))))  # fmt: skip
+        strips[stop - first] += [
+            tuple((window, cell) for cell in range(first, stop)) for window in range(windows.count)
+        ]
+    chains: dict[int, list[tuple[Cell, ...]]] = defaultdict(list)
     for chain in _chains(names, windows, own):
         for run in _consistent(chain, windows, rows):
-            runs[len(run)].append(run)
-    chains = (Group(tuple(runs[length])) for length in sorted(runs, reverse=True))
-    return Lattice.of(names, windows, (*strips, *chains))
+            chains[len(run)].append(run)
+    groups = (Group(tuple(runs)) for kind in (strips, chains) for runs in kind.values())
+    return Lattice.of(names, windows, tuple(groups))
 
 
 def _own(names: tuple[Name, ...], windows: Windows) -> list[bool]:
@@ -180,11 +187,11 @@ def _chains(names: tuple[Name, ...], windows: Windows, own: Sequence[bool]) -> I
                 before = name
     # a chain that bites its own tail has no first cell; any will do
     for start in sorted(seen, key=led.__contains__):
-        name: Name | None = start
+        following: Name | None = start
         chain: list[Cell] = []
-        while name in seen:
-            chain.append(seen.pop(name))
-            name = after.get(name)
+        while following in seen:
+            chain.append(seen.pop(following))
+            following = after.get(following)
         if chain:
             yield chain
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +92,12 @@ class Layout:
     def count(self) -> int:
         """How many windows there are."""
         return math.prod(windows.count for windows in self.windows)
+
+    @cached_property
+    def readers(self) -> Counter[Stored]:
+        """How many steps read a stored value, and the windows one by one."""
+        steps = (source.map.stored for step in self.steps for source in step.stored.sources)
+        return Counter((*steps, *(entrance.map.stored for entrance in self.entrances)))
 
     @cached_property
     def last_use(self) -> dict[Stored, int]:

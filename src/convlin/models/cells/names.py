@@ -53,6 +53,11 @@ class Names:
         """Return the name of what is the same in every window, such as a weight's index."""
         return self._number(("mark", *what)), None
 
+    @property
+    def outside(self) -> Name:
+        """The name of what lies beyond a map, where a layer pads."""
+        return self.mark("outside")
+
     def padding(self, value: float) -> Name:
         """Return the name of cells that hold this value, of one padding more than there are."""
         padding = Padding(len(self.paddings), value)

@@ -2,8 +2,8 @@
 
 | while | there are |
 |---|---|
-| a step runs | what later steps and the windows read, what this step makes, and what one of its operations takes and gives |
-| windows run | what they read, and of so many windows each what their operations hold |
+| a step runs | what is read later, what the step makes, and what one of its operations takes |
+| windows run | what they read, and of each of a batch of windows what its operations hold |
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Sizes:
         return self.images * max(most, 1)
 
     def _cell(self, step: Step) -> int:
-        return self.images * step.stored.numbers * self._item(step.stored.node)
+        cell: int = step.stored.numbers * self._item(step.stored.node)
+        return self.images * cell
 
     def _working(self, step: Step) -> int:
         """Return what the largest of a step's operations takes."""

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from convlin.internals.onednn import linear
 from convlin.models.cells.analysis import Analysis
 from convlin.models.graph.fake_model import named_tensors
+from convlin.models.graph.operations import name_of
 from convlin.models.graph.varying import MODEL_DTYPE, Batch, mapped
 
 __all__ = ["Running"]
 
+# Operations whose result is memory of its own, whatever they take.
+FRESH = frozenset({
+    "conv1d", "conv2d", "conv3d", "linear", "batch_norm", "layer_norm", "max_pool1d", "max_pool2d",
+    "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "cat", "add", "sub", "mul", "div",
+    "relu", "relu6", "hardtanh", "hardswish", "silu", "gelu", "sigmoid", "elu", "leaky_relu",
+})  # fmt: skip
+# Operations that may write their result over what they take.
+OVERWRITES = frozenset({
+    "relu", "relu6", "hardtanh", "hardswish", "silu", "gelu", "sigmoid", "elu", "leaky_relu",
+})  # fmt: skip
+
+# The same result, faster, or of maps that lie with their channels last.
+ELSE = {"linear": linear, "view": torch.reshape, "_unsafe_view": torch.reshape}
+
 
 class Running:
-    """One run on some images: the model's tensors as they are now, each constant computed once."""
+    """One run on some images: the model's tensors as they are now, each constant computed once.
+
+    free: nodes whose values nobody reads but the operation that runs next.
+    """
 
     def __init__(self, analysis: Analysis, model: nn.Module, images: Tensor) -> None:
         self._analysis = analysis
@@ -24,6 +44,23 @@ class Running:
         self._images = images
         self._tensors = named_tensors(model)
         self._constants: dict[fx.Node, Any] = {}
+        self.free: Collection[fx.Node] = ()
+
+    def freed(self, nodes: Iterable[fx.Node]) -> Collection[fx.Node]:
+        """Return those of nodes, read once in all, whose memory may be written to."""
+        if torch.is_grad_enabled():
+            return ()
+        return {node for node in nodes if node.op == "call_function" and
+                name_of(node.target) in FRESH}  # fmt: skip
+
+    @property
+    def dilates(self) -> bool:
+        """Whether wide images are faster than many narrow ones, where neighbours must lie apart.
+
+        They are where oneDNN runs convolutions; others unfold them, or have no fast dilated ones.
+        """
+        narrow = (torch.float32, torch.bfloat16, torch.float16)
+        return self._images.device.type == "cpu" and self._images.dtype in narrow
 
     def made(self, values: Sequence[float]) -> Tensor:
         """Return numbers as a tensor like the images."""
@@ -56,6 +93,10 @@ class Running:
         places = dict(enumerate(node.args)) | dict(at or {})
         args, kwargs = mapped((tuple(places.values()), dict(node.kwargs)), real)
         operation: Any = node.target
+        if node.args and isinstance(node.args[0], fx.Node) and node.args[0] in self.free:
+            operation = overwriting(operation)
+        elif (name := name_of(operation)) in ELSE:
+            operation = ELSE[name]
         return operation(*args, **kwargs)
 
     def _attribute(self, node: fx.Node) -> Tensor:
@@ -66,6 +107,15 @@ class Running:
         tensor = self._analysis.trace.tensors[name].to(self._images.device)
         follows = node.meta.get("numbers") is MODEL_DTYPE
         return tensor.to(self._images.dtype) if follows else tensor
+
+
+@cache
+def overwriting(operation: Any) -> Any:
+    """Return the operation that writes over its first argument, if that is safe."""
+    name = name_of(operation)
+    if name not in OVERWRITES:
+        return operation
+    return getattr(getattr(torch.ops.aten, f"{name}_"), operation.__name__.partition(".")[2])
 
 
 def _each(number: Batch) -> int:

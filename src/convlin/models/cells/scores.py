@@ -25,7 +25,9 @@ class Scores:
     def add(self, outputs: Any, places: Sequence[slice]) -> None:
         """Take the outputs (images·windows, …) of the windows at these places."""
         leaves: list[Any] = []
-        self._form = mapped(outputs, lambda leaf: leaves.append(leaf) or len(leaves) - 1)
+        mapped(outputs, leaves.append)
+        numbers = iter(range(len(leaves)))
+        self._form = mapped(outputs, lambda leaf: next(numbers))
         if not self._whole:
             self._whole = [self._empty(leaf) for leaf in leaves]
         counts = [place.stop - place.start for place in places]

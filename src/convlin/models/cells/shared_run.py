@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, fx
-from torch.fx.node import map_arg
 
-from convlin.models.cells.blocks import Blocks, gathered, seen, unseen
+from convlin.models.cells.cell_blocks import Blocks, gathered, seen, unseen
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.laid_out import Entrance, Layout, Step
 from convlin.models.cells.running import Running
@@ -25,12 +25,18 @@ def run_shared(layout: Layout, running: Running, images: Tensor) -> dict[Stored,
         if stored.node.op == "placeholder":
             made[stored] = {(0,) * ndim: _rows(images, ndim)}
         elif not stored.sources:
-            whole = unseen(stored.compute(running, ()), 1, (1,) * ndim, stored.roles)
+            whole = unseen(stored.compute(running, (), ()), 1, (1,) * ndim, stored.roles, False)
             made[stored] = {(0,) * ndim: whole.expand(len(images), *whole.shape[1:])}
         else:
+            running.free = running.freed(
+                source.map.stored.node
+                for source, reads in zip(stored.sources, step.reads, strict=True)
+                if not any(reads) and layout.readers[source.map.stored] == 1
+            )
             made[stored] = {
                 chosen: _computed(step, chosen, made, running) for chosen in step.groups()
             }
+            running.free = ()
         for value in [value for value in made if layout.last_use.get(value, -1) <= number]:
             del made[value]
     return made
@@ -45,8 +51,13 @@ def run_windows(
     for entrance in layout.entrances:
         known[entrance.node] = _windows(entrance, made[entrance.map.stored], parts)
     batch = len(next(iter(known.values()))) if known else 0
-    uses = {node: len(node.users) for node in known}
+    uses, alone = {node: len(node.users) for node in known}, set(layout.nodes)
     for node in layout.nodes:
+        running.free = running.freed(
+            operand
+            for operand in node.all_input_nodes
+            if operand in alone and len(operand.users) == 1
+        )
         known[node] = running.run(node, known, batch)
         uses[node] = len(node.users)
         for operand in node.all_input_nodes:
@@ -54,12 +65,25 @@ def run_windows(
                 uses[operand] -= 1
                 if not uses[operand]:
                     del known[operand]
-    return map_arg(output.args[0], lambda node: known.get(node, running))
+    running.free = ()
+    return _plain(output.args[0], known)
+
+
+def _plain(value: Any, known: dict[fx.Node, Any]) -> Any:
+    """Return the outputs in plain lists, tuples and dicts; a graph has kinds of its own."""
+    if isinstance(value, fx.Node):
+        return known[value]
+    if isinstance(value, dict):
+        return {key: _plain(part, known) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return (list if isinstance(value, list) else tuple)(_plain(part, known) for part in value)
+    return value
 
 
 def _rows(images: Tensor, ndim: int) -> Tensor:
     """Return the images as one block: one run along each axis, channels last."""
-    return unseen(images, len(images), (1,) * ndim, (None, *range(ndim))).contiguous()
+    block = unseen(images, len(images), (1,) * ndim, (None, *range(ndim)), batched=False)
+    return block.contiguous()
 
 
 def _computed(
@@ -67,32 +91,21 @@ def _computed(
 ) -> Tensor:
     """Return a step's result for one choice of groups."""
     stored, ndim = step.stored, len(chosen)
-    operands = [
-        seen(_read(source.map.stored, made, axes, chosen, source.outside), ndim, source.map.roles)
-        for source, axes in zip(stored.sources, _pieces(step, chosen), strict=True)
-    ]
-    result = stored.compute(running, operands)
     counts = [lattice.groups[n].count for lattice, n in zip(step.lattices, chosen, strict=True)]
-    images = len(result)
-    for count in counts:
-        images //= count
-    return unseen(result, images, counts, stored.roles)
-
-
-def _read(
-    stored: Stored, made: dict[Stored, Blocks], axes: Any, chosen: Any, outside: float
-) -> Tensor:
-    return gathered(made[stored], axes, chosen, outside)
-
-
-def _pieces(step: Step, chosen: tuple[int, ...]) -> Iterator[list[Any]]:
-    """Yield for each source its pieces along each axis."""
-    for axes in step.reads:
-        yield [None if its is None else its[n] for its, n in zip(axes, chosen, strict=True)]
+    several = math.prod(counts) > 1 and stored.runs != "alone"
+    batched = several and (stored.runs == "batched" or not running.dilates)
+    operands, images = [], 0
+    for source, reads in zip(stored.sources, step.reads, strict=True):
+        axes = [None if its is None else its[n] for its, n in zip(reads, chosen, strict=True)]
+        block = gathered(made[source.map.stored], axes, chosen, source.outside, batched)
+        operands.append(seen(block, ndim, source.map.roles, batched))
+        images = len(block)
+    result = stored.compute(running, operands, (1,) * ndim if batched else tuple(counts))
+    return unseen(result, images, counts, stored.roles, batched)
 
 
 def _windows(entrance: Entrance, blocks: Blocks, parts: Sequence[range]) -> Tensor:
     """Return a shared value for some windows, as a batch of whole maps."""
     pieces = [entrance.pieces(axis, part) for axis, part in enumerate(parts)]
-    block = gathered(blocks, pieces, (0,) * len(parts), 0.0)
-    return seen(block, len(parts), entrance.map.roles)
+    block = gathered(blocks, pieces, (0,) * len(parts), 0.0, batched=True)
+    return seen(block, len(parts), entrance.map.roles, batched=True)

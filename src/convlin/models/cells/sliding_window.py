@@ -223,16 +223,15 @@ def scores_of(
     progress: Progress | None = None,
 ) -> Any:  # fmt: skip
     """Return the outputs for every window, tile by tile, batch by batch."""
-    ndim, cells = len(field.stride), field.cells(tuple(images.shape[2:]))
+    cells = field.cells(tuple(images.shape[2:]))
     scores = Scores(len(images), cells)
     done, total = 0, math.prod(cells)
     for first, layout in tiles:
         counts = [windows.count for windows in layout.windows]
-        starts = [n * step for n, step in zip(first, field.stride, strict=True)]
-        pixels = [(n - 1) * step + size
-                  for n, step, size in zip(counts, field.stride, field.size, strict=True)]  # fmt: skip
-        part = tuple(slice(a, a + n) for a, n in zip(starts, pixels, strict=True))
-        made = run_shared(layout, running, images[(..., *part)])
+        last = [a + n - 1 for a, n in zip(first, counts, strict=True)]
+        ends = zip(field.reads(first), field.reads(tuple(last)), strict=True)
+        part: Any = (..., *(slice(start, stop) for (start, _), (_, stop) in ends))
+        made = run_shared(layout, running, images[part])
         for ranges in batches(counts, tiles.at_once):
             outputs = run_windows(layout, running, made, ranges, analysis.output)
             places = [slice(a + r.start, a + r.stop) for a, r in zip(first, ranges, strict=True)]
@@ -253,14 +252,13 @@ def _restored(
 
 def _own_stride(analysis: Analysis) -> tuple[int, ...]:
     """Return the pixels from cell to cell of the last map of several cells that windows share."""
-    maps = [
-        value for value in analysis.values.values() if value is not None and min(value.size) > 1
-    ]
+    maps = [value for value in analysis.values.values() if value is not None]
     strides = []
-    for names in maps[-1].axes:
+    for axis in range(len(maps[0].axes)):
+        several = [value.axes[axis] for value in maps if len(value.axes[axis]) > 1]
         steps = Counter(
             after - before
-            for (_, before), (_, after) in pairwise(names)
+            for (_, before), (_, after) in pairwise(several[-1] if several else ())
             if before is not None and after is not None and after > before
         )
         strides.append(steps.most_common(1)[0][0] if steps else 1)

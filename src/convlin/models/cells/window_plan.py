@@ -37,6 +37,8 @@ __all__ = ["PlanRow", "Tiles", "WindowPlan", "plan_of", "planned"]
 AT_ONCE = 256
 # Bytes that a batch of windows may hold, for its numbers to stay near the processor.
 NEAR = 2**27
+WHOLE_MAP = ("view", "reshape", "mean", "sum", "amax", "group_norm", "instance_norm", "linear",
+             "scaled_dot_product_attention")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,8 @@ class WindowPlan(Shown):
             Column("fewer", "", _fewer, "right"),
         ]
         first, ratio, *rest = self.summary
-        gains = "good" if self.ratio > 1.05 else "caution"
-        return [Table(columns, self.rows), "", first, Toned(ratio, gains), *rest]
+        gained = Toned(ratio, "good") if self.ratio > 1.05 else Toned(ratio, "caution")
+        return [Table(columns, self.rows), "", first, gained, *rest]
 
 
 def planned(
@@ -175,8 +177,10 @@ def planned(
         if memory <= limit:
             break
         if max(most) == 1:
-            raise Refused(Refusal("sliding_window", "memory", Description(bytes_of(limit)),
-                                  f"{bytes_of(memory)} or more", "one window takes as much"))  # fmt: skip
+            least, one = f"{bytes_of(memory)} or more", "one window takes as much"
+            raise Refused(
+                Refusal("sliding_window", "memory", Description(bytes_of(limit)), least, one)
+            )
         axis = max(range(len(most)), key=most.__getitem__)
         parts[axis] += 1
         while -(-counts[axis] // parts[axis]) == most[axis]:
@@ -208,17 +212,15 @@ def plan_of(
         first = node in alone and not ends
         if first:
             ends = _end(node, analysis, layout)
-        value = analysis.values.get(node)
-        stored = value.stored if value is not None and node not in alone else None
-        made = stored in steps and stored is not None and stored.node is node
-        if (products or first) and (node in alone or made):
-            rows.append(
-                PlanRow(
-                    site_of(node), _operation(node), _whole_cells(stored, tiles) if made else (),
-                    made, products * windows, multiplied[stored] if made else products * windows,
-                    ends if first else "",
-                )
-            )  # fmt: skip
+        if not products and not first:
+            continue
+        one_by_one, value = products * windows, analysis.values[node]
+        site, operation, why = site_of(node), _operation(node), ends if first else ""
+        if node in alone:
+            rows.append(PlanRow(site, operation, (), False, one_by_one, one_by_one, why))
+        elif value is not None and value.stored in steps:
+            cells, shared = _whole_cells(value.stored, tiles), multiplied[value.stored]
+            rows.append(PlanRow(site, operation, cells, True, one_by_one, shared))
     return WindowPlan(
         window, field.stride, image_size, images, cells, tuple(rows),
         sum(row.multiply_adds_windows for row in rows), sum(row.multiply_adds for row in rows),
@@ -236,7 +238,7 @@ def _even(number: int, parts: int) -> Iterator[int]:
     yield from (least + (part < more) for part in range(parts))
 
 
-def _whole_cells(stored: Stored | None, tiles: Tiles) -> tuple[int, ...]:
+def _whole_cells(stored: Stored, tiles: Tiles) -> tuple[int, ...]:
     """Return how many cells along each axis all tiles have together."""
     totals = []
     for axis, its in enumerate(tiles.counts):
@@ -252,9 +254,12 @@ def _whole_cells(stored: Stored | None, tiles: Tiles) -> tuple[int, ...]:
 def _end(node: fx.Node, analysis: Analysis, layout: Layout) -> str:
     """Return where and why windows are run one by one from a node on."""
     value = analysis.values[node]
-    where = f"{site_of(node)}, {_operation(node)}"
+    site, operation = site_of(node), _operation(node)
+    where = site if operation in site.rpartition(".")[2] else f"{site}, {operation}"
     if value is None:
-        return f"{where}: it mixes the cells of a window, or has no rule"
+        whole = operation in WHOLE_MAP or operation.startswith(("adaptive_", "flatten"))
+        why = "it takes the whole map of a window" if whole else "no rule shares what it makes"
+        return f"{where}: {why}"
     if all(windows.count == 1 for windows in layout.windows):
         return f"{where}: there is one window"
     return f"{where}: the windows have too few cells in common from here on"

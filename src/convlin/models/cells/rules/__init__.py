@@ -2,7 +2,7 @@
 
 | file | |
 |---|---|
-| `neighbours.py` | convolutions and pools |
+| `neighbouring.py` | convolutions and pools |
 | `other_names.py` | padding, slices, flips, rolls: cells that are there already |
 | `every_cell.py` | what treats every cell alike |
 | `several_maps.py` | the same cell of several maps |

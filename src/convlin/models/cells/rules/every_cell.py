@@ -123,7 +123,7 @@ def reshaped(call: CellCall) -> CellMap | None:
         return None
     before, shape = value.roles, call.shape
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         (block,) = blocks
         pairs = zip(before, block.shape[1:], strict=True)
         lengths = {role: length for role, length in pairs if role is not None}
@@ -169,7 +169,7 @@ def one_of_several(call: CellCall) -> CellMap | None:
     gone = inner.name == "unbind"
     roles = (*value.roles[:place], *value.roles[place + 1 :]) if gone else value.roles
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Any:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
         return operator.getitem(numbers.run(whole, {operand: blocks[0]}, len(blocks[0])), index)
 
     source = Source(value, (SAME,) * len(value.axes))

@@ -53,9 +53,12 @@ def rolled(call: CellCall) -> CellMap | None:
     shifts, dims = call.arg(1, (), "shifts"), call.arg(2, (), "dims")
     value = call.map(call.arg(0))
     for shift, dim in zip(shifts, dims, strict=True) if len(dims) == len(shifts) else ():
-        value = value and _renamed(
-            value, [dim], lambda names, by=shift: names[-by % len(names) :] + names[: -by % len(names)]
-        )  # fmt: skip
+
+        def roll(names: Axis, by: int = shift) -> Axis:
+            start = -by % len(names)
+            return names[start:] + names[:start]
+
+        value = value and _renamed(value, [dim], roll)
     return value if dims else None
 
 

@@ -78,7 +78,7 @@ def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]
         pairs = zip(value.axes[axis], sources[1].map.axes[axis], strict=True)
         axes[axis] = tuple(call.names.of(pair) for pair in pairs)
 
-        def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+        def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
             return blocks[0] * blocks[1].to(blocks[0].dtype)
 
         value = call.made(
@@ -91,11 +91,11 @@ def _numbers(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]
     """Return one number for each place along an axis, as a map that is the same everywhere else."""
     distinct = sorted(set(numbers))
     alone = call.names.mark("alone")
-    axes = [(alone,)] * len(value.axes)
+    axes: list[tuple[Name, ...]] = [(alone,)] * len(value.axes)
     axes[axis] = tuple(call.names.mark("factor", number) for number in distinct)
     shape = tuple(len(distinct) if role == axis else 1 for role in value.roles)
 
-    def compute(known: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(known: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         return known.made(distinct).reshape(1, *shape)
 
     rest = (1,) * value.roles.count(None)
@@ -116,7 +116,7 @@ def _placed(call: CellCall, node: fx.Node, roles: Roles, size: tuple[int, ...]) 
         if role is not None:
             axes[role] = tuple(call.names.mark(node.name, place) for place in range(length))
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         return numbers.tensor(node).reshape(1, *whole)
 
     pairs = zip(whole, roles, strict=True)
@@ -132,10 +132,12 @@ def _together(
     axes = []
     for axis in range(sum(role is not None for role in roles)):
         names = list(dict.fromkeys(value.axes[axis] for value in rows.values()))
-        axes.append(names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names))))
+        axes.append(
+            names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names, strict=True)))
+        )
     node, operands = call.node, list(rows)
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Any:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
         return numbers.run(node, dict(zip(operands, blocks, strict=True)), len(blocks[0]))
 
     sources = [Source(value, (SAME,) * len(axes)) for value in rows.values()]

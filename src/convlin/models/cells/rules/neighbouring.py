@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from convlin.geometry import ConvGeometry
 from convlin.models.cells.cell_call import CellCall
-from convlin.models.cells.cell_map import CellMap, Numbers, Source
+from convlin.models.cells.cell_map import CellMap, Numbers, Runs, Source
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.rules.several_maps import scaled_by
 from convlin.models.graph.traced import shape_of
@@ -46,12 +46,13 @@ def convolution(call: CellCall) -> CellMap | None:
     reads = tuple(Reads.of(k, s, before, d) for k, s, (before, _), d in rows)
     run = CONVOLUTIONS[len(reads)]
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         own = numbers.tensor(weight)
         shift = None if bias is None else numbers.tensor(bias)
-        return run(blocks[0], own, shift, g.stride, 0, g.dilation, groups)
+        dilation = _times(g.dilation, apart)
+        return run(blocks[0], own, shift, g.stride, 0, dilation, groups)
 
-    return _windowed(call, value, reads, compute, outside=0.0)
+    return _windowed(call, value, reads, compute, outside=0.0, runs=_runs(reads))
 
 
 def max_pool(call: CellCall) -> CellMap | None:
@@ -62,15 +63,15 @@ def max_pool(call: CellCall) -> CellMap | None:
     ndim = len(value.axes)
     sides = _each(kernel, ndim)
     steps = _each(call.arg(2, (), "stride") or kernel, ndim)
-    before, apart = (_each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
-    reads = tuple(map(Reads.of, sides, steps, before, apart))
+    before, dilation = (_each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
+    reads = tuple(map(Reads.of, sides, steps, before, dilation))
     run = MAXIMA[ndim]
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
-        made: Tensor = run(blocks[0], sides, steps, 0, apart)
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+        made: Tensor = run(blocks[0], sides, steps, 0, _times(dilation, apart))
         return made
 
-    return _windowed(call, value, reads, compute, outside=-math.inf)
+    return _windowed(call, value, reads, compute, outside=-math.inf, runs=_runs(reads))
 
 
 def average_pool(call: CellCall) -> CellMap | None:
@@ -104,22 +105,6 @@ def adaptive_average(call: CellCall) -> CellMap | None:
     return _averaged(call, value, reads, [[1.0] * size for size in call.shape[1:]], 1.0)
 
 
-def adaptive_max(call: CellCall) -> CellMap | None:
-    """Share an adaptive max pool whose cells all have as many neighbours."""
-    value = call.map(call.arg(0))
-    reads = None if value is None else _adaptive(call, value)
-    if value is None or reads is None:
-        return None
-    sides, steps = [r.span for r in reads], [r.step for r in reads]
-    run = MAXIMA[len(reads)]
-
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
-        made: Tensor = run(blocks[0], sides, steps)
-        return made
-
-    return _windowed(call, value, reads, compute, outside=0.0)
-
-
 def _adaptive(call: CellCall, value: CellMap) -> tuple[Reads, ...] | None:
     """Return what the cells of an adaptive pool read, if they all read as many."""
     sizes = call.shape[1:]
@@ -136,7 +121,7 @@ def _averaged(
     sides, steps = [r.span for r in reads], [r.step for r in reads]
     run = AVERAGES[len(reads)]
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor]) -> Tensor:
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         made: Tensor = run(blocks[0], sides, steps)
         return made if whole == 1.0 else made * whole
 
@@ -145,10 +130,20 @@ def _averaged(
 
 
 def _windowed(
-    call: CellCall, value: CellMap, reads: tuple[Reads, ...], compute: Any, outside: float
+    call: CellCall, value: CellMap, reads: tuple[Reads, ...], compute: Any, outside: float,
+    runs: Runs = "batched",
 ) -> CellMap:  # fmt: skip
     axes = call.read(value, reads, call.shape[1:])
-    return call.made([Source(value, reads, outside)], axes, value.roles, compute)
+    return call.made([Source(value, reads, outside)], axes, value.roles, compute, runs=runs)
+
+
+def _runs(reads: Sequence[Reads]) -> Runs:
+    """Return how runs come to what can be dilated, unless it has a stride."""
+    return "apart" if all(its.step == 1 for its in reads) else "batched"
+
+
+def _times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:
+    return tuple(d * n for d, n in zip(dilation, apart, strict=True))
 
 
 def _divisor(start: int, kernel: int, size: int, padding: int, counts_padding: bool) -> int:
@@ -176,8 +171,5 @@ RULES = {
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), average_pool),
     **dict.fromkeys(
         ("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), adaptive_average
-    ),
-    **dict.fromkeys(
-        ("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), adaptive_max
     ),
 }

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.patches import Rectangle
@@ -29,6 +29,7 @@ from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import write
 from convlin.figures.palette import INK, MUTED, RAMP
 from convlin.figures.plane import as_array
+from convlin.figures.standings import Standing, standings
 from convlin.geometry import ReceptiveField
 
 __all__ = ["heat_map"]
@@ -114,23 +115,21 @@ def heat_map(
     pixels = _image(image)
     _require_fit(values, pixels, field)
     titles = _titles(names, len(values), texts)
-    known = np.where(np.isnan(values), -np.inf, values)
-    ranked, wins = _ranking(known)
-    drawn = ranked[:SHOWN] if classes is None else _classes(classes, len(values))
-    ends = _ends(values[drawn])
+    ranked = standings(values)
+    drawn = ranked[:SHOWN] if classes is None else _chosen(ranked, classes)
+    ends = _ends(values[[standing.number for standing in drawn]])
     figure, axes, panels = _lay_out(1 + len(drawn), pixels.shape[:2])
     _show(axes, panels[0], pixels)
     size = texts("size", rows=pixels.shape[0], columns=pixels.shape[1])
     _title(axes, panels[0], texts["image"], size)
     grey = pixels.mean(-1) if pixels.ndim == 3 else pixels
-    for panel, number in zip(panels[1:], drawn, strict=True):
+    for panel, standing in zip(panels[1:], drawn, strict=True):
         _show(axes, panel, grey)
-        _heat(axes, panel, values[number], field, ends)
-        best = known[number].argmax()
-        _frame(axes, panel, field.reads(divmod(int(best), values.shape[2])))
-        highest = _text(f"{known[number].flat[best]:.4g}")
-        below = texts("wins", wins=int(wins[number]), windows=known[number].size, best=highest)
-        _title(axes, panel, titles[number], below)
+        _heat(axes, panel, values[standing.number], field, ends)
+        _frame(axes, panel, field.reads(standing.cell))
+        best = _text(f"{standing.best:.4g}")
+        below = texts("wins", wins=standing.wins, windows=values[0].size, best=best)
+        _title(axes, panel, titles[standing.number], below)
     width, height = figure.get_size_inches().tolist()
     note = texts("frame", rows=field.size[0], columns=field.size[1])
     write(axes, (MARGIN, height - BELOW / 2), note, 8, MUTED, ha="left")
@@ -202,20 +201,14 @@ def _titles(names: Sequence[str] | None, classes: int, texts: Texts) -> list[str
     return [printable(str(name)) for name in listed]
 
 
-def _ranking(known: Float[np.ndarray, "k h w"]) -> tuple[list[int], Int[np.ndarray, " k"]]:
-    """Return the classes, from the one highest in most windows down, and in how many each is."""
-    scored = known.max(0) > -np.inf
-    wins = np.bincount(known.argmax(0)[scored], minlength=len(known))
-    # Classes that win nowhere follow by their highest score: the sort's last key is its first.
-    return np.lexsort((-known.max((1, 2)), -wins)).tolist(), wins
-
-
-def _classes(classes: Sequence[int], count: int) -> list[int]:
+def _chosen(ranked: Sequence[Standing], classes: Sequence[int]) -> list[Standing]:
+    """Return the standings of these classes, in their order."""
     numbers = wholes("heat_map", "classes", classes, 0)
-    if not numbers or max(numbers) >= count:
-        allowed = f"one or more from 0 to {count - 1}"
+    if not numbers or max(numbers) >= len(ranked):
+        allowed = f"one or more from 0 to {len(ranked) - 1}"
         raise Refused(Refusal("heat_map", "classes", numbers, allowed))
-    return list(numbers)
+    found = {standing.number: standing for standing in ranked}
+    return [found[number] for number in numbers]
 
 
 def _ends(values: Float[np.ndarray, "n h w"]) -> tuple[float, float]:

@@ -34,17 +34,20 @@ class Classes:
     wanted: tuple[int, ...] | None = None
     names: tuple[str, ...] | None = None
 
-    def require(self, count: int | None) -> None:
-        """Raise unless a model with so many classes has these; None: it has none."""
-        if count is None and (self.wanted or self.names):
-            raise InputError(
-                "--classes and --names are for scores of classes, and no output of the model is"
-            )
+    def require(self, count: int | None, *, drawn: bool) -> None:
+        """Raise unless these are of a model with so many classes; None: it has none to draw."""
+        asked = {"--classes": self.wanted, "--names": self.names, "--picture": drawn or None}
+        for option, value in asked.items():
+            if count is None and value is not None:
+                raise InputError(f"{option}: no output of the model is a score for each class")
+        if count is None:
+            return
         if self.names is not None and len(self.names) != count:
-            raise InputError(f"--names: lines are {len(self.names)}, expected {count}, the classes")
-        for number in self.wanted or ():
-            if count is not None and number >= count:
-                raise InputError(f"--classes: class is {number}, expected 0 to {count - 1}")
+            raise InputError(
+                f"--names has {len(self.names)} lines, expected {count}, one for each class"
+            )
+        if self.wanted is not None and max(self.wanted) >= count:
+            raise InputError(f"--classes has {max(self.wanted)}, expected 0 to {count - 1}")
 
     def rows(
         self, scores: Float[np.ndarray, "k h w"], field: ReceptiveField
@@ -52,10 +55,6 @@ class Classes:
         """Return each class that is shown: its best score, and the pixels of that window."""
         from convlin.figures.standings import standings
 
-        ranked = standings(scores)
-        if self.wanted is not None:
-            found = {standing.number: standing for standing in ranked}
-            ranked = [found[number] for number in self.wanted]
         return [
             {
                 "class": each.number,
@@ -64,7 +63,7 @@ class Classes:
                 "highest_in": each.wins,
                 "window": field.reads(each.cell),
             }
-            for each in (ranked if self.wanted is not None else ranked[:ROWS])
+            for each in standings(scores, self.wanted)[: ROWS if self.wanted is None else None]
         ]
 
 
@@ -86,7 +85,7 @@ def parse_classes(wanted: str | None, names: Path | None) -> Classes:
         text = existing(names).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{names}: not a text of names, a line for each class") from error
-    return Classes(numbers, tuple(text.splitlines()))
+    return Classes(numbers, tuple(text.removesuffix("\n").split("\n")))
 
 
 def class_output(outputs: Mapping[str, np.ndarray]) -> Float[np.ndarray, "k h w"] | None:

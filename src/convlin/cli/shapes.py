@@ -35,7 +35,7 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
     if len(parts) not in axes:
         *some, last = map(str, axes)
         few = f"{', '.join(some)} or {last}" if some else last
-        raise InputError(f"{is_text}, expected {few} numbers, such as {example}")
+        raise InputError(f"{is_text}, expected {few} number{'s' * (few != '1')}, such as {example}")
     return tuple(map(int, parts))
 
 

@@ -18,15 +18,15 @@ from convlin.cli.shapes import parse_bytes, parse_shape, parse_stride
 from convlin.cli.terminal import Steps, output, progress, shown
 from convlin.cli.written_files import check_output
 from convlin.display.blocks import Column, Table
-from convlin.display.numbers import bytes_of, count, times
+from convlin.display.numbers import bytes_of, times
 from convlin.display.terminal_view import renderable
-from convlin.errors import InputError, printable
+from convlin.errors import printable
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from convlin import SlidingWindow, WindowPlan
+    from convlin import SlidingWindow
 
 __all__ = ["slide"]
 
@@ -96,24 +96,23 @@ def slide(
         ]
     named = entries(windows, scored, normal, which)
     write_all(out, named, heat_maps(windows, scored, which, drawings), force)
-    rows = [each.scores and which.rows(each.scores[0], windows.field) for each in scored]
     if json:
         files = {"output": str(out), "pictures": [str(path) for path in drawings]}
-        images_as_dicts = [
-            {"image": str(each.path), "classes": own, "plan": each.plan.as_dict()}
-            for each, own in zip(scored, rows, strict=True)
-        ]
-        print(jsonlib.dumps(files | {"model": model, "images": images_as_dicts}, indent=2))
+        listed = [_as_dict(each, windows, which) for each in scored]
+        seen = windows.seen and vars(windows.seen)
+        print(jsonlib.dumps({"model": model} | files | {"seen": seen, "images": listed}, indent=2))
         return
     console = output()
-    for each, own in zip(scored, rows, strict=True):
-        console.print(f"\n[bold]{shown(each.path)}[/]: {_costs(each.plan)}")
-        if own:
-            console.print(renderable([_table(own, each)]))
-    arrays = [f"{name} {times(value.shape)}" for name, value in named.items() if "scores" in name]
+    for each in scored:
+        console.print(f"\n[bold]{shown(each.path)}[/]")
+        console.print("\n".join(each.plan.summary), markup=False)
+        if each.scores:
+            console.print(renderable(["", _table(each, windows, which)]))
+    written = [f"{name} {times(array.shape)}" for name, array in named.items() if "scores" in name]
+    console.print(f"\n{windows.seen}", style="dim")
     console.print(
-        f"\n[bold green]wrote {shown(out)}[/], {bytes_of(out.stat().st_size)}: "
-        f"{shown(', '.join(arrays))}"
+        f"[bold green]wrote {shown(out)}[/], {bytes_of(out.stat().st_size)}: "
+        f"{shown(', '.join(written))}"
     )
     for path in drawings:
         console.print(f"[bold green]wrote {shown(path)}[/]")
@@ -124,9 +123,7 @@ def _require_classes(windows: SlidingWindow, which: Classes, *, drawn: bool) -> 
     import numpy as np
 
     scores = class_output(_outputs(windows, np.zeros(windows.window, np.float32)))
-    which.require(None if scores is None else len(scores))
-    if drawn and scores is None:
-        raise InputError("--picture: no output of the model is a score for each class")
+    which.require(None if scores is None else len(scores), drawn=drawn)
 
 
 def _scored(
@@ -162,24 +159,24 @@ def _outputs(
     }
 
 
-def _costs(plan: WindowPlan) -> str:
-    """Return what a picture's windows cost, in a sentence."""
-    adds = f"{count(plan.multiply_adds)} instead of {count(plan.multiply_adds_windows)}"
-    return (
-        f"{plan.windows:,} windows of {times(plan.window[1:])}, every {times(plan.stride)} pixels; "
-        f"multiply-adds {adds} ({plan.ratio:.2f}×); memory ≤ {bytes_of(plan.memory)}"
-    )
+def _as_dict(each: Scored, windows: SlidingWindow, which: Classes) -> dict[str, Any]:
+    """Return what JSON says of a picture."""
+    rows = which.rows(each.scores[0], windows.field) if each.scores else []
+    kind = each.scores[1] if each.scores else None
+    return {"image": str(each.path), "kind": kind, "classes": rows, "plan": each.plan.as_dict()}
 
 
-def _table(rows: list[dict[str, Any]], each: Scored) -> Table:
-    kind = each.scores[1] if each.scores else ""
+def _table(each: Scored, windows: SlidingWindow, which: Classes) -> Table:
+    """Return the best classes of a picture, or those asked for."""
+    assert each.scores is not None
+    scores, kind = each.scores
     columns = (
         Column("class", "", _called),
         Column(kind, "best", "{:.4g}".format, "right"),
         Column("highest in", "highest_in", "{:,} windows".format, "right"),
         Column("window of the best: x, y", "window", _pixels),
     )
-    return Table(columns, rows)
+    return Table(columns, which.rows(scores, windows.field))
 
 
 def _called(row: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import write
 from convlin.figures.palette import INK, MUTED, RAMP
 from convlin.figures.plane import as_array
-from convlin.figures.standings import Standing, standings
+from convlin.figures.standings import standings
 from convlin.geometry import ReceptiveField
 
 __all__ = ["heat_map"]
@@ -115,8 +115,8 @@ def heat_map(
     pixels = _image(image)
     _require_fit(values, pixels, field)
     titles = _titles(names, len(values), texts)
-    ranked = standings(values)
-    drawn = ranked[:SHOWN] if classes is None else _chosen(ranked, classes)
+    numbers = None if classes is None else _classes(classes, len(values))
+    drawn = standings(values, numbers)[: SHOWN if numbers is None else None]
     ends = _ends(values[[standing.number for standing in drawn]])
     figure, axes, panels = _lay_out(1 + len(drawn), pixels.shape[:2])
     _show(axes, panels[0], pixels)
@@ -201,14 +201,12 @@ def _titles(names: Sequence[str] | None, classes: int, texts: Texts) -> list[str
     return [printable(str(name)) for name in listed]
 
 
-def _chosen(ranked: Sequence[Standing], classes: Sequence[int]) -> list[Standing]:
-    """Return the standings of these classes, in their order."""
+def _classes(classes: Sequence[int], count: int) -> tuple[int, ...]:
     numbers = wholes("heat_map", "classes", classes, 0)
-    if not numbers or max(numbers) >= len(ranked):
-        allowed = f"one or more from 0 to {len(ranked) - 1}"
+    if not numbers or max(numbers) >= count:
+        allowed = f"one or more from 0 to {count - 1}"
         raise Refused(Refusal("heat_map", "classes", numbers, allowed))
-    found = {standing.number: standing for standing in ranked}
-    return [found[number] for number in numbers]
+    return numbers
 
 
 def _ends(values: Float[np.ndarray, "n h w"]) -> tuple[float, float]:

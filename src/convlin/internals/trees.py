@@ -26,8 +26,10 @@ def named_leaves(tree: Any) -> list[tuple[str, Any]]:
     ([('a', 1), ('b.0', 2), ('b.1.0', 3)], [('', 4)])
     """
     leaves, _ = tree_flatten_with_path(tree)
-    return [
-        # Each of the three kinds of entries is a dataclass of one field: key, idx or name.
-        (".".join(str(value) for entry in path for value in dataclasses.astuple(entry)), leaf)
-        for path, leaf in leaves
-    ]
+    return [(".".join(map(_step, path)), leaf) for path, leaf in leaves]
+
+
+def _step(entry: Any) -> str:
+    """Return one entry of a path: each of the three kinds is a dataclass of a single field."""
+    (step,) = dataclasses.astuple(entry)
+    return str(step)

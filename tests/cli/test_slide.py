@@ -93,7 +93,7 @@ def test_what_is_printed_says_what_was_found_where(run, house, photo):
         window = f"{2 * x}–{2 * x + 7}, {3 * y}–{3 * y + 10}"
         best = f"{chances[number].max():.4g}"
         assert re.split(r"\s{2,}", row.rstrip()) == [
-            f"{number} {name}", best, f"{wins[number]} windows", window
+            f"{number} {name}", best, f"{wins[number]} of 35 windows", window
         ]  # fmt: skip
     with np.load(house / "a.npz") as file:
         assert file["classes"][2] == "[bold]zwei"
@@ -121,7 +121,7 @@ def test_trained_a_cat_is_found_and_drawn(run, house):
         assert off(file["scores"], expected) < 1e-5
     assert (expected.argmax(0) == 285).sum() > 10  # Egyptian cat
     rows = [line for line in result.stdout.splitlines() if line.startswith("285 ")]
-    assert f"{(expected.argmax(0) == 285).sum()} windows" in rows[0]
+    assert f"{(expected.argmax(0) == 285).sum()} of 16 windows" in rows[0]
     with Image.open(house / "cat_map.png") as drawn:
         assert drawn.format == "PNG" and drawn.width > 1500
 

@@ -230,10 +230,17 @@ def test_nan_has_no_colour_and_infinity_the_last():
     assert (shade[0, 3] == shade[0, 1]).all() and (shade[1, 2] == shade[0, 0]).all()
 
 
-def test_scores_that_are_all_the_same_are_in_the_middle_of_the_bar():
-    figure = heat_map(np.full((1, 3, 4), 7.0), GREY, FIELD)
-    numbers = [float(text) for text in texts(figure) if text[0].isdigit() and "×" not in text]
-    assert min(numbers) < 7 < max(numbers)
+@pytest.mark.parametrize("value", [7.0, -3e-12, 0.0, 5e20])
+def test_scores_that_are_all_the_same_are_in_the_middle_of_the_bar(value):
+    scores = np.full((1, 3, 4), value)
+    scores[0, 0, 0] = np.nextafter(value, 1e30)
+    figure = heat_map(scores, GREY, FIELD)
+    right = figure.axes[0].images[-1].get_extent()[1]
+    numbers = [
+        float(text.get_text().replace("−", "-"))
+        for text in figure.axes[0].texts if text.get_position()[0] > right
+    ]  # fmt: skip
+    assert min(numbers) < value < max(numbers)
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def parse_classes(wanted: str | None, names: Path | None) -> Classes:
     if names is None:
         return Classes(numbers)
     try:
-        text = existing(names).read_text("utf-8")
+        text = existing(names).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{names}: not a text of names, a line for each class") from error
     return Classes(numbers, tuple(text.removesuffix("\n").split("\n")))

@@ -13,7 +13,7 @@ from convlin.cli.class_scores import Classes
 from convlin.cli.normalisation import Normalisation
 from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
-from convlin.errors import InputError
+from convlin.errors import InputError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def heat_maps(
         scores, kind = each.scores
         figure = heat_map(
             scores, each.pixels, windows.field, classes=classes.wanted, names=classes.names,
-            words={"image": each.path.name, "values": kind},
+            words={"image": printable(each.path.name), "values": kind},
         )  # fmt: skip
         stored = io.BytesIO()
         figure.savefig(stored, format=file.suffix[1:])

@@ -170,10 +170,11 @@ def _table(each: Scored, windows: SlidingWindow, which: Classes) -> Table:
     """Return the best classes of a picture, or those asked for."""
     assert each.scores is not None
     scores, kind = each.scores
+    of_all = f"{{:,}} of {each.plan.windows:,} windows"
     columns = (
         Column("class", "", _called),
         Column(kind, "best", "{:.4g}".format, "right"),
-        Column("highest in", "highest_in", "{:,} windows".format, "right"),
+        Column("highest in", "highest_in", of_all.format, "right"),
         Column("window of the best: x, y", "window", _pixels),
     )
     return Table(columns, which.rows(scores, windows.field))

@@ -210,12 +210,13 @@ def _classes(classes: Sequence[int], count: int) -> tuple[int, ...]:
 
 
 def _ends(values: Float[np.ndarray, "n h w"]) -> tuple[float, float]:
-    """Return the scores with the first and the last colour, apart where all are the same."""
+    """Return the scores of the first and the last colour, apart where all are nearly the same."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         raise Refused(Refusal("heat_map", "scores", Description("NaN or infinity"), "numbers"))
     low, high = float(finite.min()), float(finite.max())
-    return (low, high) if low < high else (low - 0.5, high + 0.5)
+    room = max(abs(low), abs(high)) / 2 or 0.5
+    return (low, high) if high - low > 1e-9 * room else (low - room, high + room)
 
 
 def _lay_out(count: int, size: tuple[int, int]) -> tuple[Drawing, Axes, list[Panel]]:

@@ -22,18 +22,29 @@ from convlin.demo import picture
 COMMANDS = {
     "convert": ("convert", "models_here:unpadded", "--window", "3,10,7", "--no-proofs", "-o", "{}.pt2"),
     "unroll": ("unroll", "models_here:padded", "0", "--input-size", "10,7", "-o", "{}.npz"),
+    "slide": ("slide", "models_here:padded", "sheet.bmp", "--window", "3,10,7", "--stride", "5",
+              "-o", "{}.npz"),
     "explain": ("explain", "--lesson", "5", "--html", "{}.html"),
     "explore": ("explore", "--export", "{}.html"),
     "demo": ("{}.png",),
 }  # fmt: skip
 WHOLE = {
-    ".pt2": lambda path: zipfile.ZipFile(path).testzip() is None,
-    ".npz": lambda path: load_npz(path).shape == (280, 210),
-    ".html": lambda path: path.read_text("utf-8").rstrip().endswith("</html>"),
-    ".png": lambda path: Image.open(path).convert("RGB").getpixel((8, 2)) == (8, 16, 24),
+    "convert": lambda path: zipfile.ZipFile(path).testzip() is None,
+    "unroll": lambda path: load_npz(path).shape == (280, 210),
+    "slide": lambda path: np.load(path)["scores"].shape == (5, 7, 11),
+    "explain": lambda path: path.read_text("utf-8").rstrip().endswith("</html>"),
+    "explore": lambda path: path.read_text("utf-8").rstrip().endswith("</html>"),
+    "demo": lambda path: Image.open(path).convert("RGB").getpixel((8, 2)) == (8, 16, 24),
 }
 SHEET = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8))
 SHEET.putpixel((8, 2), (8, 16, 24))
+
+
+@pytest.fixture
+def house(house):
+    """The working directory, with a picture in it too."""
+    SHEET.save(house / "sheet.bmp")
+    return house
 
 
 @pytest.fixture(params=COMMANDS)
@@ -54,7 +65,7 @@ def command(request, run, checked_here):
         assert "--debug" not in result.stderr
         return result.exit_code, result.stderr.removesuffix("\n")
 
-    go.suffix = suffix
+    go.suffix, go.whole = suffix, WHOLE[request.param]
     go.forces = request.param != "demo"
     return go
 
@@ -75,7 +86,7 @@ def test_a_file_that_is_there_is_replaced_and_hands_on_its_permissions(command, 
     out.chmod(0o640)
     before = out.stat().st_ino
     assert command("a") == (0, "")
-    assert WHOLE[command.suffix](out) and not partials(house)
+    assert command.whole(out) and not partials(house)
     assert stat.S_IMODE(out.stat().st_mode) == 0o640 and out.stat().st_ino != before
 
 
@@ -96,7 +107,7 @@ def test_a_link_stays_one_and_the_file_behind_it_is_written(command, house, ther
         target.write_bytes(b"mine")
     link.symlink_to(target)
     assert command("a") == (0, "")
-    assert link.is_symlink() and WHOLE[command.suffix](target) and not partials(house)
+    assert link.is_symlink() and command.whole(target) and not partials(house)
 
 
 REFUSED = {
@@ -149,7 +160,7 @@ def test_names_that_no_file_can_have_are_refused_in_one_line(command, house, cas
 def test_a_name_of_255_bytes_is_written(command, house):
     name = "卷" * ((255 - len(command.suffix)) // 3)
     assert command(name) == (0, "")
-    assert WHOLE[command.suffix](house / f"{name}{command.suffix}") and not partials(house)
+    assert command.whole(house / f"{name}{command.suffix}") and not partials(house)
 
 
 @contextmanager
@@ -188,7 +199,7 @@ def test_two_runs_at_once_each_write_a_whole_file(command, house, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", second)
     assert command("a") == (0, "") and answers == [(0, "")]
-    assert WHOLE[command.suffix](house / f"a{command.suffix}") and not partials(house)
+    assert command.whole(house / f"a{command.suffix}") and not partials(house)
 
 
 def test_a_file_that_came_to_be_meanwhile_is_kept_without_force(command, house, monkeypatch):

@@ -21,6 +21,11 @@ RIGHT = {
     "explore": ["--port", "0"],
     "inspect": ["models_here:padded", "--window", "3,10,7"],
     "convert": ["models_here:unpadded", "--window", "3,10,7", "-o", "new.pt2"],
+    "plan": ["models_here:padded", "--window", "3,10,7", "--image-size", "40,30"],
+    "slide": [
+        *["models_here:padded", "picture.png", "--window", "3,10,7", "--stride", "5"],
+        *["--mean", "0.5", "--std", "0.5", "-o", "new.npz"],
+    ],
     "rewrite": ["models_here:padded", "--no-proofs"],
     "prove": ["models_here:linear", "models_here:linear", "--input-shape", "12"],
     "audit": ["models_here:pointwise", "Conv2d:3,4,k=1", "--input-shape", "3,10,7"],
@@ -59,8 +64,10 @@ PICTURES = [*ABSENT, "broken.png", "cut.png", "pixel.png", "nan.tiff", "run.eps"
 ROWS = ["", ";", "a", "1;2 3", "nan", "inf", "1e400", "9" * 5000, "1 " * 40, "1 2\0", *ODD]
 PAIRS = ["", "x", "1,2,3", "-1", "1000", "1.5", "1;2", "9" * 5000, *ODD]
 OUTPUTS = ["", ".", "folder", "no/such/a{}", "a.wrong", "a{}x", "pipe{}", "a\0{}", "x" * 300 + "{}"]
+SCALES = ["", "x", "1,2", "1;2", "nan", "inf", "1e2", "0x1", "9" * 5000, "1,2,3,4", *ODD]
 SUFFIXES = {
     "convert": ".pt2",
+    "slide": ".npz",
     "rewrite": ".safetensors",
     "unroll": ".npz",
     "explain": ".html",
@@ -80,18 +87,25 @@ WRONG = {
     "memory_limit": [*NUMBERS, "0", "-1", "1"], "port": [*NUMBERS, "-1", "70000"],
     "size": ["", "x", "64x", "x64", "-64", "6.4", "20", "64,64", "99999", "9" * 5000, *ODD],
     "layer": ["none", "1", "0.0", "0.weight", "9" * 5000, *ODD],
+    "image_size": [*SHAPES, "40", "4,4", "40x30"], "images": [*NUMBERS, "0", "-1"],
+    "memory": [*NUMBERS, "0", "-1", "2G", "1 TB 2", "1B", *ODD], "pictures": PICTURES,
+    "mean": SCALES, "std": [*SCALES, "0", "-1", "1,0,1"], "preset": ["", "x", "IMAGENET", *ODD],
+    "picture": OUTPUTS, "classes": ["", "x", "-1", "1.5", "5", "1,,2", "1;2", "9" * 5000, *ODD],
+    "names": [*ABSENT, "picture.png", "models_here.py"],
     "host": ["256.1.1.1", "no such host", "a\0b", "[::1", "x" * 300],
     "state": ["x", "?size=99", "?size=", "?along=nan", "?" + "x" * 300, *ODD],
 }  # fmt: skip
 FLAGS = {
     "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
-    "copies", "batch_only", "sized", "measured",
+    "copies", "batch_only", "sized", "measured", "raw",
 }  # fmt: skip
 FUNCTIONS = {"builtins:object", "os:getcwd", "models_here:Heads.forward"}
 # These fit: a folder that the demo makes, models whose window is another, and functions that are no
 # conversions, which a verdict says.
 FITS = {
     ("demo", "out"): {"no/such/a{}", "a{}x"},
+    ("plan", "stride"): {"1000"},
+    ("slide", "stride"): {"1000"},
     ("explain", "image"): {"pixel.png"},
     ("explain", "padding"): {"0"},
     ("audit", "function"): FUNCTIONS,
@@ -138,6 +152,7 @@ def things(house, monkeypatch):
     (house / "pickle.pth").write_bytes(pickle.dumps(os.getcwd))
     torch.save({name: tensor.long() for name, tensor in own.items()}, house / "integers.pth")
     Image.effect_noise((64, 64), 50).save(house / "picture.png")
+    Image.effect_noise((64, 64), 50).save(house / "picture.png")
     (house / "cut.png").write_bytes((house / "picture.png").read_bytes()[:900])
     Image.new("L", (1, 1)).save(house / "pixel.png")
     Image.new("F", (64, 64), float("nan")).save(house / "nan.tiff")
@@ -148,7 +163,8 @@ def things(house, monkeypatch):
 
 def with_value(name, parameter, value):
     """Return a right command line but for one value."""
-    right, wrong = list(RIGHT[name]), value.replace("{}", SUFFIXES.get(name, ".png"))
+    suffix = ".png" if parameter.name == "picture" else SUFFIXES.get(name, ".png")
+    right, wrong = list(RIGHT[name]), value.replace("{}", suffix)
     if parameter.param_type_name == "argument":
         at = [p.name for p in commands()[name].params if p.param_type_name == "argument"]
         right[at.index(parameter.name)] = wrong

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle, FancyBboxPatch
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from convlin import ConvGeometry, ConvMatrix, Measured, Proved, Refuted, figures
+from convlin import ConvGeometry, ConvMatrix, Measured, Proved, ReceptiveField, Refuted, figures
 from convlin.figures.neuron_layout import arrange
 from convlin.models.dense.report import Report, Row
 from convlin.proof import Counterexample
@@ -34,7 +34,14 @@ def layer(n, name="features.0.conv", why="", verdict=None):
     return Row(f"{name}.{n}", "Conv2d", text, verdict, not why, why)
 
 
-TALLEST = {"matrix": 8, "forms": 6, "neuron": 8.5, "pointwise": 10.5, "map": 15}  # inches
+TALLEST = {
+    "matrix": 8,
+    "forms": 6,
+    "neuron": 8.5,
+    "pointwise": 10.5,
+    "map": 15,
+    "heat": 8.5,
+}  # inches
 LONG = "a reason of many words " * 9
 VERDICTS = (Proved("all", 2, 1e-9, None), Measured("why", None), Refuted(Counterexample("bias", 1, 0)))  # fmt: skip
 MATRICES = {
@@ -62,6 +69,12 @@ def image_of(matrix):
     return (np.arange(matrix.shape[1]) * 7 % 256).reshape(matrix.input_shape)
 
 
+def heat(size, window, factor=1.0, **options):
+    field = ReceptiveField(window, (8, 8), (0, 0))
+    scores = factor * (1e3 + np.random.default_rng(0).random((9, *field.cells(size))))
+    return figures.heat_map(scores, np.zeros(size), field, **options)
+
+
 SCENES = {
     **{f"matrix-{name}": lambda m=m: figures.matrix(m) for name, m in MATRICES.items()},
     **{f"forms-{name}": lambda m=m: figures.forms(m) for name, m in MATRICES.items() if m.nnz < 999_999},
@@ -77,6 +90,10 @@ SCENES = {
         layer(n, "backbone.stages.3.blocks.12.attention.output.projection.W" * 2, LONG * (n % 3 == 0), VERDICTS[n % 3]) for n in range(40)
     ])),
     "map-runs": lambda: figures.exchange_map(report([layer(n, verdict=VERDICTS[0] if n % 9 == 0 else None) for n in range(90)])),
+    "heat-photograph": lambda: heat((300, 451), (224, 224), names=["a very long name of a class " * 9] * 9),
+    "heat-strip": lambda: heat((32, 700), (32, 32)),
+    "heat-tall": lambda: heat((500, 40), (32, 32), factor=1e5),
+    "heat-rows": lambda: heat((90, 90), (32, 32), factor=-1e-7, classes=range(7)),
 }  # fmt: skip
 
 

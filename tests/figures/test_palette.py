@@ -15,6 +15,7 @@ from convlin.figures.palette import (
     INK,
     MARKS,
     MUTED,
+    RAMP,
     VERDICTS,
     contrast,
     ink_on,
@@ -59,6 +60,13 @@ def test_up_to_nine_taps_are_all_told_apart(eye):
 def test_many_taps_are_told_from_their_neighbours(taps, eye):
     colors = tap_colors(taps)
     assert min(apart(a, b, eye) for a, b in itertools.pairwise(colors)) > 20
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_the_ramp_gets_lighter_in_steps_that_are_seen(eye):
+    lightness = [seen(color, eye)[0] for color in RAMP]
+    assert min(np.diff(lightness)) > 10
+    assert min(apart(a, b, eye) for a, b in itertools.combinations(RAMP, 2)) > 10
 
 
 @pytest.mark.parametrize("taps", [1, 2, 9, 10, 49, 997])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from convlin import ConvGeometry, ConvMatrix, figures
+from convlin import ConvGeometry, ConvMatrix, ReceptiveField, figures
 from convlin.models.dense.report import Report, Row
 from convlin.structure import nearest
 
@@ -24,6 +24,9 @@ DRAWN = {
     "energy": lambda **words: figures.energy(nearest(A.toarray() + 1, A.geometry, (4, 5)).energy, **words),
     "exchange_map": lambda **words: figures.exchange_map(
         Report((Row("a", "ReLU", "kept", None, True, ""),), True, None, 1, 1), **words
+    ),
+    "heat_map": lambda **words: figures.heat_map(
+        np.arange(24).reshape(2, 3, 4), np.ones((8, 10)), ReceptiveField((4, 4), (2, 2), (0, 0)), **words
     ),
 }  # fmt: skip
 
@@ -55,7 +58,7 @@ def test_nothing_stands_outside_the_picture(name):
 
 def test_the_same_bytes_in_another_process(tmp_path):
     code = (
-        "import sys, numpy as np; from convlin import ConvGeometry, ConvMatrix, figures;"
+        "import sys, numpy as np; from convlin import ConvGeometry, ConvMatrix, ReceptiveField, figures;"
         "A = ConvMatrix(ConvGeometry(1, 2, (2, 2)), np.arange(8.0).reshape(2, 1, 2, 2), (4, 5));"
         "figures.matrix(A).savefig(sys.argv[1])"
     )

@@ -27,8 +27,10 @@ from convlin.cli.demo import demo
 from convlin.cli.explain import explain
 from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
+from convlin.cli.plan import plan
 from convlin.cli.prove import prove
 from convlin.cli.rewrite import rewrite
+from convlin.cli.slide import slide
 from convlin.cli.unroll import unroll
 from convlin.errors import ConvlinError, one_line, printable
 
@@ -94,6 +96,8 @@ for command in (
     explore,
     inspect,
     convert,
+    plan,
+    slide,
     rewrite,
     prove,
     audit,

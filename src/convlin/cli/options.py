@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "BatchOnly", "Copies", "Function", "Json", "Model", "Proofs", "Trust", "Weights", "Window",
+    "BatchOnly", "Copies", "Function", "Json", "Memory", "Model", "Proofs", "Stride", "Trust",
+    "Weights", "Window",
 ]  # fmt: skip
 
 Model = Annotated[
@@ -19,6 +20,19 @@ Window = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="State dict: safetensors, or what torch.save wrote."),
+]
+Stride = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N", help="Pixels from window to window: one number, or one per side.",
+        show_default="the model's own",
+    ),
+]  # fmt: skip
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BYTES", help="What the run may take, such as 2GB or 512MiB.", show_default="2GiB"
+    ),
 ]
 Proofs = Annotated[bool, typer.Option(help="Prove every exchange.")]
 Trust = Annotated[bool, typer.Option(help="Let weight files unpickle what they hold.")]

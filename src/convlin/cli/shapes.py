@@ -1,13 +1,13 @@
-"""Shapes and sizes as people write them: 3,224,224 and 1024x1024."""
+"""Shapes and sizes as people write them: 3,224,224 and 1024x1024, a stride, and bytes."""
 
 from __future__ import annotations
 
 import re
 
-from convlin.arguments import shown
-from convlin.errors import InputError
+from convlin.arguments import byte_count, shown
+from convlin.errors import InputError, Refused
 
-__all__ = ["parse_shape", "parse_size"]
+__all__ = ["parse_bytes", "parse_shape", "parse_size", "parse_stride"]
 
 # Along one side: more than any image or sequence has, and so few that a byte more is a typing
 # error, said in a message. `int` itself stops at 4,300 digits, with a traceback.
@@ -35,7 +35,7 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
     if len(parts) not in axes:
         *some, last = map(str, axes)
         few = f"{', '.join(some)} or {last}" if some else last
-        raise InputError(f"{is_text}, expected {few} numbers, such as {example}")
+        raise InputError(f"{is_text}, expected {few} number{'s' * (few != '1')}, such as {example}")
     return tuple(map(int, parts))
 
 
@@ -51,3 +51,28 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
         raise InputError(f"{option} is {shown(text)}, expected {wanted}")
     width = int(match[1])
     return int(match[2] or width), width
+
+
+def parse_stride(text: str | None, ndim: int) -> tuple[int, ...] | None:
+    """Return the pixels from window to window; one number repeats, None stays.
+
+    >>> parse_stride("32", 2), parse_stride("32,16", 2), parse_stride(None, 2)
+    ((32, 32), (32, 16), None)
+    """
+    if text is None:
+        return None
+    stride = parse_shape(text, "--stride", (1, ndim) if ndim > 1 else (1,), "32")
+    return stride * ndim if len(stride) == 1 else stride
+
+
+def parse_bytes(text: str | None) -> int | None:
+    """Return a number of bytes; None stays.
+
+    >>> parse_bytes("512MiB")
+    536870912
+    """
+    try:
+        return None if text is None else byte_count("", "--memory", text)
+    except Refused as refused:
+        allowed = refused.refusals[0].allowed
+        raise InputError(f"--memory is {shown(text)}, expected {allowed}") from None

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from convlin.demo.one_pass import Reading
 from convlin.demo.sheet import Digit
 from convlin.display import atomic
 from convlin.errors import InputError
+from convlin.figures import palette
 
 __all__ = ["check", "draw", "write"]
 
@@ -29,10 +30,7 @@ RIGHT, WRONG, MISSED = (0, 114, 178), (213, 94, 0), (176, 60, 130)
 # Log-odds at which the heat map's colours end. 95 in 100 digits of a sheet have more than 14, half
 # of them more than 25: at double, that half would look unsure.
 SURE = 12.0
-# Dark blue over grey to yellow: lightness rises evenly, and blue and yellow part for everybody.
-RAMP = np.array(
-    [(0, 32, 77), (49, 68, 107), (102, 105, 112), (149, 143, 120), (203, 186, 105), (255, 234, 70)]
-)
+RAMP = np.array([ImageColor.getrgb(color) for color in palette.RAMP])
 
 
 @dataclass(frozen=True)

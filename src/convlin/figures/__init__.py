@@ -13,6 +13,8 @@
 | `per_pixel.py` | `pointwise` |
 | `energy_split.py` | `energy` |
 | `model_map.py` | `exchange_map` |
+| `heat_map.py` | `heat_map` |
+| `standings.py` | which classes of a score map are highest, and where; no matplotlib |
 
 Every function returns a `matplotlib.figure.Figure` of its own, made without pyplot. Names load
 when they are first used: the palette is there without matplotlib.

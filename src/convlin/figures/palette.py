@@ -18,6 +18,7 @@ __all__ = [
     "INK",
     "MARKS",
     "MUTED",
+    "RAMP",
     "SEVERAL",
     "VERDICTS",
     "contrast",
@@ -43,6 +44,9 @@ INK = "#222222"
 MUTED = "#767676"  # lines and small words beside what matters; 4.5 against white
 BLANK = "#FFFFFF"
 SEVERAL = "#222222"  # an entry that holds several taps, where there is no room to show each
+# From low to high, in equal steps: dark blue over grey to yellow. Lightness rises evenly, and blue
+# and yellow part for everybody.
+RAMP = ("#00204D", "#31446B", "#666970", "#958F78", "#CBBA69", "#FFEA46")
 
 # The plastic number's powers, whose multiples fill a square most evenly (Roberts, 2018).
 HUE_STEP, LIGHTNESS_STEP = 0.7548776662466927, 0.5698402909980532

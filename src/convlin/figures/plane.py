@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from convlin.errors import Refusal, Refused
 from convlin.matrix import ConvMatrix
 
-__all__ = ["on_paper", "plane_shape", "read_image", "require_plane", "weight_of"]
+__all__ = ["as_array", "on_paper", "plane_shape", "read_image", "require_plane", "weight_of"]
 
 
 def require_plane(site: str, matrix: ConvMatrix) -> None:
@@ -46,7 +46,7 @@ def read_image(site: str, matrix: ConvMatrix, image: Any) -> Shaped[np.ndarray, 
     image: (channels, *size), flattened, or (*size) where there is one channel; NumPy, PyTorch or
     nested lists.
     """
-    array = _numpy(image, "image")
+    array = as_array(image, "image")
     shape = matrix.input_shape
     fits = [shape, (matrix.shape[1],), *([shape[1:]] if shape[0] == 1 else [])]
     if array.shape not in fits:
@@ -59,10 +59,11 @@ def read_image(site: str, matrix: ConvMatrix, image: Any) -> Shaped[np.ndarray, 
 
 def weight_of(matrix: ConvMatrix) -> Shaped[np.ndarray, "a b *kernel"]:
     """Return a matrix's kernel as a NumPy array, in PyTorch's order of axes."""
-    return _numpy(matrix.weight, "weight")
+    return as_array(matrix.weight, "weight")
 
 
-def _numpy(array: Any, name: str) -> Shaped[np.ndarray, "*shape"]:
+def as_array(array: Any, name: str) -> Shaped[np.ndarray, "*shape"]:
+    """Return what a caller gave as a NumPy array: PyTorch's, or nested lists."""
     if is_torch_array(array):
         from convlin.matrix.tensors import to_numpy
 

@@ -7,7 +7,7 @@ import re
 from convlin.arguments import shown
 from convlin.errors import InputError
 
-__all__ = ["parse_shape", "parse_size"]
+__all__ = ["parse_shape", "parse_size", "parse_stride"]
 
 # Along one side: more than any image or sequence has, and so few that a byte more is a typing
 # error, said in a message. `int` itself stops at 4,300 digits, with a traceback.
@@ -37,6 +37,16 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
         few = f"{', '.join(some)} or {last}" if some else last
         raise InputError(f"{is_text}, expected {few} numbers, such as {example}")
     return tuple(map(int, parts))
+
+
+def parse_stride(text: str, ndim: int) -> tuple[int, ...]:
+    """Return pixels from window to window, one number per dimension or one for all.
+
+    >>> parse_stride("32", 2), parse_stride("32,16", 2)
+    ((32, 32), (32, 16))
+    """
+    numbers = parse_shape(text, "--stride", (1, ndim) if ndim > 1 else (1,), "32")
+    return numbers if len(numbers) == ndim else numbers * ndim
 
 
 def parse_size(text: str, option: str) -> tuple[int, int]:

@@ -49,8 +49,8 @@ def run() -> None:
     """Print, for every net, the windows of all photographs that get another class."""
     images = {name: photograph(load()) for name, load in PHOTOGRAPHS.items()}
     table = Table(
-        title=f"Windows of {len(images)} photographs, one every 32 pixels: another class than that of "
-        "the crop itself",
+        title=f"Windows of {len(images)} photographs, one every 32 pixels: another class than the "
+        "crop's own",
         title_justify="left",
     )
     table.add_column("net")
@@ -72,7 +72,8 @@ def run() -> None:
         compared = [text for answer in answers for text in beside(answer, own)]
         table.add_row(name, str(len(own)), *compared)
         if name == TRAINED:
-            table.caption = f"{name} is trained: {surest(answers[0], own)}. The others have random weights."
+            surest = as_other(answers[0], own)
+            table.caption = f"{name} is trained: {surest}. The others have random weights."
     console.print(table)
 
 
@@ -96,8 +97,8 @@ def beside(scores: Tensor, own: Tensor) -> tuple[str, str]:
     return f"[{'red' if other else 'green'}]{other}[/]", f"{off:.1e}"
 
 
-def surest(scores: Tensor, own: Tensor) -> str:
-    """Return what both say of the window of which the classifier is the surest, and they differ."""
+def as_other(scores: Tensor, own: Tensor) -> str:
+    """Return what the surest of the windows that get another class is, and becomes."""
     own, scores = own.softmax(1), scores.softmax(1)
     differ = scores.argmax(1) != own.argmax(1)
     window = int((own.amax(1) * differ).argmax())

@@ -1,4 +1,4 @@
-"""Exact scores of every window: what the plan counts, and what a run takes beside batches of windows.
+"""Exact scores of every window: what is counted, and what it takes beside batches of windows.
 
 Windows all cost the same, so batches of them are timed on a few, and their seconds scaled by the
 number of windows. Both ways run in channels_last, and the cutting of windows counts.
@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from rich.table import Table
 from tables import console
-from timing import Timing, side_by_side
+from timing import side_by_side
 from torch import Tensor, nn
 from torchvision.models import get_model
 
@@ -62,13 +62,14 @@ NETS = (
 def run() -> None:
     """Race shared windows with the best batch of windows, at every stride."""
     table = Table(
-        title=f"Scores of every window, against the best of batches of {', '.join(map(str, BATCHES))}",
+        title="Scores of every window, beside the best of batches of "
+        + ", ".join(map(str, BATCHES)),
         title_justify="left",
-        caption=f"of the count: CPU ratio reached of the counted one, at least {REACHED:.0%} wanted",
+        caption=f"counted: multiply-adds; {REACHED:.0%} of that ratio and more is green",
     )
     table.add_column("net")
-    for heading in ("image", "stride", "windows", "batch", "CPU in batches", "shared", "counted",
-                    "CPU", "of the count", "clock"):  # fmt: skip
+    for heading in ("image", "stride", "windows", "batch", "CPU in\nbatches", "shared", "counted",
+                    "CPU", "", "clock"):  # fmt: skip
         table.add_column(heading, justify="right", no_wrap=True)
     for net in NETS:
         torch.manual_seed(0)

@@ -259,6 +259,13 @@ def test_allow_inexact_is_no_way_out_where_a_layer_never_can():
     assert "allow_inexact" not in text
 
 
+@pytest.mark.parametrize("name", ["random", "batch-statistics", "dropout-always-on"])
+def test_no_way_out_is_named_where_there_is_none(name):
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(REFUSED[name][0].eval(), WINDOW)
+    assert "sliding_window" not in str(caught.value) and "allow_inexact" not in str(caught.value)
+
+
 def test_a_refusal_can_be_pickled_with_all_it_says():
     with pytest.raises(Refused) as caught:
         fully_convolutional(many_pads(5), WINDOW)

@@ -7,8 +7,7 @@ import torch
 from dense_oracle import EQUAL
 from torch import nn
 
-from convlin import FullyConvolutional, Refused, fully_convolutional
-from convlin.models.cells import SlidingWindow
+from convlin import FullyConvolutional, Refused, SlidingWindow, fully_convolutional
 
 WINDOW = (3, 10, 9)
 NEVER = nn.Upsample(scale_factor=2)

@@ -136,7 +136,7 @@ def fully_convolutional(
         _require_defaults(strides, images, head, allow_inexact)
         return sliding_window(model, shape, stride=strides, check=check, progress=progress)
     if graph is None or against:
-        raise Refused(against, _way_out(shape, facts))
+        raise Refused(against, _way_out(model, shape, facts))
     report = Report(
         tuple(_row(facts, layer, broken) for layer in facts.layers),
         exact=not broken,
@@ -191,18 +191,22 @@ def _written(
     return graph, stride, facts, frozenset().union(*(value.culprits for value in values))
 
 
-def _way_out(window: tuple[int, ...], facts: DenseFacts) -> str:
-    """Return what would be granted instead."""
-    windows = (
+def _way_out(model: nn.Module, window: tuple[int, ...], facts: DenseFacts) -> str:
+    """Return what would be granted instead; nothing if windows would be refused too."""
+    exact = (
         f"convlin.sliding_window(model, {window}, stride=…) (convlin slide) is exactly the "
         "classifier on every crop"
     )
-    if facts.refusals:
-        return f"{windows}: what cannot be converted runs window by window there"
-    return (
-        f"{windows}; allow_inexact=True (--allow-inexact) converts it all the same, equal at the "
-        "window alone: on larger images every score may be off, and the report says how far"
-    )
+    if not facts.refusals:
+        return (
+            f"{exact}; allow_inexact=True (--allow-inexact) converts it all the same, equal at the "
+            "window alone: on larger images every score may be off, and the report says how far"
+        )
+    try:
+        sliding_window(model, window, stride=1, check=False)
+    except Refused:  # it draws random numbers, for one
+        return ""
+    return f"{exact}: what cannot be converted runs window by window there"
 
 
 def _require_defaults(

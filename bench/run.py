@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 
+import border_padding
 import converting
 import counters
 import dense
@@ -17,6 +18,7 @@ import spectra
 import torch
 import unroll
 import wall
+import window_scores
 import zoo
 from tables import console
 
@@ -34,6 +36,8 @@ def main() -> None:
         layers.run()
     proofs.run()
     converting.run()
+    window_scores.run()
+    border_padding.run()
     unroll.run()
     recognition.run()
     wall.run()

@@ -1,7 +1,8 @@
 """Time equal work side by side: interleaved rounds, medians, and ratios with their spread.
 
 On a machine that other people use too, a second is no unit: what was run in the same round, a
-moment apart, can be compared, and the ratio is taken round by round.
+moment apart, can be compared, and the ratio is taken round by round. Seconds of the CPU, of all
+threads together, say less of the neighbours and nothing of how well the threads share the work.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Timing:
     name: str
     seconds: list[float]
     ratios: list[float]
+    cpu_seconds: list[float]
 
     @property
     def median(self) -> float:
@@ -40,13 +42,15 @@ def side_by_side(contenders: Mapping[str, Callable[[], object]], rounds: int) ->
     for run in contenders.values():
         run()  # allocators, thread pools and caches are warm before anything counts
     seconds: dict[str, list[float]] = {name: [] for name in names}
+    cpu: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             contenders[name]()
             seconds[name].append(time.perf_counter() - start)
+            cpu[name].append(time.process_time() - cpu_start)
     baseline = seconds[names[0]]
     return [
-        Timing(name, own, [b / s for b, s in zip(baseline, own, strict=True)])
+        Timing(name, own, [b / s for b, s in zip(baseline, own, strict=True)], cpu[name])
         for name, own in seconds.items()
     ]

@@ -18,7 +18,7 @@ through `printable`: an `InputError` is one line and a `Refusal` is one line, wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = [
@@ -80,8 +80,9 @@ class Description(str):
     """
 
 
-# Refusals that differ in site and value only are one line from here on: two are shorter as lines of
-# their own, eight fill a screen that a ResNet's padding would scroll away.
+# Refusals that differ in site and value only are one line from here on, which names two sites and
+# one value: of two such that leaves out as much as it says, eight fill a screen that a ResNet's
+# padding would scroll away. Fewer are one line where that leaves nothing out.
 MANY = 4
 
 
@@ -146,19 +147,21 @@ class Refused(ConvlinError, ValueError):
 
 
 def _grouped(refusals: Iterable[Refusal]) -> Iterator[str]:
-    """Yield a line for each refusal, but one for many that only differ in site and value."""
+    """Yield a line for each refusal, but one for several that only differ in site and value."""
     alike: dict[tuple[str, str, str], list[Refusal]] = {}
     for refusal in refusals:
         alike.setdefault((refusal.field, refusal.allowed, refusal.reason), []).append(refusal)
-    for (field, allowed, reason), group in alike.items():
-        if len(group) < MANY:
+    for group in alike.values():
+        sites = [refusal.site for refusal in group]
+        values = list(dict.fromkeys(_short(refusal.value) for refusal in group))
+        if len(group) == 1 or (len(group) < MANY and values[1:]):
             yield from map(str, group)
             continue
-        sites = ", ".join(refusal.site for refusal in group[:2])
-        values = list(dict.fromkeys(_short(refusal.value) for refusal in group))
+        if len(group) >= MANY:
+            sites[2:] = [f"{len(group) - 2} more"]
         value = Description(f"{values[0]}, …" if values[1:] else values[0])
-        site = f"{sites} and {len(group) - 2} more"
-        yield str(Refusal(site, field, value, allowed, reason))
+        site = f"{', '.join(sites[:-1])} and {sites[-1]}"
+        yield str(replace(group[0], site=site, value=value))
 
 
 class GeometryError(Refused):

@@ -106,8 +106,8 @@ CALLS = {
     "cost": lambda: (convlin.cost, {"layer_or_model": nn.Conv2d(2, 3, 2), "input_size": (4, 5)}),
     "fully_convolutional": lambda: (
         convlin.fully_convolutional,
-        {"model": net(), "window": (2, 4, 5), "images": None, "allow_inexact": False,
-         "head": "conv", "proofs": False, "check": False, "progress": None},
+        {"model": net(), "window": (2, 4, 5), "images": None, "stride": 1,
+         "allow_inexact": False, "head": "conv", "proofs": False, "check": False, "progress": None},
     ),
     "merge": lambda: (
         merge,

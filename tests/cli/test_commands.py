@@ -79,6 +79,12 @@ def test_an_overwritten_output_needs_force(run, house, checked_here):
     assert {path.name for path in house.iterdir()} - {"__pycache__"} == {"a.pt2", "models_here.py"}
 
 
+def test_the_networks_own_stride_may_be_said(run, house, checked_here):
+    arguments = ("convert", "models_here:unpadded", "--window", "3,10,7", "--no-proofs")
+    assert run(*arguments, "--stride", "2", "-o", "a.pt2").exit_code == 0
+    assert (house / "a.pt2").read_bytes()[:2] == b"PK"
+
+
 def test_an_inexact_model_is_converted_when_asked(run, house, checked_here):
     arguments = (
         "convert",

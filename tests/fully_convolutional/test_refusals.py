@@ -192,12 +192,11 @@ def many_pads(count):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)).eval()
 
 
-WAY_OUT = (
-    "; allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone"
-)
+EXACT = "; convlin.sliding_window(model, (3, 10, 9), stride=…) (convlin slide) is exactly the classifier on every crop"
+INEXACT = "; allow_inexact=True (--allow-inexact) converts it all the same, equal at the window alone: on larger images every score may be off"
 
 
-def test_many_breaks_of_a_kind_are_one_line_and_the_way_out_is_named():
+def test_many_breaks_of_a_kind_are_one_line_and_both_ways_out_are_named():
     with pytest.raises(Refused) as caught:
         fully_convolutional(many_pads(7), WINDOW)
     assert [refusal.site for refusal in caught.value.refusals] == list("0123456")
@@ -205,7 +204,7 @@ def test_many_breaks_of_a_kind_are_one_line_and_the_way_out_is_named():
     assert line.startswith(
         "0, 1 and 5 more: padding is ((1, 1), (1, 1)), …, expected 0 (the window sees"
     )
-    assert WAY_OUT in line
+    assert EXACT + INEXACT in line
     assert fully_convolutional(many_pads(7), WINDOW, allow_inexact=True, proofs=False).report.seen
 
 
@@ -215,7 +214,7 @@ def test_many_that_never_can_are_one_line():
         fully_convolutional(model.eval(), WINDOW)
     (line,) = str(caught.value).splitlines()
     assert line.startswith(
-        "1, 2 and 2 more: operation is Upsample, expected a layer that can be made fully convolutional"
+        "1, 2 and 2 more: Upsample cannot be made fully convolutional: upsampling"
     )
 
 
@@ -224,15 +223,47 @@ def test_few_breaks_keep_a_line_each():
         fully_convolutional(many_pads(3), WINDOW)
     lines = str(caught.value).splitlines()
     assert [line[: line.index(":")] for line in lines] == ["0", "1", "2"]
-    assert WAY_OUT in lines[-1]
+    assert EXACT + INEXACT in lines[-1]
 
 
-def test_no_way_out_is_named_where_there_is_none():
+def test_every_reason_is_one_line_and_every_refusal_is_there():
+    padded, head = many_pads(4)[:4], many_pads(4)[4:]
+    halved = [nn.MaxPool2d(2, ceil_mode=True) for _ in range(2)]  # of 13 cells, and of 7
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(nn.Sequential(*padded, *halved, *head).eval(), WINDOW)
+    assert [refusal.site for refusal in caught.value.refusals] == list("012345")
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("0, 1 and 2 more: padding is ((1, 1), (1, 1)), …, expected 0 (")
+    assert second.startswith("4 and 5: ceil_mode is True, expected a map that leaves no remainder")
+    assert EXACT + INEXACT in second
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "1"), (2, "1 and 3"), (3, "1, 3 and 5")])
+def test_few_that_are_alike_are_one_line_that_names_them_all(count, named):
+    pairs = [(conv(3, 3, 1), nn.MaxPool2d(3, 1, padding=1)) for _ in range(count)]
+    model = nn.Sequential(*[layer for pair in pairs for layer in pair], nn.Flatten())
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(model.eval(), WINDOW)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{named}: padding is ((1, 1), (1, 1)), expected 0 (")
+    assert len(caught.value.refusals) == count
+
+
+def test_allow_inexact_is_no_way_out_where_a_layer_never_can():
     model = many_pads(7)
     model[2] = nn.Upsample(scale_factor=2)
     with pytest.raises(Refused) as caught:
         fully_convolutional(model.eval(), WINDOW)
-    assert "allow_inexact" not in str(caught.value)
+    text = str(caught.value)
+    assert text.endswith(f"{EXACT}: what cannot be converted runs window by window there")
+    assert "allow_inexact" not in text
+
+
+@pytest.mark.parametrize("name", ["random", "batch-statistics", "dropout-always-on"])
+def test_no_way_out_is_named_where_there_is_none(name):
+    with pytest.raises(Refused) as caught:
+        fully_convolutional(REFUSED[name][0].eval(), WINDOW)
+    assert "sliding_window" not in str(caught.value) and "allow_inexact" not in str(caught.value)
 
 
 def test_a_refusal_can_be_pickled_with_all_it_says():

@@ -12,7 +12,7 @@ import typer
 
 from convlin.cli.models import open_classifier
 from convlin.cli.options import Json, Model, Proofs, Trust, Weights, Window
-from convlin.cli.shapes import parse_shape
+from convlin.cli.shapes import parse_shape, parse_stride
 from convlin.cli.terminal import output, progress, shown
 from convlin.cli.written_files import check_output
 from convlin.display.atomic import replacing
@@ -20,6 +20,8 @@ from convlin.display.numbers import bytes_of, times
 from convlin.errors import InputError, first_line
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from convlin import FullyConvolutional
 
 __all__ = ["convert"]
@@ -31,6 +33,14 @@ def convert(
         Path, typer.Option("--output", "-o", metavar="FILE", help="The .pt2 file to write.")
     ],
     window: Window = "3,224,224",
+    stride: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Pixels from window to window. Refused if not the network's own, which is taken "
+            "where none is given.",
+        ),
+    ] = None,
     weights: Weights = None,
     allow_inexact: Annotated[
         bool, typer.Option(help="Convert also where padding and the like break the equality.")
@@ -51,14 +61,17 @@ def convert(
     against it.
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
+    steps = () if stride is None else parse_stride(stride, len(shape) - 1)
     check_output(out, ".pt2", force)
     classifier = open_classifier(model, weights, trust, json)
 
     from convlin import fully_convolutional
 
-    with progress() as steps:
+    if steps:
+        _require_own(steps, classifier, shape)
+    with progress() as bar:
         network = fully_convolutional(
-            classifier, shape, allow_inexact=allow_inexact, head=head, proofs=proofs, progress=steps
+            classifier, shape, allow_inexact=allow_inexact, head=head, proofs=proofs, progress=bar
         )
     difference, tried = _write(network, out, model, force)
     if json:
@@ -79,6 +92,20 @@ def convert(
         f'    network = torch.export.load("{shown(out)}").module()\n'
         f"    scores = network(images)  # (N, {shape[0]}, {least})"
     )
+
+
+def _require_own(stride: tuple[int, ...], classifier: nn.Module, shape: tuple[int, ...]) -> None:
+    """Refuse another stride than the network's own before anything is proved, checked or run."""
+    from convlin import fully_convolutional
+
+    own = fully_convolutional(
+        classifier, shape, allow_inexact=True, proofs=False, check=False
+    ).stride
+    if stride != own:
+        raise InputError(
+            f"--stride is {times(stride)}, expected {times(own)}, the network's own: no .pt2 is "
+            "written of windows at another one (convlin slide runs them, convlin plan counts them)"
+        )
 
 
 def _write(

@@ -39,6 +39,16 @@ def parse_shape(text: str, option: str, axes: tuple[int, ...], example: str) -> 
     return tuple(map(int, parts))
 
 
+def parse_stride(text: str, ndim: int) -> tuple[int, ...]:
+    """Return pixels from window to window, one number per dimension or one for all.
+
+    >>> parse_stride("32", 2), parse_stride("32,16", 2)
+    ((32, 32), (32, 16))
+    """
+    numbers = parse_shape(text, "--stride", (1, ndim) if ndim > 1 else (1,), "32")
+    return numbers if len(numbers) == ndim else numbers * ndim
+
+
 def parse_size(text: str, option: str) -> tuple[int, int]:
     """Return (height, width) of a size written WIDTHxHEIGHT, or as one number for both.
 

@@ -138,6 +138,23 @@ class Attention(nn.Module):
         return read.transpose(1, 2).unflatten(2, y.shape[2:])
 
 
+def written(y: Tensor) -> Tensor:
+    """Write into the first cells of the last axis."""
+    y = y.clone()
+    y[..., :2] = 0.25
+    return y
+
+
+def conv_transpose(d: int) -> nn.Module:
+    return of("ConvTranspose", d)(CHANNELS, 5, 3, 2, 1, output_padding=1)
+
+
+def pad_axis(y: Tensor, axis: int, value: float) -> Tensor:
+    """Return the map with two more cells before and one more behind, along one axis."""
+    behind = y.ndim - 1 - axis % y.ndim
+    return functional.pad(y, (0, 0) * behind + (2, 1), value=value)
+
+
 def map_of(d: int) -> tuple[int, ...]:
     """Return the size of `a`'s map."""
     return tuple(n - k + 1 for n, k in zip(PLACES[d][0], KERNELS, strict=False))
@@ -204,7 +221,8 @@ SHARED = {
     "one-module-twice": Planted(
         lambda m, y: m.one(m.one(y).tanh()), lambda d: {"one": conv(d, padding=1)}
     ),
-    "kernel-1-padded": two(conv, {"kernel": 1, "padding": 1}, {"padding": 1}),
+    # the bias alone, beside what the second one pads with
+    "kernel-1-padded": two(conv, {"kernel": 1, "padding": 2}, {"kernel": 2, "padding": 2}),
     "padding-of-three-modes": Planted(
         lambda m, y: m.three(m.two(m.one(y).tanh()).tanh()),
         lambda d: {name: conv(d, padding=1, padding_mode=mode) for name, mode in
@@ -225,8 +243,43 @@ SHARED = {
         lambda m, y: m.one(functional.pad(y, pads(m.d, 1, 0))), lambda d: {"one": conv(d, padding=1)}
     ),
     "pad-changed-before-padding": Planted(
-        lambda m, y: m.one(functional.pad(y, pads(m.d, 1, 0)).add(1).sqrt()),
-        lambda d: {"one": conv(d, padding=1)},
+        lambda m, y: m.one(functional.pad(y, pads(m.d, 2, 1)).add(1).sqrt()),
+        lambda d: {"one": conv(d, kernel=2, padding=1)},
+    ),
+    "pad-before-kernel-1": Planted(
+        lambda m, y: m.two(m.one(functional.pad(y, pads(m.d, 2, 1), value=0.7))),
+        lambda d: {"one": conv(d, kernel=1), "two": conv(d, kernel=2, padding=1)},
+    ),
+    "pad-before-batch-norm": Planted(
+        lambda m, y: m.one(functional.pad(y, pads(m.d, 2, 1))),
+        lambda d: {"one": of("BatchNorm", d)(CHANNELS)},
+    ),
+    "pad-before-average": Planted(
+        lambda m, y: m.one(functional.pad(y, pads(m.d, 3, 2), value=-0.4)),
+        lambda d: {"one": of("AvgPool", d)(2, 1)},
+    ),
+    "pad-beside-padding": Planted(
+        lambda m, y: torch.cat([functional.pad(y, pads(m.d, 2, 0), value=1.0), m.one(y)], 1),
+        lambda d: {"one": conv(d, padding=2)},
+    ),
+    "pads-added": Planted(
+        lambda m, y: functional.pad(y, pads(m.d, 2, 1)) + functional.pad(y, pads(m.d, 1, 2), value=0.5)
+    ),
+    "pads-crossing": Planted(
+        lambda m, y: pad_axis(pad_axis(pad_axis(y, 2, 1.0), -1, 2.0), 2, 3.0), dims=(2, 3)
+    ),
+    "pads-crossing-changed": Planted(
+        lambda m, y: pad_axis(pad_axis(y, 2, 1.0).neg(), -1, 2.0).neg(), dims=(2, 3)
+    ),
+    "pad-sliced-away": Planted(
+        lambda m, y: functional.pad(y, pads(m.d, 2, 2), value=1.0)[(..., *[slice(2, -1)] * m.d)]
+    ),
+    "pad-rolled-inwards": Planted(
+        lambda m, y: functional.pad(y, pads(m.d, 2, 2), value=1.0).roll([3] * m.d, space(m.d))
+    ),
+    "pad-upsampled": Planted(
+        lambda m, y: m.one(functional.pad(y, pads(m.d, 1, 1), value=1.0)),
+        lambda d: {"one": conv_transpose(d)},
     ),
     "pad-zeros-before-max": Planted(
         lambda m, y: m.one(functional.pad(y - 2, pads(m.d, 1, 0))),
@@ -325,7 +378,7 @@ SHARED = {
         lambda m, y: functional.interpolate(m.one(y), scale_factor=2, mode="bilinear"),
         lambda d: {"one": conv(d, stride=2, padding=1)}, dims=(2,),
     ),
-    "transposed": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 3, 2, 1, output_padding=1)),
+    "transposed": one(conv_transpose),
     "transposed-stride-1": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 3)),
     "transposed-with-gaps": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 1, 2)),
     "transposed-grouped-dilated": one(
@@ -353,4 +406,63 @@ ENDS = {
     "height-for-width": (Planted(lambda m, y: y.transpose(2, 3), dims=(2, 3)), "transpose"),
     "matrix-over-a-row": (one(lambda d: nn.Linear(map_of(d)[-1], 17)), "one"),
     "sorted": (Planted(lambda m, y: y.sort(-1).values), "sort"),
+}
+
+# Rarer ones: shared or not, they are right.
+EITHER = {
+    "adaptive-not-dividing": one(lambda d: of("AdaptiveAvgPool", d)(tuple(n // 2 - 1 for n in map_of(d)))),
+    "adaptive-max-not-dividing": one(
+        lambda d: of("AdaptiveMaxPool", d)(tuple(n // 2 - 1 for n in map_of(d)))
+    ),
+    "adaptive-growing": one(lambda d: of("AdaptiveAvgPool", d)(tuple(n + 3 for n in map_of(d)))),
+    "power-average": one(lambda d: of("LPPool", d)(2, 2)),
+    "nearest-by-1.5": resized("nearest", scale_factor=1.5),
+    "nearest-exact-by-1.5": resized("nearest-exact", scale_factor=1.5),
+    "nearest-to-a-size": Planted(
+        lambda m, y: functional.interpolate(y, tuple(n + 7 for n in y.shape[2:]))
+    ),
+    "bilinear-by-1.5": resized("bilinear", (2,), scale_factor=1.5),
+    "bilinear-down": resized("bilinear", (2,), scale_factor=0.5),
+    "bilinear-corners": resized("bilinear", (2,), scale_factor=2, align_corners=True),
+    "bilinear-antialias": resized("bilinear", (2,), scale_factor=0.7, antialias=True),
+    "bicubic": resized("bicubic", (2,), scale_factor=2),
+    "linear-corners": resized("linear", (1,), scale_factor=2, align_corners=True),
+    "trilinear-corners": resized("trilinear", (3,), scale_factor=2, align_corners=True),
+    "pixel-unshuffle": Planted(
+        lambda m, y: functional.pixel_unshuffle(y[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2),
+        dims=(2,),
+    ),
+    "repeated": Planted(lambda m, y: y.repeat(1, 1, 2, *[1] * (m.d - 1))),
+    "each-twice": Planted(lambda m, y: y.repeat_interleave(2, -1)),
+    "cells-by-a-list": Planted(lambda m, y: y[..., [4, 5, 5, 6, 2, 1, 0, 8]]),
+    "zeros-behind": Planted(lambda m, y: torch.cat([y, torch.zeros_like(y[..., :2])], -1)),
+    "einsum-over-channels": Planted(
+        lambda m, y: torch.einsum("bc...,oc->bo...", y, m.one.weight), lambda d: {"one": nn.Linear(CHANNELS, 6)}
+    ),
+    "where": Planted(lambda m, y: torch.where(y > 0.1, y, y.square() - 0.3)),
+    "masked": Planted(lambda m, y: y * (y > 0.2).to(y.dtype)),
+    "clamped": Planted(lambda m, y: y.clamp(-0.3, 0.4) - 0.5),
+    "rows-have-numbers": Planted(
+        lambda m, y: m.one(y), lambda d: {"one": Constant(map_of(d)[0], *[1] * (d - 1))}, dims=(2, 3)
+    ),
+    "channels-as-batch": Planted(
+        lambda m, y: m.one(y.reshape(-1, 1, *y.shape[2:])).reshape(-1, CHANNELS, *y.shape[2:]),
+        lambda d: {"one": conv(d, 1, padding=1, into=1)},
+    ),
+    "stacked-as-depth": Planted(
+        lambda m, y: m.one(y.unsqueeze(1)).flatten(1, 2),
+        lambda d: {"one": conv(d + 1, 2, padding=1, into=1)}, dims=(1, 2),
+    ),
+    "a-row-for-all": Planted(lambda m, y: y + y[:, :, :1]),
+    "mean-of-rows": Planted(lambda m, y: y - y.mean(2, keepdim=True), dims=(2, 3)),
+    "mean-expanded": Planted(
+        lambda m, y: torch.cat([y, y.mean(space(m.d), keepdim=True).expand(-1, -1, *y.shape[2:])], 1)
+    ),
+    "unfolded": Planted(
+        lambda m, y: functional.unfold(y, 3).unflatten(2, tuple(n - 2 for n in y.shape[2:])), dims=(2,)
+    ),
+    "differences": Planted(lambda m, y: y.diff(dim=-1)),
+    "windows-of-the-map": Planted(lambda m, y: y.unfold(-1, 3, 2).amax(-1)),
+    "triangle": Planted(lambda m, y: y.tril(1), dims=(2, 3)),
+    "one-cell-written": Planted(lambda m, y: written(y)),
 }  # fmt: skip

@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from cells.planted_nets import ENDS, PLACES, SHARED, Net
+from cells.planted_nets import EITHER, ENDS, PLACES, SHARED, Net
 from cells.slide_oracle import CLOSE, distinct_values, multiply_adds_of, off, shared, slid
 from convlin import sliding_window
 
 CASES = [(name, d) for name, planted in SHARED.items() for d in planted.dims]
+RARER = [(name, d) for name, planted in EITHER.items() for d in planted.dims]
 ENDING = [(name, d) for name, (planted, _) in ENDS.items() for d in planted.dims]
 
 
@@ -56,4 +57,12 @@ def test_sharing_ends_where_a_layer_reads_the_whole_map(case):
     shared(plan, "a")
     assert not next(row for row in plan.rows if row.layer == "b").share
     assert named in plan.ends
+    is_right(model, windows, images, plan)
+
+
+@pytest.mark.parametrize("case", RARER, ids=ids)
+def test_rarer_mechanisms_are_right(case):
+    name, d = case
+    model, windows, images, plan = slide(EITHER[name], d)
+    shared(plan, "a")
     is_right(model, windows, images, plan)

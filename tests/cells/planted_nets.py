@@ -75,8 +75,8 @@ class Net(nn.Module):
                     module.running_mean.uniform_(-1, 1)
                     module.running_var.uniform_(0.5, 2)
             y = self.run(self, self.a(torch.zeros(1, 2, *PLACES[d][0]).double()).tanh())
-            self.b = conv(d, 3, KERNELS[:d], into=y.shape[1]).double()
-            self.head = nn.Linear(self.b(y).numel(), 5).double()
+            self.b = conv(d, 3, KERNELS[:d], into=y.shape[1]).double().eval()
+            self.head = nn.Linear(self.b(y).numel(), 5).double().eval()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.run(self, self.a(x).tanh())
@@ -133,9 +133,9 @@ class Attention(nn.Module):
     """Every cell reads every cell: channels are keys, queries and values."""
 
     def forward(self, y: Tensor) -> Tensor:
-        cells = y.flatten(2).transpose(1, 2)
-        read = functional.scaled_dot_product_attention(cells, cells, cells)
-        return read.transpose(1, 2).unflatten(2, y.shape[2:])
+        cells = y.flatten(2)
+        weights = torch.bmm(cells.transpose(1, 2), cells).softmax(1)
+        return torch.bmm(cells, weights).unflatten(2, y.shape[2:])
 
 
 def written(y: Tensor) -> Tensor:
@@ -283,17 +283,17 @@ SHARED = {
     ),
     "pad-zeros-before-max": Planted(
         lambda m, y: m.one(functional.pad(y - 2, pads(m.d, 1, 0))),
-        lambda d: {"one": of("MaxPool", d)(3, 1, padding=1)},
+        lambda d: {"one": of("MaxPool", d)(3, 1, padding=1)}, minimal=False,
     ),
     "pad-zeros-before-average": Planted(
         lambda m, y: m.one(functional.pad(y, pads(m.d, 2, 1))),
         lambda d: {"one": of("AvgPool", d)(3, 1, padding=1, count_include_pad=False)},
     ),
     # pools
-    "max": one(lambda d: of("MaxPool", d)(3, 2, padding=1)),
-    "max-ceil": one(lambda d: of("MaxPool", d)(2, 2, ceil_mode=True)),
-    "max-ceil-padded": one(lambda d: of("MaxPool", d)(3, 2, padding=1, ceil_mode=True)),
-    "max-dilated": one(lambda d: of("MaxPool", d)(2, 1, padding=1, dilation=2)),
+    "max": one(lambda d: of("MaxPool", d)(3, 2, padding=1), minimal=False),
+    "max-ceil": one(lambda d: of("MaxPool", d)(2, 2, ceil_mode=True), minimal=False),
+    "max-ceil-padded": one(lambda d: of("MaxPool", d)(3, 2, padding=1, ceil_mode=True), minimal=False),
+    "max-dilated": one(lambda d: of("MaxPool", d)(2, 1, padding=1, dilation=2), minimal=False),
     "average": one(lambda d: of("AvgPool", d)(2)),
     "average-padded": one(lambda d: of("AvgPool", d)(3, 1, padding=1)),
     "average-uncounted": one(lambda d: of("AvgPool", d)(3, 1, padding=1, count_include_pad=False)),
@@ -329,7 +329,7 @@ SHARED = {
                    "two": of("MaxPool", d)(3, 1, padding=1)},
     ),
     "maximum": Planted(
-        lambda m, y: torch.maximum(y, m.one(y)), lambda d: {"one": conv(d, padding=1)}
+        lambda m, y: torch.maximum(y, m.one(y)), lambda d: {"one": conv(d, padding=1)}, minimal=False
     ),
     "halves": Planted(
         lambda m, y: torch.cat([y.chunk(2, 1)[1], m.one(y[:, :2])], 1),
@@ -403,7 +403,7 @@ ENDS = {
     "cumulated": (Planted(lambda m, y: y.cumsum(-1)), "cumsum"),
     "constant-of-each-cell": (one(lambda d: Constant(*map_of(d))), "one"),
     "attention": (one(lambda d: Attention()), "one"),
-    "height-for-width": (Planted(lambda m, y: y.transpose(2, 3), dims=(2, 3)), "transpose"),
+    "height-for-width": (Planted(lambda m, y: y.transpose(2, 3), dims=(2, 3)), "b"),
     "matrix-over-a-row": (one(lambda d: nn.Linear(map_of(d)[-1], 17)), "one"),
     "sorted": (Planted(lambda m, y: y.sort(-1).values), "sort"),
 }

@@ -46,7 +46,8 @@ class Drawn:
         self.lines: list[str] = []
         self.kinds: dict[str, str] = {}  # by layer: what stands before it
         self.maps = {"x": torch.randn(1, CHANNELS, *self.window)}
-        self._line("conv", STATEMENTS["conv"])
+        while not self._line("conv", STATEMENTS["conv"]):
+            pass
         for _ in range(random.randint(1, 4)):
             kind = random.choice(["conv", "pool", "pool", "pad", *STATEMENTS])
             if self._line(kind, STATEMENTS[kind]):

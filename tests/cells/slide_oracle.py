@@ -35,12 +35,17 @@ def crops(images: Tensor, window: Sequence[int], stride: Sequence[int]) -> Itera
 
 
 def slid(model: nn.Module, images: Tensor, window: Sequence[int], stride: Sequence[int]) -> Any:
-    """Return what the model says of every window: (N, K) as (N, K, *cells), (N, K, h) likewise."""
+    """Return what the model says of every window: (N, K) as (N, K, *cells), (N, K, h) likewise.
+
+    A map of one cell, (N, K, 1, 1), is that cell.
+    """
     cells = grid(images.shape[2:], window, stride)
     each = [model(window) for window in crops(images, window, stride)]
 
     def behind(*outputs: Tensor) -> Tensor:
-        stacked = torch.cat(outputs).unflatten(0, (len(images), *cells))
+        rows = torch.cat(outputs)
+        rows = rows.flatten(1) if rows[0].numel() == len(rows[0]) else rows
+        stacked = rows.unflatten(0, (len(images), *cells))
         return stacked.movedim(tuple(range(1, 1 + len(cells))), tuple(range(-len(cells), 0)))
 
     return pytree.tree_map(behind, *each)
@@ -120,9 +125,15 @@ def distinct_names(chain: Sequence[Axis], window: int, stride: int, size: int) -
     return counts
 
 
+def row_of(plan: Any, layer: str) -> Any:
+    """Return the row of a layer; one that pads by itself is several operations."""
+    (row,) = (row for row in plan.rows if row.layer == layer or row.layer.startswith(layer + "."))
+    return row
+
+
 def shared(plan: Any, layer: str) -> Any:
-    """Return the row of a layer, having seen that windows share its cells."""
-    (row,) = (row for row in plan.rows if row.layer == layer)
+    """Return the row of a layer that multiplies, having seen that windows share its cells."""
+    row = row_of(plan, layer)
     assert row.share, (layer, row.why, plan.ends)
     assert row.multiply_adds < row.multiply_adds_windows, (layer, row)
     assert math.prod(row.cells) > 0

@@ -32,7 +32,7 @@ def chain(layers, d):
             made.append(getattr(nn, f"MaxPool{d}d")(kernel, **options))
         else:
             made.append(getattr(nn, f"Conv{d}d")(2, 2, kernel, **options))
-    return nn.Sequential(*made)
+    return nn.Sequential(*made).eval()
 
 
 def sides(layers, window):

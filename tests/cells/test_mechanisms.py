@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cells.planted_nets import EITHER, ENDS, PLACES, SHARED, Net
-from cells.slide_oracle import CLOSE, distinct_values, multiply_adds_of, off, shared, slid
+from cells.slide_oracle import CLOSE, distinct_values, multiply_adds_of, off, row_of, shared, slid
 from convlin import sliding_window
 
 CASES = [(name, d) for name, planted in SHARED.items() for d in planted.dims]
@@ -55,7 +55,7 @@ def test_sharing_ends_where_a_layer_reads_the_whole_map(case):
     planted, named = ENDS[name]
     model, windows, images, plan = slide(planted, d)
     shared(plan, "a")
-    assert not next(row for row in plan.rows if row.layer == "b").share
+    assert not row_of(plan, "b").share
     assert named in plan.ends
     is_right(model, windows, images, plan)
 

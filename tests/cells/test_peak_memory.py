@@ -40,7 +40,7 @@ PEAK = """
 """
 
 
-@pytest.mark.parametrize(("memory", "side"), [(64 << 20, 768), (512 << 20, 768)])
+@pytest.mark.parametrize(("memory", "side"), [(96 << 20, 768), (512 << 20, 768)])
 def test_a_run_takes_no_more_than_its_plan_says(memory, side):
     command = [sys.executable, "-c", textwrap.dedent(PEAK), str(memory), str(side)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from cells.random_nets import STATEMENTS, Drawn
-from cells.slide_oracle import CLOSE, grid, multiply_adds_of, off, shared, slid
+from cells.slide_oracle import CLOSE, grid, multiply_adds_of, off, row_of, shared, slid
 from convlin import sliding_window
 
 DAILY = 2  # of --seeds: what `pytest` draws without it
@@ -33,7 +33,7 @@ def is_right(net: Drawn) -> None:
     cells = grid(net.size, net.window, net.stride)
     assert plan.cells == windows.cells(net.size) == cells
     assert plan.windows == math.prod(cells)
-    first = next(row for row in plan.rows if row.layer == "l0")
+    first = row_of(plan, "l0")
     if all(s >= n for s, n in zip(net.stride, net.window, strict=True)):
         assert plan.ratio == 1
     elif first.share:

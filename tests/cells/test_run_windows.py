@@ -166,22 +166,24 @@ def test_images_that_do_not_fit_are_named(shape):
     assert str(caught.value) == f"images: shape is {shape}, expected (N, 3, ≥20, ≥17)"
 
 
-@pytest.mark.parametrize("size", [(19, 30), (30,), (30, 30, 30), (0, 30)], ids=str)
+@pytest.mark.parametrize("size", [(19, 30), (30,), (30, 30, 30)], ids=str)
 def test_a_plan_for_what_does_not_fit_is_refused(size):
     with pytest.raises(GeometryError):
         windows_of(net()).plan(size)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("memory", [30_000, 100_000, "1 MB", "512MiB"], ids=str)
-def test_scores_are_alike_however_little_memory_they_may_take(memory):
+@pytest.mark.parametrize("part", [0.05, 0.2, 0.5, 1.0])
+def test_scores_are_alike_however_little_memory_they_may_take(part):
     model = net()
-    windows = windows_of(model, memory=memory, check=False)
     size = (90, 80)
+    least, most = (windows_of(model, check=False).plan(n).memory for n in (WINDOW, size))
+    memory = int(least + part * (most - least))
+    windows = windows_of(model, memory=memory, check=False)
     plan = windows.plan(size)
-    if memory == 100_000:
-        assert max(plan.tiles) > 1
-        shared(plan, "0")
+    assert plan.memory <= memory
+    assert (max(plan.tiles) > 1) == (part < 1)
+    shared(plan, "0")
     images = noise(size=size)
     assert off(windows(images), slid(model, images, WINDOW, STRIDE)) < CLOSE
 
@@ -248,6 +250,6 @@ def test_progress_counts_up_to_all_there_is():
     windows = windows_of(net())
     windows(noise(), progress=lambda *numbers: told.append(numbers))
     assert told
-    done, total = zip(*told, strict=True)
+    _, done, total = zip(*told, strict=True)
     assert list(done) == sorted(done)
-    assert done[-1] == total[-1]
+    assert done[-1] == total[-1] == 5 * 6

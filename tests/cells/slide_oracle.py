@@ -37,18 +37,21 @@ def crops(images: Tensor, window: Sequence[int], stride: Sequence[int]) -> Itera
 def slid(model: nn.Module, images: Tensor, window: Sequence[int], stride: Sequence[int]) -> Any:
     """Return what the model says of every window: (N, K) as (N, K, *cells), (N, K, h) likewise.
 
-    A map of one cell, (N, K, 1, 1), is that cell.
+    A map of one cell is that cell.
     """
     cells = grid(images.shape[2:], window, stride)
     each = [model(window) for window in crops(images, window, stride)]
 
     def behind(*outputs: Tensor) -> Tensor:
-        rows = torch.cat(outputs)
-        rows = rows.flatten(1) if rows[0].numel() == len(rows[0]) else rows
-        stacked = rows.unflatten(0, (len(images), *cells))
+        stacked = torch.cat([one_cell(own) for own in outputs]).unflatten(0, (len(images), *cells))
         return stacked.movedim(tuple(range(1, 1 + len(cells))), tuple(range(-len(cells), 0)))
 
     return pytree.tree_map(behind, *each)
+
+
+def one_cell(own: Tensor) -> Tensor:
+    """Return the outputs (N, K) of a map of one cell, (N, K, 1, 1); any others as they are."""
+    return own.flatten(1) if own.ndim > 2 and own[0, 0].numel() == 1 else own
 
 
 def off(outputs: Any, expected: Any) -> float:

@@ -47,11 +47,10 @@ def is_right(net: Drawn) -> None:
         assert off(scores[0], slid(net.model(), images, net.window, net.stride)) < CLOSE
 
 
-@pytest.mark.parametrize("d", [1, 2, 3])
-@settings(max_examples=40)
+@settings(max_examples=90)
 @given(random=st.randoms(use_true_random=False))
-def test_a_random_net_is_slid_exactly_and_as_planned(d, random):
-    net = Drawn(random, d)
+def test_a_random_net_is_slid_exactly_and_as_planned(random):
+    net = Drawn(random, random.choice([1, 1, 2, 2, 3]))
     note(f"{net.source}\n{net.window=}, {net.stride=}, {net.size=}")
     is_right(net)
 

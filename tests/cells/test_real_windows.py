@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import pytest
 import torch
 from dense_oracle import photograph
 from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torchvision import models
 
-from cells.slide_oracle import CLOSE, crop, grid, multiply_adds_of, off, shared, slid
+from cells.slide_oracle import CLOSE, crop, grid, multiply_adds_of, off, one_cell, shared, slid
 from convlin import sliding_window
 from convlin.demo.classifier import digit_classifier
 from trained_net import efficientnet_lite0
 
 SAMPLE = 200
+VARYING = 1e-4  # what another window changes at least, of the largest score
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +154,14 @@ def of_pixels(channels: int, size: tuple[int, ...]) -> Tensor:
     return photograph(channels, size)
 
 
+def crops_of(model, images, cells, window, stride):
+    """Return each output of the model on some crops, run alone, one behind the other."""
+    with torch.no_grad():
+        own = [model(crop(images, cell, window, stride)) for cell in cells]
+    leaves = zip(*map(pytree.tree_leaves, own), strict=True)
+    return [torch.stack(list(map(one_cell, outputs))) for outputs in leaves]
+
+
 def pytest_generate_tests(metafunc):
     every = metafunc.config.getoption("seeds") > 2
     if "slide" in metafunc.fixturenames:
@@ -159,10 +169,10 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("slide", [SLIDES[name] for name in names], ids=names)
 
 
-def test_every_window_of_a_photograph_is_the_classifier_on_its_crop(slide):
+def test_windows_of_a_photograph_are_the_classifier_on_their_crops(slide):
     model = slide.build().double().eval()
-    side = len(slide.size) * (slide.stride,)
-    windows = sliding_window(model, slide.window, stride=slide.stride, check=False)
+    window, stride = slide.window[1:], len(slide.size) * (slide.stride,)
+    windows = sliding_window(model, slide.window, stride=stride, check=False)
     plan = windows.plan(slide.size)
     for layer in slide.shares:
         shared(plan, layer)
@@ -171,27 +181,48 @@ def test_every_window_of_a_photograph_is_the_classifier_on_its_crop(slide):
     scores = []
     with torch.no_grad():
         assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
-    cells = list(itertools.product(*map(range, grid(slide.size, slide.window[1:], side))))
+    cells = list(itertools.product(*map(range, grid(slide.size, window, stride))))
     assert plan.windows == len(cells)
-    seen = []
-    for cell in Random(1).sample(cells, min(SAMPLE, len(cells))):
-        with torch.no_grad():
-            own = pytree.tree_leaves(model(crop(images, cell, slide.window[1:], side)))
-        here = [leaf[(..., *cell)] for leaf in pytree.tree_leaves(scores[0])]
-        seen.append(torch.cat([leaf.flatten() for leaf in own]))
-        for one, other in zip(here, own, strict=True):
-            assert one.shape == other.shape
-            assert (one - other).abs().max() < CLOSE * other.abs().max()
-    varying = torch.stack(seen)
-    assert (varying - varying[0]).abs().max() > 1e-4 * varying.abs().max()
+    some = Random(1).sample(cells, min(SAMPLE, len(cells)))
+    for output, expected in zip(
+        pytree.tree_leaves(scores[0]), crops_of(model, images, some, window, stride), strict=True
+    ):
+        here = torch.stack([output[(..., *cell)] for cell in some])
+        assert off(here, expected) < CLOSE
+        assert off(expected[1:], expected[:1].expand_as(expected[1:])) > VARYING
 
 
-def test_a_transformer_shares_nothing_and_says_why():
-    model = transformer().double().eval()
-    windows = sliding_window(model, (3, 32, 32), stride=4, check=False)
-    plan = windows.plan((47, 40))
-    images = photograph(3, (47, 40))
+def test_the_trained_net_finds_the_cat():
+    model = efficientnet_lite0()
+    windows = sliding_window(model, (3, 224, 224), stride=32)
     with torch.no_grad():
-        scores = windows(images)
-        assert off(scores, slid(model, images, (32, 32), (4, 4))) < CLOSE
-    print(plan.ends, plan.ratio)
+        scores = windows(photograph(3, (300, 451)).float())
+    assert windows.seen.difference < CLOSE
+    assert 285 in scores.argmax(1)  # Egyptian cat
+
+
+@torch.no_grad()
+def test_a_transformer_shares_its_patches_alone_and_says_why():
+    model = transformer().double().eval()
+    images = photograph(3, (47, 40))
+    windows = sliding_window(model, (3, 32, 32), stride=4)
+    plan = windows.plan((47, 40))
+    assert [row.layer for row in plan.rows if row.share] == ["conv_proj"]
+    assert "reshape" in plan.ends
+    assert off(windows(images), slid(model, images, (32, 32), (4, 4))) < CLOSE
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("build", "channels"), [(transformer, 3), (digit_classifier, 1)], ids=["transformer", "digits"]
+)
+def test_windows_side_by_side_share_nothing(build, channels):
+    model = build().double().eval()
+    windows = sliding_window(model, (channels, 32, 32), stride=32)
+    plan = windows.plan((64, 99))
+    assert plan.ratio == 1.0
+    assert not any(row.share for row in plan.rows)
+    assert plan.rows[0].layer in plan.ends
+    assert "in common" in plan.ends
+    images = photograph(channels, (64, 99))
+    assert off(windows(images), slid(model, images, (32, 32), (32, 32))) < CLOSE

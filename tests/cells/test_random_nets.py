@@ -1,0 +1,77 @@
+"""Random padded nets at random strides on random images: the crops' scores, as planned."""
+
+import collections
+import math
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from cells.random_nets import STATEMENTS, Drawn
+from cells.slide_oracle import CLOSE, grid, multiply_adds_of, off, row_of, shared, slid
+from convlin import sliding_window
+
+DAILY = 2  # of --seeds: what `pytest` draws without it
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        seeds = metafunc.config.getoption("seeds")
+        metafunc.parametrize("seed", range(10 * seeds if seeds > DAILY else seeds))
+
+
+def windows_of(net: Drawn):
+    return sliding_window(net.model(), (3, *net.window), stride=net.stride, check=False)
+
+
+def is_right(net: Drawn) -> None:
+    """See the scores of two images, the count, and that the first layer is shared if it can be."""
+    windows = windows_of(net)
+    plan = windows.plan(net.size, images=2)
+    cells = grid(net.size, net.window, net.stride)
+    assert plan.cells == windows.cells(net.size) == cells
+    assert plan.windows == math.prod(cells)
+    first = row_of(plan, "l0")
+    if all(s >= n for s, n in zip(net.stride, net.window, strict=True)):
+        assert plan.ratio == 1
+    elif first.share:
+        shared(plan, "l0")
+    assert plan.multiply_adds <= plan.multiply_adds_windows
+    generator = torch.Generator().manual_seed(3)
+    images = torch.randn(2, 3, *net.size, generator=generator).double()
+    scores = []
+    with torch.no_grad():
+        assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
+        assert off(scores[0], slid(net.model(), images, net.window, net.stride)) < CLOSE
+
+
+@settings(max_examples=90)
+@given(random=st.randoms(use_true_random=False))
+def test_a_random_net_is_slid_exactly_and_as_planned(random):
+    net = Drawn(random, random.choice([1, 1, 2, 2, 3]))
+    note(f"{net.source}\n{net.window=}, {net.stride=}, {net.size=}")
+    is_right(net)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_seeded_net_is_slid_exactly_and_as_planned(d, seed):
+    is_right(Drawn(Random(1000 + seed), d))
+
+
+NEVER_BEHIND = {"squeeze-excite", "group norm", "global"}  # what reads a window's whole map
+DRAWN = 60
+
+
+def test_most_of_what_is_drawn_is_shared():
+    """Of every kind of statement, windows share the convolution behind it in some nets drawn."""
+    behind = collections.Counter()
+    for seed in range(DRAWN):
+        net = Drawn(Random(seed), 1 + seed % 3)
+        plan = windows_of(net).plan(net.size)
+        behind.update(
+            net.kinds[row.layer] for row in plan.rows if row.share and row.layer in net.kinds
+        )
+    assert set(behind) == set(STATEMENTS) - NEVER_BEHIND, behind
+    assert behind.total() > 3 * DRAWN

@@ -15,9 +15,9 @@ from torch.nn import functional
 from convlin import Refused, fully_convolutional
 from convlin.exchange import folded_pool
 from convlin.models.dense.axis import Axis
-from convlin.models.grouped import AllGroupsAtOnce
 from convlin.models.dense.rules import linear, pooling
 from convlin.models.differences import relative
+from convlin.models.grouped import AllGroupsAtOnce
 
 WINDOW = (3, 12, 9)
 

@@ -36,7 +36,7 @@ def plan(
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
     ndim = len(shape) - 1
     size = parse_shape(image_size, "--image-size", (ndim,), ",".join(["1024"] * ndim))
-    steps, limit = parse_stride(stride, ndim), parse_bytes(memory)
+    steps, limit = None if stride is None else parse_stride(stride, ndim), parse_bytes(memory)
     classifier = open_classifier(model, weights, trust, json)
 
     from convlin import sliding_window

@@ -63,18 +63,6 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     return int(match[2] or width), width
 
 
-def parse_stride(text: str | None, ndim: int) -> tuple[int, ...] | None:
-    """Return the pixels from window to window; one number repeats, None stays.
-
-    >>> parse_stride("32", 2), parse_stride("32,16", 2), parse_stride(None, 2)
-    ((32, 32), (32, 16), None)
-    """
-    if text is None:
-        return None
-    stride = parse_shape(text, "--stride", (1, ndim) if ndim > 1 else (1,), "32")
-    return stride * ndim if len(stride) == 1 else stride
-
-
 def parse_bytes(text: str | None) -> int | None:
     """Return a number of bytes; None stays.
 

@@ -77,7 +77,7 @@ def slide(
     drawn are probabilities: their softmax, unless they are it already.
     """
     shape = parse_shape(window, "--window", (3,), "3,224,224")
-    step, limit = parse_stride(stride, 2), parse_bytes(memory)
+    step, limit = None if stride is None else parse_stride(stride, 2), parse_bytes(memory)
     normal = normalisation(preset, mean, std, shape[0])
     which = parse_classes(classes, names)
     check_output(out, ".npz", force)

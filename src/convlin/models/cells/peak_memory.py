@@ -109,9 +109,9 @@ class Sizes:
         """Return the same of a convolution that is run for every window."""
         if not (self.unfolds and self.analysis.products.get(node) and "conv" in node.name):
             return 0
-        weight = shape_of(node.all_input_nodes[1])
-        cells = math.prod(shape_of(node)[2:])
-        return cells * math.prod(weight[2:]) * shape_of(node.all_input_nodes[0])[1] * 8
+        x, weight = map(shape_of, node.all_input_nodes[:2])
+        cells: int = math.prod(shape_of(node)[2:])
+        return cells * math.prod(weight[2:]) * int(x[1]) * self.dtype.itemsize
 
     def _node(self, node: fx.Node) -> int:
         shape = shape_of(node)

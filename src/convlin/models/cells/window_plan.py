@@ -219,8 +219,8 @@ def plan_of(
         if node in alone:
             rows.append(PlanRow(site, operation, (), False, one_by_one, one_by_one, why))
         elif value is not None and value.stored in steps:
-            cells, shared = _whole_cells(value.stored, tiles), multiplied[value.stored]
-            rows.append(PlanRow(site, operation, cells, True, one_by_one, shared))
+            whole, shared = _whole_cells(value.stored, tiles), multiplied[value.stored]
+            rows.append(PlanRow(site, operation, whole, True, one_by_one, shared))
     return WindowPlan(
         window, field.stride, image_size, images, cells, tuple(rows),
         sum(row.multiply_adds_windows for row in rows), sum(row.multiply_adds for row in rows),

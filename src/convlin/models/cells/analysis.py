@@ -44,6 +44,14 @@ class Analysis:
     products: dict[fx.Node, int]
 
     @property
+    def window(self) -> tuple[int, ...]:
+        """The window's size, in pixels."""
+        (images,) = (node for node in self.trace.graph.nodes if node.op == "placeholder")
+        value = self.values[images]
+        assert value is not None
+        return value.size
+
+    @property
     def output(self) -> fx.Node:
         """The node that returns the model's outputs."""
         last: fx.Node = next(reversed(self.trace.graph.nodes))

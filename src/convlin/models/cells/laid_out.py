@@ -24,7 +24,7 @@ from convlin.models.cells.chains import Lattice, Reads, Windows, grouped
 from convlin.models.cells.names import Names, distinct
 from convlin.models.cells.pieces import Pieces, cut, rows_read
 
-__all__ = ["Entrance", "Layout", "Step", "laid_out", "worth_sharing"]
+__all__ = ["Entrance", "Layout", "Step", "cell_share", "laid_out", "worth_sharing"]
 
 # Share of the windows' own cells from which sharing them no longer pays: what is shared is run in
 # strips and corners, which take longer for each cell than whole windows do. Half of the rest,
@@ -117,7 +117,7 @@ def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset
     def of(stored: Stored) -> bool:
         if stored not in pays:
             pays[stored] = all(of(source.map.stored) for source in stored.sources) and (
-                not stored.sources or _cells(stored, windows) < PAYS * _own_cells(stored, windows)
+                not stored.sources or cell_share(stored, windows) < PAYS
             )
         return pays[stored]
 
@@ -127,14 +127,11 @@ def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset
     }
 
 
-def _cells(stored: Stored, windows: tuple[Windows, ...]) -> int:
-    return math.prod(distinct(names, its.count, its.stride)
-                     for names, its in zip(stored.axes, windows, strict=True))  # fmt: skip
-
-
-def _own_cells(stored: Stored, windows: tuple[Windows, ...]) -> int:
-    return math.prod(len(names) * its.count
-                     for names, its in zip(stored.axes, windows, strict=True))  # fmt: skip
+def cell_share(stored: Stored, windows: tuple[Windows, ...]) -> float:
+    """Return how many distinct cells there are for each cell of the windows one by one."""
+    axes = list(zip(stored.axes, windows, strict=True))
+    cells = math.prod(distinct(names, its.count, its.stride) for names, its in axes)
+    return cells / math.prod(len(names) * its.count for names, its in axes)
 
 
 class _Maker:

@@ -110,8 +110,8 @@ class Sizes:
         if not (self.unfolds and self.analysis.products.get(node) and "conv" in node.name):
             return 0
         x, weight = map(shape_of, node.all_input_nodes[:2])
-        cells: int = math.prod(shape_of(node)[2:])
-        return cells * math.prod(weight[2:]) * int(x[1]) * self.dtype.itemsize
+        numbers: int = math.prod((*shape_of(node)[2:], *weight[2:], x[1]))
+        return numbers * self.dtype.itemsize
 
     def _node(self, node: fx.Node) -> int:
         shape = shape_of(node)

@@ -21,11 +21,15 @@ from convlin.models.graph.traced import shape_of
 
 __all__ = ["Sizes"]
 
-# Bytes that PyTorch takes once, whatever it runs: thread pools, and code that is loaded when it is
-# first needed. Measured 20 to 40 MB on the CPU; half of it is too little there.
-ONCE = 64 * 2**20
+# Bytes that PyTorch takes once, for pools of threads and code that is loaded when it is first needed,
+# and those of the code that oneDNN makes for each shape of a convolution, of which it keeps 1,024.
+# Measured: 20 to 40 MB, and 50 to 100 kB each. Half of either is too little for MobileNetV2.
+ONCE, EACH, KEPT = 48 * 2**20, 128 * 2**10, 1024
 # Copies of what an operation takes: pieces are cut, laid side by side, and laid out anew.
 COPIES = 3
+# Bytes that the allocator holds for each that is used: it gives small blocks back late, and others
+# do not fit into the gaps. Measured up to 1.3 (ResNet-18, 1024²).
+HELD = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,21 @@ class Sizes:
         """Whether convolutions in this dtype are products with copied patches, as on the CPU."""
         return self.dtype not in (torch.float32, torch.bfloat16, torch.float16)
 
-    def once(self) -> int:
-        """Return what is there all the time: the largest weight, laid out anew, and the library."""
-        weights = [math.prod(shape_of(node)) for node in self.analysis.constants]
-        return ONCE + 2 * self.dtype.itemsize * max(weights, default=0)
+    def once(self, layout: Layout, layouts: int) -> int:
+        """Return what is there all the time: the library, and the largest kernel, laid out anew.
+
+        layouts: how many there are, of different tiles.
+        """
+        kernels = [math.prod(shape) for shape in map(shape_of, self.analysis.constants)
+                   if len(shape) > 2]  # fmt: skip
+        products = sum(self.analysis.products.get(node, 0) > 0 for node in layout.nodes)
+        shapes = products + layouts * sum(
+            math.prod(len(lattice.groups) for lattice in step.lattices)
+            for step in layout.steps
+            if step.stored.multiply_adds
+        )
+        code = EACH * min(shapes, KEPT)
+        return ONCE + code + 2 * self.dtype.itemsize * max(kernels, default=0)
 
     def shared(self, layout: Layout) -> tuple[int, int]:
         """Return the most bytes while steps run, and those that are left for the windows."""
@@ -56,7 +71,7 @@ class Sizes:
             live[step.stored] = own
             for stored in [s for s in live if layout.last_use.get(s, -1) <= number]:  # type: ignore[call-overload]
                 del live[stored]
-        return most, sum(live.values())
+        return int(HELD * most), int(HELD * sum(live.values()))
 
     def window(self, layout: Layout) -> int:
         """Return the most bytes that one window of every image holds at once."""
@@ -72,7 +87,7 @@ class Sizes:
                     uses[operand] -= 1
                     if not uses[operand]:
                         live.pop(operand, None)
-        return self.images * max(most, 1)
+        return int(HELD * self.images * max(most, 1))
 
     def _cell(self, step: Step) -> int:
         cell: int = step.stored.numbers * self._item(step.stored.node)
@@ -84,6 +99,8 @@ class Sizes:
         for chosen in step.groups():
             taken = 0
             for source, axes in zip(step.stored.sources, step.reads, strict=True):
+                if not any(axes):
+                    continue  # it is read where it lies
                 numbers = source.map.stored.numbers * self._item(source.map.stored.node)
                 cells = 1
                 for axis, (its, n) in enumerate(zip(axes, chosen, strict=True)):
@@ -94,7 +111,7 @@ class Sizes:
                 lattice.groups[n].count * lattice.groups[n].length
                 for lattice, n in zip(step.lattices, chosen, strict=True)
             )
-            most = max(most, COPIES * taken + cells * (self._cell(step) + self._patch(step)))
+            most = max(most, COPIES * taken + cells * self._patch(step))
         return most
 
     def _patch(self, step: Step) -> int:

@@ -169,7 +169,8 @@ def planned(
     while True:
         most = tuple(-(-n // p) for n, p in zip(counts, parts, strict=True))
         layout = laid_out(analysis, _windows(most, stride), shared)
-        once, (steps, left) = sizes.once(), sizes.shared(layout)
+        kinds = math.prod(2 - (n % p == 0) for n, p in zip(counts, parts, strict=True))
+        once, (steps, left) = sizes.once(layout, kinds), sizes.shared(layout)
         each = sizes.window(layout)
         room = limit - once - left
         at_once = max(1, min(AT_ONCE, math.prod(most), NEAR // each or 1, room // each))

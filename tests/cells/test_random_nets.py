@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from cells.random_nets import STATEMENTS, Drawn
+from cells.random_nets import SHARED, Drawn
 from cells.slide_oracle import (
     CLOSE,
     distinct_values,
@@ -60,7 +60,7 @@ def is_right(net: Drawn) -> None:
 @settings(max_examples=60)
 @given(random=st.randoms(use_true_random=False))
 def test_a_random_net_is_slid_exactly_and_as_planned(random):
-    net = Drawn(random, random.choice([1, 1, 2, 2, 3]))
+    net = Drawn(random, random.choice([1, 1, 1, 2, 2, 3]))
     note(f"{net.source}\n{net.window=}, {net.stride=}, {net.size=}")
     is_right(net)
 
@@ -70,8 +70,7 @@ def test_a_seeded_net_is_slid_exactly_and_as_planned(d, seed):
     is_right(Drawn(Random(1000 + seed), d))
 
 
-NEVER_BEHIND = {"squeeze-excite", "group norm", "global"}  # what reads a window's whole map
-DRAWN = 60
+DRAWN = 120
 
 
 def test_most_of_what_is_drawn_is_shared():
@@ -83,5 +82,5 @@ def test_most_of_what_is_drawn_is_shared():
         behind.update(
             net.kinds[row.layer] for row in plan.rows if row.share and row.layer in net.kinds
         )
-    assert set(behind) == set(STATEMENTS) - NEVER_BEHIND, behind
-    assert behind.total() > 3 * DRAWN
+    assert set(behind) == set(SHARED), behind
+    assert behind.total() > 1.5 * DRAWN

@@ -418,6 +418,7 @@ EITHER = {
     "power-average": one(lambda d: of("LPPool", d)(2, 2)),
     "nearest-by-1.5": resized("nearest", scale_factor=1.5),
     "nearest-exact-by-1.5": resized("nearest-exact", scale_factor=1.5),
+    "nearest-by-2.02": resized("nearest", scale_factor=2.02),  # twice the size, at other places
     "nearest-to-a-size": Planted(
         lambda m, y: functional.interpolate(y, tuple(n + 7 for n in y.shape[2:]))
     ),

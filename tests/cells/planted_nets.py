@@ -145,6 +145,12 @@ def written(y: Tensor) -> Tensor:
     return y
 
 
+def overhanging(d: int, **options: Any) -> nn.Module:
+    """Return an average pool whose last cell, along one axis at least, reads beyond the padding."""
+    kernel, stride = (3, 2) if d == 3 else (4, 3)
+    return of("AvgPool", d)(kernel, stride, padding=1, ceil_mode=True, **options)
+
+
 def conv_transpose(d: int) -> nn.Module:
     return of("ConvTranspose", d)(CHANNELS, 5, 3, 2, 1, output_padding=1)
 
@@ -297,11 +303,9 @@ SHARED = {
     "average": one(lambda d: of("AvgPool", d)(2)),
     "average-padded": one(lambda d: of("AvgPool", d)(3, 1, padding=1)),
     "average-uncounted": one(lambda d: of("AvgPool", d)(3, 1, padding=1, count_include_pad=False)),
-    "average-ceil": one(lambda d: of("AvgPool", d)(3, 2, ceil_mode=True)),
-    "average-ceil-padded": one(lambda d: of("AvgPool", d)(3, 2, padding=1, ceil_mode=True)),
-    "average-ceil-uncounted": one(
-        lambda d: of("AvgPool", d)(3, 2, padding=1, ceil_mode=True, count_include_pad=False)
-    ),
+    "average-ceil": one(lambda d: of("AvgPool", d)(2, 2, ceil_mode=True)),
+    "average-ceil-padded": one(overhanging),
+    "average-ceil-uncounted": one(lambda d: overhanging(d, count_include_pad=False)),
     "average-ceil-overhang-of-padding": one(
         lambda d: of("AvgPool", d)(4, 3, padding=2, ceil_mode=True), dims=(1, 2)
     ),
@@ -309,7 +313,7 @@ SHARED = {
         lambda d: of("AvgPool", d)(3, 1, padding=1, divisor_override=5), dims=(2, 3)
     ),
     "average-ceil-divisor": one(
-        lambda d: of("AvgPool", d)(3, 2, padding=1, ceil_mode=True, divisor_override=7), dims=(2, 3)
+        lambda d: overhanging(d, divisor_override=7), dims=(2, 3)
     ),
     "adaptive-dividing": Planted(
         lambda m, y: m.one(y[(..., *(slice(n // 2 * 2) for n in y.shape[2:]))]),
@@ -418,6 +422,7 @@ EITHER = {
     "power-average": one(lambda d: of("LPPool", d)(2, 2)),
     "nearest-by-1.5": resized("nearest", scale_factor=1.5),
     "nearest-exact-by-1.5": resized("nearest-exact", scale_factor=1.5),
+    "nearest-by-2.02": resized("nearest", scale_factor=2.02),  # twice the size, at other places
     "nearest-to-a-size": Planted(
         lambda m, y: functional.interpolate(y, tuple(n + 7 for n in y.shape[2:]))
     ),

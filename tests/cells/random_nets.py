@@ -18,7 +18,7 @@ from torch.nn import functional
 CHANNELS = 3
 LARGEST = 20_000  # numbers in a map: what is upsampled again and again only takes time
 SMALLEST = 4  # side of a map: on smaller ones windows share nothing
-SIDES = {1: 26, 2: 17, 3: 10}  # of the smallest window
+SIDES = {1: 40, 2: 22, 3: 12}  # of the smallest window
 
 SOURCE = """class Drawn(nn.Module):
     def __init__(self):
@@ -49,7 +49,7 @@ class Drawn:
         while not self._line("conv", STATEMENTS["conv"]):
             pass
         for _ in range(random.randint(1, 4)):
-            kind = random.choice(["conv", "pool", "pool", "pad", *STATEMENTS])
+            kind = random.choice([*STATEMENTS, *SHARED, *SHARED, "pool"])
             if self._line(kind, STATEMENTS[kind]):
                 self._line(kind, STATEMENTS["conv"])
         self.result = self._result()
@@ -58,7 +58,7 @@ class Drawn:
         """Mostly finer than a third of the window; now and then as coarse, or coarser."""
         if self.random.random() < 0.1:
             return side + self.random.randrange(4)
-        return self.random.choice([1, 1, 2, 2, 3, 4, 5])
+        return self.random.choice([1, 1, 2, 2, 3, 4])
 
     @property
     def source(self) -> str:
@@ -109,7 +109,7 @@ class Drawn:
         kernel = tuple(draw.choice([1, 2, 3, 3]) for _ in range(self.d))
         groups = draw.choice([1, channels])
         options = {
-            "stride": draw.choice([1, 1, 1, 1, 2, 3]),
+            "stride": draw.choice([1, 1, 1, 1, 1, 2, 3]),
             "padding": draw.choice(["'same'", *[tuple(draw.randrange(k) for k in kernel)] * 3]),
             "dilation": draw.choice([1, 1, 2]),
             "groups": groups,
@@ -282,4 +282,6 @@ STATEMENTS: dict[str, Callable[[Drawn, str], str]] = {
     "cat in space": lambda net, y: f"torch.cat([{y}, {y}.relu()], {net.random.randint(2, net.d + 1)})",
     "constant": constant,
 }  # fmt: skip
+WHOLE_MAP = {"squeeze-excite", "group norm", "global"}  # behind these, windows share nothing
+SHARED = [kind for kind in STATEMENTS if kind not in WHOLE_MAP]
 NAMED: dict[str, Any] = {"torch": torch, "nn": nn, "functional": functional}

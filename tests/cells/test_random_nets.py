@@ -9,8 +9,17 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from cells.random_nets import STATEMENTS, Drawn
-from cells.slide_oracle import CLOSE, grid, multiply_adds_of, off, row_of, shared, slid
+from cells.random_nets import SHARED, Drawn
+from cells.slide_oracle import (
+    CLOSE,
+    distinct_values,
+    grid,
+    multiply_adds_of,
+    off,
+    row_of,
+    shared,
+    slid,
+)
 from convlin import sliding_window
 
 DAILY = 2  # of --seeds: what `pytest` draws without it
@@ -27,30 +36,31 @@ def windows_of(net: Drawn):
 
 
 def is_right(net: Drawn) -> None:
-    """See the scores of two images, the count, and that the first layer is shared if it can be."""
-    windows = windows_of(net)
+    """See the scores of two images, their count, and that the first layer shares what it can."""
+    model, windows = net.model(), windows_of(net)
     plan = windows.plan(net.size, images=2)
     cells = grid(net.size, net.window, net.stride)
     assert plan.cells == windows.cells(net.size) == cells
     assert plan.windows == math.prod(cells)
-    first = row_of(plan, "l0")
-    if all(s >= n for s, n in zip(net.stride, net.window, strict=True)):
-        assert plan.ratio == 1
-    elif first.share:
-        shared(plan, "l0")
-    assert plan.multiply_adds <= plan.multiply_adds_windows
     generator = torch.Generator().manual_seed(3)
     images = torch.randn(2, 3, *net.size, generator=generator).double()
+    every, different = distinct_values(model.l0, "", images, net.window, net.stride)
+    if row_of(plan, "l0").share:
+        row = shared(plan, "l0")
+        assert different <= math.prod(row.cells) < every
+        assert math.prod(row.cells) * row.multiply_adds_windows == every * row.multiply_adds
+    else:
+        assert different > 0.75 * every
     scores = []
     with torch.no_grad():
         assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
-        assert off(scores[0], slid(net.model(), images, net.window, net.stride)) < CLOSE
+        assert off(scores[0], slid(model, images, net.window, net.stride)) < CLOSE
 
 
-@settings(max_examples=90)
+@settings(max_examples=60)
 @given(random=st.randoms(use_true_random=False))
 def test_a_random_net_is_slid_exactly_and_as_planned(random):
-    net = Drawn(random, random.choice([1, 1, 2, 2, 3]))
+    net = Drawn(random, random.choice([1, 1, 1, 2, 2, 3]))
     note(f"{net.source}\n{net.window=}, {net.stride=}, {net.size=}")
     is_right(net)
 
@@ -60,8 +70,7 @@ def test_a_seeded_net_is_slid_exactly_and_as_planned(d, seed):
     is_right(Drawn(Random(1000 + seed), d))
 
 
-NEVER_BEHIND = {"squeeze-excite", "group norm", "global"}  # what reads a window's whole map
-DRAWN = 60
+DRAWN = 120
 
 
 def test_most_of_what_is_drawn_is_shared():
@@ -73,5 +82,5 @@ def test_most_of_what_is_drawn_is_shared():
         behind.update(
             net.kinds[row.layer] for row in plan.rows if row.share and row.layer in net.kinds
         )
-    assert set(behind) == set(STATEMENTS) - NEVER_BEHIND, behind
-    assert behind.total() > 3 * DRAWN
+    assert set(behind) == set(SHARED), behind
+    assert behind.total() > 1.5 * DRAWN

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torchvision import models
 
+from cells.planted_nets import conv, of
 from cells.slide_oracle import CLOSE, crop, grid, multiply_adds_of, off, one_cell, shared, slid
 from convlin import sliding_window
 from convlin.demo.classifier import digit_classifier
@@ -58,23 +59,24 @@ def torchvision(name: str, window: tuple[int, ...], **options: Any) -> Callable[
     return build
 
 
-def signal() -> nn.Module:
-    """A ResNet of one dimension, as for an electrocardiogram."""
+def residual(d: int, kernel: int) -> nn.Module:
+    """A ResNet of one dimension, as for an electrocardiogram, or of three."""
     torch.manual_seed(1)
+    half = kernel // 2
 
     class Block(nn.Module):
         def __init__(self, into: int, out: int) -> None:
             super().__init__()
-            self.one = nn.Conv1d(into, out, 7, 2, 3)
-            self.two = nn.Conv1d(out, out, 7, 1, 3)
-            self.skip = nn.Conv1d(into, out, 1, 2)
+            self.one = conv(d, out, kernel, into, stride=2, padding=half)
+            self.two = conv(d, out, kernel, out, padding=half)
+            self.skip = conv(d, out, 1, into, stride=2)
 
         def forward(self, y):
             return (self.two(self.one(y).relu()) + self.skip(y)).relu()
 
     return nn.Sequential(
-        nn.Conv1d(2, 8, 15, 2, 7), nn.ReLU(), nn.MaxPool1d(3, 2, 1), Block(8, 12), Block(12, 16),
-        nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(16, 5),
+        conv(d, 8, kernel, 2, padding=half), nn.ReLU(), of("MaxPool", d)(3, 2, 1),
+        Block(8, 12), Block(12, 16), of("AdaptiveAvgPool", d)(1), nn.Flatten(), nn.Linear(16, 5),
     )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def transformer() -> nn.Module:
     return model
 
 
-def of(
+def net(
     name: str, window: tuple[int, ...], stride: int, size: tuple[int, ...], *shares: str
 ) -> Slide:
     """Return a slide of one of torchvision's nets."""
@@ -105,44 +107,45 @@ SLIDES = {
     "digits-1": Slide(digit_classifier, (1, 32, 32), 1, (43, 40),
                       ("features.0", "features.3", "features.6")),
     "digits-5": Slide(digit_classifier, (1, 32, 32), 5, (60, 71), ("features.0", "features.3")),
-    "efficientnet-lite0-32": Slide(efficientnet_lite0, (3, 224, 224), 32, (300, 451),
-                                   ("_conv_stem", "_blocks.6._depthwise_conv")),
+    "efficientnet-lite0-32": Slide(efficientnet_lite0, (3, 224, 224), 32, (270, 300),
+                                   ("_conv_stem", "_blocks.4._depthwise_conv")),
     "efficientnet-lite0-16": Slide(efficientnet_lite0, (3, 96, 96), 16, (150, 130),
                                    ("_conv_stem", "_blocks.3._depthwise_conv")),
     # architectures
-    "resnet18-16": of("resnet18", (3, 96, 96), 16, (150, 135), "conv1", "layer1.1.conv2"),
-    "resnet18-13": of("resnet18", (3, 96, 80), 13, (130, 125), "conv1"),
-    "alexnet-20": of("alexnet", (3, 128, 128), 20, (170, 190), "features.0"),
-    "mobilenet_v2-16": of("mobilenet_v2", (3, 96, 96), 16, (130, 130),
+    "resnet18-16": net("resnet18", (3, 96, 96), 16, (150, 135), "conv1", "layer1.1.conv2"),
+    "resnet18-13": net("resnet18", (3, 96, 80), 13, (130, 125), "conv1"),
+    "alexnet-20": net("alexnet", (3, 128, 128), 20, (170, 190), "features.0"),
+    "mobilenet_v2-16": net("mobilenet_v2", (3, 96, 96), 16, (130, 130),
                           "features.0.0", "features.5.conv.1.0"),
-    "mobilenet_v3_small-16": of("mobilenet_v3_small", (3, 96, 96), 16, (130, 130),
+    "mobilenet_v3_small-16": net("mobilenet_v3_small", (3, 96, 96), 16, (130, 130),
                                 "features.0.0", "features.1.block.0.0"),
-    "googlenet-32": of("googlenet", (3, 96, 96), 32, (170, 130),
+    "googlenet-32": net("googlenet", (3, 96, 96), 32, (170, 130),
                        "conv1.conv", "inception3a.branch2.0.conv"),
-    "densenet121-32": of("densenet121", (3, 96, 96), 32, (130, 170),
+    "densenet121-32": net("densenet121", (3, 96, 96), 32, (130, 170),
                          "features.conv0", "features.denseblock1.denselayer2.conv2"),
-    "r3d_18-8": of("r3d_18", (3, 9, 48, 48), 8, (17, 48, 64), "stem.0"),
-    "signal-1": Slide(signal, (2, 300), 1, (350,), ("0", "3.two", "4.skip")),
-    "signal-13": Slide(signal, (2, 300), 13, (900,), ("0", "3.two")),
+    "volume-4": Slide(lambda: residual(3, 3), (2, 16, 24, 20), 4, (21, 31, 29), ("0", "3.one")),
+    "signal-1": Slide(lambda: residual(1, 7), (2, 150), 1, (180,), ("0", "3.two", "4.skip")),
+    "signal-13": Slide(lambda: residual(1, 7), (2, 150), 13, (430,), ("0",)),
     # every night
-    "vgg11-32": of("vgg11", (3, 224, 224), 32, (384, 352), "features.0", "features.8"),
-    "vgg11-8": of("vgg11", (3, 64, 64), 8, (170, 175), "features.0", "features.3"),
-    "alexnet-32": of("alexnet", (3, 224, 224), 32, (640, 672), "features.0", "features.3"),
-    "alexnet-5": of("alexnet", (3, 224, 224), 5, (300, 300), "features.0"),
-    "alexnet-1": of("alexnet", (3, 96, 96), 1, (111, 110), "features.0", "features.3"),
-    "resnet18-32": of("resnet18", (3, 224, 224), 32, (640, 672), "conv1", "layer2.1.conv2"),
-    "resnet50-20": of("resnet50", (3, 128, 128), 20, (300, 310), "conv1", "layer1.0.conv2"),
-    "densenet121-16": of("densenet121", (3, 128, 128), 16, (290, 270), "features.conv0"),
-    "mobilenet_v2-32": of("mobilenet_v2", (3, 224, 224), 32, (512, 480), "features.0.0"),
-    "mobilenet_v3_small-32": of("mobilenet_v3_small", (3, 224, 224), 32, (512, 480),
+    "vgg11-32": net("vgg11", (3, 224, 224), 32, (384, 352), "features.0", "features.8"),
+    "vgg11-8": net("vgg11", (3, 64, 64), 8, (170, 175), "features.0", "features.3"),
+    "alexnet-32": net("alexnet", (3, 224, 224), 32, (640, 672), "features.0", "features.3"),
+    "alexnet-5": net("alexnet", (3, 224, 224), 5, (300, 300), "features.0"),
+    "alexnet-1": net("alexnet", (3, 96, 96), 1, (111, 110), "features.0", "features.3"),
+    "resnet18-32": net("resnet18", (3, 224, 224), 32, (640, 672), "conv1", "layer2.1.conv2"),
+    "resnet50-20": net("resnet50", (3, 128, 128), 20, (300, 310), "conv1", "layer1.0.conv2"),
+    "densenet121-16": net("densenet121", (3, 128, 128), 16, (290, 270), "features.conv0"),
+    "mobilenet_v2-32": net("mobilenet_v2", (3, 224, 224), 32, (512, 480), "features.0.0"),
+    "mobilenet_v3_small-32": net("mobilenet_v3_small", (3, 224, 224), 32, (512, 480),
                                 "features.0.0", "features.1.block.0.0"),
-    "googlenet-16": of("googlenet", (3, 128, 128), 16, (300, 290), "conv1.conv", "conv3.conv"),
-    "convnext_tiny-32": of("convnext_tiny", (3, 224, 224), 32, (384, 352), "features.0.0"),
-    "convnext_tiny-16": of("convnext_tiny", (3, 96, 96), 16, (200, 190), "features.0.0"),
+    "googlenet-16": net("googlenet", (3, 128, 128), 16, (300, 290), "conv1.conv", "conv3.conv"),
+    "convnext_tiny-32": net("convnext_tiny", (3, 224, 224), 32, (384, 352), "features.0.0"),
+    "convnext_tiny-16": net("convnext_tiny", (3, 96, 96), 16, (200, 190), "features.0.0"),
     "efficientnet-lite0-13": Slide(efficientnet_lite0, (3, 224, 224), 13, (300, 451),
                                    ("_conv_stem",)),
     "efficientnet-lite0-1": Slide(efficientnet_lite0, (3, 96, 96), 1, (111, 110), ("_conv_stem",)),
-    "r3d_18-16": of("r3d_18", (3, 8, 64, 64), 16, (24, 112, 130), "stem.0"),
+    "r3d_18-8": net("r3d_18", (3, 9, 48, 48), 8, (17, 48, 64), "stem.0"),
+    "r3d_18-16": net("r3d_18", (3, 8, 64, 64), 16, (24, 112, 130), "stem.0"),
 }  # fmt: skip
 NIGHTLY = list(SLIDES)[list(SLIDES).index("vgg11-32") :]
 
@@ -190,6 +193,19 @@ def test_windows_of_a_photograph_are_the_classifier_on_their_crops(slide):
         here = torch.stack([output[(..., *cell)] for cell in some])
         assert off(here, expected) < CLOSE
         assert off(expected[1:], expected[:1].expand_as(expected[1:])) > VARYING
+
+
+def test_squeeze_excite_ends_the_sharing():
+    slide = SLIDES["mobilenet_v3_small-16"]
+    windows = sliding_window(slide.build().eval(), slide.window, stride=slide.stride, check=False)
+    plan = windows.plan(slide.size)
+    assert plan.ends.startswith("features.1.block.1.avgpool")
+    behind = [
+        row.share
+        for row in plan.rows
+        if not row.layer.startswith(("features.0", "features.1.block.0"))
+    ]
+    assert behind and not any(behind)
 
 
 def test_the_trained_net_finds_the_cat():

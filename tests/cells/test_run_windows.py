@@ -61,24 +61,68 @@ def test_what_the_check_saw_is_said():
     assert windows_of(net(), check=False).seen is None
 
 
-def test_gradients_of_images_and_weights_are_those_of_the_crops():
-    model = net()
+class Nonlinear(nn.Module):
+    """Functions whose gradients are made of what they returned, some of them written in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = conv(2, 4, padding=1, into=3), conv(2, 4, padding=1)
+        self.in_place = nn.ReLU(inplace=True)
+        self.head = nn.Linear(4 * 20 * 17, 5)
+
+    def forward(self, x):
+        y = self.a((x * 0.3).exp().sub(1)).sigmoid().neg()
+        y = self.in_place(self.b(y.tanh()) + y).sqrt().mul(2)
+        y = self.b(y + 1).softmax(1) * y
+        return self.head(y.add_(1).flatten(1))
+
+
+@pytest.mark.parametrize(
+    "build", [net, lambda: Nonlinear().double().eval()], ids=["net", "nonlinear"]
+)
+def test_gradients_of_images_and_weights_are_those_of_the_crops(build):
+    model = build()
     windows = windows_of(model, check=False)
-    shared(windows.plan(SIZE, images=2), "4")
+    plan = windows.plan(SIZE, images=2)
+    assert sum(row.share for row in plan.rows) > 1
     images = noise(2).requires_grad_()
-    scores = windows(images)
-    weights = torch.randn(scores.shape, generator=torch.Generator().manual_seed(1)).double()
-    wanted = [images, *model.parameters()]
-    expected = torch.autograd.grad((slid(model, images, WINDOW, STRIDE) * weights).sum(), wanted)
-    own = [images, *(windows.get_parameter(name) for name, _ in windows.named_parameters())]
-    assert len(own) == len(wanted)
-    gradients = torch.autograd.grad((scores * weights).sum(), own)
-    shapes = [g.shape for g in expected]
-    assert sorted(map(tuple, shapes)) == sorted(tuple(g.shape) for g in gradients)
-    for gradient in gradients:
-        assert any(
-            gradient.shape == other.shape and off(gradient, other) < CLOSE for other in expected
-        )
+    for wanted in ([images, *model.parameters()], list(model.parameters()), [images]):
+        scores, expected = windows(images), slid(model, images, WINDOW, STRIDE)
+        weights = torch.randn(scores.shape, generator=torch.Generator().manual_seed(1)).double()
+        gradients = torch.autograd.grad((scores * weights).sum(), wanted)
+        assert off(gradients, torch.autograd.grad((expected * weights).sum(), wanted)) < CLOSE
+
+
+class OfImages(nn.Module):
+    """What begins with functions of elements, and returns a map that it goes on with."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.rand(3, 1, 1))
+        self.a = conv(2, 4, padding=1, into=3)
+
+    def forward(self, x):
+        y = x.relu()
+        y = y.sub_(self.mean).mul_(2)
+        z = self.a(y)
+        w = z.relu_().neg()
+        return y.mean((2, 3)), z[:, :, 3:6], w.sigmoid_().amax((2, 3)), x[:, :, 0]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_images_and_outputs_are_not_written_over(mode):
+    torch.manual_seed(6)
+    model = OfImages().double().eval()
+    windows = windows_of(model, check=False)
+    shared(windows.plan(SIZE), "a")
+    images = noise(2)
+    before = images.clone()
+    with mode():
+        scores = windows(images)
+        again = windows(images)
+    assert torch.equal(images, before)
+    assert off(scores, slid(model, images.clone(), WINDOW, STRIDE)) < CLOSE
+    assert off(again, scores) < CLOSE
 
 
 @torch.no_grad()

@@ -49,7 +49,7 @@ def convolution(call: CellCall) -> CellMap | None:
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         own = numbers.tensor(weight)
         shift = None if bias is None else numbers.tensor(bias)
-        dilation = _times(g.dilation, apart)
+        dilation = times(g.dilation, apart)
         return run(blocks[0], own, shift, g.stride, 0, dilation, groups)
 
     return _windowed(call, value, reads, compute, outside=0.0, runs=_runs(reads))
@@ -61,14 +61,14 @@ def max_pool(call: CellCall) -> CellMap | None:
     if value is None or not value.is_plain:
         return None
     ndim = len(value.axes)
-    sides = _each(kernel, ndim)
-    steps = _each(call.arg(2, (), "stride") or kernel, ndim)
-    before, dilation = (_each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
+    sides = each(kernel, ndim)
+    steps = each(call.arg(2, (), "stride") or kernel, ndim)
+    before, dilation = (each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
     reads = tuple(map(Reads.of, sides, steps, before, dilation))
     run = MAXIMA[ndim]
 
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
-        made: Tensor = run(blocks[0], sides, steps, 0, _times(dilation, apart))
+        made: Tensor = run(blocks[0], sides, steps, 0, times(dilation, apart))
         return made
 
     return _windowed(call, value, reads, compute, outside=-math.inf, runs=_runs(reads))
@@ -80,9 +80,9 @@ def average_pool(call: CellCall) -> CellMap | None:
     if value is None or not value.is_plain:
         return None
     ndim = len(value.axes)
-    sides = _each(kernel, ndim)
-    steps = _each(call.arg(2, (), "stride") or kernel, ndim)
-    before = _each(call.arg(3, 0, "padding"), ndim)
+    sides = each(kernel, ndim)
+    steps = each(call.arg(2, (), "stride") or kernel, ndim)
+    before = each(call.arg(3, 0, "padding"), ndim)
     counts_padding = call.arg(5, True, "count_include_pad")
     divisor = call.arg(6, None, "divisor_override")
     counts = [
@@ -142,7 +142,7 @@ def _runs(reads: Sequence[Reads]) -> Runs:
     return "apart" if all(its.step == 1 for its in reads) else "batched"
 
 
-def _times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:
+def times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:
     return tuple(d * n for d, n in zip(dilation, apart, strict=True))
 
 
@@ -154,7 +154,7 @@ def _divisor(start: int, kernel: int, size: int, padding: int, counts_padding: b
     return min(stop, size) - max(start, 0)
 
 
-def _each(value: Any, ndim: int) -> tuple[int, ...]:
+def each(value: Any, ndim: int) -> tuple[int, ...]:
     """Return one number per dimension, as PyTorch's layers take them."""
     numbers = tuple(value) if isinstance(value, Iterable) else (value,)
     return numbers * ndim if len(numbers) == 1 else numbers

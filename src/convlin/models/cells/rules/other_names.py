@@ -1,4 +1,4 @@
-"""Padding, slices, flips, rolls and nearest neighbours: other names for cells that are there.
+"""Padding, slices, flips and rolls: other names for cells that are there.
 
 They compute nothing: what reads them reads the cells that they are made of.
 """
@@ -62,20 +62,6 @@ def rolled(call: CellCall) -> CellMap | None:
     return value if dims else None
 
 
-def nearest(call: CellCall) -> CellMap | None:
-    """Share cells that are repeated, if every one is as often."""
-    value, sizes = call.map(call.arg(0)), call.shape[1:]
-    if value is None or not value.is_plain:
-        return None
-    if any(to % size for to, size in zip(sizes, value.size, strict=True)):
-        return None
-    axes = (
-        tuple(name for name in names for _ in range(to // len(names)))
-        for names, to in zip(value.axes, sizes, strict=True)
-    )
-    return value.named(tuple(axes))
-
-
 def _along(call: CellCall, dims: Sequence[int], change: Callable[[Axis], Axis]) -> CellMap | None:
     value = call.map(call.arg(0))
     return value and _renamed(value, dims, change)
@@ -114,5 +100,4 @@ RULES = {
     "slice": sliced,
     "flip": flipped,
     "roll": rolled,
-    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), nearest),
 }

@@ -73,7 +73,7 @@ def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]
     for axis, its in enumerate(factors):
         if all(factor == 1.0 for factor in its):
             continue
-        sources = [Source(value, (SAME,) * len(factors)), _numbers(call, value, axis, its)]
+        sources = [Source(value, (SAME,) * len(factors)), numbers_along(call, value, axis, its)]
         axes = list(value.axes)
         pairs = zip(value.axes[axis], sources[1].map.axes[axis], strict=True)
         axes[axis] = tuple(call.names.of(pair) for pair in pairs)
@@ -87,7 +87,7 @@ def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]
     return value
 
 
-def _numbers(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]) -> Source:
+def numbers_along(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]) -> Source:
     """Return one number for each place along an axis, as a map that is the same everywhere else."""
     distinct = sorted(set(numbers))
     alone = call.names.mark("alone")

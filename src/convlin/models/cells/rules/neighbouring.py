@@ -49,7 +49,7 @@ def convolution(call: CellCall) -> CellMap | None:
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         own = numbers.tensor(weight)
         shift = None if bias is None else numbers.tensor(bias)
-        dilation = times(g.dilation, apart)
+        dilation = _times(g.dilation, apart)
         return run(blocks[0], own, shift, g.stride, 0, dilation, groups)
 
     return _windowed(call, value, reads, compute, outside=0.0, runs=_runs(reads))
@@ -68,7 +68,7 @@ def max_pool(call: CellCall) -> CellMap | None:
     run = MAXIMA[ndim]
 
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
-        made: Tensor = run(blocks[0], sides, steps, 0, times(dilation, apart))
+        made: Tensor = run(blocks[0], sides, steps, 0, _times(dilation, apart))
         return made
 
     return _windowed(call, value, reads, compute, outside=-math.inf, runs=_runs(reads))
@@ -142,7 +142,7 @@ def _runs(reads: Sequence[Reads]) -> Runs:
     return "apart" if all(its.step == 1 for its in reads) else "batched"
 
 
-def times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:
+def _times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:
     return tuple(d * n for d, n in zip(dilation, apart, strict=True))
 
 

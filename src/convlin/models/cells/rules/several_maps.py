@@ -41,18 +41,45 @@ def joined(call: CellCall) -> CellMap | None:
 
 
 def concatenation(call: CellCall) -> CellMap | None:
-    """Share maps side by side as channels of one."""
-    parts = call.arg(0)
-    values = [call.map(part) for part in parts]
+    """Share maps side by side: as channels of one, or one behind another along an axis."""
+    values = [call.map(part) for part in call.arg(0)]
     first = next(value for value in values if value is not None)
-    axis = call.arg(1, 0, "dim") % (len(first.roles) + 1) - 1
-    if any(value is None or value.roles != first.roles for value in values):
+    place = call.arg(1, 0, "dim") % (len(first.roles) + 1) - 1
+    maps = [value for value in values if value is not None and value.roles == first.roles]
+    if place < 0 or len(maps) < len(values):
         return None
-    if axis < 0 or first.roles[axis] is not None:
-        return None
-    if any(value is None or value.size != first.size for value in values):
+    axis = first.roles[place]
+    if axis is not None:
+        return _in_a_row(call, maps, axis)
+    if any(value.size != first.size for value in maps):
         return None
     return _together(call, dict(call.maps), first.roles, call.shape)
+
+
+def _in_a_row(call: CellCall, maps: Sequence[CellMap], axis: int) -> CellMap:
+    """Return maps one behind another: the sum of all, each filled with zeros to the whole length.
+
+    A cell's name also says of which tensor it is.
+    """
+    zero = call.names.padding(0.0)
+    filled, names = [], []
+    tensors = [value.stored for value in maps]
+    for number, value in enumerate(maps):
+        before, after = (
+            (zero,) * sum(len(other.axes[axis]) for other in others)
+            for others in (maps[:number], maps[number + 1 :])
+        )
+        filled.append(value.along(axis, (*before, *value.axes[axis], *after)))
+        tensor = call.names.mark("tensor", tensors.index(value.stored))
+        names += [call.names.of((name, tensor)) for name in value.axes[axis]]
+    axes = list(_names_in_all(call, filled))
+    axes[axis] = tuple(names)
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+        return sum(blocks[1:], blocks[0])
+
+    sources = [Source(value, (SAME,) * len(axes)) for value in filled]
+    return call.made(sources, tuple(axes), maps[0].roles, compute)
 
 
 def stacked(call: CellCall) -> CellMap | None:
@@ -129,19 +156,23 @@ def _together(
     call: CellCall, rows: dict[fx.Node, CellMap], roles: Roles, shape: tuple[int, ...]
 ) -> CellMap:
     """Return what the operation makes of the same cell of all these maps."""
-    axes = []
-    for axis in range(sum(role is not None for role in roles)):
-        names = list(dict.fromkeys(value.axes[axis] for value in rows.values()))
-        axes.append(
-            names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names, strict=True)))
-        )
     node, operands = call.node, list(rows)
 
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
         return numbers.run(node, dict(zip(operands, blocks, strict=True)), len(blocks[0]))
 
+    axes = _names_in_all(call, list(rows.values()))
     sources = [Source(value, (SAME,) * len(axes)) for value in rows.values()]
-    return call.made(sources, tuple(axes), roles, compute)
+    return call.made(sources, axes, roles, compute)
+
+
+def _names_in_all(call: CellCall, maps: Sequence[CellMap]) -> tuple[tuple[Name, ...], ...]:
+    """Return the names along each axis of what is made of the same cell of all these maps."""
+    alike = [list(dict.fromkeys(names)) for names in zip(*(its.axes for its in maps), strict=True)]
+    return tuple(
+        names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names, strict=True)))
+        for names in alike
+    )
 
 
 def _stretched(names: tuple[Name, ...], size: int) -> tuple[Name, ...]:

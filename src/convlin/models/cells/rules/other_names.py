@@ -43,6 +43,24 @@ def sliced(call: CellCall) -> CellMap | None:
     return part(call) or _along(call, [call.arg(1, 0, "dim")], lambda names: names[start:stop:step])
 
 
+def narrowed(call: CellCall) -> CellMap | None:
+    """Share some of the channels, or of the cells."""
+    dim, start, length = (call.arg(place) for place in (1, 2, 3))
+    if not isinstance(start, int):
+        return None
+    return part(call) or _along(call, [dim], lambda names: names[start:][:length])
+
+
+def indexed(call: CellCall) -> CellMap | None:
+    """Share channels by an index, or cells by one that the model's code makes."""
+    if (channels := part(call)) is not None:
+        return channels
+    index = call.numbers_of(call.arg(2))
+    return index and _along(
+        call, [call.arg(1)], lambda names: tuple(names[place] for place in index)
+    )
+
+
 def flipped(call: CellCall) -> CellMap | None:
     """Share a map that is turned round along axes."""
     return _along(call, call.arg(1, (), "dims"), lambda names: names[::-1])
@@ -98,6 +116,8 @@ RULES = {
     "pad": padded,
     "constant_pad_nd": padded,
     "slice": sliced,
+    "narrow": narrowed,
+    "index_select": indexed,
     "flip": flipped,
     "roll": rolled,
 }

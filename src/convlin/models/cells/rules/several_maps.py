@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from convlin.models.cells.cell_call import SAME, CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Source, Stored
 from convlin.models.cells.names import Name
+from convlin.models.cells.rules.every_cell import reduction
 from convlin.models.graph.traced import shape_of
 
 Roles = tuple[int | None, ...]
@@ -93,6 +95,36 @@ def stacked(call: CellCall) -> CellMap | None:
         return None
     roles = (*first.roles[:place], None, *first.roles[place:])
     return _together(call, dict(call.maps), roles, call.shape)
+
+
+def stacks_in_front(call: CellCall) -> bool:
+    """Whether it stacks maps of one size in front of the batch."""
+    if call.name != "stack":
+        return False
+    values = [call.map(part) for part in call.arg(0)]
+    first = values[0]
+    return call.arg(1, 0, "dim") in (0, -1 - len(call.shape)) and all(
+        first and value and (value.roles, value.size) == (first.roles, first.size)
+        for value in values
+    )
+
+
+def reduced(call: CellCall) -> CellMap | None:
+    """Share a reduction over channels, or over maps that are stacked in front of the batch."""
+    stack, dims = call.arg(0), call.arg(1, None, "dim")
+    if call.map(stack) is not None:
+        return reduction()(call)
+    if dims not in ([0], 0) or call.arg(2, False, "keepdim"):
+        return None
+    node, maps = call.node, [value for part in stack.args[0] if (value := call.map(part))]
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
+        return numbers.run(node, {stack: torch.stack(list(blocks))}, len(blocks[0]))
+
+    axes = _names_in_all(call, maps)
+    return call.made(
+        [Source(its, (SAME,) * len(axes)) for its in maps], axes, maps[0].roles, compute
+    )
 
 
 def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]) -> CellMap:
@@ -180,6 +212,8 @@ def _stretched(names: tuple[Name, ...], size: int) -> tuple[Name, ...]:
     return names * size if len(names) == 1 else names
 
 
+PARTS_READ = ("getitem", "sum", "mean", "amax", "amin")
+
 RULES = {
     **dict.fromkeys(
         ("add", "sub", "rsub", "mul", "multiply", "div", "divide", "true_divide", "maximum",
@@ -190,4 +224,5 @@ RULES = {
     ),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
     "stack": stacked,
+    **dict.fromkeys(("sum", "mean", "amax", "amin"), reduced),
 }  # fmt: skip

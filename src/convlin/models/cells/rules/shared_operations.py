@@ -1,6 +1,8 @@
-"""All rules, in one plain table: by ATen's name, without overload and final `_`."""
+"""All rules, in plain tables: by ATen's name, without overload and final `_`; by layer."""
 
 from __future__ import annotations
+
+from torch import nn
 
 from convlin.models.cells.rules import (
     between_cells,
@@ -11,7 +13,7 @@ from convlin.models.cells.rules import (
 )
 from convlin.models.cells.rules.every_cell import Rule
 
-__all__ = ["RULES", "WANTED"]
+__all__ = ["LAYERS", "RULES", "WANTED"]
 
 RULES: dict[str, Rule] = {
     **neighbouring.RULES,
@@ -20,6 +22,9 @@ RULES: dict[str, Rule] = {
     **every_cell.RULES,
     **several_maps.RULES,
 }
+
+# Of layers that are run whole: their operations reshape space.
+LAYERS: dict[type[nn.Module], Rule] = {nn.LocalResponseNorm: every_cell.over_channels}
 
 # Run for every window, and whole: what PyTorch makes of them depends on the device or the dtype.
 WHOLE = ("fft_fft", "fft_fft2", "fft_fftn", "fft_rfft", "fft_rfft2", "fft_rfftn", "fft_ifft",

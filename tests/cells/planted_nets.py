@@ -382,12 +382,25 @@ SHARED = {
         lambda m, y: functional.interpolate(m.one(y), scale_factor=2, mode="bilinear"),
         lambda d: {"one": conv(d, stride=2, padding=1)}, dims=(2,),
     ),
+    "linear-1d-by-1.5": resized("linear", (1,), scale_factor=1.5),
+    "nearest-by-1.5": resized("nearest", scale_factor=1.5),
+    "nearest-exact-by-1.5": resized("nearest-exact", scale_factor=1.5),
+    "nearest-to-a-size": Planted(
+        lambda m, y: functional.interpolate(y, tuple(n + 7 for n in y.shape[2:]))
+    ),
+    "bilinear-by-1.5": resized("bilinear", (2,), scale_factor=1.5),
+    "bilinear-down": resized("bilinear", (2,), scale_factor=0.5),
+    "pixel-unshuffle": Planted(
+        lambda m, y: functional.pixel_unshuffle(y[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2),
+        dims=(2,),
+    ),
     "transposed": one(conv_transpose),
     "transposed-stride-1": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 3)),
     "transposed-with-gaps": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 1, 2)),
     "transposed-grouped-dilated": one(
         lambda d: of("ConvTranspose", d)(CHANNELS, 6, 2, 3, 2, groups=2, dilation=2)
     ),
+    "transposed-cut": one(lambda d: of("ConvTranspose", d)(CHANNELS, 5, 5, 2, 3, bias=False)),
     "pixel-shuffle": one(lambda d: nn.PixelShuffle(2), dims=(2,)),
     # along space
     "concatenated-in-space": Planted(
@@ -412,6 +425,28 @@ ENDS = {
     "sorted": (Planted(lambda m, y: y.sort(-1).values), "sort"),
 }
 
+# What makes more or other cells than it takes, or takes them by their number.
+BETWEEN = (
+    "nearest-exact",
+    "nearest-by-1.5",
+    "nearest-to-a-size",
+    "linear-1d-by-3",
+    "bilinear",
+    "trilinear",
+    "bilinear-by-1.5",
+    "transposed",
+    "transposed-stride-1",
+    "transposed-with-gaps",
+    "transposed-grouped-dilated",
+    "transposed-cut",
+    "pixel-shuffle",
+    "pixel-unshuffle",
+    "index",
+    "narrow",
+    "concatenated-in-space",
+    "concatenated-with-itself",
+)
+
 # Rarer ones: shared or not, they are right.
 EITHER = {
     "adaptive-not-dividing": one(lambda d: of("AdaptiveAvgPool", d)(tuple(n // 2 - 1 for n in map_of(d)))),
@@ -420,23 +455,12 @@ EITHER = {
     ),
     "adaptive-growing": one(lambda d: of("AdaptiveAvgPool", d)(tuple(n + 3 for n in map_of(d)))),
     "power-average": one(lambda d: of("LPPool", d)(2, 2)),
-    "nearest-by-1.5": resized("nearest", scale_factor=1.5),
-    "nearest-exact-by-1.5": resized("nearest-exact", scale_factor=1.5),
     "nearest-by-2.02": resized("nearest", scale_factor=2.02),  # twice the size, at other places
-    "nearest-to-a-size": Planted(
-        lambda m, y: functional.interpolate(y, tuple(n + 7 for n in y.shape[2:]))
-    ),
-    "bilinear-by-1.5": resized("bilinear", (2,), scale_factor=1.5),
-    "bilinear-down": resized("bilinear", (2,), scale_factor=0.5),
     "bilinear-corners": resized("bilinear", (2,), scale_factor=2, align_corners=True),
     "bilinear-antialias": resized("bilinear", (2,), scale_factor=0.7, antialias=True),
     "bicubic": resized("bicubic", (2,), scale_factor=2),
     "linear-corners": resized("linear", (1,), scale_factor=2, align_corners=True),
     "trilinear-corners": resized("trilinear", (3,), scale_factor=2, align_corners=True),
-    "pixel-unshuffle": Planted(
-        lambda m, y: functional.pixel_unshuffle(y[..., : y.shape[-2] // 2 * 2, : y.shape[-1] // 2 * 2], 2),
-        dims=(2,),
-    ),
     "repeated": Planted(lambda m, y: y.repeat(1, 1, 2, *[1] * (m.d - 1))),
     "each-twice": Planted(lambda m, y: y.repeat_interleave(2, -1)),
     "cells-by-a-list": Planted(lambda m, y: y[..., [4, 5, 5, 6, 2, 1, 0, 8]]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from convlin.models.cells.cell_call import CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Stored
 from convlin.models.cells.names import Names
 from convlin.models.cells.rules.every_cell import SEVERAL, parts_over
-from convlin.models.cells.rules.shared_operations import RULES, WANTED
+from convlin.models.cells.rules.several_maps import PARTS_READ, stacks_in_front
+from convlin.models.cells.rules.shared_operations import LAYERS, RULES, WANTED
 from convlin.models.graph.operations import is_random, name_of
 from convlin.models.graph.recorder import Wanted
 from convlin.models.graph.traced import Trace, line_of, site_of, trace
@@ -43,6 +45,12 @@ class Analysis:
     constants: set[fx.Node]
     products: dict[fx.Node, int]
 
+    @cached_property
+    def numbers(self) -> dict[str, Tensor]:
+        """The tensors that the model's code makes, by name."""
+        made = (node for node in self.trace.graph.nodes if "numbers" in node.meta)
+        return {str(node.target): self.trace.tensors[str(node.target)] for node in made}
+
     @property
     def window(self) -> tuple[int, ...]:
         """The window's size, in pixels."""
@@ -63,7 +71,7 @@ def analysed(model: nn.Module, window: tuple[int, ...]) -> Analysis:
 
     Raises `Refused`: what cannot be traced, draws random numbers, or mixes the images of a batch.
     """
-    traced = trace(model, window, Wanted(WANTED, lambda layer: False))
+    traced = trace(model, window, Wanted(WANTED, lambda layer: type(layer) in LAYERS))
     made = Analysis(traced, Names(), {}, set(), {})
     parts: set[fx.Node] = set()
     for node in traced.graph.nodes:
@@ -81,20 +89,23 @@ def analysed(model: nn.Module, window: tuple[int, ...]) -> Analysis:
 
 def _value(node: fx.Node, made: Analysis, parts: set[fx.Node]) -> CellMap | None:
     """Return what windows share of a node; note constants, and what gives parts of a shared map."""
-    call = CellCall(node, made.values, made.names, made.products[node])
+    call = CellCall(node, made.values, made.names, made.products[node], made.numbers)
     operands = node.all_input_nodes
     if all(operand in made.constants for operand in operands):
         if not call.depends_on_batch:
             made.constants.add(node)
         return None
-    if any(made.values[n] is None and n not in made.constants | parts for n in operands):
+    known = made.constants | parts if call.name in PARTS_READ else made.constants
+    if any(made.values[n] is None and n not in known for n in operands):
         return None
-    if call.name in SEVERAL:
-        if parts_over(call) is not None:
+    if call.name in SEVERAL or stacks_in_front(call):
+        if call.name == "stack" or parts_over(call) is not None:
             parts.add(node)
         return None
+    if node.op == "call_module":
+        return LAYERS[type(node.meta["origin"].call.layer)](call)
     rule = RULES.get(call.name)
-    return rule(call) if rule is not None and node.op == "call_function" else None
+    return rule and rule(call)
 
 
 def _images(node: fx.Node, window: tuple[int, ...], names: Names) -> CellMap:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, fx
@@ -11,6 +11,7 @@ from torch import Tensor, fx
 from convlin.models.cells.cell_map import CellMap, Compute, Numbers, Runs, Source, Stored
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.names import Name, Names
+from convlin.models.graph.known_numbers import known_numbers
 from convlin.models.graph.operations import name_of
 from convlin.models.graph.traced import shape_of
 from convlin.models.graph.varying import Batch, mapped
@@ -21,15 +22,20 @@ SAME = Reads()
 
 
 class CellCall:
-    """One operation: `values` knows what is shared and what is a tensor of the model (None)."""
+    """One operation: `values` knows what is shared and what is a tensor of the model (None).
+
+    products: its multiply-adds for one window. tensors: those that the model's code makes.
+    """
 
     def __init__(
-        self, node: fx.Node, values: dict[fx.Node, CellMap | None], names: Names, products: int
-    ) -> None:
+        self, node: fx.Node, values: dict[fx.Node, CellMap | None], names: Names,
+        products: int = 0, tensors: Mapping[str, Tensor] | None = None,
+    ) -> None:  # fmt: skip
         self.node = node
         self.names = names
         self.values = values
         self._products = products
+        self._tensors = dict(tensors or {})
 
     @property
     def name(self) -> str:
@@ -66,6 +72,14 @@ class CellCall:
     def map(self, arg: Any) -> CellMap | None:
         """Return the shared value behind an argument; None if it is none."""
         return self.values[arg] if isinstance(arg, fx.Node) else None
+
+    def numbers_of(self, constant: fx.Node) -> list[Any] | None:
+        """Return the numbers of a tensor that the model's code makes; None if it is another."""
+        try:
+            made: Tensor = known_numbers(constant, self._tensors)
+        except KeyError:  # of the model's own tensors, which may change
+            return None
+        return None if made.is_meta else made.tolist()
 
     @property
     def depends_on_batch(self) -> bool:

@@ -116,3 +116,7 @@ class CellMap:
     def named(self, axes: Axes) -> CellMap:
         """Return the same stored cells, as other cells of the window."""
         return replace(self, axes=axes)
+
+    def along(self, axis: int, names: tuple[Name, ...]) -> CellMap:
+        """Return the same stored cells, as other cells along one axis."""
+        return self.named((*self.axes[:axis], names, *self.axes[axis + 1 :]))

@@ -110,14 +110,22 @@ class Layout:
 def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset[Stored]:
     """Return the stored values that have fewer cells than so many windows have one by one.
 
-    What is made of others is among them only if those are.
+    What is made of others is among them only if those are; so is a transposed convolution, which
+    multiplies more for each cell than in a window, only if it multiplies less in all.
     """
     pays: dict[Stored, bool] = {}
+    count = math.prod(its.count for its in windows)
+
+    def fewer(stored: Stored) -> bool:
+        multiplied = cell_share(stored, windows) * count * stored.multiply_adds
+        cells = math.prod(map(len, stored.axes))
+        alone = analysis.products[stored.node] * count
+        return cell_share(stored, windows) < PAYS and multiplied * cells <= alone
 
     def of(stored: Stored) -> bool:
         if stored not in pays:
             pays[stored] = all(of(source.map.stored) for source in stored.sources) and (
-                not stored.sources or cell_share(stored, windows) < PAYS
+                not stored.sources or fewer(stored)
             )
         return pays[stored]
 

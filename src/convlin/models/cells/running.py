@@ -93,7 +93,9 @@ class Running:
         places = dict(enumerate(node.args)) | dict(at or {})
         args, kwargs = mapped((tuple(places.values()), dict(node.kwargs)), real)
         operation: Any = node.target
-        if node.args and isinstance(node.args[0], fx.Node) and node.args[0] in self.free:
+        if node.op == "call_module":
+            operation = self._model.get_submodule(operation)
+        elif node.args and isinstance(node.args[0], fx.Node) and node.args[0] in self.free:
             operation = overwriting(operation)
         elif (name := name_of(operation)) in ELSE:
             operation = ELSE[name]

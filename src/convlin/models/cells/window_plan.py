@@ -203,10 +203,10 @@ def plan_of(
     windows = math.prod(cells) * images
     layout = tiles.largest
     alone, steps = set(layout.nodes), {step.stored: step for step in layout.steps}
-    multiplied: Counter[Stored] = Counter()
+    multiplied: Counter[fx.Node] = Counter()
     for _, each in tiles:
         for step in each.steps:
-            multiplied[step.stored] += step.multiply_adds * images
+            multiplied[step.stored.node] += step.multiply_adds * images
     rows, ends = [], ""
     for node in analysis.trace.graph.nodes:
         products = analysis.products.get(node, 0)
@@ -220,7 +220,7 @@ def plan_of(
         if node in alone:
             rows.append(PlanRow(site, operation, (), False, one_by_one, one_by_one, why))
         elif value is not None and value.stored in steps:
-            whole, shared = _whole_cells(value.stored, tiles), multiplied[value.stored]
+            whole, shared = _whole_cells(value.stored, tiles), multiplied[node]
             rows.append(PlanRow(site, operation, whole, True, one_by_one, shared))
     return WindowPlan(
         window, field.stride, image_size, images, cells, tuple(rows),

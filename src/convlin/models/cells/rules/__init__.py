@@ -3,6 +3,7 @@
 | file | |
 |---|---|
 | `neighbouring.py` | convolutions and pools |
+| `between_cells.py` | upsampling, transposed convolutions, pixel shuffle |
 | `other_names.py` | padding, slices, flips, rolls: cells that are there already |
 | `every_cell.py` | what treats every cell alike |
 | `several_maps.py` | the same cell of several maps |

@@ -39,6 +39,12 @@ def batch_norm(call: CellCall) -> CellMap | None:
     return value and (call.alike(value.roles) if value.roles[0] is None else None)
 
 
+def over_channels(call: CellCall) -> CellMap | None:
+    """Share a layer that mixes the channels of every cell."""
+    value = _only(call)
+    return value and (call.alike(value.roles) if value.is_plain else None)
+
+
 def prelu(call: CellCall) -> CellMap | None:
     """Share a PReLU of one slope, or of one for each channel."""
     value = _only(call)
@@ -82,20 +88,24 @@ def linear(call: CellCall) -> CellMap | None:
     return call.alike(value.roles)
 
 
-def reduction(call: CellCall) -> CellMap | None:
-    """Share a reduction over dimensions that are no axis."""
-    value = _only(call)
-    dims = call.arg(1, None, "dim")
-    if value is None or dims is None or dims == []:
-        return None
-    listed = dims if isinstance(dims, list | tuple) else [dims]
-    if _axes(value, listed):
-        return None
-    over = {dim % (len(value.roles) + 1) - 1 for dim in listed}
-    kept = len(call.shape) == len(value.roles)
-    roles = value.roles if kept else tuple(
-        role for place, role in enumerate(value.roles) if place not in over)  # fmt: skip
-    return call.alike(roles)
+def reduction(place: int = 1) -> Rule:
+    """Return the rule of a reduction over dimensions that are no axis."""
+
+    def rule(call: CellCall) -> CellMap | None:
+        value = _only(call)
+        dims = call.arg(place, None, "dim")
+        if value is None or dims is None or dims == []:
+            return None
+        listed = dims if isinstance(dims, list | tuple) else [dims]
+        if _axes(value, listed):
+            return None
+        over = {dim % (len(value.roles) + 1) - 1 for dim in listed}
+        kept = len(call.shape) == len(value.roles)
+        roles = value.roles if kept else tuple(
+            role for place, role in enumerate(value.roles) if place not in over)  # fmt: skip
+        return call.alike(roles)
+
+    return rule
 
 
 def turned(call: CellCall) -> CellMap | None:
@@ -133,6 +143,25 @@ def reshaped(call: CellCall) -> CellMap | None:
 
     source = Source(value, (SAME,) * len(value.axes))
     return call.made([source], value.axes, roles, compute)
+
+
+def expanded(call: CellCall) -> CellMap | None:
+    """Share a map of which one cell, or one channel, is repeated."""
+    value, shape = call.map(call.arg(0)), call.shape
+    if value is None or len(shape) != len(value.roles):
+        return None
+    axes = list(value.axes)
+    sizes = []
+    for role, old, size in zip(value.roles, value.shape, shape, strict=True):
+        sizes.append(size if role is None else -1)
+        if role is not None and old != size:
+            axes[role] *= size
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+        return blocks[0].expand(-1, *sizes)
+
+    source = Source(value.named(tuple(axes)), (SAME,) * len(axes))
+    return call.made([source], tuple(axes), value.roles, compute)
 
 
 def part(call: CellCall) -> CellMap | None:
@@ -239,15 +268,16 @@ RULES: dict[str, Rule] = {
         switched_off,
     ),
     **dict.fromkeys(("softmax", "log_softmax", "glu", "cumsum"), over_dimension(1)),
-    **dict.fromkeys(("sum", "mean", "amax", "amin", "std", "var"),
-                    reduction),
+    **dict.fromkeys(("std", "var"), reduction()),
+    "linalg_vector_norm": reduction(2),
     **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims"), turned),
     **dict.fromkeys(
         ("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"),
         reshaped,
     ),
     **dict.fromkeys(("linear", "matmul"), linear),
-    **dict.fromkeys(("select", "narrow"), part),
+    "expand": expanded,
+    "select": part,
     "batch_norm": batch_norm,
     "prelu": prelu,
     "layer_norm": layer_norm,

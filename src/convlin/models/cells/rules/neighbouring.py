@@ -61,9 +61,9 @@ def max_pool(call: CellCall) -> CellMap | None:
     if value is None or not value.is_plain:
         return None
     ndim = len(value.axes)
-    sides = _each(kernel, ndim)
-    steps = _each(call.arg(2, (), "stride") or kernel, ndim)
-    before, dilation = (_each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
+    sides = each(kernel, ndim)
+    steps = each(call.arg(2, (), "stride") or kernel, ndim)
+    before, dilation = (each(call.arg(n, default), ndim) for n, default in ((3, 0), (4, 1)))
     reads = tuple(map(Reads.of, sides, steps, before, dilation))
     run = MAXIMA[ndim]
 
@@ -80,9 +80,9 @@ def average_pool(call: CellCall) -> CellMap | None:
     if value is None or not value.is_plain:
         return None
     ndim = len(value.axes)
-    sides = _each(kernel, ndim)
-    steps = _each(call.arg(2, (), "stride") or kernel, ndim)
-    before = _each(call.arg(3, 0, "padding"), ndim)
+    sides = each(kernel, ndim)
+    steps = each(call.arg(2, (), "stride") or kernel, ndim)
+    before = each(call.arg(3, 0, "padding"), ndim)
     counts_padding = call.arg(5, True, "count_include_pad")
     divisor = call.arg(6, None, "divisor_override")
     counts = [
@@ -154,7 +154,7 @@ def _divisor(start: int, kernel: int, size: int, padding: int, counts_padding: b
     return min(stop, size) - max(start, 0)
 
 
-def _each(value: Any, ndim: int) -> tuple[int, ...]:
+def each(value: Any, ndim: int) -> tuple[int, ...]:
     """Return one number per dimension, as PyTorch's layers take them."""
     numbers = tuple(value) if isinstance(value, Iterable) else (value,)
     return numbers * ndim if len(numbers) == 1 else numbers

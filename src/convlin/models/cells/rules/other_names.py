@@ -1,4 +1,4 @@
-"""Padding, slices, flips, rolls and nearest neighbours: other names for cells that are there.
+"""Padding, slices, flips and rolls: other names for cells that are there.
 
 They compute nothing: what reads them reads the cells that they are made of.
 """
@@ -43,6 +43,24 @@ def sliced(call: CellCall) -> CellMap | None:
     return part(call) or _along(call, [call.arg(1, 0, "dim")], lambda names: names[start:stop:step])
 
 
+def narrowed(call: CellCall) -> CellMap | None:
+    """Share some of the channels, or of the cells."""
+    dim, start, length = (call.arg(place) for place in (1, 2, 3))
+    if not isinstance(start, int):
+        return None
+    return part(call) or _along(call, [dim], lambda names: names[start:][:length])
+
+
+def indexed(call: CellCall) -> CellMap | None:
+    """Share channels by an index, or cells by one that the model's code makes."""
+    if (channels := part(call)) is not None:
+        return channels
+    index = call.numbers_of(call.arg(2))
+    return index and _along(
+        call, [call.arg(1)], lambda names: tuple(names[place] for place in index)
+    )
+
+
 def flipped(call: CellCall) -> CellMap | None:
     """Share a map that is turned round along axes."""
     return _along(call, call.arg(1, (), "dims"), lambda names: names[::-1])
@@ -60,20 +78,6 @@ def rolled(call: CellCall) -> CellMap | None:
 
         value = value and _renamed(value, [dim], roll)
     return value if dims else None
-
-
-def nearest(call: CellCall) -> CellMap | None:
-    """Share cells that are repeated, if every one is as often."""
-    value, sizes = call.map(call.arg(0)), call.shape[1:]
-    if value is None or not value.is_plain:
-        return None
-    if any(to % size for to, size in zip(sizes, value.size, strict=True)):
-        return None
-    axes = (
-        tuple(name for name in names for _ in range(to // len(names)))
-        for names, to in zip(value.axes, sizes, strict=True)
-    )
-    return value.named(tuple(axes))
 
 
 def _along(call: CellCall, dims: Sequence[int], change: Callable[[Axis], Axis]) -> CellMap | None:
@@ -112,7 +116,8 @@ RULES = {
     "pad": padded,
     "constant_pad_nd": padded,
     "slice": sliced,
+    "narrow": narrowed,
+    "index_select": indexed,
     "flip": flipped,
     "roll": rolled,
-    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"), nearest),
 }

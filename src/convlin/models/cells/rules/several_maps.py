@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, fx
 
 from convlin.models.cells.cell_call import SAME, CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Source, Stored
 from convlin.models.cells.names import Name
+from convlin.models.cells.rules.every_cell import reduction
 from convlin.models.graph.traced import shape_of
 
 Roles = tuple[int | None, ...]
@@ -41,18 +43,45 @@ def joined(call: CellCall) -> CellMap | None:
 
 
 def concatenation(call: CellCall) -> CellMap | None:
-    """Share maps side by side as channels of one."""
-    parts = call.arg(0)
-    values = [call.map(part) for part in parts]
+    """Share maps side by side: as channels of one, or one behind another along an axis."""
+    values = [call.map(part) for part in call.arg(0)]
     first = next(value for value in values if value is not None)
-    axis = call.arg(1, 0, "dim") % (len(first.roles) + 1) - 1
-    if any(value is None or value.roles != first.roles for value in values):
+    place = call.arg(1, 0, "dim") % (len(first.roles) + 1) - 1
+    maps = [value for value in values if value is not None and value.roles == first.roles]
+    if place < 0 or len(maps) < len(values):
         return None
-    if axis < 0 or first.roles[axis] is not None:
-        return None
-    if any(value is None or value.size != first.size for value in values):
+    axis = first.roles[place]
+    if axis is not None:
+        return _in_a_row(call, maps, axis)
+    if any(value.size != first.size for value in maps):
         return None
     return _together(call, dict(call.maps), first.roles, call.shape)
+
+
+def _in_a_row(call: CellCall, maps: Sequence[CellMap], axis: int) -> CellMap:
+    """Return maps one behind another: the sum of all, each filled with zeros to the whole length.
+
+    A cell's name also says of which tensor it is.
+    """
+    zero = call.names.padding(0.0)
+    filled, names = [], []
+    tensors = [value.stored for value in maps]
+    for number, value in enumerate(maps):
+        before, after = (
+            (zero,) * sum(len(other.axes[axis]) for other in others)
+            for others in (maps[:number], maps[number + 1 :])
+        )
+        filled.append(value.along(axis, (*before, *value.axes[axis], *after)))
+        tensor = call.names.mark("tensor", tensors.index(value.stored))
+        names += [call.names.of((name, tensor)) for name in value.axes[axis]]
+    axes = list(_names_in_all(call, filled))
+    axes[axis] = tuple(names)
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+        return sum(blocks[1:], blocks[0])
+
+    sources = [Source(value, (SAME,) * len(axes)) for value in filled]
+    return call.made(sources, tuple(axes), maps[0].roles, compute)
 
 
 def stacked(call: CellCall) -> CellMap | None:
@@ -68,12 +97,42 @@ def stacked(call: CellCall) -> CellMap | None:
     return _together(call, dict(call.maps), roles, call.shape)
 
 
+def stacks_in_front(call: CellCall) -> bool:
+    """Whether it stacks maps of one size in front of the batch."""
+    if call.name != "stack":
+        return False
+    values = [call.map(part) for part in call.arg(0)]
+    first = values[0]
+    return call.arg(1, 0, "dim") in (0, -1 - len(call.shape)) and all(
+        first and value and (value.roles, value.size) == (first.roles, first.size)
+        for value in values
+    )
+
+
+def reduced(call: CellCall) -> CellMap | None:
+    """Share a reduction over channels, or over maps that are stacked in front of the batch."""
+    stack, dims = call.arg(0), call.arg(1, None, "dim")
+    if call.map(stack) is not None:
+        return reduction()(call)
+    if dims not in ([0], 0) or call.arg(2, False, "keepdim"):
+        return None
+    node, maps = call.node, [value for part in stack.args[0] if (value := call.map(part))]
+
+    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
+        return numbers.run(node, {stack: torch.stack(list(blocks))}, len(blocks[0]))
+
+    axes = _names_in_all(call, maps)
+    return call.made(
+        [Source(its, (SAME,) * len(axes)) for its in maps], axes, maps[0].roles, compute
+    )
+
+
 def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]) -> CellMap:
     """Return a map times a number for each place along each axis; equal numbers are one name."""
     for axis, its in enumerate(factors):
         if all(factor == 1.0 for factor in its):
             continue
-        sources = [Source(value, (SAME,) * len(factors)), _numbers(call, value, axis, its)]
+        sources = [Source(value, (SAME,) * len(factors)), numbers_along(call, value, axis, its)]
         axes = list(value.axes)
         pairs = zip(value.axes[axis], sources[1].map.axes[axis], strict=True)
         axes[axis] = tuple(call.names.of(pair) for pair in pairs)
@@ -87,7 +146,7 @@ def scaled_by(call: CellCall, value: CellMap, factors: Sequence[Sequence[float]]
     return value
 
 
-def _numbers(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]) -> Source:
+def numbers_along(call: CellCall, value: CellMap, axis: int, numbers: Sequence[float]) -> Source:
     """Return one number for each place along an axis, as a map that is the same everywhere else."""
     distinct = sorted(set(numbers))
     alone = call.names.mark("alone")
@@ -129,25 +188,31 @@ def _together(
     call: CellCall, rows: dict[fx.Node, CellMap], roles: Roles, shape: tuple[int, ...]
 ) -> CellMap:
     """Return what the operation makes of the same cell of all these maps."""
-    axes = []
-    for axis in range(sum(role is not None for role in roles)):
-        names = list(dict.fromkeys(value.axes[axis] for value in rows.values()))
-        axes.append(
-            names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names, strict=True)))
-        )
     node, operands = call.node, list(rows)
 
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Any:
         return numbers.run(node, dict(zip(operands, blocks, strict=True)), len(blocks[0]))
 
+    axes = _names_in_all(call, list(rows.values()))
     sources = [Source(value, (SAME,) * len(axes)) for value in rows.values()]
-    return call.made(sources, tuple(axes), roles, compute)
+    return call.made(sources, axes, roles, compute)
+
+
+def _names_in_all(call: CellCall, maps: Sequence[CellMap]) -> tuple[tuple[Name, ...], ...]:
+    """Return the names along each axis of what is made of the same cell of all these maps."""
+    alike = [list(dict.fromkeys(names)) for names in zip(*(its.axes for its in maps), strict=True)]
+    return tuple(
+        names[0] if len(names) == 1 else tuple(map(call.names.of, zip(*names, strict=True)))
+        for names in alike
+    )
 
 
 def _stretched(names: tuple[Name, ...], size: int) -> tuple[Name, ...]:
     """Return names of so many cells; one cell is broadcast."""
     return names * size if len(names) == 1 else names
 
+
+PARTS_READ = ("getitem", "sum", "mean", "amax", "amin")
 
 RULES = {
     **dict.fromkeys(
@@ -159,4 +224,5 @@ RULES = {
     ),
     **dict.fromkeys(("cat", "concat", "concatenate"), concatenation),
     "stack": stacked,
+    **dict.fromkeys(("sum", "mean", "amax", "amin"), reduced),
 }  # fmt: skip

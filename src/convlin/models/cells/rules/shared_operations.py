@@ -1,25 +1,35 @@
-"""All rules, in one plain table: by ATen's name, without overload and final `_`."""
+"""All rules, in plain tables: by ATen's name, without overload and final `_`; by layer."""
 
 from __future__ import annotations
 
-from convlin.models.cells.rules import every_cell, neighbouring, other_names, several_maps
+from torch import nn
+
+from convlin.models.cells.rules import (
+    between_cells,
+    every_cell,
+    neighbouring,
+    other_names,
+    several_maps,
+)
 from convlin.models.cells.rules.every_cell import Rule
 
-__all__ = ["RULES", "WANTED"]
+__all__ = ["LAYERS", "RULES", "WANTED"]
 
 RULES: dict[str, Rule] = {
     **neighbouring.RULES,
+    **between_cells.RULES,
     **other_names.RULES,
     **every_cell.RULES,
     **several_maps.RULES,
 }
 
+# Of layers that are run whole: their operations reshape space.
+LAYERS: dict[type[nn.Module], Rule] = {nn.LocalResponseNorm: every_cell.over_channels}
+
 # Run for every window, and whole: what PyTorch makes of them depends on the device or the dtype.
 WHOLE = ("fft_fft", "fft_fft2", "fft_fftn", "fft_rfft", "fft_rfft2", "fft_rfftn", "fft_ifft",
          "fft_ifft2", "fft_irfft", "fft_irfft2", "stft",
          "scaled_dot_product_attention", "lstm", "gru", "rnn_tanh", "rnn_relu", "group_norm",
-         "instance_norm", "einsum", "baddbmm", "bmm", "addmm", "upsample_bilinear2d",
-         "upsample_linear1d", "upsample_trilinear3d", "upsample_bicubic2d", "pixel_shuffle",
-         "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")  # fmt: skip
+         "instance_norm", "einsum", "baddbmm", "bmm", "addmm", "upsample_bicubic2d")  # fmt: skip
 
 WANTED = frozenset({*RULES, *WHOLE} - {"getitem"})

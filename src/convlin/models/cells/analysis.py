@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
 from convlin.internals.dispatch import is_operator, schema_arguments
 from convlin.models.cells.cell_call import CellCall
@@ -80,7 +81,9 @@ def analysed(model: nn.Module, window: tuple[int, ...]) -> Analysis:
         elif node.op == "get_attr":
             made.values[node] = None
             made.constants.add(node)
-        elif node.op != "output":
+        elif node.op == "output":
+            _require_outputs(node)
+        else:
             _require_function_of_one(node)
             made.products[node] = _multiply_adds(node, traced.dtype)
             made.values[node] = _value(node, made, parts)
@@ -94,6 +97,7 @@ def _value(node: fx.Node, made: Analysis, parts: set[fx.Node]) -> CellMap | None
     if all(operand in made.constants for operand in operands):
         if not call.depends_on_batch:
             made.constants.add(node)
+            made.products[node] *= BATCH  # it is no batch's
         return None
     known = made.constants | parts if call.name in PARTS_READ else made.constants
     if any(made.values[n] is None and n not in known for n in operands):
@@ -101,6 +105,8 @@ def _value(node: fx.Node, made: Analysis, parts: set[fx.Node]) -> CellMap | None
     if call.name in SEVERAL or stacks_in_front(call):
         if call.name == "stack" or parts_over(call) is not None:
             parts.add(node)
+        return None
+    if isinstance(node.meta["value"], tuple) or 0 in call.shape:
         return None
     if node.op == "call_module":
         return LAYERS[type(node.meta["origin"].call.layer)](call)
@@ -139,6 +145,18 @@ def _multiply_adds(node: fx.Node, dtype: torch.dtype) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         operation(*args, **kwargs)
     return int(counter.get_total_flops()) // (2 * BATCH)
+
+
+def _require_outputs(output: fx.Node) -> None:
+    """Refuse outputs that are not one for each image."""
+    for node in output.all_input_nodes:
+        value = node.meta["value"]
+        if "images" not in node.meta or value.shape[:1] != (BATCH,):
+            raise _refused(node, f"the output {value.shape} for a batch of {BATCH}",
+                           "an output for each image, computed from it")  # fmt: skip
+    if not output.all_input_nodes:
+        allowed = "at least one tensor computed from the images"
+        raise Refused(Refusal("output", "output", shown(output.args[0]), allowed))
 
 
 def _require_function_of_one(node: fx.Node) -> None:

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from torch import fx
@@ -69,8 +69,15 @@ class Entrance:
     windows: tuple[Windows, ...]
     names: Names
 
+    known: dict[tuple[int, range], Pieces] = field(default_factory=dict)
+
     def pieces(self, axis: int, windows: range) -> Pieces:
         """Return the cells of some windows along an axis: a row for each."""
+        if (axis, windows) not in self.known:
+            self.known[axis, windows] = self._pieces(axis, windows)
+        return self.known[axis, windows]
+
+    def _pieces(self, axis: int, windows: range) -> Pieces:
         names, every = self.map.axes[axis], self.windows[axis]
         rows = [[every.absolute(name, window) for name in names] for window in windows]
         return cut(rows, self.step.lattices[axis], self.names.paddings)

@@ -16,15 +16,18 @@ import torch
 from torch import fx
 
 from convlin.models.cells.analysis import Analysis
+from convlin.models.cells.cell_map import Stored
+from convlin.models.cells.chains import Windows
 from convlin.models.cells.laid_out import Layout, Step
+from convlin.models.cells.names import distinct
 from convlin.models.graph.traced import shape_of
 
 __all__ = ["Sizes"]
 
-# Bytes that PyTorch takes once, for pools of threads and code that is loaded when it is first needed,
-# and those of the code that oneDNN makes for each shape of a convolution, of which it keeps 1,024.
-# Measured: 20 to 40 MB, and 50 to 100 kB each. Half of either is too little for MobileNetV2.
-ONCE, EACH, KEPT = 48 * 2**20, 128 * 2**10, 1024
+# Bytes that PyTorch takes once, for pools of threads and code that is loaded at its first use, and
+# those of the code that oneDNN makes for each shape of a convolution, of which it keeps 1,024.
+# Measured: 20 to 60 MB, and 50 to 100 kB each. Half of either is too little for MobileNetV2.
+ONCE, EACH, KEPT = 64 * 2**20, 128 * 2**10, 1024
 # Copies of what an operation takes: pieces are cut, laid side by side, and laid out anew.
 COPIES = 3
 # Bytes that the allocator holds for each that is used: it gives small blocks back late, and others
@@ -61,6 +64,17 @@ class Sizes:
         code = EACH * min(shapes, KEPT)
         return ONCE + code + 2 * self.dtype.itemsize * max(kernels, default=0)
 
+    def least(self, shared: frozenset[Stored], windows: Sequence[Windows]) -> int:
+        """Return bytes that so many windows take at least: those of their largest shared value."""
+        sizes = (
+            math.prod(distinct(names, its.count, its.stride)
+                      for names, its in zip(stored.axes, windows, strict=True))
+            * self.images * stored.numbers * self._item(stored.node)
+            for stored in shared
+            if stored.sources
+        )  # fmt: skip
+        return max(sizes, default=0)
+
     def shared(self, layout: Layout) -> tuple[int, int]:
         """Return the most bytes while steps run, and those that are left for the windows."""
         live: dict[object, int] = {}
@@ -87,7 +101,7 @@ class Sizes:
                     uses[operand] -= 1
                     if not uses[operand]:
                         live.pop(operand, None)
-        return int(HELD * self.images * max(most, 1))
+        return max(1, int(HELD * self.images * most))
 
     def _cell(self, step: Step) -> int:
         cell: int = step.stored.numbers * self._item(step.stored.node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 from convlin.models.cells.chains import Group, Lattice, Reads, Windows
@@ -45,7 +46,7 @@ class Piece:
         """How many rows and columns."""
         return len(self.rows), self.columns[1] - self.columns[0]
 
-    @property
+    @cached_property
     def slices(self) -> tuple[slice, slice] | None:
         """The runs and the places of the source as slices, if they are such."""
         if isinstance(self.source, Fill):

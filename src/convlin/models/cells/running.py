@@ -26,6 +26,7 @@ FRESH = frozenset({
 # Operations that may write their result over what they take.
 OVERWRITES = frozenset({
     "relu", "relu6", "hardtanh", "hardswish", "silu", "gelu", "sigmoid", "elu", "leaky_relu",
+    "tanh",
 })  # fmt: skip
 
 # The same result, faster, or of maps that lie with their channels last.
@@ -95,11 +96,18 @@ class Running:
         operation: Any = node.target
         if node.op == "call_module":
             operation = self._model.get_submodule(operation)
-        elif node.args and isinstance(node.args[0], fx.Node) and node.args[0] in self.free:
+        elif self._may_overwrite(node):
             operation = overwriting(operation)
         elif (name := name_of(operation)) in ELSE:
             operation = ELSE[name]
         return operation(*args, **kwargs)
+
+    def _may_overwrite(self, node: fx.Node) -> bool:
+        """Whether a result may take the memory of the first argument: free, and as large."""
+        first = node.args[0] if node.args else None
+        if not isinstance(first, fx.Node) or first not in self.free:
+            return False
+        return bool(first.meta["value"] == node.meta["value"])
 
     def _attribute(self, node: fx.Node) -> Tensor:
         """Return a tensor of the model, or one that its code made."""

@@ -103,7 +103,8 @@ def _computed(
         operands.append(seen(block, ndim, source.map.roles, batched))
         images = len(block)
     result = stored.compute(running, operands, (1,) * ndim if batched else tuple(counts))
-    return unseen(result, images, counts, stored.roles, batched)
+    # what reads it may take any of its cells, and would copy all of it first
+    return unseen(result, images, counts, stored.roles, batched).contiguous()
 
 
 def _windows(entrance: Entrance, blocks: Blocks, parts: Sequence[range]) -> Tensor:

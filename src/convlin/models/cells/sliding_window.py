@@ -6,6 +6,7 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, SupportsIndex
 
@@ -14,7 +15,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.arguments import Progress, byte_count, flag, index, listener, shown, wholes
-from convlin.errors import GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused
 from convlin.geometry import ReceptiveField
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import require_module
@@ -60,7 +61,8 @@ def sliding_window(
     cut into tiles.
 
     Unless `check` is False, a few windows are run in float64 against the model on each crop alone;
-    `progress` is called with (what, done, total).
+    `progress` is called with (what, done, total). Gradients flow to images and weights; what they
+    need is kept, beyond `memory`: run under `torch.inference_mode()` where nothing is trained.
 
     Identity: a window's cell is what it reads; cells of two windows that read the same are one
     (for nets without padding: Giusti et al., "Fast image scanning with deep max-pooling
@@ -101,8 +103,9 @@ class SlidingWindow(TracedOnly, nn.Module):
     """A classifier slid over images: one output cell for every window, each computed exactly.
 
     Takes images (N, C, *size) with size ≥ window; returns what the classifier returns, each
-    (N, K) as (N, K, *cells), maps (N, C, h, w) as (N, C, h, w, *cells). `model` is the classifier
-    itself, `seen` what the check showed. Raises `GeometryError` for images that are smaller than
+    (N, K) as (N, K, *cells), maps (N, C, h, w) as (N, C, h, w, *cells). `model` is the classifier:
+    its tensors are read at every run, its code was read when it was slid, and is that of eval mode.
+    `seen` is what the check showed. Raises `GeometryError` for images that are smaller than
     the window or have other channels.
     """
 
@@ -127,9 +130,13 @@ class SlidingWindow(TracedOnly, nn.Module):
         """Pixels from one window to the next."""
         return self.field.stride
 
-    def cells(self, image_size: Sequence[int]) -> tuple[int, ...]:
+    def train(self, mode: bool = True) -> SlidingWindow:
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def cells(self, image_size: SupportsIndex | Sequence[SupportsIndex]) -> tuple[int, ...]:
         """Return the number of windows, ⌊(H - P)/S⌋ + 1 per dimension, in an image of this size."""
-        return self.field.cells(tuple(image_size))
+        return self.field.cells(self._size(image_size))
 
     def window_of(self, cell: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Return the pixels [start, stop) per dimension that the output `cell` stands for."""
@@ -147,9 +154,7 @@ class SlidingWindow(TracedOnly, nn.Module):
         image_size: pixels per dimension, one number repeats. Raises `GeometryError` if it is
         smaller than the window, `Refused` if no tile of it fits into `memory`.
         """
-        one = index(image_size)
-        ndim = len(self.stride)
-        size = (one,) * ndim if one is not None else wholes("plan", "image_size", image_size, 1)
+        size = self._size(image_size)
         many = wholes("plan", "images", (images,), 1)[0]
         self._require_fit((many, self.window[0], *size))
         tiles = self._planned(size, many, sample(self.model, (0,)).dtype)
@@ -161,7 +166,7 @@ class SlidingWindow(TracedOnly, nn.Module):
         `progress` is called with (what, done, total).
         """
         progress = listener("sliding_window", progress)
-        self._require_fit(tuple(images.shape))
+        self._require_images(images)
         size = tuple(images.shape[2:])
         tiles = self._planned(size, len(images), images.dtype)
         running = Running(self._analysis, self.model, images)
@@ -169,18 +174,20 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def check(self, progress: Progress | None = None) -> None:
         """Run a few windows against the model on each crop alone, and note what that showed."""
-        many = tuple(Windows(MANY, step) for step in self.stride)
+        # windows that lie further apart than one pixel share no more than those
+        sides = zip(self.stride, self.window[1:], strict=True)
+        field = replace(self.field, stride=tuple(min(step, size + 1) for step, size in sides))
+        many = tuple(Windows(MANY, step) for step in field.stride)
         worth = worth_sharing(self._analysis, many)
 
         def slide(model: nn.Module, images: Tensor) -> Any:
-            counts = self.cells(images.shape[2:])
-            windows = tuple(map(Windows, counts, self.stride))
-            layout = laid_out(self._analysis, windows, worth)
+            counts = field.cells(tuple(images.shape[2:]))
+            layout = laid_out(self._analysis, tuple(map(Windows, counts, field.stride)), worth)
             tiles = Tiles(tuple((n,) for n in counts), {counts: layout}, math.prod(counts), 0)
             running = Running(self._analysis, model, images)
-            return scores_of(self._analysis, running, images, tiles, self.field)
+            return scores_of(self._analysis, running, images, tiles, field)
 
-        self.seen = run_against_crops(self.model, slide, self.field, self.window[0], progress)
+        self.seen = run_against_crops(self.model, slide, field, self.window[0], progress)
 
     def extra_repr(self) -> str:
         """Return window and stride."""
@@ -196,7 +203,12 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the model, which is analysed again when it is loaded."""
-        return _restored, (self.model, self.window, self.stride, self.memory)
+        return _restored, (self.model, self.window, self.stride, self.memory, self.seen)
+
+    def _size(self, image_size: Any) -> tuple[int, ...]:
+        one = index(image_size)
+        listed = image_size if one is None else (one,) * len(self.stride)
+        return wholes("SlidingWindow", "image_size", listed, 1)
 
     def _planned(self, size: tuple[int, ...], images: int, dtype: torch.dtype) -> Tiles:
         key = (size, images, dtype)
@@ -205,6 +217,18 @@ class SlidingWindow(TracedOnly, nn.Module):
             made = planned(self._analysis, self.field.cells(size), self.stride, sizes, self.memory)
             self._tiles = {key: made}  # the last one: images of one size come one after another
         return self._tiles[key]
+
+    def _require_images(self, images: Any) -> None:
+        """Raise unless these are images that the model takes."""
+        if torch.compiler.is_exporting():
+            value, why = Description("torch.export"), "which cells coincide depends on the size"
+            raise Refused(Refusal("SlidingWindow", "export", value, "a run in Python", why))
+        if not isinstance(images, Tensor):
+            raise GeometryError(Refusal("images", "type", shown(images), "a tensor (N, C, *size)"))
+        self._require_fit(tuple(images.shape))
+        own = sample(self.model, (0,)).dtype
+        if images.dtype != own and not torch.is_autocast_enabled(images.device.type):
+            raise GeometryError(Refusal("images", "dtype", images.dtype, f"{own}, the model's"))
 
     def _require_fit(self, shape: tuple[int, ...]) -> None:
         """Raise `GeometryError` unless images of this shape have a window."""
@@ -244,10 +268,13 @@ def scores_of(
 
 
 def _restored(
-    model: nn.Module, window: tuple[int, ...], stride: tuple[int, ...], memory: int
-) -> SlidingWindow:
+    model: nn.Module, window: tuple[int, ...], stride: tuple[int, ...], memory: int,
+    seen: AgainstModel | None,
+) -> SlidingWindow:  # fmt: skip
     """Return an unpickled model slid again, as it was."""
-    return SlidingWindow(model, analysed(model, window), window, stride, memory)
+    windows = SlidingWindow(model, analysed(model, window), window, stride, memory)
+    windows.seen = seen
+    return windows
 
 
 def _own_stride(analysis: Analysis) -> tuple[int, ...]:

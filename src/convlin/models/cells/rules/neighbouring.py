@@ -56,9 +56,9 @@ def convolution(call: CellCall) -> CellMap | None:
 
 
 def max_pool(call: CellCall) -> CellMap | None:
-    """Share a max pool; what it pads with is below everything."""
+    """Share a max pool of numbers that have an infinity: what it pads with is below everything."""
     value, kernel = call.map(call.arg(0)), call.arg(1)
-    if value is None or not value.is_plain:
+    if value is None or not (value.is_plain and call.node.meta["value"].dtype.is_floating_point):
         return None
     ndim = len(value.axes)
     sides = each(kernel, ndim)

@@ -35,7 +35,9 @@ def plan(
     """
     shape = parse_shape(window, "--window", (2, 3, 4), "3,224,224")
     ndim = len(shape) - 1
-    size = parse_shape(image_size, "--image-size", (ndim,), ",".join(["1024"] * ndim))
+    allowed = (1, ndim) if ndim > 1 else (1,)
+    size = parse_shape(image_size, "--image-size", allowed, ",".join(["1024"] * ndim))
+    size = size if len(size) == ndim else size * ndim
     steps, limit = None if stride is None else parse_stride(stride, ndim), parse_bytes(memory)
     classifier = open_classifier(model, weights, trust, json)
 

@@ -103,6 +103,8 @@ def slide(
         print(jsonlib.dumps({"model": model} | files | {"seen": seen, "images": listed}, indent=2))
         return
     console = output()
+    if preset is None and mean is None:
+        console.print("[dim]pixels from 0 to 1, not normalised (--preset, or --mean and --std)[/]")
     for each in scored:
         console.print(f"\n[bold]{shown(each.path)}[/]")
         console.print("\n".join(each.plan.summary), markup=False)

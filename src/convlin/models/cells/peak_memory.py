@@ -28,11 +28,11 @@ __all__ = ["Sizes"]
 # those of the code that oneDNN makes for each shape of a convolution, of which it keeps 1,024.
 # Measured: 20 to 60 MB, and 50 to 100 kB each. Half of either is too little for MobileNetV2.
 ONCE, EACH, KEPT = 64 * 2**20, 128 * 2**10, 1024
-# Copies of what an operation takes: pieces are cut, laid side by side, and laid out anew.
-COPIES = 3
+# Copies of what an operation takes: pieces are cut and laid side by side, or slices laid out anew.
+COPIES = 2
 # Bytes that the allocator holds for each that is used: it gives small blocks back late, and others
-# do not fit into the gaps. Measured up to 1.3 (ResNet-18, 1024²).
-HELD = 1.5
+# do not fit into the gaps. Measured up to 1.6 (MobileNetV2, four tiles of 800²).
+HELD = 1.75
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ class Scores:
         self._whole: list[Any] = []
         self._form: Any = None
 
-    def add(self, outputs: Any, places: Sequence[slice]) -> None:
-        """Take the outputs (images·windows, …) of the windows at these places."""
+    def add(self, outputs: Any, images: slice, places: Sequence[slice]) -> None:
+        """Take the outputs (images·windows, …) of some images' windows at these places."""
         leaves: list[Any] = []
         mapped(outputs, leaves.append)
         numbers = iter(range(len(leaves)))
@@ -33,10 +33,11 @@ class Scores:
         counts = [place.stop - place.start for place in places]
         for number, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):
-                rows = leaf.reshape(self._images, *counts, *_shape(leaf))
+                some = len(range(self._images)[images])
+                rows = leaf.reshape(some, *counts, *_shape(leaf))
                 axes = range(1, 1 + len(counts))
                 behind = rows.permute(0, *range(1 + len(counts), rows.ndim), *axes)
-                self._whole[number][(..., *places)] = behind
+                self._whole[number][(images, ..., *places)] = behind
 
     @property
     def whole(self) -> Any:

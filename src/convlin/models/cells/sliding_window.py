@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, SupportsIndex
 
 import torch
@@ -15,15 +13,15 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from convlin.arguments import Progress, byte_count, flag, index, listener, shown, wholes
-from convlin.errors import Description, GeometryError, Refusal, Refused
+from convlin.errors import Description, GeometryError, Refusal, Refused, one_line
 from convlin.geometry import ReceptiveField
 from convlin.layers.scripting import TracedOnly
 from convlin.layers.stock_layer import require_module
 from convlin.models.cells.against_crops import run_against_crops
 from convlin.models.cells.analysis import Analysis, analysed
+from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.chains import Windows
 from convlin.models.cells.laid_out import laid_out, worth_sharing
-from convlin.models.cells.peak_memory import Sizes
 from convlin.models.cells.running import Running
 from convlin.models.cells.scores import Scores, batches
 from convlin.models.cells.shared_run import run_shared, run_windows
@@ -34,7 +32,7 @@ from convlin.models.trace import sample
 __all__ = ["SlidingWindow", "sliding_window"]
 
 MANY = 64  # windows along each axis: what these share, larger images share too
-MEMORY = 2 * 2**30  # bytes; a quarter of a small machine's. Half cuts 1024² into tiles for VGG-16.
+MEMORY = 4 * 2**30  # bytes; a quarter of a laptop's. Half cuts 1024² into tiles for VGG-16.
 
 
 def sliding_window(
@@ -57,7 +55,7 @@ def sliding_window(
     Cells that several windows share are computed once; from the first layer on that mixes all of
     a window's cells, or whose cells hardly any two windows share, windows are run one by one, in
     batches. `plan` says for an image size what that takes. `memory` is what a run may take beyond
-    weights, images and scores, in bytes or as text such as "2GB"; None: 2 GiB. Larger images are
+    weights, images and scores, in bytes or as text such as "2GB"; None: 4 GiB. Larger images are
     cut into tiles.
 
     Unless `check` is False, a few windows are run in float64 against the model on each crop alone;
@@ -170,7 +168,15 @@ class SlidingWindow(TracedOnly, nn.Module):
         size = tuple(images.shape[2:])
         tiles = self._planned(size, len(images), images.dtype)
         running = Running(self._analysis, self.model, images)
-        return scores_of(self._analysis, running, images, tiles, self.field, progress)
+        try:
+            return scores_of(self._analysis, running, images, tiles, self.field, progress)
+        except RuntimeError as error:
+            own = sample(self.model, (0,)).dtype
+            if images.dtype == own:
+                raise
+            reason = one_line(error)
+            refusal = Refusal("images", "dtype", images.dtype, f"{own}, the model's", reason)
+            raise GeometryError(refusal) from error
 
     def check(self, progress: Progress | None = None) -> None:
         """Run a few windows against the model on each crop alone, and note what that showed."""
@@ -183,7 +189,9 @@ class SlidingWindow(TracedOnly, nn.Module):
         def slide(model: nn.Module, images: Tensor) -> Any:
             counts = field.cells(tuple(images.shape[2:]))
             layout = laid_out(self._analysis, tuple(map(Windows, counts, field.stride)), worth)
-            tiles = Tiles(tuple((n,) for n in counts), {counts: layout}, math.prod(counts), 0)
+            tiles = Tiles(
+                tuple((n,) for n in counts), {counts: layout}, len(images), math.prod(counts), 0
+            )
             running = Running(self._analysis, model, images)
             return scores_of(self._analysis, running, images, tiles, field)
 
@@ -212,11 +220,13 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def _planned(self, size: tuple[int, ...], images: int, dtype: torch.dtype) -> Tiles:
         key = (size, images, dtype)
-        if key not in self._tiles:
-            sizes = Sizes(self._analysis, dtype, images)
-            made = planned(self._analysis, self.field.cells(size), self.stride, sizes, self.memory)
+        known = self._tiles.get(key)
+        if known is None:
+            cells = self.field.cells(size)
+            made = planned(self._analysis, cells, self.stride, dtype, images, self.memory)
             self._tiles = {key: made}  # the last one: images of one size come one after another
-        return self._tiles[key]
+            return made
+        return known
 
     def _require_images(self, images: Any) -> None:
         """Raise unless these are images that the model takes."""
@@ -226,9 +236,6 @@ class SlidingWindow(TracedOnly, nn.Module):
         if not isinstance(images, Tensor):
             raise GeometryError(Refusal("images", "type", shown(images), "a tensor (N, C, *size)"))
         self._require_fit(tuple(images.shape))
-        own = sample(self.model, (0,)).dtype
-        if images.dtype != own and not torch.is_autocast_enabled(images.device.type):
-            raise GeometryError(Refusal("images", "dtype", images.dtype, f"{own}, the model's"))
 
     def _require_fit(self, shape: tuple[int, ...]) -> None:
         """Raise `GeometryError` unless images of this shape have a window."""
@@ -246,23 +253,25 @@ def scores_of(
     analysis: Analysis, running: Running, images: Tensor, tiles: Tiles, field: ReceptiveField,
     progress: Progress | None = None,
 ) -> Any:  # fmt: skip
-    """Return the outputs for every window, tile by tile, batch by batch."""
+    """Return the outputs for every window, some images at a time, tile by tile, batch by batch."""
     cells = field.cells(tuple(images.shape[2:]))
     scores = Scores(len(images), cells)
-    done, total = 0, math.prod(cells)
-    for first, layout in tiles:
-        counts = [windows.count for windows in layout.windows]
-        last = [a + n - 1 for a, n in zip(first, counts, strict=True)]
-        ends = zip(field.reads(first), field.reads(tuple(last)), strict=True)
-        part: Any = (..., *(slice(start, stop) for (start, _), (_, stop) in ends))
-        made = run_shared(layout, running, images[part])
-        for ranges in batches(counts, tiles.at_once):
-            outputs = run_windows(layout, running, made, ranges, analysis.output)
-            places = [slice(a + r.start, a + r.stop) for a, r in zip(first, ranges, strict=True)]
-            scores.add(outputs, places)
-            done += math.prod(map(len, ranges))
-            if progress is not None:
-                progress("windows", done, total)
+    done, total = 0, len(images) * math.prod(cells)
+    for start in range(0, max(len(images), 1), tiles.images):
+        some = slice(start, start + tiles.images)
+        for first, layout in tiles:
+            counts = [windows.count for windows in layout.windows]
+            last = [a + n - 1 for a, n in zip(first, counts, strict=True)]
+            ends = zip(field.reads(first), field.reads(tuple(last)), strict=True)
+            part: Any = (some, ..., *(slice(begin, end) for (begin, _), (_, end) in ends))
+            made = run_shared(layout, running, images[part])
+            for ranges in batches(counts, tiles.at_once):
+                outputs = run_windows(layout, running, made, ranges, analysis.output)
+                pairs = zip(first, ranges, strict=True)
+                scores.add(outputs, some, [slice(a + r.start, a + r.stop) for a, r in pairs])
+                done += len(images[some]) * math.prod(map(len, ranges))
+                if progress is not None:
+                    progress("windows", done, total)
     container = analysis.output.meta["container"]
     return container.closed(scores.whole, lambda kind, *args, **named: kind(*args, **named))
 
@@ -280,16 +289,28 @@ def _restored(
 def _own_stride(analysis: Analysis) -> tuple[int, ...]:
     """Return the pixels from cell to cell of the last map of several cells that windows share."""
     maps = [value for value in analysis.values.values() if value is not None]
+    steps: dict[Stored, tuple[int, ...]] = {}
+    for value in maps:
+        _note_steps(value.stored, steps)
     strides = []
     for axis in range(len(maps[0].axes)):
-        several = [value.axes[axis] for value in maps if len(value.axes[axis]) > 1]
-        steps = Counter(
-            after - before
-            for (_, before), (_, after) in pairwise(several[-1] if several else ())
-            if before is not None and after is not None and after > before
-        )
-        strides.append(steps.most_common(1)[0][0] if steps else 1)
+        several = [value for value in maps if len(value.axes[axis]) > 1] or maps[:1]
+        strides.append(steps[several[-1].stored][axis])
     return tuple(strides)
+
+
+def _note_steps(stored: Stored, steps: dict[Stored, tuple[int, ...]]) -> None:
+    """Note the pixels from cell to cell along each axis: the product of the layers' strides."""
+    if stored in steps:
+        return
+    own: tuple[int, ...] = (1,) * len(stored.axes)
+    for source in stored.sources:
+        _note_steps(source.map.stored, steps)
+        its = zip(own, steps[source.map.stored], source.reads, source.map.stored.axes, strict=True)
+        # what has one cell is broadcast: to where the next one would be says nothing
+        own = tuple(max(n, step * reads.step if len(names) > 1 else 1)
+                    for n, step, reads, names in its)  # fmt: skip
+    steps[stored] = own
 
 
 def _strides(stride: Any, ndim: int) -> tuple[int, ...]:

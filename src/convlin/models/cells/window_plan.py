@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import fx
 
 from convlin.display.blocks import Block, Column, Table, Toned, Words
@@ -66,10 +67,14 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Tiles:
-    """A grid of windows in tiles: how many windows the tiles have along each axis, and layouts."""
+    """A grid of windows in tiles: how many windows the tiles have along each axis, and layouts.
+
+    images: how many are run together; at_once: how many of their windows are one batch.
+    """
 
     counts: tuple[tuple[int, ...], ...]
     layouts: dict[tuple[int, ...], Layout]
+    images: int
     at_once: int
     memory: int
 
@@ -162,41 +167,42 @@ class WindowPlan(Shown):
 
 
 def planned(
-    analysis: Analysis, counts: tuple[int, ...], stride: tuple[int, ...], sizes: Sizes, limit: int
-) -> Tiles:
-    """Return the grid in as few tiles as fit into so many bytes.
+    analysis: Analysis, counts: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype,
+    images: int, limit: int,
+) -> Tiles:  # fmt: skip
+    """Return the grid as it fits into so many bytes: few images at once, then in few tiles.
 
-    Raises `Refused` if not even one window does.
+    Images share nothing with each other, so that to run them one after another costs nothing.
+    Raises `Refused` if not even one window fits.
     """
     shared = worth_sharing(analysis, _windows(counts, stride))
     most = counts
     while True:
+        sizes = Sizes(analysis, dtype, images)
         parts = [-(-n // m) for n, m in zip(counts, most, strict=True)]
         most = tuple(-(-n // p) for n, p in zip(counts, parts, strict=True))
-        if max(most) > 1 and sizes.least(shared, _windows(most, stride)) > limit:
-            most = _smaller(most)
-            continue
-        layout = laid_out(analysis, _windows(most, stride), shared)
-        kinds = math.prod(2 - (n % p == 0) for n, p in zip(counts, parts, strict=True))
-        once, (steps, left) = sizes.once(layout, kinds), sizes.shared(layout)
-        each = sizes.window(layout)
-        room = limit - once - left
-        at_once = max(1, min(AT_ONCE, math.prod(most), NEAR // each or 1, room // each))
-        memory = once + max(steps, left + at_once * each)
-        if memory <= limit:
-            break
-        if max(most) == 1:
-            least, one = f"{bytes_of(memory)} or more", "PyTorch and one window take it"
-            raise Refused(
-                Refusal("sliding_window", "memory", Description(bytes_of(limit)), least, one)
-            )
-        most = _smaller(most)
+        last = images <= 1 and max(most) == 1
+        if last or sizes.least(shared, _windows(most, stride)) <= limit:
+            layout = laid_out(analysis, _windows(most, stride), shared)
+            kinds = math.prod(2 - (n % p == 0) for n, p in zip(counts, parts, strict=True))
+            once, (steps, left) = sizes.once(layout, kinds), sizes.shared(layout)
+            each = sizes.window(layout)
+            room = limit - once - left
+            at_once = max(1, min(AT_ONCE, math.prod(most), NEAR // each or 1, room // each))
+            memory = once + max(steps, left + at_once * each)
+            if memory <= limit:
+                break
+        if last:
+            least, why = f"{bytes_of(memory)} or more", "PyTorch and one window take it"
+            value = Description(bytes_of(limit))
+            raise Refused(Refusal("sliding_window", "memory", value, least, why))
+        images, most = (-(-images // 2), most) if images > 1 else (images, _smaller(most))
     tiles = tuple(tuple(_even(n, p)) for n, p in zip(counts, parts, strict=True))
     layouts = {
         its: layout if its == most else laid_out(analysis, _windows(its, stride), shared)
         for its in itertools.product(*(set(axis) for axis in tiles))
     }
-    return Tiles(tiles, layouts, at_once, memory)
+    return Tiles(tiles, layouts, max(images, 1), at_once, memory)
 
 
 def plan_of(

@@ -198,11 +198,11 @@ def pad(net: Drawn, y: str) -> str:
 
 
 def adaptive(net: Drawn, y: str) -> str:
-    sizes = tuple(
-        max(1, n // net.random.choice([1, 2, 2, 3]) - net.random.randrange(2))
-        for n in net.y.shape[2:]
-    )
-    return f"nn.Adaptive{net.random.choice(['Avg', 'Max'])}Pool{net.d}d({sizes})({y})"
+    """Return a pool to a part of each side, or, now and then, to one cell less."""
+    draw, less = net.random, int(net.random.random() < 0.2)
+    parts = [draw.choice([k for k in (1, 1, 2, 3) if n % k == 0]) for n in net.y.shape[2:]]
+    sizes = tuple(n // k - less for n, k in zip(net.y.shape[2:], parts, strict=True))
+    return f"nn.Adaptive{draw.choice(['Avg', 'Max'])}Pool{net.d}d({sizes})({y})"
 
 
 def transposed(net: Drawn, y: str) -> str:

@@ -121,13 +121,11 @@ def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset
     multiplies more for each cell than in a window, only if it multiplies less in all.
     """
     pays: dict[Stored, bool] = {}
-    count = math.prod(its.count for its in windows)
 
     def fewer(stored: Stored) -> bool:
-        multiplied = cell_share(stored, windows) * count * stored.multiply_adds
-        cells = math.prod(map(len, stored.axes))
-        alone = analysis.products[stored.node] * count
-        return cell_share(stored, windows) < PAYS and multiplied * cells <= alone
+        share, cells = cell_share(stored, windows), math.prod(map(len, stored.axes))
+        alone = analysis.products[stored.node]
+        return share < PAYS and share * cells * stored.multiply_adds <= alone
 
     def of(stored: Stored) -> bool:
         if stored not in pays:

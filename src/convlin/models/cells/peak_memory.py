@@ -109,7 +109,9 @@ class Sizes:
 
     def _working(self, step: Step) -> int:
         """Return what the largest of a step's operations takes."""
-        most = 0
+        most = weights = 0
+        if "conv_transpose" in step.stored.node.name:  # as many as one cell's products, laid anew
+            weights = COPIES * step.stored.multiply_adds * self.dtype.itemsize
         for chosen in step.groups():
             taken = 0
             for source, axes in zip(step.stored.sources, step.reads, strict=True):
@@ -126,7 +128,7 @@ class Sizes:
                 for lattice, n in zip(step.lattices, chosen, strict=True)
             )
             most = max(most, COPIES * taken + cells * self._patch(step))
-        return most
+        return most + weights
 
     def _patch(self, step: Step) -> int:
         """Return the bytes of the patches that make one cell, where they are copied."""

@@ -13,6 +13,7 @@ phases: y[q·s + r - padding] = Σₑ x[q - e]·w[e·s + r] (Shi et al., arXiv:1
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -175,12 +176,14 @@ def _by_phases(
     size = (side * s for side, s in zip(sides, stride, strict=True))
     wide = weight.new_zeros(*weight.shape[:2], *size)
     ends = (d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
-    wide[(..., *(slice(0, end, d) for end, d in zip(ends, dilation, strict=True)))] = weight
-    for axis in reversed(range(ndim)):
-        wide = wide.unflatten(2 + axis, (sides[axis], stride[axis]))
+    taps = tuple(slice(0, end, d) for end, d in zip(ends, dilation, strict=True))
+    wide[(slice(None), slice(None), *taps)] = weight
+    pairs = zip(sides, stride, strict=True)
+    wide = wide.reshape(*weight.shape[:2], *itertools.chain(*pairs))
     which, phases = range(2, 2 + 2 * ndim, 2), range(3, 3 + 2 * ndim, 2)
     apart = wide.permute(0, 1, *phases, *which).flatten(1, 1 + ndim).flip(*range(2, 2 + ndim))
-    return apart.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+    split = apart.reshape(groups, -1, *apart.shape[1:])
+    return split.transpose(1, 2).flatten(0, 1)
 
 
 def shuffled(call: CellCall) -> CellMap | None:
@@ -214,7 +217,7 @@ def _spread(
 
     def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
         block, phase = blocks
-        each_phase = block.unflatten(1, (-1, count))
+        each_phase = block.reshape(len(block), -1, count, *block.shape[2:])
         return torch.take_along_dim(each_phase, phase.long()[:, :, None], 2).squeeze(2)
 
     axes = whole.along(axis, tuple(names)).axes

@@ -56,9 +56,9 @@ def indexed(call: CellCall) -> CellMap | None:
     if (channels := part(call)) is not None:
         return channels
     index = call.numbers_of(call.arg(2))
-    return index and _along(
-        call, [call.arg(1)], lambda names: tuple(names[place] for place in index)
-    )
+    if index is None:
+        return None
+    return _along(call, [call.arg(1)], lambda names: tuple(names[place] for place in index))
 
 
 def flipped(call: CellCall) -> CellMap | None:

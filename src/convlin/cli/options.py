@@ -31,7 +31,7 @@ Stride = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option(
-        metavar="BYTES", help="What the run may take, such as 2GB or 512MiB.", show_default="2GiB"
+        metavar="BYTES", help="What the run may take, such as 2GB or 512MiB.", show_default="4GiB"
     ),
 ]
 Proofs = Annotated[bool, typer.Option(help="Prove every exchange.")]

@@ -31,15 +31,11 @@ from convlin.models.graph.traced import shape_of
 
 Taps = list[list[tuple[int, float]]]  # of each cell: what it is a sum of, and with which weights
 
-aten = torch.ops.aten
-ALONG_ONE_AXIS: dict[str, Any] = {
-    **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
-                    aten.upsample_linear1d),
-    **dict.fromkeys(("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
-                    aten.upsample_nearest1d),
-    **dict.fromkeys(("_upsample_nearest_exact1d", "_upsample_nearest_exact2d",
-                     "_upsample_nearest_exact3d"), aten._upsample_nearest_exact1d),
-}  # fmt: skip
+RESIZES = (
+    "upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d",
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "_upsample_nearest_exact3d",
+)  # fmt: skip
 
 
 def resized(call: CellCall) -> CellMap | None:
@@ -51,30 +47,37 @@ def resized(call: CellCall) -> CellMap | None:
     factors = call.args[2 + len(corners) :]
     if len(factors) == 1 and not isinstance(factors[0], float):  # all of them as one argument
         factors = factors[0] or ()
+    ndim = len(value.axes)
     for axis, size in enumerate(call.shape[1:]):
-        factor = factors[axis] if axis < len(factors) else None
-        taps = _taps(call.name, len(value.axes[axis]), size, (*corners, factor))
+        along: list[Any] = [None] * ndim
+        along[axis] = factors[axis] if axis < len(factors) else None
+        sizes = [1] * ndim
+        sizes[axis] = size
+        taps = _taps(call.name, axis, len(value.axes[axis]), sizes, (*corners, *along))
         if taps is None:
             return None
         value = _summed(call, value, axis, taps)
     return value
 
 
-def _taps(name: str, size: int, wanted: int, options: tuple[Any, ...]) -> Taps | None:
-    """Return what each cell of a resized row is a sum of, as PyTorch computes it.
+def _taps(
+    name: str, axis: int, size: int, sizes: list[int], options: tuple[Any, ...]
+) -> Taps | None:
+    """Return what each cell of a row, resized along an axis, is a sum of, as PyTorch computes it.
 
     None: which cell is nearest depends on the dtype.
     """
 
     def weights(dtype: torch.dtype) -> Tensor:
-        rows = torch.eye(size, dtype=dtype, device="cpu")[None]
-        made: Tensor = ALONG_ONE_AXIS[name](rows, [wanted], *options)
-        return made[0].T.double()
+        rows = torch.eye(size, dtype=dtype, device="cpu")
+        shape = [size if at == axis else 1 for at in range(len(sizes))]
+        made: Tensor = getattr(torch.ops.aten, name)(rows.reshape(1, size, *shape), sizes, *options)
+        return made.reshape(size, sizes[axis]).T.double()
 
     exact = weights(torch.float64)
     if "nearest" in name and not torch.equal(exact, weights(torch.float32)):
         return None
-    taps: Taps = [[] for _ in range(wanted)]
+    taps: Taps = [[] for _ in range(sizes[axis])]
     known: dict[float, float] = {0.0: 0.0, 1.0: 1.0}
     for cell, place in exact.nonzero().tolist():
         weight = exact[cell, place].item()
@@ -245,7 +248,7 @@ def unshuffled(call: CellCall) -> CellMap | None:
 
 
 RULES = {
-    **dict.fromkeys(ALONG_ONE_AXIS, resized),
+    **dict.fromkeys(RESIZES, resized),
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), transposed),
     "pixel_shuffle": shuffled,
     "pixel_unshuffle": unshuffled,

@@ -49,6 +49,7 @@ nightly: $(VENV)/tested
 	$(BIN)/python -m pytest -n 2 --seeds 40 tests/load/test_mutated_files.py \
 	    tests/fully_convolutional/test_written.py tests/fully_convolutional/test_zoo.py \
 	    tests/rewrite/test_real_models.py \
+	    $(addprefix tests/cells/test_,real_windows.py random_nets.py) \
 	    $(addprefix tests/proof/test_,random_lies.py mutants.py alarms.py)
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements.lock
@@ -78,9 +79,10 @@ dist: $(VENV)/tested
 
 # What is left where no torchvision goes with a torch, as with the wheel of 2.13 for CPUs alone.
 NO_TORCHVISION := $(addprefix --ignore tests/,costs/test_models.py cli/test_cost.py readme rewrite \
-    costs/test_products.py $(addprefix fully_convolutional/test_,cost.py real_nets.py zoo.py)) \
+    costs/test_products.py $(addprefix cells/test_,counts.py real_windows.py) \
+    $(addprefix fully_convolutional/test_,cost.py real_nets.py zoo.py)) \
     --deselect tests/fully_convolutional/test_breaks.py::test_rnet_is_exact_iff_its_ceil_pools_leave_no_remainder
-SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional)
+SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional cells)
 
 # The lower end of every range in pyproject.toml, before a release; old versions may warn.
 oldest: $(VENV)/tested $(AXE)

@@ -87,7 +87,7 @@ WRONG = {
     "memory_limit": [*NUMBERS, "0", "-1", "1"], "port": [*NUMBERS, "-1", "70000"],
     "size": ["", "x", "64x", "x64", "-64", "6.4", "20", "64,64", "99999", "9" * 5000, *ODD],
     "layer": ["none", "1", "0.0", "0.weight", "9" * 5000, *ODD],
-    "image_size": [*SHAPES, "40", "4,4", "40x30"], "images": [*NUMBERS, "0", "-1"],
+    "image_size": [*SHAPES, "40,30,20", "4,4", "40x30"], "images": [*NUMBERS, "0", "-1"],
     "memory": [*NUMBERS, "0", "-1", "2G", "1 TB 2", "1B", *ODD], "pictures": PICTURES,
     "mean": SCALES, "std": [*SCALES, "0", "-1", "1,0,1"], "preset": ["", "x", "IMAGENET", *ODD],
     "picture": OUTPUTS, "classes": ["", "x", "-1", "1.5", "5", "1,,2", "1;2", "9" * 5000, *ODD],

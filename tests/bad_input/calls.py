@@ -25,6 +25,14 @@ def net():
     ).eval()
 
 
+def windows():
+    return convlin.sliding_window(net(), (2, 4, 5), stride=1, check=False)
+
+
+def slide(images):
+    return windows()(images)
+
+
 def geometry(**fields):
     return convlin.ConvGeometry(2, 3, (2, 2), **fields)
 
@@ -109,6 +117,16 @@ CALLS = {
         {"model": net(), "window": (2, 4, 5), "images": None, "stride": 1,
          "allow_inexact": False, "head": "conv", "proofs": False, "check": False, "progress": None},
     ),
+    "sliding_window": lambda: (
+        convlin.sliding_window,
+        {"model": net(), "window": (2, 4, 5), "stride": 1, "memory": "1GB", "check": False,
+         "progress": None},
+    ),
+    "SlidingWindow": lambda: (slide, {"images": torch.ones(1, 2, 5, 7)}),
+    "SlidingWindow.plan": lambda: (windows().plan, {"image_size": (5, 7), "images": 1}),
+    "SlidingWindow.cells": lambda: (windows().cells, {"image_size": (5, 7)}),
+    "SlidingWindow.window_of": lambda: (windows().window_of, {"cell": (1, 2)}),
+    "SlidingWindow.crop": lambda: (windows().crop, {"cell": (1, 2)}),
     "merge": lambda: (
         merge,
         {"first": nn.Conv2d(2, 3, 2), "second": nn.Conv2d(3, 2, 1), "more": nn.Conv2d(2, 3, 1),
@@ -264,5 +282,5 @@ CALLS = {
 NOT_CALLED = {
     "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
     "InputError", "Measured", "MergedModel", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
-    "Refuted", "Rewritten", "Rounded", "Spectrum", "Verdict", "Wire", "figures",
+    "Refuted", "Rewritten", "Rounded", "Spectrum", "Verdict", "WindowPlan", "Wire", "figures",
 }  # fmt: skip

@@ -31,6 +31,7 @@ from convlin.models.trace import sample
 
 __all__ = ["SlidingWindow", "sliding_window"]
 
+LARGEST = 10_000_000  # pixels a side: more than any image, sound or volume has
 MANY = 64  # windows along each axis: what these share, larger images share too
 MEMORY = 4 * 2**30  # bytes; a quarter of a laptop's. Half cuts 1024² into tiles for VGG-16.
 
@@ -138,7 +139,7 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def window_of(self, cell: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Return the pixels [start, stop) per dimension that the output `cell` stands for."""
-        return self.field.reads(tuple(cell))
+        return self.field.reads(wholes("SlidingWindow", "cell", cell, 0))
 
     def crop(self, cell: Sequence[int]) -> tuple[Any, ...]:
         """Return the index that cuts the window of `cell` out of images (N, C, *size)."""
@@ -216,7 +217,11 @@ class SlidingWindow(TracedOnly, nn.Module):
     def _size(self, image_size: Any) -> tuple[int, ...]:
         one = index(image_size)
         listed = image_size if one is None else (one,) * len(self.stride)
-        return wholes("SlidingWindow", "image_size", listed, 1)
+        size = wholes("SlidingWindow", "image_size", listed, 1)
+        if max(size, default=0) > LARGEST:
+            allowed = f"at most {LARGEST:,} pixels a side"
+            raise GeometryError(Refusal("SlidingWindow", "image_size", size, allowed))
+        return size
 
     def _planned(self, size: tuple[int, ...], images: int, dtype: torch.dtype) -> Tiles:
         key = (size, images, dtype)
@@ -233,7 +238,7 @@ class SlidingWindow(TracedOnly, nn.Module):
         if torch.compiler.is_exporting():
             value, why = Description("torch.export"), "which cells coincide depends on the size"
             raise Refused(Refusal("SlidingWindow", "export", value, "a run in Python", why))
-        if not isinstance(images, Tensor):
+        if not isinstance(images, Tensor) or images.is_nested:
             raise GeometryError(Refusal("images", "type", shown(images), "a tensor (N, C, *size)"))
         self._require_fit(tuple(images.shape))
 

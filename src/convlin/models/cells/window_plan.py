@@ -215,9 +215,10 @@ def plan_of(
     layout = tiles.largest
     alone, steps = set(layout.nodes), {step.stored: step for step in layout.steps}
     multiplied: Counter[fx.Node] = Counter()
-    for _, each in tiles:
+    for its, each in tiles.layouts.items():
+        times_run = images * math.prod(map(tuple.count, tiles.counts, its))
         for step in each.steps:
-            multiplied[step.stored.node] += step.multiply_adds * images
+            multiplied[step.stored.node] += step.multiply_adds * times_run
     rows, ends = [], ""
     for node in analysis.trace.graph.nodes:
         products = analysis.products.get(node, 0)
@@ -264,10 +265,10 @@ def _whole_cells(stored: Stored, tiles: Tiles) -> tuple[int, ...]:
     totals = []
     for axis, its in enumerate(tiles.counts):
         total = 0
-        for n in its:
+        for n in set(its):
             layout = next(each for key, each in tiles.layouts.items() if key[axis] == n)
             step = next(step for step in layout.steps if step.stored is stored)
-            total += step.lattices[axis].cells
+            total += its.count(n) * step.lattices[axis].cells
         totals.append(total)
     return tuple(totals)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor, fx
@@ -13,16 +13,20 @@ from convlin.models.cells.cell_blocks import Blocks, gathered, seen, unseen
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.laid_out import Entrance, Layout, Step
 from convlin.models.cells.running import Running
+from convlin.models.graph.traced import site_of
 
 __all__ = ["run_shared", "run_windows"]
 
 
-def run_shared(layout: Layout, running: Running, images: Tensor) -> dict[Stored, Blocks]:
-    """Return the blocks of every shared value that windows read."""
+def run_shared(
+    layout: Layout, running: Running, images: Tensor, note: Callable[[str], None]
+) -> dict[Stored, Blocks]:
+    """Return the blocks of every shared value that windows read; `note` hears of each layer."""
     ndim = len(layout.windows)
     made: dict[Stored, Blocks] = {}
     for number, step in enumerate(layout.steps):
         stored = step.stored
+        note(site_of(stored.node))
         if stored.node.op == "placeholder":
             made[stored] = {(0,) * ndim: _rows(images, ndim)}
         elif not stored.sources:

@@ -162,7 +162,8 @@ class SlidingWindow(TracedOnly, nn.Module):
     def forward(self, images: Shaped[Tensor, "n c *size"], progress: Progress | None = None) -> Any:
         """Return the classifier's outputs for every window of the images.
 
-        `progress` is called with (what, done, total).
+        `progress` is called with (what, done, total): the layer that runs, and how many windows are
+        done.
         """
         progress = listener("sliding_window", progress)
         self._require_images(images)
@@ -262,6 +263,11 @@ def scores_of(
     cells = field.cells(tuple(images.shape[2:]))
     scores = Scores(len(images), cells)
     done, total = 0, len(images) * math.prod(cells)
+
+    def note(layer: str) -> None:
+        if progress is not None:
+            progress(layer, done, total)
+
     for start in range(0, max(len(images), 1), tiles.images):
         some = slice(start, start + tiles.images)
         for first, layout in tiles:
@@ -269,14 +275,13 @@ def scores_of(
             last = [a + n - 1 for a, n in zip(first, counts, strict=True)]
             ends = zip(field.reads(first), field.reads(tuple(last)), strict=True)
             part: Any = (some, ..., *(slice(begin, end) for (begin, _), (_, end) in ends))
-            made = run_shared(layout, running, images[part])
+            made = run_shared(layout, running, images[part], note)
             for ranges in batches(counts, tiles.at_once):
                 outputs = run_windows(layout, running, made, ranges, analysis.output)
                 pairs = zip(first, ranges, strict=True)
                 scores.add(outputs, some, [slice(a + r.start, a + r.stop) for a, r in pairs])
                 done += len(images[some]) * math.prod(map(len, ranges))
-                if progress is not None:
-                    progress("windows", done, total)
+                note("windows")
     container = analysis.output.meta["container"]
     return container.closed(scores.whole, lambda kind, *args, **named: kind(*args, **named))
 

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from convlin.models.cells.pieces import Fill, Piece, Pieces
 
 __all__ = ["Blocks", "gathered", "seen", "unseen"]
 
-Blocks = Mapping[tuple[int, ...], Tensor]
+Blocks = dict[tuple[int, ...], Tensor]
 Roles = tuple[int | None, ...]
 
 
@@ -118,11 +119,14 @@ def _taken(blocks: Blocks, pieces: Sequence[Piece]) -> Tensor | None:
     """Return these pieces of the block that they lie in; None if they lie in none."""
     if any(isinstance(piece.source, Fill) for piece in pieces):
         return None
-    block = blocks[tuple(piece.source for piece in pieces)]  # type: ignore[misc]
+    key: Any = tuple(piece.source for piece in pieces)
+    block = blocks[key]
     slices = [piece.slices for piece in pieces]
     if None not in slices:
         pairs = ((places, runs) for runs, places in slices)  # type: ignore[misc]
         return block[(slice(None), *itertools.chain(*pairs))]
+    if not block.is_contiguous():  # to be indexed it would be copied each time
+        blocks[key] = block = block.contiguous()
     return _indexed(block, pieces)
 
 

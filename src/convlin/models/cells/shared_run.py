@@ -107,8 +107,7 @@ def _computed(
         operands.append(seen(block, ndim, source.map.roles, batched))
         images = len(block)
     result = stored.compute(running, operands, (1,) * ndim if batched else tuple(counts))
-    # what reads it may take any of its cells, and would copy all of it first
-    return unseen(result, images, counts, stored.roles, batched).contiguous()
+    return unseen(result, images, counts, stored.roles, batched)
 
 
 def _windows(entrance: Entrance, blocks: Blocks, parts: Sequence[range]) -> Tensor:

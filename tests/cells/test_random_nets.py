@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from cells.lying_apart import lying_apart
 from cells.random_nets import SHARED, Drawn
 from cells.slide_oracle import (
     CLOSE,
@@ -54,7 +55,11 @@ def is_right(net: Drawn) -> None:
     scores = []
     with torch.no_grad():
         assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
-        assert off(scores[0], slid(model, images, net.window, net.stride)) < CLOSE
+        exact = slid(model, images, net.window, net.stride)
+        assert off(scores[0], exact) < CLOSE
+        with lying_apart():
+            assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
+        assert off(scores[1], exact) < CLOSE
 
 
 @settings(max_examples=60)

@@ -42,8 +42,8 @@ class Numbers(Protocol):
 
 
 # takes a block of each source, and how far apart neighbours lie along each axis
-Compute = Callable[[Numbers, Sequence[Tensor], tuple[int, ...]], Tensor]
-Runs = Literal["alone", "apart", "batched"]
+Compute = Callable[..., Any]
+Runs = Literal["alone", "apart", "strided", "batched"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,8 @@ class Stored:
     compute: takes a block of each source, as the model sees it, (B, *dimensions), with as many
     cells along each axis as the block has; returns the block of the result. runs: how it takes
     several runs: "alone": it reads no neighbours, and does not care; "apart": neighbours may lie
-    apart; "batched": they may not. multiply_adds: of one cell. rest: the sizes of the dimensions
+    apart; "strided": so they may if it is told its strides there, as `steps`; "batched": they may
+    not. multiply_adds: of one cell. rest: the sizes of the dimensions
     that are no axis. No sources: the images, or numbers of the model (`compute` takes none then,
     and returns all cells of a window).
     """

@@ -22,7 +22,7 @@ from convlin.models.cells.analysis import Analysis
 from convlin.models.cells.cell_map import CellMap, Source, Stored
 from convlin.models.cells.chains import Lattice, Reads, Windows, grouped
 from convlin.models.cells.names import Names, distinct
-from convlin.models.cells.pieces import Pieces, cut, rows_read
+from convlin.models.cells.pieces import Line, Pieces, cut, line_of, rows_read
 
 __all__ = ["Entrance", "Layout", "Step", "cell_share", "laid_out", "worth_sharing"]
 
@@ -37,12 +37,13 @@ class Step:
     """A stored value that is computed: its cells along each axis, and what each group reads.
 
     reads: of each source, along each axis, of each group; None: the very same cells in the same
-    order.
+    order. lines: along each axis, of each group, what it reads of the only source as one row.
     """
 
     stored: Stored
     lattices: tuple[Lattice, ...]
     reads: tuple[tuple[tuple[Pieces, ...] | None, ...], ...]
+    lines: tuple[tuple[Line | None, ...], ...] = ()
 
     @property
     def cells(self) -> tuple[int, ...]:
@@ -160,8 +161,22 @@ class _Maker:
                       for axis, lattice in enumerate(lattices))
                 for source, step in zip(stored.sources, sources, strict=True)
             )  # fmt: skip
-            self.steps[stored] = Step(stored, lattices, reads)
+            lines = self._lines(stored, lattices, sources[0], reads[0]) if (
+                stored.runs == "strided") else ()  # fmt: skip
+            self.steps[stored] = Step(stored, lattices, reads, lines)
         return self.steps[stored]
+
+    def _lines(
+        self, stored: Stored, lattices: Sequence[Lattice], taken: Step,
+        reads: Sequence[tuple[Pieces, ...] | None],
+    ) -> tuple[tuple[Line | None, ...], ...]:  # fmt: skip
+        """Return what each group along each axis reads as one row."""
+        rows = zip(lattices, taken.lattices, stored.sources[0].reads, reads, strict=True)
+        return tuple(
+            tuple(line_of(pieces, source.groups, its, group.length)
+                  for group, pieces in zip(made.groups, every or (), strict=bool(every)))
+            for made, source, its, every in rows
+        )  # fmt: skip
 
     def _lattice(self, stored: Stored, axis: int, sources: Sequence[Step]) -> Lattice:
         names, windows = stored.axes[axis], self._windows[axis]

@@ -10,12 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from convlin.models.cells.chains import Group, Lattice, Reads, Windows
 from convlin.models.cells.names import Name, Padding
 
-__all__ = ["Fill", "Piece", "Pieces", "cut", "rows_read"]
+__all__ = ["Fill", "Line", "Piece", "Pieces", "cut", "line_of", "rows_read"]
 
 Entry = Name | None  # None: beyond the map, where the reader pads
 
@@ -68,6 +68,48 @@ class Pieces:
     count: int
     length: int
     pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Rows that lie side by side in a group, seen as one: cell i reads from first + i·step on.
+
+    apart: how far apart neighbours lie there; length: how many of its cells are read.
+    """
+
+    source: int
+    first: int
+    step: int
+    apart: int
+    length: int
+
+
+def line_of(pieces: Pieces, groups: Sequence[Group], reads: Reads, length: int) -> Line | None:
+    """Return what a group of runs of this length reads as one row, if it lies so.
+
+    Runs r of a group lie side by side, cell j of run r at j·count + r; so do those that they read.
+
+    >>> runs, places = ((0, 0, 0), (0, 0, 0)), ((0, 1, 2), (1, 2, 3))
+    >>> pieces = Pieces(2, 3, (Piece((0, 1), (0, 3), 0, runs, places),))
+    >>> groups = [Group((((0, 0), (0, 1), (0, 2), (0, 3)),))]
+    >>> line_of(pieces, groups, Reads.of(kernel=1, stride=2), 2)
+    Line(source=0, first=0, step=1, apart=1, length=4)
+    """
+    (piece, *others) = pieces.pieces
+    if others or isinstance(piece.source, Fill):
+        return None
+    apart = groups[piece.source].count
+    for runs, places in zip(piece.runs, piece.places, strict=True):
+        upwards = places == tuple(range(places[0], places[0] + len(places)))
+        if len(set(runs)) > 1 or not upwards:
+            return None
+    firsts = [places[0] * apart + runs[0]
+              for runs, places in zip(piece.runs, piece.places, strict=True)]  # fmt: skip
+    step, left = divmod(reads.step * apart, pieces.count)
+    if left or any(b - a != step for a, b in pairwise(firsts)):
+        return None
+    cells = (length * pieces.count - 1) * step + (reads.span - 1) * apart + 1
+    return Line(piece.source, firsts[0], step, apart, cells)
 
 
 def rows_read(

@@ -12,6 +12,7 @@ from convlin.internals.freed_memory import give_back
 from convlin.models.cells.cell_blocks import Blocks, gathered, seen, unseen
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.laid_out import Entrance, Layout, Step
+from convlin.models.cells.pieces import Line
 from convlin.models.cells.running import Running
 from convlin.models.graph.traced import site_of
 
@@ -97,9 +98,11 @@ def _computed(
 ) -> Tensor:
     """Return a step's result for one choice of groups."""
     stored, ndim = step.stored, len(chosen)
+    if running.dilates and (lines := _lines(step, chosen)):
+        return _in_lines(step, chosen, lines, made, running)
     counts = [lattice.groups[n].count for lattice, n in zip(step.lattices, chosen, strict=True)]
     several = math.prod(counts) > 1 and stored.runs != "alone"
-    batched = several and (stored.runs == "batched" or not running.dilates)
+    batched = several and (stored.runs != "apart" or not running.dilates)
     operands, images = [], 0
     for source, reads in zip(stored.sources, step.reads, strict=True):
         axes = [None if its is None else its[n] for its, n in zip(reads, chosen, strict=True)]
@@ -108,6 +111,28 @@ def _computed(
         images = len(block)
     result = stored.compute(running, operands, (1,) * ndim if batched else tuple(counts))
     return unseen(result, images, counts, stored.roles, batched)
+
+
+def _lines(step: Step, chosen: tuple[int, ...]) -> list[Line]:
+    """Return what a choice of groups reads as one row along each axis; none if it does not."""
+    lines = [its[n] if its else None for its, n in zip(step.lines, chosen, strict=False)]
+    return [] if None in lines else [line for line in lines if line is not None]
+
+
+def _in_lines(
+    step: Step, chosen: tuple[int, ...], lines: Sequence[Line], made: dict[Stored, Blocks],
+    running: Running,
+) -> Tensor:  # fmt: skip
+    """Return a step's result for groups that read one row along each axis, where it lies."""
+    stored = step.stored
+    block = made[stored.sources[0].map.stored][tuple(line.source for line in lines)]
+    whole = seen(block, len(lines), stored.roles, batched=False)
+    for axis, line in enumerate(lines):
+        whole = whole.narrow(1 + stored.roles.index(axis), line.first, line.length)
+    apart, steps = zip(*((line.apart, line.step) for line in lines), strict=True)
+    result = stored.compute(running, [whole], apart, steps)
+    counts = [lattice.groups[n].count for lattice, n in zip(step.lattices, chosen, strict=True)]
+    return unseen(result, len(block), counts, stored.roles, batched=False)
 
 
 def _windows(entrance: Entrance, blocks: Blocks, parts: Sequence[range]) -> Tensor:

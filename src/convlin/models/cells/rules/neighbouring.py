@@ -46,11 +46,13 @@ def convolution(call: CellCall) -> CellMap | None:
     reads = tuple(Reads.of(k, s, before, d) for k, s, (before, _), d in rows)
     run = CONVOLUTIONS[len(reads)]
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+    def compute(
+        numbers: Numbers, blocks: Sequence[Tensor], apart: Any, steps: Sequence[int] = g.stride
+    ) -> Tensor:
         own = numbers.tensor(weight)
         shift = None if bias is None else numbers.tensor(bias)
         dilation = _times(g.dilation, apart)
-        return run(blocks[0], own, shift, g.stride, 0, dilation, groups)
+        return run(blocks[0], own, shift, steps, 0, dilation, groups)
 
     return _windowed(call, value, reads, compute, outside=0.0, runs=_runs(reads))
 
@@ -67,7 +69,9 @@ def max_pool(call: CellCall) -> CellMap | None:
     reads = tuple(map(Reads.of, sides, steps, before, dilation))
     run = MAXIMA[ndim]
 
-    def compute(numbers: Numbers, blocks: Sequence[Tensor], apart: Any) -> Tensor:
+    def compute(
+        numbers: Numbers, blocks: Sequence[Tensor], apart: Any, steps: Sequence[int] = steps
+    ) -> Tensor:
         made: Tensor = run(blocks[0], sides, steps, 0, _times(dilation, apart))
         return made
 
@@ -138,8 +142,8 @@ def _windowed(
 
 
 def _runs(reads: Sequence[Reads]) -> Runs:
-    """Return how runs come to what can be dilated, unless it has a stride."""
-    return "apart" if all(its.step == 1 for its in reads) else "batched"
+    """Return how runs come to what can be dilated."""
+    return "apart" if all(its.step == 1 for its in reads) else "strided"
 
 
 def _times(dilation: Sequence[int], apart: Sequence[int]) -> tuple[int, ...]:

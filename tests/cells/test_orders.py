@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from cells.lying_apart import lying_apart
 from cells.planted_nets import CHANNELS, conv
 from cells.slide_oracle import CLOSE, multiply_adds_of, off, shared, slid
 from convlin import sliding_window
@@ -47,3 +48,27 @@ def test_cells_are_found_wherever_they_lie(name):
     with torch.no_grad():
         assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
         assert off(scores[0], slid(model, images, (window,), (stride,))) < CLOSE
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_phases_of_phases_are_read_where_they_lie(d, step):
+    """Strided layers behind each other at finer strides: runs side by side, read as one row."""
+    conv, pool = getattr(nn, f"Conv{d}d"), getattr(nn, f"MaxPool{d}d")
+    torch.manual_seed(d)
+    model = nn.Sequential(
+        conv(2, 3, 3), pool(2), conv(3, 4, 3), pool(2), conv(4, 5, 2, stride=2, dilation=2),
+        pool(3, 2), nn.Flatten(),
+    ).double().eval()  # fmt: skip
+    window, size = (38,) * d, (38 + 27,) * d  # so that all phases have as many cells
+    windows = sliding_window(model, (2, *window), stride=step, check=False)
+    images = torch.randn(2, 2, *size, generator=torch.Generator().manual_seed(step)).double()
+    plan = windows.plan(size, images=2)
+    assert all(row.share for row in plan.rows[: 3 if step < 3 else 2])
+    exact = slid(model, images, window, (step,) * d)
+    with torch.no_grad():
+        assert off(windows(images), exact) < CLOSE
+        with lying_apart():
+            scores = []
+            assert multiply_adds_of(lambda: scores.append(windows(images))) == plan.multiply_adds
+            assert off(scores[0], exact) < CLOSE

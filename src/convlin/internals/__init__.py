@@ -10,7 +10,6 @@
 | `parameter_views.py` | what is a parameter, and what was noted on one |
 | `plain_tensors.py` | which tensors hold their numbers in strides, in which memory format |
 | `onednn.py` | a product with a matrix that is faster than the one by default |
-| `freed_memory.py` | what the allocator holds on to |
 | `exporting.py` | programs that take no size for granted |
 
 Every name was seen to work in the versions that its file names; a test keeps other rooms from

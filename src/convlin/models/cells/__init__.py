@@ -11,7 +11,7 @@
 | `analysis.py` | all that windows share of a model |
 | `laid_out.py` | for so many windows: what is shared, and where every cell lies |
 | `window_plan.py`, `peak_memory.py` | what that takes, before it runs |
-| `running.py`, `cell_blocks.py`, `shared_run.py`, `scores.py` | the run |
+| `running.py`, `cell_blocks.py`, `shared_run.py`, `scores.py`, `freed_memory.py` | the run |
 | `against_crops.py` | the result run against the model |
 """
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from convlin.internals.freed_memory import give_back
 from convlin.models.cells.cell_blocks import Blocks, gathered, seen, unseen
 from convlin.models.cells.cell_map import Stored
+from convlin.models.cells.freed_memory import give_back
 from convlin.models.cells.laid_out import Entrance, Layout, Step
 from convlin.models.cells.pieces import Line
 from convlin.models.cells.running import Running

@@ -1,6 +1,6 @@
 """Memory that the C library's allocator holds on to after it was freed.
 
-Private: glibc's `malloc_trim`; where there is none, nothing is done.
+glibc has `malloc_trim` for that; elsewhere nothing is done.
 """
 
 from __future__ import annotations

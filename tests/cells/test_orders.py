@@ -52,12 +52,13 @@ def test_cells_are_found_wherever_they_lie(name):
 
 @pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("step", [1, 2, 3])
-def test_phases_of_phases_are_read_where_they_lie(d, step):
+@pytest.mark.parametrize("turned", [nn.Identity, Flip])
+def test_phases_of_phases_are_read_where_they_lie(d, step, turned):
     """Strided layers behind each other at finer strides: runs side by side, read as one row."""
     conv, pool = getattr(nn, f"Conv{d}d"), getattr(nn, f"MaxPool{d}d")
     torch.manual_seed(d)
     model = nn.Sequential(
-        conv(2, 3, 3), pool(2), conv(3, 4, 3), pool(2), conv(4, 5, 2, stride=2, dilation=2),
+        conv(2, 3, 3), turned(), pool(2), conv(3, 4, 3), turned(), pool(2), conv(4, 5, 2, stride=2, dilation=2),
         pool(3, 2), nn.Flatten(),
     ).double().eval()  # fmt: skip
     window, size = (38,) * d, (38 + 27,) * d  # so that all phases have as many cells

@@ -74,6 +74,8 @@ def run_against_crops(
         shared = tensors_in(slide(own, image.clone()))
         off, outputs, unseen = 0.0, 0, 0
         for number, leaf in enumerate(shared):
+            if not leaf.numel():
+                continue
             mine = torch.stack([each[number].reshape(-1) for each in scores])
             there: list[Any] = [(0, ..., *cell) for cell in cells]
             theirs = torch.stack([leaf[place].reshape(-1) for place in there])

@@ -152,8 +152,9 @@ def _require_outputs(output: fx.Node) -> None:
     for node in output.all_input_nodes:
         value = node.meta["value"]
         if "images" not in node.meta or value.shape[:1] != (BATCH,):
-            raise _refused(node, f"the output {value.shape} for a batch of {BATCH}",
-                           "an output for each image, computed from it")  # fmt: skip
+            shape = Description(f"{value.shape} for a batch of {BATCH}")
+            allowed = "one for each image, computed from it"
+            raise Refused(Refusal(site_of(node), "output", shape, allowed, line_of(node)))
     if not output.all_input_nodes:
         allowed = "at least one tensor computed from the images"
         raise Refused(Refusal("output", "output", shown(output.args[0]), allowed))

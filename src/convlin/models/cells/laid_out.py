@@ -24,7 +24,7 @@ from convlin.models.cells.chains import Lattice, Reads, Windows, grouped
 from convlin.models.cells.names import Names, distinct
 from convlin.models.cells.pieces import Line, Pieces, cut, line_of, rows_read
 
-__all__ = ["Entrance", "Layout", "Step", "cell_share", "laid_out", "worth_sharing"]
+__all__ = ["PAYS", "Entrance", "Layout", "Step", "cell_share", "laid_out", "worth_sharing"]
 
 # Share of the windows' own cells from which sharing them no longer pays: what is shared is run in
 # strips and corners, which take longer for each cell than whole windows do. AlexNet on 1024² at

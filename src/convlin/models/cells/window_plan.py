@@ -26,7 +26,7 @@ from convlin.geometry import ReceptiveField
 from convlin.models.cells.analysis import Analysis
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.chains import Windows
-from convlin.models.cells.laid_out import Layout, cell_share, laid_out, worth_sharing
+from convlin.models.cells.laid_out import PAYS, Layout, cell_share, laid_out, worth_sharing
 from convlin.models.cells.peak_memory import Sizes
 from convlin.models.graph.operations import name_of
 from convlin.models.graph.traced import site_of
@@ -286,10 +286,10 @@ def _end(node: fx.Node, analysis: Analysis, layout: Layout) -> str:
         return f"{where}: there is one window"
     if all(w.stride >= size for w, size in zip(layout.windows, analysis.window, strict=True)):
         return f"{where}: no two windows overlap"
-    return (
-        f"{where}: from here on {cell_share(value.stored, layout.windows):.0%} of the windows' "
-        "cells are distinct"
-    )
+    share = cell_share(value.stored, layout.windows)
+    if share < PAYS:
+        return f"{where}: to share it multiplies more than the windows do"
+    return f"{where}: from here on {share:.0%} of the windows' cells are distinct"
 
 
 def _operation(node: fx.Node) -> str:

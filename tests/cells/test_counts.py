@@ -134,3 +134,11 @@ def test_the_plan_of_a_real_net_saves_what_the_public_sketch_counts(name, stride
     model = getattr(models, name)(weights=None).eval()
     windows = sliding_window(model, stride=stride, memory="30GB", check=False)
     assert windows.plan(1024).ratio == pytest.approx(ratio, rel=0.03)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v3_small", "alexnet"])
+def test_the_stride_of_the_model_is_its_layers(name):
+    from torchvision import models
+
+    model = getattr(models, name)(weights=None).eval()
+    assert sliding_window(model, (3, 160, 160), check=False).stride == (32, 32)

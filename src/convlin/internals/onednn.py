@@ -15,8 +15,8 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 __all__ = ["linear"]
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
-    """Return input @ weight.T + bias; on the CPU, in float32 and without gradients, by oneDNN.
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x @ weight.T + bias; on the CPU, in float32 and without gradients, by oneDNN.
 
     Where a mode looks on, it sees the operation that it knows.
 
@@ -25,15 +25,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             [3.]])
     """
     suits = (
-        input.dtype == weight.dtype == torch.float32
-        and input.device.type == "cpu"
-        and input.numel()
+        x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and x.numel()
         and not torch.is_grad_enabled()
         and _get_current_dispatch_mode() is None
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     )
     if not suits:
-        return torch.nn.functional.linear(input, weight, bias)
+        return torch.nn.functional.linear(x, weight, bias)
     product: Any = torch.ops.mkldnn._linear_pointwise
-    made: Tensor = product(input, weight, bias, "none", [], "")
+    made: Tensor = product(x, weight, bias, "none", [], "")
     return made

@@ -6,6 +6,7 @@
 | `trace.py` | one observer: what the modules of a model take and give |
 | `containers.py` | what a model returns, opened, and made again |
 | `claims.py` | that one layer equals another, and the verdict on it |
+| `window_crops.py` | windows of images, and images that have none |
 | `differences.py` | how far the outputs of two runs are apart |
 | `graph/` | the graph of what a model's own code runs, and what its editors share |
 | `seen_run.py`, `grouped.py` | what running a result beside its model showed; fast in float64 |

@@ -25,6 +25,7 @@ from convlin.models.differences import Dtypes, relative
 from convlin.models.grouped import AllGroupsAtOnce
 from convlin.models.seen_run import AgainstModel
 from convlin.models.trace import sample, tensors_in
+from convlin.models.window_crops import crop_of
 from convlin.numerics.roundoff import unit
 from convlin.proof.twins import Twins, named_tensors
 
@@ -114,8 +115,7 @@ def _on_crops(
     """Return the model's outputs on each crop alone, and the narrowest dtype on the way."""
     scores, dtypes = [], Dtypes()
     for done, cell in enumerate(cells, 1):
-        place: Any = (..., *(slice(*pair) for pair in field.reads(cell)))
-        crop = image[place]
+        crop = image[crop_of(field, cell)]
         with dtypes:
             scores.append(tensors_in(model(crop.clone())))  # it may write into its input
         progress("crops", done, len(cells))

@@ -180,9 +180,9 @@ def _chains(names: tuple[Name, ...], windows: Windows, own: Sequence[bool]) -> I
             for cell in range(first, stop):
                 name = windows.absolute(names[cell], window)
                 seen.setdefault(name, (window, cell))
-                free = before is not None and before not in after and name not in led
-                if free and name != before:
-                    after[before] = name  # type: ignore[index]
+                free = before not in after and name not in led
+                if before is not None and free and name != before:
+                    after[before] = name
                     led.add(name)
                 before = name
     # a chain that bites its own tail has no first cell; any will do

@@ -24,7 +24,16 @@ from convlin.models.cells.chains import Lattice, Reads, Windows, grouped
 from convlin.models.cells.names import Names, distinct
 from convlin.models.cells.pieces import Line, Pieces, cut, line_of, rows_read
 
-__all__ = ["PAYS", "Entrance", "Layout", "Step", "cell_share", "laid_out", "worth_sharing"]
+__all__ = [
+    "PAYS",
+    "Entrance",
+    "Layout",
+    "Step",
+    "cell_share",
+    "cells_of",
+    "laid_out",
+    "worth_sharing",
+]
 
 # Share of the windows' own cells from which sharing them no longer pays: what is shared is run in
 # strips and corners, which take longer for each cell than whole windows do. AlexNet on 1024² at
@@ -134,9 +143,14 @@ def worth_sharing(analysis: Analysis, windows: tuple[Windows, ...]) -> frozenset
 
 def cell_share(stored: Stored, windows: tuple[Windows, ...]) -> float:
     """Return how many distinct cells there are for each cell of the windows one by one."""
-    axes = list(zip(stored.axes, windows, strict=True))
-    cells = math.prod(distinct(names, its.count, its.stride) for names, its in axes)
-    return cells / math.prod(len(names) * its.count for names, its in axes)
+    axes = zip(stored.axes, windows, strict=True)
+    return cells_of(stored, windows) / math.prod(len(names) * its.count for names, its in axes)
+
+
+def cells_of(stored: Stored, windows: Sequence[Windows]) -> int:
+    """Return how many distinct cells so many windows have."""
+    axes = zip(stored.axes, windows, strict=True)
+    return math.prod(distinct(names, its.count, its.stride) for names, its in axes)
 
 
 class _Maker:

@@ -18,8 +18,7 @@ from torch import fx
 from convlin.models.cells.analysis import Analysis
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.chains import Windows
-from convlin.models.cells.laid_out import Layout, Step
-from convlin.models.cells.names import distinct
+from convlin.models.cells.laid_out import Layout, Step, cells_of
 from convlin.models.graph.traced import shape_of
 
 __all__ = ["Sizes"]
@@ -67,9 +66,7 @@ class Sizes:
     def least(self, shared: frozenset[Stored], windows: Sequence[Windows]) -> int:
         """Return bytes that so many windows take at least: those of their largest shared value."""
         sizes = (
-            math.prod(distinct(names, its.count, its.stride)
-                      for names, its in zip(stored.axes, windows, strict=True))
-            * self.images * stored.numbers * self._item(stored.node)
+            cells_of(stored, windows) * self.images * stored.numbers * self._item(stored.node)
             for stored in shared
             if stored.sources
         )  # fmt: skip
@@ -77,13 +74,13 @@ class Sizes:
 
     def shared(self, layout: Layout) -> tuple[int, int]:
         """Return the most bytes while steps run, and those that are left for the windows."""
-        live: dict[object, int] = {}
+        live: dict[Stored, int] = {}
         most = 0
         for number, step in enumerate(layout.steps):
             own = math.prod(step.cells) * self._cell(step)
             most = max(most, sum(live.values()) + own + self._working(step))
             live[step.stored] = own
-            for stored in [s for s in live if layout.last_use.get(s, -1) <= number]:  # type: ignore[call-overload]
+            for stored in [s for s in live if layout.last_use.get(s, -1) <= number]:
                 del live[stored]
         return int(HELD * most), int(HELD * sum(live.values()))
 

@@ -36,7 +36,8 @@ ELSE = {"linear": linear, "view": torch.reshape, "_unsafe_view": torch.reshape}
 class Running:
     """One run on some images: the model's tensors as they are now, each constant computed once.
 
-    free: nodes whose values nobody reads but the operation that runs next.
+    free: nodes whose values nobody reads but the operation that runs next. aliases: nodes whose
+    values are another one's memory.
     """
 
     def __init__(self, analysis: Analysis, model: nn.Module, images: Tensor) -> None:
@@ -46,13 +47,14 @@ class Running:
         self._tensors = named_tensors(model)
         self._constants: dict[fx.Node, Any] = {}
         self.free: Collection[fx.Node] = ()
+        self.aliases: set[fx.Node] = set()
 
     def freed(self, nodes: Iterable[fx.Node]) -> Collection[fx.Node]:
         """Return those of nodes, read once in all, whose memory may be written to."""
         if torch.is_grad_enabled():
             return ()
-        return {node for node in nodes if node.op == "call_function" and
-                name_of(node.target) in FRESH}  # fmt: skip
+        calls = (node for node in nodes if node.op == "call_function")
+        return {node for node in calls if name_of(node.target) in FRESH} - self.aliases
 
     @property
     def dilates(self) -> bool:

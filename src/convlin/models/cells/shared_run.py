@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
+from convlin.internals.storages import storage_id
 from convlin.models.cells.cell_blocks import Blocks, gathered, seen, unseen
 from convlin.models.cells.cell_map import Stored
 from convlin.models.cells.freed_memory import give_back
@@ -110,6 +111,8 @@ def _computed(
         operands.append(seen(block, ndim, source.map.roles, batched))
         images = len(block)
     result = stored.compute(running, operands, (1,) * ndim if batched else tuple(counts))
+    if storage_id(result) in map(storage_id, operands):  # as of one map alone, concatenated
+        running.aliases.add(stored.node)
     return unseen(result, images, counts, stored.roles, batched)
 
 

@@ -26,6 +26,7 @@ from convlin.models.cells.tiles import Tiles, planned
 from convlin.models.cells.window_plan import WindowPlan, plan_of
 from convlin.models.seen_run import AgainstModel
 from convlin.models.trace import sample
+from convlin.models.window_crops import crop_of, require_fit
 
 __all__ = ["SlidingWindow"]
 
@@ -78,7 +79,7 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def crop(self, cell: Sequence[int]) -> tuple[Any, ...]:
         """Return the index that cuts the window of `cell` out of images (N, C, *size)."""
-        return (..., *(slice(start, stop) for start, stop in self.window_of(cell)))
+        return crop_of(self.field, wholes("SlidingWindow", "cell", cell, 0))
 
     def plan(
         self, image_size: SupportsIndex | Sequence[SupportsIndex], images: int = 1
@@ -90,7 +91,7 @@ class SlidingWindow(TracedOnly, nn.Module):
         """
         size = self._size(image_size)
         many = wholes("plan", "images", (images,), 1)[0]
-        self._require_fit((many, self.window[0], *size))
+        require_fit(self.window, (many, self.window[0], *size))
         tiles = self._planned(size, many, sample(self.model, (0,)).dtype)
         return plan_of(self._analysis, tiles, self.field, self.window, size, many)
 
@@ -176,18 +177,7 @@ class SlidingWindow(TracedOnly, nn.Module):
             raise Refused(Refusal("SlidingWindow", "export", value, "a run in Python", why))
         if not isinstance(images, Tensor) or images.is_nested:
             raise GeometryError(Refusal("images", "type", shown(images), "a tensor (N, C, *size)"))
-        self._require_fit(tuple(images.shape))
-
-    def _require_fit(self, shape: tuple[int, ...]) -> None:
-        """Raise `GeometryError` unless images of this shape have a window."""
-        pairs = zip(shape[2:], self.window[1:], strict=False)
-        if (
-            len(shape) != len(self.window) + 1
-            or shape[1] != self.window[0]
-            or any(size < least for size, least in pairs)
-        ):
-            sizes = ", ".join((str(self.window[0]), *(f"≥{n}" for n in self.window[1:])))
-            raise GeometryError(Refusal("images", "shape", shape, f"(N, {sizes})"))
+        require_fit(self.window, images.shape)
 
 
 def _restored(

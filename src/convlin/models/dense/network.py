@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, fx, nn
 
-from convlin.errors import GeometryError, Refusal
 from convlin.geometry import ReceptiveField
 from convlin.layers.scripting import TracedOnly
 from convlin.models.dense.report import Report
 from convlin.models.graph.writer import name_groups
+from convlin.models.window_crops import crop_of, require_fit
 
 __all__ = ["FullyConvolutional", "at_cells", "crops"]
 
@@ -75,15 +75,11 @@ class FullyConvolutional(TracedOnly, nn.Module):
 
     def crop(self, cell: Sequence[int]) -> tuple[Any, ...]:
         """Return the index that cuts the window of `cell` out of images (N, C, *size)."""
-        return _crop(self.field, cell)
+        return crop_of(self.field, cell)
 
     def forward(self, images: Shaped[Tensor, "n c *size"]) -> Any:
         """Return the classifier's outputs for every window of the images."""
-        if images.ndim != len(self.window) + 1 or images.shape[1] != self.window[0]:
-            raise self._misfit(images)
-        for size, least in zip(images.shape[2:], self.window[1:], strict=True):
-            if size < least:
-                raise self._misfit(images)
+        require_fit(self.window, images.shape)
         return self.network(images)
 
     def __repr__(self) -> str:
@@ -94,16 +90,12 @@ class FullyConvolutional(TracedOnly, nn.Module):
         """Return window and stride."""
         return f"window={self.window}, stride={self.stride}"
 
-    def _misfit(self, images: Tensor) -> GeometryError:
-        sizes = ", ".join((str(self.window[0]), *(f"≥{n}" for n in self.window[1:])))
-        return GeometryError(Refusal("images", "shape", tuple(images.shape), f"(N, {sizes})"))
-
 
 def crops(
     images: Shaped[Tensor, "n c *size"], field: ReceptiveField, cells: Iterable[Sequence[int]]
 ) -> Shaped[Tensor, "wn c *window"]:
     """Return the windows of these cells, all images' first, then all images' second, and so on."""
-    return torch.cat([images[_crop(field, cell)] for cell in cells])
+    return torch.cat([images[crop_of(field, cell)] for cell in cells])
 
 
 def at_cells(
@@ -117,7 +109,3 @@ def at_cells(
     """
     indices: list[Any] = [(..., *cell) for cell in cells]
     return torch.cat([output[index] for index in indices])
-
-
-def _crop(field: ReceptiveField, cell: Sequence[int]) -> tuple[Any, ...]:
-    return (..., *(slice(start, stop) for start, stop in field.reads(tuple(cell))))

@@ -9,6 +9,7 @@
 | `function_of_images.py` | what a model must be |
 | `known_numbers.py` | numbers of what is made of the model's own tensors |
 | `fake_model.py` | the model around other tensors |
+| `per_dimension.py` | arguments that are one number for all dimensions, or one for each |
 | `operations.py` | what PyTorch's list of operations says of one |
 | `rule.py` | a rule, and the table of them |
 | `walk.py` | every node answered by its rule |

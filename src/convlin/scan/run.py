@@ -8,17 +8,17 @@ from typing import Any
 
 from convlin.arguments import Progress
 from convlin.errors import InputError
-from convlin.scan.engines import run_dask, run_processes, run_serial
+from convlin.scan.engines.serial import run_serial
 from convlin.scan.exports import write_export
 from convlin.scan.plan.contract import Task
 from convlin.scan.prepared import Prepared
-from convlin.scan.store import Store
+from convlin.scan.store import InMemory, Store
 from convlin.scan.worker import Worker
 
 __all__ = ["run"]
 
 
-def run(prepared: Prepared, progress: Progress | None) -> tuple[Store, int]:
+def run(prepared: Prepared, progress: Progress | None) -> tuple[Store | InMemory, int]:
     """Run the tasks that are not done; return the store, and how many there were.
 
     Raises whatever ended the run; what is done stays, to be gone on with.
@@ -26,10 +26,7 @@ def run(prepared: Prepared, progress: Progress | None) -> tuple[Store, int]:
     store = _opened(prepared)
     mine = _share(len(prepared.tasks), prepared.asked.shard)
     if prepared.where.goes_on:
-        store.clean()
-        for problem in store.verify(store.done() & set(mine)):
-            if problem.index is not None:
-                store.discard(problem.index)
+        _clean(store, mine, alone=prepared.asked.shard is None)
     done = store.done()
     left = [index for index in mine if index not in done]
     if left:
@@ -43,30 +40,37 @@ def run(prepared: Prepared, progress: Progress | None) -> tuple[Store, int]:
     return store, len(left)
 
 
-def export(prepared: Prepared, store: Store) -> None:
+def export(prepared: Prepared, store: Store | InMemory) -> None:
     """Write the file that was asked for, and take the folder away that it is made of."""
-    where = prepared.where
-    if where.exported is not None:
+    asked, where = prepared.asked, prepared.where
+    if where.exported is not None and where.store is not None:
         write_export(
-            store.arrays, prepared.places, where.exported,
-            threshold=prepared.asked.threshold, top=prepared.asked.top,
+            store.arrays, prepared.places, where.exported, threshold=asked.threshold,
+            top=asked.top, classes=asked.selection.classes,
         )  # fmt: skip
-        assert where.store is not None
         shutil.rmtree(where.store)
 
 
-def _opened(prepared: Prepared) -> Store:
+def _opened(prepared: Prepared) -> Store | InMemory:
     """Return the store: made, or the one that is gone on with."""
-    where = prepared.where
-    if where.goes_on:
-        assert where.store is not None
-        store = Store.open(where.store)
-        store.require_same(prepared.manifest)
+    path, manifest = prepared.where.store, prepared.manifest
+    if path is None:
+        return InMemory(prepared.arrays, manifest)
+    if prepared.where.goes_on:
+        store = Store.open(path)
+        store.require_same(manifest)
         return store
-    return Store.create(
-        where.store, prepared.arrays, prepared.manifest,
-        shared=prepared.asked.shard is not None,
-    )  # fmt: skip
+    shared = prepared.asked.shard is not None
+    return Store.create(path, prepared.arrays, manifest, shared=shared)
+
+
+def _clean(store: Store | InMemory, mine: range, *, alone: bool) -> None:
+    """Take tasks for not done whose shards are not what was written; remove what was left half."""
+    assert isinstance(store, Store)
+    if alone:  # others may be writing
+        store.clean()
+    for problem in store.verify(index for index in store.marked() if index in mine):
+        store.discard(problem.index)
 
 
 def _share(tasks: int, shard: tuple[int, int] | None) -> range:
@@ -80,7 +84,11 @@ def _share(tasks: int, shard: tuple[int, int] | None) -> range:
 
 
 def _compute(
-    prepared: Prepared, store: Store, left: list[int], mine: int, progress: Progress | None
+    prepared: Prepared,
+    store: Store | InMemory,
+    left: list[int],
+    mine: int,
+    progress: Progress | None,
 ) -> None:
     """Hand tasks to the engine that was asked for."""
     asked, settings = prepared.asked, prepared.job.settings
@@ -88,8 +96,12 @@ def _compute(
     if asked.engine == "serial":
         run_serial(Here(prepared, store), left, note)
     elif asked.engine == "processes":
+        from convlin.scan.engines.processes import run_processes
+
         run_processes(prepared.job, left, note, asked.workers, settings.threads)
     else:
+        from convlin.scan.engines.clusters import run_dask
+
         address = None if asked.engine == "dask" else asked.engine
         run_dask(
             prepared.job, left, note, address=address, workers=asked.workers,
@@ -101,7 +113,7 @@ def _compute(
 class Here:
     """The job in this process, where everything is open already."""
 
-    def __init__(self, prepared: Prepared, store: Store) -> None:
+    def __init__(self, prepared: Prepared, store: Store | InMemory) -> None:
         self._prepared = prepared
         self._store = store
 

@@ -13,7 +13,7 @@ import numpy as np
 from convlin.errors import InputError
 from convlin.scan.blanks import Blanks
 from convlin.scan.classifier import Classifier
-from convlin.scan.masks import Mask, open_mask
+from convlin.scan.masks import Mask
 from convlin.scan.methods.choice import Chosen, Semantics, choose, method_of
 from convlin.scan.pixels import Pixels
 from convlin.scan.plan.cell_grid import CellGrid
@@ -23,7 +23,7 @@ from convlin.scan.plan.task_grid import TaskGrid
 from convlin.scan.reading import Reading
 from convlin.scan.selection import Selection
 from convlin.scan.sources import Source
-from convlin.scan.store import Store
+from convlin.scan.store import InMemory, Store
 
 __all__ = ["Job", "Worker"]
 
@@ -57,7 +57,7 @@ class Job:
 
         torch.set_num_threads(threads)
         source: Source = self.source.open()
-        mask = None if self.mask is None else open_mask(self.mask, source.shape[1:], source.place)
+        mask = None if self.mask is None else self.mask.open()
         chosen = choose(
             self.classifier.open(), self.window, self.grid.stride, self.semantics,
             method=self.settings.method, check=False,
@@ -69,7 +69,12 @@ class Worker:
     """One process's part in a job."""
 
     def __init__(
-        self, job: Job, chosen: Chosen, source: Source, mask: Mask | None, store: Store
+        self,
+        job: Job,
+        chosen: Chosen,
+        source: Source,
+        mask: Mask | None,
+        store: Store | InMemory,
     ) -> None:
         self._job = job
         self._method = method_of(chosen, job.grid, job.settings)

@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Shaped
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from convlin.arguments import Progress, index, listener, shown, wholes
 from convlin.errors import Description, GeometryError, Refusal, Refused, one_line
@@ -60,6 +60,11 @@ class SlidingWindow(TracedOnly, nn.Module):
         self._analysis = analysis
         self._tiles: dict[object, Tiles] = {}
         self.eval()
+
+    @property
+    def graph(self) -> fx.Graph:
+        """What the model does to a window, operation by operation."""
+        return self._analysis.trace.graph
 
     @property
     def stride(self) -> tuple[int, ...]:

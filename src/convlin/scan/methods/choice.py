@@ -48,6 +48,11 @@ class Chosen:
         return "cells" if isinstance(self.net, SlidingWindow) else "bands"
 
     @property
+    def module(self) -> nn.Module:
+        """The module whose tensors are read."""
+        return self.net if isinstance(self.net, SlidingWindow) else self.net.network
+
+    @property
     def stride(self) -> tuple[int, ...]:
         """Pixels from window to window."""
         return self.net.stride if isinstance(self.net, SlidingWindow) else self.net.network.stride

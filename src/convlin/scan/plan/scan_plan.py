@@ -47,7 +47,7 @@ class ScanPlan(Shown):
     written: int
     memory: Memory
     limit: int
-    preprocessing: str
+    preprocessing: str = ""
     field: tuple[tuple[int, int], ...] = ()
     seen: str = ""
     notes: tuple[str, ...] = ()
@@ -63,6 +63,8 @@ class ScanPlan(Shown):
     @property
     def offset(self) -> tuple[float, ...]:
         """How far the middle of what a cell reads lies behind the middle of its window."""
+        if not self.field:
+            return ()
         return tuple(
             (start + stop - size) / 2
             for (start, stop), size in zip(self.field, self.window, strict=True)

@@ -63,9 +63,7 @@ def window_scores(model, image, window, stride, cells):
     """Return the model's outputs on each crop (list of arrays), for these cells."""
     found = []
     for cell in cells:
-        part = tuple(
-            slice(i * s, i * s + p) for i, s, p in zip(cell, stride, window, strict=True)
-        )
+        part = tuple(slice(i * s, i * s + p) for i, s, p in zip(cell, stride, window, strict=True))
         with torch.no_grad():
             found.append(model(torch.as_tensor(image)[(None, slice(None), *part)]))
     return found

@@ -144,13 +144,9 @@ def test_a_region_is_that_part_of_the_full_scan():
     for semantics, stride in (("window", (3, 5)), ("image", (2, 2))):
         whole = scan(model, image, semantics=semantics, stride=stride, **options)["scores"]
         region = ((7, 40), (5, 43))
-        part = scan(
-            model, image, semantics=semantics, stride=stride, region=region, **options
-        )
+        part = scan(model, image, semantics=semantics, stride=stride, region=region, **options)
         first = [-(-a // s) for (a, _), s in zip(region, stride, strict=True)]
-        last = [
-            (b - p) // s + 1 for (_, b), p, s in zip(region, (13, 11), stride, strict=True)
-        ]
+        last = [(b - p) // s + 1 for (_, b), p, s in zip(region, (13, 11), stride, strict=True)]
         place = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
         assert np.abs(part["scores"] - whole[(slice(None), *place)]).max() < 1e-12
 
@@ -181,9 +177,7 @@ def test_windows_outside_the_mask_or_without_data_are_nan_and_counted():
     mask[5:30, 3:41] = True
     options = {"window": (3, 13, 11), "stride": 4, "check": False, "dtype": "float64"}
     for task in (None, (2, 3)):
-        made = scan(
-            model, image, semantics="window", nodata=-9999, mask=mask, task=task, **options
-        )
+        made = scan(model, image, semantics="window", nodata=-9999, mask=mask, task=task, **options)
         clean = image.copy()
         clean[:, 20:22, 30] = 0
         whole = scan(model, clean, semantics="window", **options)["scores"]
@@ -222,9 +216,7 @@ def test_pixels_are_scaled_and_normalised_and_windows_may_be_too():
     def standardised(windows):
         return windows - windows.mean((1, 2, 3), keepdim=True)
 
-    made = scan(
-        model, image, semantics="window", windows_through=standardised, **options
-    )["scores"]
+    made = scan(model, image, semantics="window", windows_through=standardised, **options)["scores"]
     for cell in cells:
         crop = image[:, 5 * cell[0] : 5 * cell[0] + 13, 5 * cell[1] : 5 * cell[1] + 11] / 255
         with torch.no_grad():

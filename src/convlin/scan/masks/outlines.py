@@ -59,7 +59,7 @@ class Outlines:
         features = required("rasterio.features", "GeoJSON")
         affine = required("affine", "GeoJSON")
         (top, bottom), (left, right) = box
-        moved = affine.Affine(*self.transform) * affine.Affine.translation(left, top)
+        moved = affine.Affine(*_moved(self.transform, top, left))
         found: np.ndarray = features.geometry_mask(
             self.shapes, (bottom - top, right - left), moved, all_touched=True, invert=True
         )
@@ -85,3 +85,9 @@ def _areas(found: Any) -> list[Mapping[str, Any]]:
     if kind in AREAS:
         return [found]
     raise Refused(Refusal("mask", "GeoJSON", kind, f"{' or '.join(AREAS)}, alone or in features"))
+
+
+def _moved(transform: tuple[float, ...], row: int, column: int) -> tuple[float, ...]:
+    """Return the transform of pixels that count from another corner."""
+    a, b, c, d, e, f = transform
+    return a, b, a * column + b * row + c, d, e, d * column + e * row + f

@@ -24,10 +24,11 @@ AT_ONCE = 10  # chunks that zarr decodes at once, by its own default
 class ZarrReader:
     """A Zarr array."""
 
-    def __init__(self, array: Any, name: str, kind: str, origin: Any, **facts: Any) -> None:
+    def __init__(
+        self, array: Any, name: str, kind: str, folder: Path | None, **facts: Any
+    ) -> None:  # fmt: skip
         self._array = array
-        self._origin = origin
-        self._folder = _folder(array)
+        self._folder = folder
         chunk = math.prod(array.chunks) * array.dtype.itemsize
         notes = () if _has_checksums(array) else (UNCHECKED,)
         self.facts = Facts(
@@ -47,7 +48,7 @@ class ZarrReader:
 
     def reopened(self) -> Any:
         """Return its path, and None of one in memory."""
-        return self._origin
+        return None if self._folder is None else str(self._folder)
 
     def close(self) -> None:
         """Leave it: nothing is open between reads."""
@@ -71,12 +72,11 @@ def zarr_reader(source: Any, level: int) -> ZarrReader:
     else:
         node, name = source, _folder(source).name if _folder(source) else "Zarr in memory"
     folder = _folder(node)
-    origin = None if folder is None else str(folder)
     kind = f"Zarr v{node.metadata.zarr_format}"
     if isinstance(node, zarr.Array):
         if level:
             raise InputError(f"{name}: level is {level}, expected 0: an array has no others")
-        return ZarrReader(node, name, kind, origin)
+        return ZarrReader(node, name, kind, folder)
     images = dict(node.attrs).get("ome", dict(node.attrs)).get("multiscales")
     if not images:
         arrays = sorted(key for key, each in node.members() if isinstance(each, zarr.Array))
@@ -84,11 +84,11 @@ def zarr_reader(source: Any, level: int) -> ZarrReader:
         raise InputError(
             f"{name}: a group of {few}; name one: {name}/{arrays[0] if arrays else '…'}"
         )
-    return _level(node, images[0], level, name, kind, origin)
+    return _level(node, images[0], level, name, kind, folder)
 
 
 def _level(
-    group: Any, image: dict[str, Any], level: int, name: str, kind: str, origin: str | None
+    group: Any, image: dict[str, Any], level: int, name: str, kind: str, folder: Path | None
 ) -> ZarrReader:
     """Return one level of an OME-Zarr image, and where it says that it lies."""
     sets = image["datasets"]
@@ -111,7 +111,7 @@ def _level(
     if any(number <= 0 for number in (*scale, *first)):
         raise Refused(Refusal(name, "scale", tuple(scale), "above 0"))
     text = f"OME-{kind}, level {level} of {len(sets)}"
-    return ZarrReader(array, name, text, origin, axes=letters, place=place)
+    return ZarrReader(array, name, text, folder, axes=letters, place=place)
 
 
 def _transforms(

@@ -4,6 +4,7 @@
 |---|---|
 | `banded.py` | `BandedNetwork`: what it reads, and how to start |
 | `band_run.py` | `BandRun`: an image's rows come, its outputs go |
+| `band_costs.py` | `BandCosts`: what that takes, from sizes alone |
 | `row_flow.py` | which rows are final once some have come: integers |
 | `row_queue.py` | the rows of a value that are still to be read |
 | `band_step.py` | one operation as bands see it |
@@ -12,7 +13,8 @@
 | `cell_steps.py` | what treats every row alike, joins, slices |
 """
 
+from convlin.models.bands.band_costs import BandCosts
 from convlin.models.bands.band_run import BandRun
 from convlin.models.bands.banded import BandedNetwork
 
-__all__ = ["BandRun", "BandedNetwork"]
+__all__ = ["BandCosts", "BandRun", "BandedNetwork"]

@@ -40,8 +40,9 @@ class Step:
     """An operation: output o reads rows of each of `reads` as `axes` say, one per dimension.
 
     `fill` is what constant padding along rows has; `row_dim` counts from the end. One output cell
-    has numbers of the shape `lead` and takes `multiply_adds`; a convolution that copies what it
-    reads copies `patch` numbers. `copies`: whether it pads the other axes in a copy of its own.
+    has numbers of the shape `lead` and takes `multiply_adds`. For each it copies `columns` numbers;
+    `patch` more where convolutions are products with copied patches. `copies` of what it reads and
+    `twins` of what it makes are there meanwhile; its `kernel` has so many numbers.
     """
 
     node: fx.Node
@@ -55,8 +56,11 @@ class Step:
     fill: float = 0.0
     limit: Limit | None = None
     multiply_adds: int = 0
+    columns: int = 0
     patch: int = 0
-    copies: bool = False
+    copies: int = 0
+    twins: int = 0
+    kernel: int = 0
 
     @property
     def rows(self) -> Neighbours:

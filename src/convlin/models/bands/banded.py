@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from convlin.geometry import ReceptiveField
+from convlin.models.bands.band_costs import BandCosts, costs
 from convlin.models.bands.band_run import BandRun
 from convlin.models.bands.network_steps import steps_of
 from convlin.models.dense.network import FullyConvolutional
@@ -58,3 +61,8 @@ class BandedNetwork:
         """Return the run of an image of this size, from its first row on."""
         require_fit(self.network.window, (1, self.network.window[0], *size))
         return BandRun(self._steps, tuple(size))
+
+    def costs(self, size: Sequence[int], band: int, dtype: torch.dtype) -> BandCosts:
+        """Return what one image of this size costs in bands of so many rows, in this dtype."""
+        require_fit(self.network.window, (1, self.network.window[0], *size))
+        return costs(self._steps, tuple(size), band, dtype)

@@ -36,7 +36,8 @@ def every_row(asked: Asked) -> Step:
         ):  # fmt: skip
             raise asked.refused("weights", shape, "one number per channel")
     compute = _module(asked) if asked.module is not None else _function(asked, reads)
-    return asked.step(reads, (ALONE,) * asked.ndim, compute)
+    twins = TWINS.get(type(asked.module), TWINS.get(asked.name, 0))
+    return asked.step(reads, (ALONE,) * asked.ndim, compute, twins=twins)
 
 
 def _module(asked: Asked) -> Compute:
@@ -198,6 +199,13 @@ def _narrow(x: Tensor, span: Span) -> Tensor:
     return x
 
 
+# values as large as the result that some make on the way
+TWINS: dict[Any, int] = {
+    nn.LocalResponseNorm: 5, nn.CrossMapLRN2d: 5, nn.Softmax: 1, nn.LogSoftmax: 1, nn.Softmin: 2,
+    nn.Softmax2d: 1, nn.Tanhshrink: 1, nn.Softsign: 2, nn.RMSNorm: 3, "softmax": 1,
+    "log_softmax": 1, "softmax_of_groups": 3, "reduced_channels": 2, "rms_norm": 3, "spread": 2,
+    "linalg_vector_norm": 1, "shaped": 2,
+}  # fmt: skip
 OVER_ALL = "it reads the whole map, of which a band has some rows"
 DIM = {"linalg_vector_norm": 2}
 _EVERY_ROW = (

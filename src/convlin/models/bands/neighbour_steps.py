@@ -85,12 +85,19 @@ def _convolution(asked: Asked, g: ConvGeometry, run: Callable[[Tensor, Constants
     def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
         return run(_padded(chunks[0].rows, sides, mode), constants)
 
-    weights = g.in_channels // g.groups * math.prod(g.kernel)
     return asked.step(
-        asked.node.all_input_nodes[:1], axes, compute,
-        copies=any(map(any, sides)), multiply_adds=g.out_channels * weights,
-        patch=g.in_channels * math.prod(g.kernel),
+        asked.node.all_input_nodes[:1], axes, compute, copies=int(any(map(any, sides))),
+        **_products(g),
     )  # fmt: skip
+
+
+def _products(g: ConvGeometry) -> dict[str, int]:
+    """Return what one output cell takes: groups follow each other."""
+    taps = g.in_channels // g.groups * math.prod(g.kernel)
+    return {
+        "multiply_adds": g.out_channels * taps, "patch": taps, "kernel": g.out_channels * taps,
+        "twins": int(g.groups > 1),
+    }  # fmt: skip
 
 
 def _pads_itself(g: ConvGeometry) -> bool:
@@ -112,8 +119,7 @@ def linear_form(asked: Asked) -> Step:
     module = asked.module
     return asked.step(
         asked.node.all_input_nodes[:1], axes, lambda chunks, constants, span: module(chunks[0].rows),
-        multiply_adds=g.in_channels // g.groups * math.prod(g.kernel) * g.out_channels,
-        patch=g.in_channels * math.prod(g.kernel), copies=1,
+        copies=1, columns=2 * g.in_channels * math.prod(g.kernel), **_products(g),
     )  # fmt: skip
 
 
@@ -136,7 +142,7 @@ def max_pool(asked: Asked) -> Step:
         )
         return made
 
-    return asked.step(asked.node.all_input_nodes[:1], axes, compute, fill=-math.inf)
+    return asked.step(asked.node.all_input_nodes[:1], axes, compute, fill=-math.inf, twins=2)
 
 
 def average_pool(asked: Asked) -> Step:
@@ -167,7 +173,7 @@ def average_pool(asked: Asked) -> Step:
             divide = numbers if dim == 2 else divide * numbers
         return made.div_(divide)
 
-    return asked.step(asked.node.all_input_nodes[:1], axes, compute)
+    return asked.step(asked.node.all_input_nodes[:1], axes, compute, twins=1)
 
 
 def _count(axis: Neighbours, output: int, n: int, with_padding: bool) -> int:
@@ -201,8 +207,11 @@ def dilated_mean(asked: Asked) -> Step:
         return dilated_mean_of(chunks[0].rows, kernel, dilation, steps)
 
     channels = asked.values[source].shape[1]
-    return asked.step([source], axes, compute, multiply_adds=channels * math.prod(kernel),
-                      patch=channels * math.prod(kernel))  # fmt: skip
+    taps = math.prod(kernel)
+    return asked.step(
+        [source], axes, compute, multiply_adds=channels * taps, patch=taps, twins=1,
+        kernel=channels * taps,
+    )  # fmt: skip
 
 
 def pad(asked: Asked) -> Step:
@@ -223,7 +232,7 @@ def pad(asked: Asked) -> Step:
     def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
         return _padded(chunks[0].rows, pairs[1:], mode, value)
 
-    return asked.step(node.all_input_nodes[:1], axes, compute, fill=value, copies=others)
+    return asked.step(node.all_input_nodes[:1], axes, compute, fill=value, copies=int(others))
 
 
 def _padded(x: Tensor, sides: Pairs, mode: str, value: float | None = None) -> Tensor:

@@ -14,10 +14,17 @@ loses is done again; what it cannot do is named when the rest is done, and can b
 | `interrupts.py` | Ctrl-C as a message |
 | `started.py` | a process of Python's that this one can lose, and that ends with it |
 | `thread_limits.py` | so many threads a process, whatever library starts them |
+| `dask_engine.py` | a cluster that is there, or a local one |
+| `dask_run.py` | its workers: one task after another, any of them may vanish |
+| `lost_tasks.py` | what follows where a task is lost with its worker |
+| `dask_client.py` | what is asked of a scheduler, each question with an end |
+| `dask_task.py` | what runs on a worker |
+| `local_cluster.py`, `cluster_main.py` | a scheduler and workers on this machine |
 """
 
+from convlin.scan.engines.dask_engine import run_dask
 from convlin.scan.engines.jobs import Job, Note, Worker
 from convlin.scan.engines.processes import run_processes
 from convlin.scan.engines.serial import run_serial
 
-__all__ = ["Job", "Note", "Worker", "run_processes", "run_serial"]
+__all__ = ["Job", "Note", "Worker", "run_dask", "run_processes", "run_serial"]

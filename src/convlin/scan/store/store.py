@@ -1,0 +1,219 @@
+"""`Store`: the scores of a scan, task by task, such that whatever ends it loses one task at most.
+
+A task's shards are written first, each whole and brought to the disk, then its marker: without a
+marker a task was never done. Every process opens the store for itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convlin.arguments import Progress
+from convlin.errors import InputError, Refusal, Refused
+from convlin.scan.store import creation, durable, verification
+from convlin.scan.store.markers import Markers, MarkersInMemory, MarkersOnDisk
+from convlin.scan.store.opening import find
+from convlin.scan.store.record import packed, plain
+from convlin.scan.store.stored_array import StoredArray
+from convlin.scan.store.verification import Problem
+
+__all__ = ["Store"]
+
+
+class Store:
+    """A scan's group of arrays, and what is known of each task.
+
+    path: the folder, None of one in memory. manifest: what the scan is, as its maker said.
+    arrays: by name, as zarr reads them.
+    """
+
+    def __init__(
+        self, path: Path | None, arrays: Sequence[StoredArray], manifest: dict[str, Any],
+        markers: Markers, inside: Any,
+    ) -> None:  # fmt: skip
+        import zarr
+
+        from convlin.scan.store.shard_writer import ShardWriter
+
+        self.path = path
+        self.manifest = manifest
+        self._arrays = {array.name: array for array in arrays}
+        self._markers = markers
+        self._inside = inside
+        self._writer: ShardWriter | None = None
+        group = zarr.open_group(inside, mode="r")
+        self.arrays: dict[str, Any] = {name: group[name] for name in self._arrays}
+        for array in arrays:
+            _require_like(path, array, self.arrays[array.name])
+
+    @classmethod
+    def create(
+        cls, path: Path | None, arrays: Sequence[StoredArray], manifest: Mapping[str, Any], *,
+        shared: bool = False,
+    ) -> Store:  # fmt: skip
+        """Make an empty store; in memory without a path. manifest: anything that JSON can hold.
+
+        Whatever is at `path` is left alone and named in an `InputError`, unless it is `shared`: a
+        scan of the same manifest is opened then, whoever made it.
+        """
+        _require_zarr()
+        if path is None:
+            from zarr.storage import MemoryStore
+
+            creation.check_names(arrays)
+            inside = MemoryStore()
+            creation.fill(inside, arrays)
+            return cls(None, arrays, plain(manifest), MarkersInMemory(), inside)
+        if not (shared and path.exists()) and creation.create(path, arrays, dict(manifest)):
+            return cls.open(path)
+        if not shared:
+            raise InputError(f"{path}: exists: made by somebody else just now")
+        found = cls.open(path)
+        found.require_same(manifest)
+        return found
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open a store that is there; `InputError` names one that is damaged or unfinished."""
+        _require_zarr()
+        from convlin.scan.store.shard_writer import local
+
+        kept, arrays, manifest = find(path)
+        try:
+            return cls(path, arrays, manifest, MarkersOnDisk(kept / "done"), local(path))
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: an array cannot be opened: {error}") from error
+
+    def require_same(self, manifest: Mapping[str, Any]) -> None:
+        """Raise `InputError`, naming the first field, if this is the store of another scan."""
+        different = _first_difference(plain(dict(manifest)), self.manifest, ())
+        if different:
+            field, asked, there = different
+            raise InputError(f"{self.path}: {field} is {there} there, and {asked} was asked for")
+
+    def done(self) -> set[int]:
+        """Return the tasks that have a marker, and the shards it speaks of, as long as it says."""
+        return {index for index in self._markers.indices() if self.is_done(index)}
+
+    def is_done(self, index: int) -> bool:
+        """Return whether one task is; its bytes are not compared, see `verify`."""
+        marker = self.marker(index)
+        if marker is None or self.path is None:
+            return marker is not None
+        root = self.path
+        return set(marker["files"]) == set(self._arrays) and all(
+            verification.fits(root, name, files) for name, files in marker["files"].items()
+        )
+
+    def marker(self, index: int) -> dict[str, Any] | None:
+        """Return what is known of a task: `files` and `notes`; None if that is nothing."""
+        try:
+            return self._markers.read(index)
+        except ValueError:  # damaged: the task is to be done again
+            return None
+
+    def write(
+        self, index: int, place: Sequence[slice], outputs: Mapping[str, Any],
+        notes: Mapping[str, Any],
+    ) -> bool:  # fmt: skip
+        """Store a task's outputs and mark it as done; return False if it is done already.
+
+        place: its cells, in the arrays' own; whole shards, or it is refused. outputs: for every
+        array (channels, *cells). notes: kept in the marker; anything that JSON can hold. What is
+        done stays as it is until `discard`: a worker that comes late writes over nobody's shards.
+        """
+        if set(outputs) != set(self._arrays):
+            raise Refused(Refusal("store", "outputs", sorted(outputs), f"{sorted(self._arrays)}"))
+        regions = {name: array.region(place) for name, array in self._arrays.items()}
+        for name, array in self._arrays.items():
+            array.require_like(regions[name], outputs[name].shape, str(outputs[name].dtype))
+        if self.is_done(index):
+            return False
+        with durable.named(self.path or Path()):
+            writer = self._writing()
+            files = {
+                name: writer.write(array, regions[name], outputs[name])
+                for name, array in self._arrays.items()
+            }
+        self._markers.write(index, {"task": index, "files": files, "notes": dict(notes)})
+        return True
+
+    def discard(self, index: int) -> None:
+        """Take a task's marker away: it is to be done again."""
+        self._markers.remove(index)
+
+    def clean(self, older: float = 0.0) -> int:
+        """Remove what writers that were killed left half written; return how many files.
+
+        older: seconds since they were written to, where other writers may be at work.
+        """
+        removed = 0
+        if self.path is not None:
+            for file in verification.left_over(self.path):
+                if not older or time.time() - file.stat().st_mtime > older:
+                    file.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def verify(
+        self, indices: Collection[int] | None = None, progress: Progress | None = None
+    ) -> list[Problem]:
+        """Compare every byte with the markers; return all that is not as it was written.
+
+        indices: tasks that should be done; None: those that have a marker, and the files that
+        none speaks of.
+        """
+        if self.path is None:
+            missing = sorted(set(indices or ()) - self.done())
+            return [Problem(index, "", "", "there is no marker") for index in missing]
+        asked = list(self._markers.indices()) if indices is None else indices
+        found = list(verification.in_shards(self.path, self._markers, asked, progress))
+        if indices is None:
+            found += verification.in_files(self.path, self._arrays, self._markers)
+        return found
+
+    def _writing(self) -> Any:
+        from convlin.scan.store.shard_writer import ShardWriter
+
+        if self._writer is None:
+            self._writer = ShardWriter(self._inside, self.path)
+        return self._writer
+
+
+def _require_zarr() -> None:
+    try:
+        import zarr
+    except ImportError as error:
+        raise InputError('zarr is not installed: pip install "convlin[scan]"') from error
+    del zarr
+
+
+def _require_like(path: Path | None, array: StoredArray, found: Any) -> None:
+    """Raise `InputError` if an array's description is not the one that was written."""
+    there = {
+        "shape": found.shape, "shard": found.shards, "chunk": found.chunks,
+        "dtype": str(found.dtype), "fill": repr(float(found.fill_value)),
+    }  # fmt: skip
+    for field, value in there.items():
+        expected = array.as_dict()[field]
+        if value != expected:
+            raise InputError(
+                f"{path}: {array.name}/zarr.json is damaged: {field} is {value}, not {expected}"
+            )
+
+
+def _first_difference(asked: Any, there: Any, at: tuple[str, ...]) -> tuple[str, Any, Any] | None:
+    """Return the first field that differs between two values of JSON, with both values."""
+    if isinstance(asked, dict) and isinstance(there, dict):
+        for key in [*asked, *(key for key in there if key not in asked)]:
+            pair = (asked.get(key, "nothing"), there.get(key, "nothing"))
+            different = _first_difference(*pair, (*at, key))
+            if different:
+                return different
+        return None
+    if packed(asked) == packed(there):
+        return None
+    return ".".join(at), asked, there

@@ -100,7 +100,7 @@ def _compute(
 
         run_processes(prepared.job, left, note, asked.workers, settings.threads)
     else:
-        from convlin.scan.engines.clusters import run_dask
+        from convlin.scan.engines.dask_engine import run_dask
 
         address = None if asked.engine == "dask" else asked.engine
         run_dask(

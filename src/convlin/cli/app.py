@@ -30,6 +30,7 @@ from convlin.cli.inspect import inspect
 from convlin.cli.plan import plan
 from convlin.cli.prove import prove
 from convlin.cli.rewrite import rewrite
+from convlin.cli.scan import scan
 from convlin.cli.slide import slide
 from convlin.cli.unroll import unroll
 from convlin.errors import ConvlinError, one_line, printable
@@ -98,6 +99,7 @@ for command in (
     convert,
     plan,
     slide,
+    scan,
     rewrite,
     prove,
     audit,

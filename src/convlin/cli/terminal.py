@@ -7,7 +7,14 @@ from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from convlin.errors import printable
 
@@ -49,14 +56,18 @@ def output(json: bool = False) -> Console:
 
 
 @contextmanager
-def progress() -> Iterator[Steps]:
-    """Show progress bars on stderr while something runs; they vanish afterwards."""
+def progress(remaining: bool = False) -> Iterator[Steps]:
+    """Show progress bars on stderr while something runs; they vanish afterwards.
+
+    remaining: whether they say how long it will take, beside how long it has taken.
+    """
     errors = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        *([TextColumn("left:"), TimeRemainingColumn()] if remaining else []),
     )
     bars = Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal)
     # What is disabled prints an empty line at its end all the same, in Rich 14.

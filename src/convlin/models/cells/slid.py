@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex
 
 import torch
 from jaxtyping import Shaped
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from convlin.arguments import Progress, index, listener, shown, wholes
 from convlin.errors import Description, GeometryError, Refusal, Refused, one_line
@@ -31,6 +31,7 @@ from convlin.models.window_crops import crop_of, require_fit
 __all__ = ["SlidingWindow"]
 
 LARGEST = 10_000_000  # pixels a side: more than any image, sound or volume has
+SIZES = 16  # of images whose tiles are remembered: twice as many as a grid of tasks in 3-D has
 MANY = 64  # windows along each axis: what these share, larger images share too
 
 
@@ -61,9 +62,20 @@ class SlidingWindow(TracedOnly, nn.Module):
         self.eval()
 
     @property
+    def graph(self) -> fx.Graph:
+        """What the model does to a window, operation by operation."""
+        return self._analysis.trace.graph
+
+    @property
     def stride(self) -> tuple[int, ...]:
         """Pixels from one window to the next."""
         return self.field.stride
+
+    def within(self, memory: int) -> SlidingWindow:
+        """Return the same windows of the same model, for runs that may take so many bytes."""
+        made = SlidingWindow(self.model, self._analysis, self.window, self.stride, memory)
+        made.seen = self.seen
+        return made
 
     def train(self, mode: bool = True) -> SlidingWindow:
         """Stay in eval mode."""
@@ -92,8 +104,20 @@ class SlidingWindow(TracedOnly, nn.Module):
         size = self._size(image_size)
         many = wholes("plan", "images", (images,), 1)[0]
         require_fit(self.window, (many, self.window[0], *size))
-        tiles = self._planned(size, many, sample(self.model, (0,)).dtype)
+        tiles = self.tiles(size, many, sample(self.model, (0,)).dtype)
         return plan_of(self._analysis, tiles, self.field, self.window, size, many)
+
+    def tiles(self, size: tuple[int, ...], images: int, dtype: torch.dtype) -> Tiles:
+        """Return the windows of so many images of this size in tiles that fit into `memory`."""
+        key = (size, images, dtype)
+        if key not in self._tiles:
+            cells = self.field.cells(size)
+            if len(self._tiles) >= SIZES:
+                del self._tiles[next(iter(self._tiles))]
+            self._tiles[key] = planned(
+                self._analysis, cells, self.stride, dtype, images, self.memory
+            )
+        return self._tiles[key]
 
     def forward(self, images: Shaped[Tensor, "n c *size"], progress: Progress | None = None) -> Any:
         """Return the classifier's outputs for every window of the images.
@@ -104,7 +128,7 @@ class SlidingWindow(TracedOnly, nn.Module):
         progress = listener("sliding_window", progress)
         self._require_images(images)
         size = tuple(images.shape[2:])
-        tiles = self._planned(size, len(images), images.dtype)
+        tiles = self.tiles(size, len(images), images.dtype)
         running = Running(self._analysis, self.model, images)
         try:
             return scores_of(self._analysis, running, images, tiles, self.field, progress)
@@ -141,9 +165,8 @@ class SlidingWindow(TracedOnly, nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SlidingWindow:
         """Copy the model; what is known of it holds of the copy too."""
-        model = copy.deepcopy(self.model, memo)
-        made = SlidingWindow(model, self._analysis, self.window, self.stride, self.memory)
-        made.seen = self.seen
+        made = self.within(self.memory)
+        made.model = copy.deepcopy(self.model, memo)
         memo[id(self)] = made
         return made
 
@@ -159,16 +182,6 @@ class SlidingWindow(TracedOnly, nn.Module):
             allowed = f"at most {LARGEST:,} pixels a side"
             raise GeometryError(Refusal("SlidingWindow", "image_size", size, allowed))
         return size
-
-    def _planned(self, size: tuple[int, ...], images: int, dtype: torch.dtype) -> Tiles:
-        key = (size, images, dtype)
-        known = self._tiles.get(key)
-        if known is None:
-            cells = self.field.cells(size)
-            made = planned(self._analysis, cells, self.stride, dtype, images, self.memory)
-            self._tiles = {key: made}  # the last one: images of one size come one after another
-            return made
-        return known
 
     def _require_images(self, images: Any) -> None:
         """Raise unless these are images that the model takes."""

@@ -1,0 +1,22 @@
+"""What an image lies in, read box by box: never more than is asked for, and exactly that.
+
+| file | idea |
+|---|---|
+| `source.py` | `Source`: any of them as (C, *spatial), checked and in blocks |
+| `opened.py` | `open_source`: which of them it is |
+| `reader.py` | what every format is asked for |
+| `dimensions.py` | which stored axis is a channel, a row, a column |
+| `arrays.py` | arrays in memory, `.npy` and mapped files |
+| `zarr_arrays.py` | Zarr, and levels of OME-Zarr |
+| `tiffs.py` | tiled TIFF, OME-TIFF, BigTIFF and pyramids |
+| `rasters.py` | GeoTIFF, COG and VRT |
+| `pictures.py` | PNG, JPEG and the like |
+| `sounds.py` | WAV |
+| `on_disk.py` | how a file is known again |
+"""
+
+from convlin.scan.sources.opened import open_source
+from convlin.scan.sources.reader import Unreadable
+from convlin.scan.sources.source import Recipe, Source
+
+__all__ = ["Recipe", "Source", "Unreadable", "open_source"]

@@ -99,7 +99,9 @@ def over_channels(asked: Asked) -> Step:
     if module is not None:
         dim = getattr(module, "dim", 1)
     else:
-        dim = node.kwargs.get("dim", node.args[DIM.get(asked.name, 1)] if len(node.args) > 1 else None)
+        dim = node.kwargs.get(
+            "dim", node.args[DIM.get(asked.name, 1)] if len(node.args) > 1 else None
+        )
     dims = [dim] if isinstance(dim, int) else list(dim or ())
     rank = asked.values[node.all_input_nodes[0]].ndim
     if [d % rank for d in dims] != [1]:
@@ -144,9 +146,7 @@ def shortened(asked: Asked) -> Step:
     source, dim, like = asked.node.args
 
     def limit(image: Sizes, known: Mapping[fx.Node, Sizes]) -> Sizes:
-        return tuple(
-            known[like][d] if d + 2 == dim else n for d, n in enumerate(known[source])
-        )
+        return tuple(known[like][d] if d + 2 == dim else n for d, n in enumerate(known[source]))
 
     return asked.step([source], (ALONE,) * asked.ndim, _narrowed, limit=limit)
 
@@ -154,17 +154,13 @@ def shortened(asked: Asked) -> Step:
 def windows_cells(asked: Asked) -> Step:
     """Return the step of the cells that are windows of the image."""
     source, _, window, stride = asked.node.args
-    return asked.step(
-        [source], (ALONE,) * asked.ndim, _narrowed, limit=_windows(window, stride)
-    )
+    return asked.step([source], (ALONE,) * asked.ndim, _narrowed, limit=_windows(window, stride))
 
 
 def unfolded(asked: Asked) -> Step:
     """Return the step of the cells of every window, behind the windows' own."""
     source, _, window, stride, size, step, every = asked.node.args
-    axes = tuple(
-        Neighbours(n, s, apart) for n, s, apart in zip(size, every, step, strict=True)
-    )
+    axes = tuple(Neighbours(n, s, apart) for n, s, apart in zip(size, every, step, strict=True))
     ndim = asked.ndim
 
     def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:

@@ -24,6 +24,7 @@ from convlin.models.trace import sample
 from convlin.scan.methods.by_cells import ByCells
 from convlin.scan.methods.in_bands import InBands
 from convlin.scan.methods.output_names import named_outputs
+from convlin.scan.methods.seen_in_bands import seen_in_bands
 from convlin.scan.plan.cell_grid import CellGrid
 from convlin.scan.plan.contract import Method, Output
 from convlin.scan.plan.settings import Settings
@@ -94,7 +95,7 @@ def choose(
 
 def _banded(network: FullyConvolutional, why: str, check: bool) -> Chosen:
     banded = BandedNetwork(network)
-    seen = f"{network.report.seen}; {banded.check()}" if check else ""
+    seen = f"{network.report.seen}; {seen_in_bands(network)}" if check else ""
     return Chosen(banded, why, seen, _outputs(network, network, network.window))
 
 

@@ -83,7 +83,9 @@ def full(name: str) -> np.ndarray:
     numbers = np.arange(1, 1 + np.prod(array.shape)).reshape(array.shape)
     values = np.sin(numbers).astype(array.dtype)
     row, column = divmod(EMPTY, COLUMNS)
-    values[:, row * SHARD[1] : (row + 1) * SHARD[1], column * SHARD[2] : (column + 1) * SHARD[2]] = np.nan
+    values[
+        :, row * SHARD[1] : (row + 1) * SHARD[1], column * SHARD[2] : (column + 1) * SHARD[2]
+    ] = np.nan
     return values
 
 

@@ -2,11 +2,17 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import toy_job
+import toy_run
+
+from convlin.scan.store import Store
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -60,8 +66,41 @@ def alive(pid):
     return state != "Z"
 
 
+def rounds(out, whole, kills, most):
+    """Yield so often, with enough left to do each time; see that nothing is lost, ever.
+
+    most: tasks that one round may have begun in vain.
+    """
+    since = 0
+    for number in range(kills):
+        if out.exists() and len(Store.open(out).done()) > toy_job.TASKS - 9:
+            finished(out, whole, since * most)
+            shutil.rmtree(out)
+            for file in ("began", "opened"):
+                (out.parent / file).unlink()
+            since = 0
+        since += 1
+        yield number
+    finished(out, whole, since * most)
+
+
+def finished(out, whole, vain):
+    """Go on until all is done, and compare."""
+    toy_run.run(out, "serial", toy_job.Events())
+    assert toy_job.files(out) == whole
+    assert len(began(out)) <= toy_job.TASKS + vain
+
+
+def at_work(out, *arguments):
+    """Start a run, and return it when it has begun a task."""
+    so_far = len(began(out))
+    run = start(out, *arguments)
+    until(lambda: len(began(out)) > so_far, "no task")
+    assert run.poll() is None
+    return run
+
+
 def kill_one(out, seed):
-    """Kill a process that has the job open, if there still is one."""
+    """Kill a process that has the job open."""
     pids = [pid for pid in opened(out) if alive(pid)]
-    if pids:
-        os.kill(random.Random(seed).choice(pids), signal.SIGKILL)
+    os.kill(random.Random(seed).choice(pids), signal.SIGKILL)

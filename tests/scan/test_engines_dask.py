@@ -14,7 +14,19 @@ from contextlib import ExitStack, contextmanager, suppress
 import pytest
 import toy_job
 import toy_run
-from started_runs import ENVIRONMENT, alive, began, ended, kill_one, killed, opened, start, until
+from started_runs import (
+    ENVIRONMENT,
+    alive,
+    at_work,
+    began,
+    ended,
+    kill_one,
+    killed,
+    opened,
+    rounds,
+    start,
+    until,
+)
 
 from convlin import InputError, Refused
 from convlin.scan.engines import run_dask
@@ -298,22 +310,11 @@ def test_workers_that_come_late_and_go_are_made_use_of(tmp_path, out, whole):
 
 def test_workers_killed_at_random_moments_cost_their_tasks_only(out, cluster, whole, kills):
     draw = random.Random(18)
-    for round_ in range(kills):
-        going = start(out, "dask", 0.1, "--address", cluster.address)
-        so_far = len(began(out))
-        until(
-            lambda so_far=so_far, going=going: len(began(out)) > so_far or going.poll() is not None,
-            "no task",
-        )
+    for number in rounds(out, whole, kills, most=2):
+        going = at_work(out, "dask", 0.05, "--address", cluster.address)
         time.sleep(draw.uniform(0, 0.2))
-        kill_one(out, round_)
-        if round_ == kills - 1 or draw.random() < 0.3:
-            assert ended(going)[0::2] == (0, "")
-        else:
-            time.sleep(draw.uniform(0, 0.1))
-            killed(going)
-    assert toy_job.files(out) == whole
-    assert len(began(out)) <= len(TASKS) + 6 * kills
+        kill_one(out, number)
+        assert ended(going)[0::2] == (0, "")
 
 
 def test_schedulers_killed_at_random_moments_end_the_run_in_one_line(tmp_path, out, whole, kills):
@@ -321,17 +322,10 @@ def test_schedulers_killed_at_random_moments_end_the_run_in_one_line(tmp_path, o
     made = Cluster(tmp_path)
     with ExitStack() as stack:
         stack.callback(made.close)
-        for _ in range(kills):
+        for _ in rounds(out, whole, kills, most=4):
             made.start()
             made.add(2, nanny=False)
-            going = start(out, "dask", 0.3, "--address", made.address, "--stall", 1)
-            so_far = len(began(out))
-            until(
-                lambda so_far=so_far, going=going: (
-                    len(began(out)) > so_far or going.poll() is not None
-                ),
-                "no task",
-            )
+            going = at_work(out, "dask", 0.2, "--address", made.address, "--stall", 1)
             time.sleep(draw.uniform(0, 0.4))
             made.lose_scheduler()
             code, _, error = ended(going)
@@ -340,10 +334,6 @@ def test_schedulers_killed_at_random_moments_end_the_run_in_one_line(tmp_path, o
                 error
             )
             made.lose_workers()
-        made.start()
-        made.add(2, nanny=False)
-        assert ended(start(out, "dask", 0, "--address", made.address))[0::2] == (0, "")
-    assert toy_job.files(out) == whole
 
 
 def test_a_scheduler_that_comes_back_in_time_is_gone_on_with(tmp_path, out, whole):
@@ -363,9 +353,7 @@ def test_a_scheduler_that_comes_back_in_time_is_gone_on_with(tmp_path, out, whol
 def test_coordinators_killed_at_random_moments_can_be_gone_on_with(out, cluster, whole):
     draw = random.Random(20)
     for _ in range(2):
-        going = start(out, "dask", 0.1, "--address", cluster.address)
-        so_far = len(began(out))
-        until(lambda so_far=so_far: len(began(out)) > so_far, "no task")
+        going = at_work(out, "dask", 0.1, "--address", cluster.address)
         time.sleep(draw.uniform(0, 0.3))
         killed(going)
     assert ended(start(out, "dask", 0, "--address", cluster.address))[0::2] == (0, "")

@@ -16,11 +16,13 @@ from started_runs import (
     ENVIRONMENT,
     HERE,
     alive,
+    at_work,
     began,
     ended,
     kill_one,
     killed,
     opened,
+    rounds,
     start,
     until,
 )
@@ -257,65 +259,34 @@ def test_modules_in_the_working_folder_hide_none_of_pythons(tmp_path):
 
 
 def test_runs_killed_at_random_moments_leave_what_one_run_leaves(out, whole, kills):
-    """The process itself, -9, again and again; then it is let end."""
+    """The process itself, -9, again and again."""
     draw = random.Random(15)
-    for _ in range(kills):
-        run = start(out, "serial", 0.05)
-        so_far = len(began(out))
-        until(
-            lambda so_far=so_far, run=run: len(began(out)) > so_far or run.poll() is not None,
-            "no task",
-        )
+    for _ in rounds(out, whole, kills, most=1):
+        run = at_work(out, "serial", 0.05)
         time.sleep(draw.uniform(0, 0.2))
+        assert run.poll() is None
         killed(run)
-    assert ended(start(out, "serial", 0))[0] == 0
-    assert toy_job.files(out) == whole
-    assert len(began(out)) <= len(TASKS) + kills
 
 
 def test_parents_killed_at_random_moments_leave_no_orphans(out, whole, kills):
     draw = random.Random(16)
-    for _ in range(kills):
-        run = start(out, "processes", 0.05)
-        so_far = len(began(out))
-        until(
-            lambda so_far=so_far, run=run: len(began(out)) > so_far or run.poll() is not None,
-            "no task",
-        )
-        time.sleep(draw.uniform(0, 0.2))
+    for _ in rounds(out, whole, kills, most=2):
+        run = at_work(out, "processes", 0.05)
+        time.sleep(draw.uniform(0, 0.1))
+        assert run.poll() is None
         killed(run)
         until(lambda: not any(map(alive, opened(out))), "a worker outlives its parent")
-    assert ended(start(out, "processes", 0))[0] == 0
-    assert toy_job.files(out) == whole
-    assert len(began(out)) <= len(TASKS) + 2 * kills
 
 
 def test_workers_killed_at_random_moments_cost_their_tasks_only(out, whole, kills):
     draw = random.Random(17)
-    lost = 0
-    for round_ in range(kills):
-        run = start(out, "processes", 0.05)
-        so_far = len(began(out))
-        until(
-            lambda so_far=so_far, run=run: len(began(out)) > so_far or run.poll() is not None,
-            "no task",
-        )
+    for number in rounds(out, whole, kills, most=1):
+        run = at_work(out, "processes", 0.05)
         time.sleep(draw.uniform(0, 0.1))
-        kill_one(out, round_)
-        time.sleep(draw.uniform(0, 0.1))
-        if round_ < kills - 1 and draw.random() < 0.5:
-            kill_one(out, round_ + 100)
-        if round_ < kills - 1:
-            killed(run)  # so that there is something left for the next round
-            until(lambda: not any(map(alive, opened(out))), "a worker outlives its parent")
-            lost += 2
-        else:
-            code, told, error = ended(run)
-            assert (code, error) == (0, "")
-            assert told.count("lost worker") <= 1
-            lost += 1
-    assert toy_job.files(out) == whole
-    assert len(began(out)) <= len(TASKS) + lost + kills
+        kill_one(out, number)
+        code, told, error = ended(run)
+        assert (code, error) == (0, "")
+        assert told.count("lost worker") == 1
 
 
 def test_ctrl_c_lets_the_running_tasks_finish_and_can_be_gone_on_with(out, whole):

@@ -50,9 +50,7 @@ class BandCosts:
     kept_bytes: int
 
 
-def costs(
-    network: NetworkSteps, size: tuple[int, ...], band: int, dtype: torch.dtype
-) -> BandCosts:
+def costs(network: NetworkSteps, size: tuple[int, ...], band: int, dtype: torch.dtype) -> BandCosts:
     """Return the costs of an image of this size in bands of so many rows."""
     count = _Count(network, size, dtype)
     peak = kept = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -92,6 +91,16 @@ class Asked:
     ndim: int
     values: Mapping[fx.Node, Any]
     rows: Mapping[fx.Node, int]
+
+    @property
+    def args(self) -> Any:
+        """What it is called with, in order."""
+        return self.node.args
+
+    @property
+    def read(self) -> list[fx.Node]:
+        """The value that it reads, where it reads one."""
+        return self.node.all_input_nodes[:1]
 
     @property
     def operation(self) -> str:

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from convlin.errors import InputError, one_line
+from convlin.errors import one_line
+from convlin.scan.sources.reader import required
 
 __all__ = ["DaskClient", "quiet"]
 
@@ -31,7 +32,7 @@ class DaskClient:
         self._finished = finished
         self._patience = patience
         self._paused: dict[str, float] = {}
-        self._library = _distributed()
+        self._library = required("distributed", "a cluster")
         self._client: Any = None
         self.why = "it was not asked yet"
 
@@ -102,17 +103,10 @@ class DaskClient:
         )
 
 
-def _distributed() -> Any:
-    try:
-        return importlib.import_module("distributed")
-    except ImportError as error:
-        raise InputError('Dask is not installed: pip install "convlin[scan]"') from error
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep what the library logs of lost connections off the terminal: it is told in one line."""
-    _distributed()
+    required("distributed", "a cluster")
     before = {}
     for name in list(logging.root.manager.loggerDict):
         if name.split(".")[0] in ("distributed", "tornado", "asyncio"):

@@ -21,11 +21,13 @@ gone on with is the same, byte for byte, as one that was not.
 | `markers.py` | which tasks are done, and with which bytes |
 | `verification.py` | every byte compared with its marker |
 | `record.py` | JSON that says whether it is damaged |
+| `in_memory.py` | the same for as long as this process lives |
 | `durable.py` | files and folders brought to the disk |
 """
 
+from convlin.scan.store.in_memory import InMemory
 from convlin.scan.store.store import Store
 from convlin.scan.store.stored_array import StoredArray
 from convlin.scan.store.verification import Problem
 
-__all__ = ["Problem", "Store", "StoredArray"]
+__all__ = ["InMemory", "Problem", "Store", "StoredArray"]

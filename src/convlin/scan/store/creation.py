@@ -19,7 +19,7 @@ from convlin.scan.store.opening import FORMAT, KEPT, MANIFEST, state_of
 from convlin.scan.store.record import packed
 from convlin.scan.store.stored_array import StoredArray
 
-__all__ = ["check_names", "create", "fill"]
+__all__ = ["create"]
 
 
 def create(path: Path, arrays: Sequence[StoredArray], manifest: dict[str, Any]) -> bool:
@@ -27,7 +27,7 @@ def create(path: Path, arrays: Sequence[StoredArray], manifest: dict[str, Any]) 
 
     Raises `InputError` where there is anything at `path` before, and where it cannot be written.
     """
-    check_names(arrays)
+    _check_names(arrays)
     if path.exists() or path.is_symlink():
         raise InputError(f"{path}: exists: {state_of(path)}; it is never written over")
     if not path.parent.is_dir():
@@ -42,7 +42,7 @@ def create(path: Path, arrays: Sequence[StoredArray], manifest: dict[str, Any]) 
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def check_names(arrays: Sequence[StoredArray]) -> None:
+def _check_names(arrays: Sequence[StoredArray]) -> None:
     """Refuse no arrays, and two of one name."""
     names = [array.name for array in arrays]
     if not names or len({name.casefold() for name in names}) < len(names):
@@ -50,23 +50,16 @@ def check_names(arrays: Sequence[StoredArray]) -> None:
         raise Refused(Refusal("store", "arrays", names, allowed))
 
 
-def fill(store: Any, arrays: Sequence[StoredArray]) -> None:
-    """Make the group and its arrays in an empty store of zarr's."""
+def _make(root: Path, arrays: Sequence[StoredArray], manifest: dict[str, Any]) -> None:
+    """Write all of a store into an empty folder, the manifest last."""
     import zarr
 
     from convlin.scan.store.shard_writer import make_array
 
     kept = {"format": FORMAT, "record": f"{arrays[0].name}/{KEPT}"}
-    group = zarr.create_group(store, zarr_format=3, attributes={"convlin": kept})
+    group = zarr.create_group(root, zarr_format=3, attributes={"convlin": kept})
     for array in arrays:
         make_array(group, array)
-
-
-def _make(root: Path, arrays: Sequence[StoredArray], manifest: dict[str, Any]) -> None:
-    """Write all of a store into an empty folder, the manifest last."""
-    from convlin.scan.store.shard_writer import local
-
-    fill(local(root), arrays)
     for file in sorted(root.rglob("*"), reverse=True):
         durable.sync(file)
     record = {"arrays": [array.as_dict() for array in arrays], "manifest": manifest}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from convlin.scan.store import durable
-from convlin.scan.store.record import packed, plain, unpacked
+from convlin.scan.store.record import packed, unpacked
 
-__all__ = ["Markers", "MarkersInMemory", "MarkersOnDisk", "as_marker"]
+__all__ = ["Markers"]
 
 # Names in one folder: more make listing slow on file systems of clusters.
 TOGETHER = 1000
@@ -23,41 +23,7 @@ NAME = re.compile(r"(\d{7,})\.json")
 Marker = dict[str, Any]
 
 
-class Markers(Protocol):
-    """What a store asks of its markers."""
-
-    def write(self, index: int, marker: Marker) -> None:
-        """Mark a task as done."""
-
-    def read(self, index: int) -> Marker | None:
-        """Return a marker, None without one; raises `ValueError` where it is damaged."""
-
-    def remove(self, index: int) -> None:
-        """Take a marker away, if there is one."""
-
-    def indices(self) -> Iterator[int]:
-        """Yield the tasks that have a marker, damaged or not."""
-
-    def file(self, index: int) -> str:
-        """Return what the marker's file is called."""
-
-
-def as_marker(index: int, value: Any) -> Marker:
-    """Return what a file held as the marker of a task; raises `ValueError` if it is none."""
-    try:
-        if value["task"] != index:
-            raise ValueError(f"it is of task {value['task']}")
-        for files in value["files"].values():
-            for written in files.values():
-                assert written is None or written["length"] >= 0 <= len(written["blake2b"])
-        assert "notes" in value
-    except (AssertionError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError("it holds something else") from error
-    found: Marker = value
-    return found
-
-
-class MarkersOnDisk:
+class Markers:
     """Markers as files, a thousand to a folder."""
 
     def __init__(self, root: Path) -> None:
@@ -73,7 +39,7 @@ class MarkersOnDisk:
             content = self._path(index).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return as_marker(index, unpacked(content))
+        return _as_marker(index, unpacked(content))
 
     def remove(self, index: int) -> None:
         """Take a marker away, if there is one."""
@@ -98,28 +64,16 @@ class MarkersOnDisk:
         return self._root / f"{index // TOGETHER:04d}" / f"{index:07d}.json"
 
 
-class MarkersInMemory:
-    """Markers of a store that this process alone knows."""
-
-    def __init__(self) -> None:
-        self._kept: dict[int, Marker] = {}
-
-    def write(self, index: int, marker: Marker) -> None:
-        """Mark a task as done."""
-        self._kept[index] = plain(marker)
-
-    def read(self, index: int) -> Marker | None:
-        """Return a marker, None without one; raises `ValueError` where it is damaged."""
-        return self._kept.get(index)
-
-    def remove(self, index: int) -> None:
-        """Take a marker away, if there is one."""
-        self._kept.pop(index, None)
-
-    def indices(self) -> Iterator[int]:
-        """Yield the tasks that have a marker, damaged or not."""
-        yield from sorted(self._kept)
-
-    def file(self, index: int) -> str:
-        """Return what the marker's file is called."""
-        return f"marker {index}"
+def _as_marker(index: int, value: Any) -> Marker:
+    """Return what a file held as the marker of a task; raises `ValueError` if it is none."""
+    try:
+        if value["task"] != index:
+            raise ValueError(f"it is of task {value['task']}")
+        for files in value["files"].values():
+            for written in files.values():
+                assert written is None or written["length"] >= 0 <= len(written["blake2b"])
+        assert "notes" in value
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError("it holds something else") from error
+    found: Marker = value
+    return found

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import zarr
-from zarr.abc.store import ByteRequest, Store
+from zarr.abc.store import ByteRequest
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
@@ -22,15 +22,10 @@ from convlin.scan.store.durable import sync, sync_up_to
 from convlin.scan.store.record import digest
 from convlin.scan.store.stored_array import Region, StoredArray
 
-__all__ = ["ShardWriter", "local", "make_array"]
+__all__ = ["ShardWriter", "make_array"]
 
 # Scores hardly become smaller, whatever the level; the first is by far the fastest.
 LEVEL = 1
-
-
-def local(root: Path) -> LocalStore:
-    """Return the folder as zarr takes it."""
-    return LocalStore(root)
 
 
 def make_array(group: Any, array: StoredArray) -> None:
@@ -43,10 +38,10 @@ def make_array(group: Any, array: StoredArray) -> None:
 
 
 class ShardWriter:
-    """Writes shards of a group's arrays, and says which bytes became of them."""
+    """Writes shards of a folder's arrays, and says which bytes became of them."""
 
-    def __init__(self, store: Store, root: Path | None) -> None:
-        self._store = _NeverRead(store)
+    def __init__(self, root: Path) -> None:
+        self._store = _NeverRead(LocalStore(root))
         self._root = root
         self._group: Any = zarr.open_group(self._store, mode="r+")
         self._open: dict[str, Any] = {}
@@ -67,19 +62,18 @@ class ShardWriter:
 
     def _on_disk(self, name: str, file: str) -> dict[str, Any] | None:
         written = self._store.written.pop(f"{name}/{file}")
-        if self._root is not None:
-            path = self._root / name / file
-            if written is not None:
-                sync_up_to(path, self._root / name)
-            elif path.parent.exists():
-                sync(path.parent)
+        path = self._root / name / file
+        if written is not None:
+            sync_up_to(path, self._root / name)
+        elif path.parent.exists():
+            sync(path.parent)
         return written
 
 
-class _NeverRead(WrapperStore[Store]):
+class _NeverRead(WrapperStore[LocalStore]):
     """A store whose shards are written only; it takes down what they were written as."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: LocalStore) -> None:
         super().__init__(store)
         self.written: dict[str, dict[str, Any] | None] = {}
 

@@ -7,14 +7,15 @@ marker a task was never done. Every process opens the store for itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from convlin.arguments import Progress
-from convlin.errors import InputError, Refusal, Refused
+from convlin.errors import InputError, Refusal, Refused, one_line
+from convlin.scan.sources.reader import required
 from convlin.scan.store import creation, durable, verification
-from convlin.scan.store.markers import Markers, MarkersInMemory, MarkersOnDisk
+from convlin.scan.store.markers import Markers
 from convlin.scan.store.opening import find
 from convlin.scan.store.record import packed, plain
 from convlin.scan.store.stored_array import StoredArray
@@ -26,66 +27,49 @@ __all__ = ["Store"]
 class Store:
     """A scan's group of arrays, and what is known of each task.
 
-    path: the folder, None of one in memory. manifest: what the scan is, as its maker said.
-    arrays: by name, as zarr reads them.
+    path: the folder. manifest: what the scan is, as its maker said. arrays: by name, as zarr reads
+    them.
     """
 
-    def __init__(
-        self, path: Path | None, arrays: Sequence[StoredArray], manifest: dict[str, Any],
-        markers: Markers, inside: Any,
-    ) -> None:  # fmt: skip
-        import zarr
-
-        from convlin.scan.store.shard_writer import ShardWriter
-
+    def __init__(self, path: Path) -> None:
+        """Open the store that is there; see `open`."""
+        zarr = required("zarr", "a scan's store")
+        kept, arrays, self.manifest = find(path)
         self.path = path
-        self.manifest = manifest
         self._arrays = {array.name: array for array in arrays}
-        self._markers = markers
-        self._inside = inside
-        self._writer: ShardWriter | None = None
-        group = zarr.open_group(inside, mode="r")
-        self.arrays: dict[str, Any] = {name: group[name] for name in self._arrays}
+        self._markers = Markers(kept / "done")
+        self._writer: Any = None
+        try:
+            group = zarr.open_group(path, mode="r")
+            self.arrays: dict[str, Any] = {name: group[name] for name in self._arrays}
+        except (KeyError, OSError, TypeError, ValueError) as error:
+            raise InputError(f"{path}: an array cannot be opened: {one_line(error)}") from error
         for array in arrays:
             _require_like(path, array, self.arrays[array.name])
 
     @classmethod
     def create(
-        cls, path: Path | None, arrays: Sequence[StoredArray], manifest: Mapping[str, Any], *,
+        cls, path: Path, arrays: Sequence[StoredArray], manifest: Mapping[str, Any], *,
         shared: bool = False,
     ) -> Store:  # fmt: skip
-        """Make an empty store; in memory without a path. manifest: anything that JSON can hold.
+        """Make an empty store. manifest: anything that JSON can hold.
 
         Whatever is at `path` is left alone and named in an `InputError`, unless it is `shared`: a
         scan of the same manifest is opened then, whoever made it.
         """
-        _require_zarr()
-        if path is None:
-            from zarr.storage import MemoryStore
-
-            creation.check_names(arrays)
-            inside = MemoryStore()
-            creation.fill(inside, arrays)
-            return cls(None, arrays, plain(manifest), MarkersInMemory(), inside)
+        required("zarr", "a scan's store")
         if not (shared and path.exists()) and creation.create(path, arrays, dict(manifest)):
-            return cls.open(path)
+            return cls(path)
         if not shared:
             raise InputError(f"{path}: exists: made by somebody else just now")
-        found = cls.open(path)
+        found = cls(path)
         found.require_same(manifest)
         return found
 
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open a store that is there; `InputError` names one that is damaged or unfinished."""
-        _require_zarr()
-        from convlin.scan.store.shard_writer import local
-
-        kept, arrays, manifest = find(path)
-        try:
-            return cls(path, arrays, manifest, MarkersOnDisk(kept / "done"), local(path))
-        except (KeyError, OSError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: an array cannot be opened: {error}") from error
+        return cls(path)
 
     def require_same(self, manifest: Mapping[str, Any]) -> None:
         """Raise `InputError`, naming the first field, if this is the store of another scan."""
@@ -94,6 +78,10 @@ class Store:
             field, asked, there = different
             raise InputError(f"{self.path}: {field} is {there} there, and {asked} was asked for")
 
+    def marked(self) -> list[int]:
+        """Return the tasks that have a marker, whatever is the matter with it."""
+        return list(self._markers.indices())
+
     def done(self) -> set[int]:
         """Return the tasks that have a marker, and the shards it speaks of, as long as it says."""
         return {index for index in self._markers.indices() if self.is_done(index)}
@@ -101,11 +89,10 @@ class Store:
     def is_done(self, index: int) -> bool:
         """Return whether one task is; its bytes are not compared, see `verify`."""
         marker = self.marker(index)
-        if marker is None or self.path is None:
-            return marker is not None
-        root = self.path
-        return set(marker["files"]) == set(self._arrays) and all(
-            verification.fits(root, name, files) for name, files in marker["files"].items()
+        return (
+            marker is not None
+            and set(marker["files"]) == set(self._arrays)
+            and all(verification.fits(self.path, *shards) for shards in marker["files"].items())
         )
 
     def marker(self, index: int) -> dict[str, Any] | None:
@@ -132,10 +119,9 @@ class Store:
             array.require_like(regions[name], outputs[name].shape, str(outputs[name].dtype))
         if self.is_done(index):
             return False
-        with durable.named(self.path or Path()):
-            writer = self._writing()
+        with durable.named(self.path):
             files = {
-                name: writer.write(array, regions[name], outputs[name])
+                name: self._shards().write(array, regions[name], outputs[name])
                 for name, array in self._arrays.items()
             }
         self._markers.write(index, {"task": index, "files": files, "notes": dict(notes)})
@@ -151,47 +137,36 @@ class Store:
         older: seconds since they were written to, where other writers may be at work.
         """
         removed = 0
-        if self.path is not None:
-            for file in verification.left_over(self.path):
-                if not older or time.time() - file.stat().st_mtime > older:
-                    file.unlink(missing_ok=True)
-                    removed += 1
+        for file in verification.left_over(self.path):
+            if not older or time.time() - file.stat().st_mtime > older:
+                file.unlink(missing_ok=True)
+                removed += 1
         return removed
 
     def verify(
-        self, indices: Collection[int] | None = None, progress: Progress | None = None
+        self, indices: Iterable[int] | None = None, progress: Progress | None = None
     ) -> list[Problem]:
         """Compare every byte with the markers; return all that is not as it was written.
 
         indices: tasks that should be done; None: those that have a marker, and the files that
         none speaks of.
         """
-        if self.path is None:
-            missing = sorted(set(indices or ()) - self.done())
-            return [Problem(index, "", "", "there is no marker") for index in missing]
-        asked = list(self._markers.indices()) if indices is None else indices
+        asked = self.marked() if indices is None else indices
         found = list(verification.in_shards(self.path, self._markers, asked, progress))
         if indices is None:
             found += verification.in_files(self.path, self._arrays, self._markers)
         return found
 
-    def _writing(self) -> Any:
+    def _shards(self) -> Any:
+        """Return what writes shards; whoever only reads has no need of it."""
         from convlin.scan.store.shard_writer import ShardWriter
 
         if self._writer is None:
-            self._writer = ShardWriter(self._inside, self.path)
+            self._writer = ShardWriter(self.path)
         return self._writer
 
 
-def _require_zarr() -> None:
-    try:
-        import zarr
-    except ImportError as error:
-        raise InputError('zarr is not installed: pip install "convlin[scan]"') from error
-    del zarr
-
-
-def _require_like(path: Path | None, array: StoredArray, found: Any) -> None:
+def _require_like(path: Path, array: StoredArray, found: Any) -> None:
     """Raise `InputError` if an array's description is not the one that was written."""
     there = {
         "shape": found.shape, "shard": found.shards, "chunk": found.chunks,

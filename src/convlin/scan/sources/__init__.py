@@ -18,8 +18,8 @@
 | `on_disk.py` | how a file is known again |
 """
 
-from convlin.scan.sources.opened import open_source
+from convlin.scan.sources.opened import Recipe, open_source
 from convlin.scan.sources.reader import Unreadable
-from convlin.scan.sources.source import Recipe, Source
+from convlin.scan.sources.source import Source
 
 __all__ = ["Recipe", "Source", "Unreadable", "open_source"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from convlin.scan.sources.source import Source
 from convlin.scan.sources.tiffs import is_georeferenced, tiff_reader
 from convlin.scan.sources.zarr_arrays import is_zarr, zarr_reader
 
-__all__ = ["open_source"]
+__all__ = ["Recipe", "open_source"]
 
 # What the files of a format begin with; RIFF holds other things than sound too.
 BEGINNINGS = {
@@ -33,6 +34,33 @@ BEGINNINGS = {
 SUFFIXES = dict.fromkeys((".tif", ".tiff", ".btf", ".tf8", ".svs", ".scn", ".ndpi"), "TIFF") | {
     ".npy": "npy", ".vrt": "VRT", ".wav": "WAV", ".wave": "WAV", ".rf64": "WAV",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the same source is opened in another process."""
+
+    source: str | Stored
+    window: tuple[int, ...]
+    options: Mapping[str, Any]
+
+    def open(self) -> Source:
+        """Open it."""
+        return open_source(self.source, window=self.window, **self.options)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return what `as_dict` gave."""
+        source, options = values["source"], dict(values["options"])
+        if not isinstance(source, str):
+            source = Stored(**source | {"shape": tuple(source["shape"])})
+        if options["channels"] is not None:
+            options["channels"] = tuple(options["channels"])
+        return cls(source, tuple(values["window"]), options)
 
 
 def open_source(
@@ -47,12 +75,15 @@ def open_source(
     ((1, 4, 6), [[[10, 11], [16, 17]]])
     """
     options = {
-        "axes": axes, "level": level, "channels": channels, "nodata": nodata,
+        "axes": axes, "level": level, "nodata": nodata,
+        "channels": None if channels is None else tuple(channels),
         "lift_bomb_limit": lift_bomb_limit,
     }  # fmt: skip
     reader = _reader(source, window, options)
     try:
-        return Source(reader, window, axes=axes, channels=channels, nodata=nodata, options=options)
+        origin = reader.reopened()
+        recipe = None if origin is None else Recipe(origin, tuple(window), options)
+        return Source(reader, window, axes=axes, channels=channels, nodata=nodata, recipe=recipe)
     except BaseException:
         reader.close()
         raise

@@ -11,7 +11,6 @@ import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,36 +22,22 @@ from convlin.scan.plan.contract import Box
 from convlin.scan.sources.dimensions import Dimensions
 from convlin.scan.sources.reader import Facts, Reader, Unreadable
 
-__all__ = ["Recipe", "Source"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the same source is opened in another process."""
-
-    source: Any
-    window: tuple[int, ...]
-    options: Mapping[str, Any]
-
-    def open(self) -> Source:
-        """Open it."""
-        from convlin.scan.sources.opened import open_source
-
-        return open_source(self.source, window=self.window, **self.options)
+__all__ = ["Source"]
 
 
 class Source:
     """An image (C, *spatial) of a reader; `channels` are those that are read.
 
     description: in a line; block: pixels along each dimension that are stored as one piece; memory:
-    bytes held all the time; place: where pixels lie; nodata: what pixels without data hold; notes:
-    what is worth knowing; recipe: None where no other process can open it.
+    bytes that are held or taken beside what is read, see `held`; place: where pixels lie; nodata:
+    what pixels without data hold; notes: what is worth knowing; stored_channels: how many there
+    are, read or not; recipe: opens the same elsewhere, None where nothing does.
     """
 
     def __init__(
         self, reader: Reader, window: tuple[int, ...], *, axes: str | None = None,
         channels: Sequence[int] | None = None, nodata: float | None = None,
-        options: Mapping[str, Any] | None = None,
+        recipe: Any = None,
     ) -> None:  # fmt: skip
         facts = reader.facts
         self._reader = reader
@@ -63,6 +48,7 @@ class Source:
         letters = facts.axes if axes is None else axes
         self._axes = Dimensions.of(facts.shape, letters, ndim, asked=axes is not None)
         there = 1 if self._axes.channels is None else facts.shape[self._axes.channels]
+        self.stored_channels = there
         self._channels = _channels(facts.name, there, channels, window[0])
         space = self._axes.space
         self.shape = (len(self._channels), *(facts.shape[place] for place in space))
@@ -80,8 +66,7 @@ class Source:
         size = times(facts.shape)
         self.description = f"{facts.name}: {facts.kind}, {size}, {facts.dtype}{pieces}"
         self.name = facts.name
-        origin = reader.reopened()
-        self.recipe = None if origin is None else Recipe(origin, window, dict(options or {}))
+        self.recipe = recipe
         self._rows: dict[int, np.ndarray] = {}
         self._columns: Box = ()
         self._lock = threading.Lock()

@@ -22,10 +22,10 @@ __all__ = ["picture_reader"]
 # Those that are data. Pillow knows others too, of which EPS starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")
 # Bytes of a pixel: four that Pillow keeps of a colour and six of a JPEG's coefficients, or four of
-# the picture turned and the array.
-DECODING = 10
+# the picture turned. Of WebP, libwebp holds two canvases, of which one is copied before.
+DECODING, OF_WEBP = 10, 20
 # Pixels of rows that are converted at once.
-BAND = 2**20
+BAND = 2**18
 LOCK = threading.Lock()  # the limit of Pillow is one for all threads
 CLEAR = "transparent pixels are white"
 EIGHT = "a picture of 16 bits a colour, of which Pillow reads 8"
@@ -49,9 +49,8 @@ def picture_reader(path: Path, channels: int | None, *, lift_bomb_limit: bool) -
                 with Image.open(path, formats=FORMATS) as file:
                     packed, frames = file.format or "", getattr(file, "n_frames", 1)
                     deep = file.mode in ("RGB", "RGBA", "LA") and _is_of_16_bits(file)
-                    image = ImageOps.exif_transpose(file)
-                    pixels, notes = _pixels(image, channels)
-                    del image
+                    ImageOps.exif_transpose(file, in_place=True)
+                    pixels, notes = _pixels(file, channels)
         except UnidentifiedImageError as error:
             formats = ", ".join(FORMATS)
             raise InputError(f"{path}: not a readable picture: none of {formats}") from error
@@ -63,7 +62,8 @@ def picture_reader(path: Path, channels: int | None, *, lift_bomb_limit: bool) -
         finally:
             Image.MAX_IMAGE_PIXELS = before
     rows, columns, _ = pixels.shape
-    memory = max(DECODING * rows * columns + 8 * BAND, 2 * pixels.nbytes) + path.stat().st_size
+    each = OF_WEBP if packed == "WEBP" else DECODING
+    memory = max(each * rows * columns + 16 * BAND, 2 * pixels.nbytes) + path.stat().st_size
     notes = (f"decoded as a whole: {bytes_of(memory)}", *notes)
     if deep:
         notes += (EIGHT,)

@@ -11,6 +11,7 @@ import re
 import threading
 import warnings
 import xml.etree.ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ class RasterReader:
             self._others = [Path(name) for name in self._whole.files if Path(name) != path]
             self.facts = self._facts(self._whole, raster, many, resampled)
             self._tiles = self._checked(raster)
+            if self._tiles is not None:
+                self.facts = replace(self.facts, memory=self._tiles.facts.memory)
         except BaseException:
             self.close()
             raise
@@ -126,7 +129,7 @@ class RasterReader:
         return Facts(
             self._path.name, text + f", level {self._level} of {many}" * (many > 1),
             (raster.count, raster.height, raster.width), dtype, "CYX",
-            (1, rows, columns), memory=CACHE + 3 * block,
+            (1, rows, columns), memory=CACHE + CACHE // 8 + 3 * block,
             place=Place(
                 transform=None if raster.transform.is_identity else tuple(raster.transform)[:6],
                 crs=raster.crs.to_wkt() if raster.crs else None,

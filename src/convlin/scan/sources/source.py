@@ -82,11 +82,13 @@ class Source:
         A row of pieces is kept while the next one is decoded; what is not stored as it is read is
         decoded first and copied then.
         """
-        rows, *others = sizes
-        copied = 1 if self._copied else 0
+        (rows, *others), n = sizes, self.shape[1]
+        kept = 0
         if self.block[0] > 1:
-            rows, copied = self.block[0], copied + 2
-        return math.prod((copied, min(rows, self.shape[1]), *others, self._pixel))
+            rows = self.block[0]
+            kept = min(2 * rows, n)
+        copied = min(rows, n) if self._copied else 0
+        return math.prod((kept + copied, *others, self._pixel))
 
     def read(self, box: Box) -> np.ndarray:
         """Return exactly the pixels (C, *box); raise `Unreadable` if they cannot be read."""

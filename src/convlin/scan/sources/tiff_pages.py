@@ -79,8 +79,8 @@ class Pages:
         listed = [each for each in pages if each is not None]
         packed = max((max(each.databytecounts, default=0) for each in listed), default=0)
         tables = sum(len(each.dataoffsets) + len(each.databytecounts) for each in listed)
-        # a segment packed, unpacked, put in order and cut; whole numbers of Python's
-        self.memory = 3 * self.segment + min(packed, self._file.size) + 40 * tables
+        # a segment packed, unpacked and put in order; whole numbers of Python's
+        self.memory = 2 * self.segment + min(packed, self._file.size) + 40 * tables
         self._decode = first.decode
 
     def read(self, number: int, box: Box, made: np.ndarray) -> None:

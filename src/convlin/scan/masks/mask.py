@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from convlin.arguments import shown
-from convlin.errors import Refusal, Refused
+from convlin.errors import Description, Refusal, Refused
 from convlin.scan.masks.outlines import Outlines
 from convlin.scan.places import Place
 from convlin.scan.plan.contract import Box
@@ -26,8 +27,15 @@ class Pixelwise(Protocol):
     def read(self, box: Box) -> np.ndarray:
         """Return (*box) of truth values."""
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes at most, beside what is read."""
+
     def identity(self) -> Mapping[str, Any]:
         """Return what changes if it does."""
+
+    def close(self) -> None:
+        """Let go of files."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,18 @@ class Mask:
         """Return which pixels of a box are asked for."""
         return self.pixels.read(box)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that it takes at most, beside what is read."""
+        return self.pixels.memory
+
     def identity(self) -> Mapping[str, Any]:
         """Return what changes if the mask does."""
         return self.pixels.identity()
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.pixels.close()
 
 
 def open_mask(mask: Any, size: tuple[int, ...], place: Place | None) -> Mask:
@@ -70,24 +87,45 @@ def open_mask(mask: Any, size: tuple[int, ...], place: Place | None) -> Mask:
     >>> mask.read(((0, 2), (2, 5))).tolist()
     [[False, True, True], [False, True, True]]
     """
+    if isinstance(mask, MaskRecipe):
+        mask = mask.mask
     recipe = MaskRecipe(mask, size, place)
     if isinstance(mask, Mapping):
         return Mask(Outlines.of(mask, size, place), recipe)
-    if isinstance(mask, str | Path) and Path(mask).suffix.lower() in (".geojson", ".json"):
+    named = isinstance(mask, str | os.PathLike)
+    if named and Path(mask).suffix.lower() in (".geojson", ".json"):
         return Mask(Outlines.read_from(Path(mask), size, place), recipe)
-    if isinstance(mask, str | Path):
-        source = open_source(mask, window=(1, *size))
-        if source.place and place and source.place.transform != place.transform:
-            allowed = f"{place.transform}, the image's"
-            raise Refused(Refusal("mask", "transform", source.place.transform, allowed))
-        return Mask(Coarser(source, _steps(source.shape[1:], size)), recipe)
-    if isinstance(mask, np.ndarray):
-        if mask.dtype.kind not in "bui":
-            raise Refused(Refusal("mask", "dtype", mask.dtype, "truth values or whole numbers"))
-        steps = _steps(mask.shape, size)
-        return Mask(Coarser(open_source(mask, window=(1, *size)), steps, mask), recipe)
-    allowed = "an array, an image's path or GeoJSON"
-    raise Refused(Refusal("scan", "mask", shown(mask), allowed))
+    if not named and not isinstance(mask, np.ndarray):
+        allowed = "an array, an image's path or GeoJSON"
+        raise Refused(Refusal("scan", "mask", shown(mask), allowed))
+    # a picture's own channel, not what grey would be made of several
+    source = open_source(mask, window=(1, *size), channels=(0,))
+    try:
+        _require_fitting(source, size, place)
+        steps = _steps(source.shape[1:], size)
+    except BaseException:
+        source.close()
+        raise
+    return Mask(Coarser(source, steps, None if named else mask), recipe)
+
+
+def _require_fitting(source: Source, size: tuple[int, ...], place: Place | None) -> None:
+    """Refuse an image that is no mask, or lies elsewhere."""
+    if source.stored_channels != 1:
+        raise Refused(Refusal("mask", "channels", source.stored_channels, "1"))
+    if source.dtype.kind not in "bui":
+        raise Refused(Refusal("mask", "dtype", source.dtype, "truth values or whole numbers"))
+    its = None if source.place is None else source.place.transform
+    if its is None or place is None or place.transform is None:
+        return
+    # a thousandth of a pixel is what writers lose of their digits
+    close = 1e-3 * max(map(abs, (*place.transform[:2], *place.transform[3:5])))
+    if source.shape[1:] != size or any(
+        abs(a - b) > close for a, b in zip(its, place.transform, strict=True)
+    ):
+        value = Description(f"{its} of {source.shape[1:]} pixels")
+        allowed = f"{place.transform} of {size} pixels, the image's"
+        raise Refused(Refusal("mask", "transform", value, allowed))
 
 
 @dataclass(frozen=True)
@@ -101,11 +139,25 @@ class Coarser:
     def read(self, box: Box) -> np.ndarray:
         """Return each pixel as often as it stands for."""
         sides = list(zip(box, self.steps, strict=True))
-        found = self.source.read(tuple((a // n, -(-b // n)) for (a, b), n in sides))[0] != 0
+        read = self.source.read(tuple((a // n, -(-b // n)) for (a, b), n in sides))[0]
+        found: np.ndarray = read != 0
+        if self.source.nodata is not None:
+            found &= read != self.source.nodata
         for axis, ((start, stop), n) in enumerate(sides):
-            first = start % n
-            found = found.repeat(n, axis=axis).take(range(first, first + stop - start), axis=axis)
+            if n > 1:
+                cut = (*(slice(None),) * axis, slice(start % n, start % n + stop - start))
+                found = found.repeat(n, axis=axis)[cut]
         return found
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the source takes."""
+        _, *others = self.source.shape[1:]
+        return self.source.memory + self.source.held((1, *others))
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.source.close()
 
     def identity(self) -> dict[str, Any]:
         """Return what its file is known by, or a checksum of its array."""

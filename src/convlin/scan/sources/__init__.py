@@ -6,17 +6,20 @@
 | `opened.py` | `open_source`: which of them it is |
 | `reader.py` | what every format is asked for |
 | `dimensions.py` | which stored axis is a channel, a row, a column |
-| `arrays.py` | arrays in memory, `.npy` and mapped files |
-| `zarr_arrays.py` | Zarr, and levels of OME-Zarr |
+| `arrays.py` | arrays in memory, mapped files, and `.npy` |
+| `file_array.py`, `open_file.py` | numbers that lie in a file as they are |
+| `zarr_arrays.py` | Zarr |
+| `ome_levels.py` | levels of OME-Zarr |
 | `tiffs.py` | tiled TIFF, OME-TIFF, BigTIFF and pyramids |
+| `tiff_pages.py`, `tiff_places.py` | tiles of a TIFF, and where its pixels lie |
 | `rasters.py` | GeoTIFF, COG and VRT |
 | `pictures.py` | PNG, JPEG and the like |
 | `sounds.py` | WAV |
 | `on_disk.py` | how a file is known again |
 """
 
-from convlin.scan.sources.opened import open_source
+from convlin.scan.sources.opened import Recipe, open_source
 from convlin.scan.sources.reader import Unreadable
-from convlin.scan.sources.source import Recipe, Source
+from convlin.scan.sources.source import Source
 
 __all__ = ["Recipe", "Source", "Unreadable", "open_source"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
-from dataclasses import dataclass
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,18 @@ import numpy as np
 
 from convlin.errors import InputError, one_line
 from convlin.scan.plan.contract import Box
+from convlin.scan.sources.file_array import PIECE, FileArray, Stored, stored_of
 from convlin.scan.sources.on_disk import file_identity
 from convlin.scan.sources.reader import Facts
 
-__all__ = ["ArrayReader", "MappedFile", "npy_reader"]
+__all__ = ["ArrayReader", "StoredReader", "array_reader", "npy_reader"]
 
-
-@dataclass(frozen=True)
-class MappedFile:
-    """A mapped array, to be mapped again elsewhere."""
-
-    path: str
-    dtype: str
-    offset: int
-    shape: tuple[int, ...]
-    order: str
-
-    def open(self) -> np.ndarray:
-        """Map it."""
-        return np.memmap(
-            self.path, self.dtype, "r", self.offset, self.shape, order=self.order  # type: ignore[call-overload]
-        )  # fmt: skip
+SAMPLES = 4096  # numbers of an array in memory that are looked at again, to see whether it changed
+UNCHECKED = "numbers as they are, without a checksum: a changed byte cannot be found"
 
 
 class ArrayReader:
-    """An array that NumPy indexes: in memory, or pages of a file."""
+    """An array in memory."""
 
     def __init__(
         self, array: np.ndarray, name: str = "array", kind: str = "array in memory",
@@ -43,58 +29,107 @@ class ArrayReader:
     ) -> None:  # fmt: skip
         self._array = array
         self._path = path
-        self._pages = _pages(array)
-        mapped = _mapped(array)
-        if path is None and mapped is not None:
-            name, kind = Path(mapped.path).name, "mapped file"
-            self._path = Path(mapped.path)
-        self._origin: Any = mapped if path is None else str(path)
+        self._checksum: int | None = None
         self.facts = Facts(name, kind, tuple(array.shape), array.dtype, **facts)
 
     def read(self, box: Box) -> np.ndarray:
-        """Copy these numbers; the pages that they were mapped to are given back."""
-        found = np.array(self._array[tuple(slice(start, stop) for start, stop in box)])
-        if self._pages is not None:
-            self._pages.madvise(mmap.MADV_DONTNEED)
-        return found
+        """Return these numbers, not a copy of them."""
+        return np.asarray(self._array)[tuple(slice(start, stop) for start, stop in box)]
 
     def identity(self) -> dict[str, Any]:
-        """Return size and kind of numbers; of a file, what it is known by."""
-        known = {"shape": list(self._array.shape), "dtype": self._array.dtype.str}
-        return known if self._path is None else known | file_identity(self._path)
+        """Return what its file is known by; of an array alone, checksums.
+
+        That of all numbers is taken once: later changes show if they touch the samples.
+        """
+        if self._path is not None:
+            return file_identity(self._path) | {"kind": self.facts.kind}
+        if self._checksum is None:
+            self._checksum = checksum_of(self._array)
+        step = max(1, self._array.size // SAMPLES)
+        samples = np.asarray(self._array).flat[::step] if self._array.size else self._array
+        return {
+            "kind": self.facts.kind,
+            "shape": list(self._array.shape),
+            "dtype": self._array.dtype.str,
+            "crc32": self._checksum,
+            "samples": zlib.crc32(np.ascontiguousarray(samples).tobytes()),
+        }
 
     def reopened(self) -> Any:
         """Return the file, if there is one."""
-        return self._origin
+        return None if self._path is None else str(self._path)
 
     def close(self) -> None:
         """Leave the array to its owner."""
 
 
-def npy_reader(path: Path) -> ArrayReader:
-    """Map a `.npy` file; nothing in it is unpickled."""
+class StoredReader:
+    """An array in a file, as it is; reopened: what opens it elsewhere, if not its place there."""
+
+    def __init__(
+        self, stored: Stored, kind: str, reopened: str | None = None, **facts: Any
+    ) -> None:  # fmt: skip
+        self._file = FileArray(stored)
+        self._path = Path(stored.path)
+        self._reopened: Any = stored if reopened is None else reopened
+        facts = {"memory": PIECE, "notes": (UNCHECKED,), **facts}
+        self.facts = Facts(
+            self._path.name, kind, tuple(stored.shape), np.dtype(stored.dtype), **facts
+        )
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return these numbers."""
+        return self._file.read(box)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the file is known by."""
+        return file_identity(self._path) | {"kind": self.facts.kind}
+
+    def reopened(self) -> Any:
+        """Return the path, or the path and what lies where in it."""
+        return self._reopened
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def array_reader(array: np.ndarray) -> ArrayReader | StoredReader:
+    """Return the reader of an array: of its file, if it is mapped."""
+    stored = None if array.dtype.hasobject else stored_of(array)
+    if stored is not None:
+        return StoredReader(stored, "mapped file")
+    # pages of a mapped file stay, once they were read
+    mapped = array.nbytes if isinstance(array, np.memmap) else 0
+    return ArrayReader(array, memory=mapped)
+
+
+def npy_reader(path: Path) -> StoredReader:
+    """Open a `.npy` file; nothing in it is unpickled."""
+    formats = np.lib.format
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with path.open("rb") as file:
+            version = formats.read_magic(file)
+            read = formats.read_array_header_1_0 if version == (1, 0) else (
+                formats.read_array_header_2_0
+            )  # fmt: skip
+            shape, fortran, dtype = read(file)
+            offset = file.tell()
     except Exception as error:  # of damaged files: whatever NumPy stumbles over
         raise InputError(f"{path}: not a readable .npy file: {one_line(error)}") from error
-    return ArrayReader(array, path.name, ".npy", path)
+    if dtype.hasobject:
+        raise InputError(f"{path}: not a readable .npy file: dtype is object, expected numbers")
+    stored = Stored(str(path), dtype.str, tuple(shape), offset, "F" if fortran else "C")
+    return StoredReader(stored, ".npy", str(path))
 
 
-def _pages(array: np.ndarray) -> mmap.mmap | None:
-    """Return the map of a file that an array lies in, unless somebody may have changed a copy."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        if isinstance(base, np.memmap) and base.mode == "c" and base.flags.writeable:
-            return None
-        base = base.base
-    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
-
-
-def _mapped(array: np.ndarray) -> MappedFile | None:
-    """Return how a mapped array is mapped again; None of a part of one, which forgets where."""
-    if not isinstance(array, np.memmap) or not isinstance(array.base, mmap.mmap):
-        return None
-    if array.filename is None:
-        return None
-    order = "C" if array.flags.c_contiguous else "F"
-    return MappedFile(str(array.filename), array.dtype.str, array.offset, array.shape, order)
+def checksum_of(array: np.ndarray) -> int:
+    """Return a checksum of all numbers, copied in pieces where they do not lie in order."""
+    if array.dtype.hasobject or not array.size:
+        return 0
+    if array.flags.c_contiguous:
+        return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+    number = 0
+    for part in array:
+        number = zlib.crc32(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data, number)
+    return number

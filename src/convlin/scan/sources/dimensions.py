@@ -48,7 +48,7 @@ class Dimensions:
             allowed = "one axis of channels (C or S) that is longer than 1"
             raise Refused(Refusal("scan", field, Description(f"{letters} {shape}"), allowed))
         space = tuple(letters.index(letter) for letter in wanted)
-        chosen = (many or channels or [None])[0]
+        chosen = next(iter(many or channels), None)
         for place, letter in enumerate(letters):
             if place not in (*space, *channels) and shape[place] > 1:
                 allowed = "1: an axis that is neither channel nor space is not gone through"

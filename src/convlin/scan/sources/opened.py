@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +12,55 @@ import numpy as np
 
 from convlin.arguments import shown
 from convlin.display.inputs import existing
-from convlin.errors import InputError, Refusal, Refused
-from convlin.scan.sources.arrays import ArrayReader, MappedFile, npy_reader
+from convlin.errors import InputError, Refusal, Refused, one_line
+from convlin.scan.sources.arrays import StoredReader, array_reader, npy_reader
+from convlin.scan.sources.file_array import Stored
 from convlin.scan.sources.pictures import picture_reader
 from convlin.scan.sources.rasters import RasterReader
-from convlin.scan.sources.reader import Reader
+from convlin.scan.sources.reader import Reader, level_of
 from convlin.scan.sources.sounds import sound_reader
 from convlin.scan.sources.source import Source
-from convlin.scan.sources.tiffs import TiffReader, is_georeferenced
+from convlin.scan.sources.tiffs import is_georeferenced, tiff_reader
 from convlin.scan.sources.zarr_arrays import is_zarr, zarr_reader
 
-__all__ = ["open_source"]
+__all__ = ["Recipe", "open_source"]
 
-TIFFS = (".tif", ".tiff", ".btf", ".tf8", ".svs", ".qptiff", ".scn", ".ndpi")
+# What the files of a format begin with; RIFF holds other things than sound too.
+BEGINNINGS = {
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "npy": (b"\x93NUMPY",),
+    "VRT": (b"<VRTDataset",),
+}
+SUFFIXES = dict.fromkeys((".tif", ".tiff", ".btf", ".tf8", ".svs", ".scn", ".ndpi"), "TIFF") | {
+    ".npy": "npy", ".vrt": "VRT", ".wav": "WAV", ".wave": "WAV", ".rf64": "WAV",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the same source is opened in another process."""
+
+    source: str | Stored
+    window: tuple[int, ...]
+    options: Mapping[str, Any]
+
+    def open(self) -> Source:
+        """Open it."""
+        return open_source(self.source, window=self.window, **self.options)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Return what `as_dict` gave."""
+        source, options = values["source"], dict(values["options"])
+        if not isinstance(source, str):
+            source = Stored(**source | {"shape": tuple(source["shape"])})
+        if options["channels"] is not None:
+            options["channels"] = tuple(options["channels"])
+        return cls(source, tuple(values["window"]), options)
 
 
 def open_source(
@@ -37,49 +75,63 @@ def open_source(
     ((1, 4, 6), [[[10, 11], [16, 17]]])
     """
     options = {
-        "axes": axes, "level": level, "channels": channels, "nodata": nodata,
+        "axes": axes, "level": level, "nodata": nodata,
+        "channels": None if channels is None else tuple(channels),
         "lift_bomb_limit": lift_bomb_limit,
     }  # fmt: skip
-    reader = _reader(source, window, level, lift_bomb_limit)
+    reader = _reader(source, window, options)
     try:
-        return Source(reader, window, axes=axes, channels=channels, nodata=nodata, options=options)
+        origin = reader.reopened()
+        recipe = None if origin is None else Recipe(origin, tuple(window), options)
+        return Source(reader, window, axes=axes, channels=channels, nodata=nodata, recipe=recipe)
     except BaseException:
         reader.close()
         raise
 
 
-def _reader(source: Any, window: tuple[int, ...], level: int, lift_bomb_limit: bool) -> Reader:
-    if isinstance(source, MappedFile):
-        source = source.open()
+def _reader(source: Any, window: tuple[int, ...], options: Mapping[str, Any]) -> Reader:
+    level: int = options["level"]
+    if isinstance(source, Stored):
+        level_of(source.path, level, 1)
+        return StoredReader(source, "mapped file")
     if isinstance(source, np.ndarray):
-        _require_one_level("array", level)
-        return ArrayReader(source)
-    if type(source).__module__.startswith("zarr."):
+        level_of("array", level, 1)
+        return array_reader(source)
+    if type(source).__module__.partition(".")[0] == "zarr":
         return zarr_reader(source, level)
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         allowed = "an array, a Zarr array or the path of an image"
         raise Refused(Refusal("scan", "source", shown(source), allowed))
-    if "://" in str(source):
+    if "://" in os.fspath(source):
         raise InputError(f"{source}: expected a file of this machine; nothing is downloaded")
     path = Path(source)
     if is_zarr(path):
         return zarr_reader(path, level)
     if path.is_dir():
         raise InputError(f"{path}: a folder, expected a Zarr array, or a file")
-    existing(path)
-    suffix = path.suffix.lower()
-    if suffix in TIFFS and not is_georeferenced(path):
-        return TiffReader(path, level)
-    if suffix in (*TIFFS, ".vrt"):
+    kind = _kind(existing(path))
+    if kind == "TIFF" and not is_georeferenced(path):
+        return tiff_reader(path, level)
+    if kind in ("TIFF", "VRT"):
         return RasterReader(path, level)
-    _require_one_level(str(path), level)
-    if suffix == ".npy":
+    level_of(path, level, 1)
+    if kind == "npy":
         return npy_reader(path)
-    if suffix in (".wav", ".wave"):
+    if kind == "WAV":
         return sound_reader(path)
-    return picture_reader(path, window[0], lift_bomb_limit=lift_bomb_limit)
+    own = options["channels"] is not None
+    limit = options["lift_bomb_limit"]
+    return picture_reader(path, None if own else window[0], lift_bomb_limit=limit)
 
 
-def _require_one_level(name: str, level: int) -> None:
-    if level:
-        raise InputError(f"{name}: level is {level}, expected 0: it has one level")
+def _kind(path: Path) -> str:
+    """Return which format a file is of: by what it begins with, else by its name."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(64)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {one_line(error)}") from error
+    for kind, begins in BEGINNINGS.items():
+        if first.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n").startswith(begins):
+            return kind
+    return SUFFIXES.get(path.suffix.lower(), "picture")

@@ -13,7 +13,7 @@ from convlin.errors import InputError
 from convlin.scan.places import Place
 from convlin.scan.plan.contract import Box
 
-__all__ = ["Facts", "Reader", "Unreadable", "required"]
+__all__ = ["Facts", "Reader", "Unreadable", "level_of", "required"]
 
 
 class Unreadable(InputError):
@@ -21,11 +21,12 @@ class Unreadable(InputError):
 
     def __init__(self, name: str, box: Box, reason: str) -> None:
         super().__init__(f"{name}: pixels {_written(box)} cannot be read: {reason}")
+        self.name = name
         self.box = box
         self.reason = reason
 
     def __reduce__(self) -> Any:
-        return InputError, (str(self),)
+        return type(self), (self.name, self.box, self.reason)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Facts:
     place: Place | None = None
     nodata: float | None = None
     notes: tuple[str, ...] = ()
+    space: tuple[int, ...] = ()
 
 
 class Reader(Protocol):
@@ -74,6 +76,14 @@ def required(library: str, what: str) -> Any:
     except ImportError as error:
         name = library.partition(".")[0]
         raise InputError(f'{what} needs {name}: pip install "convlin[scan]"') from error
+
+
+def level_of(path: Any, level: int, many: int) -> int:
+    """Return a level, or raise `InputError` if there is none of that number."""
+    if 0 <= level < many:
+        return level
+    allowed = f"0 to {many - 1}" if many > 1 else "0: it has one level"
+    raise InputError(f"{path}: level is {level}, expected {allowed}")
 
 
 def _written(box: Box) -> str:

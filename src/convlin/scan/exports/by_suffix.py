@@ -74,11 +74,13 @@ def write_export(
     require_export(
         arrays, places.ndim, path, threshold=threshold, top=top, classes=classes, names=names
     )
+    kind = export_of(path)
+    if not kind:
+        raise InputError(f"{path}: the name must end in one of {', '.join(SUFFIXES)}")
     if path.exists() or path.is_symlink():
         raise InputError(f"{path}: exists; remove it, or name another file")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder: {path.parent}")
-    kind = export_of(path)
     listing = Listing(threshold, top, classes, names)
     if kind == "csv":
         write_csv(arrays, places, path, listing)

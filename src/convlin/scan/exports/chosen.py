@@ -25,7 +25,7 @@ __all__ = ["Hit", "hits"]
 
 AT_ONCE = 2**24  # bytes of scores that are in memory at once, or one chunk if that is more
 MOST = 2**20  # records in memory
-READ = 2**13  # records of a run that are read at once
+READ = 2**16  # records of all runs together that are read ahead
 RECORD = np.dtype([("kind", "<i4"), ("score", "<f8"), ("cell", "<i8")])
 
 
@@ -128,8 +128,10 @@ class Sorted:
         """Yield all of them in order, as (class, score, cell)."""
         rest = self._in_order()
         self._new, self._count = [], 0
-        runs = [self._read(*run) for run in self._runs]
-        runs.append(row for n in range(0, len(rest), READ) for row in rest[n : n + READ].tolist())
+        # the more runs there are, the less of each
+        step = max(16, READ // (len(self._runs) + 1))
+        runs = [self._read(*run, step) for run in self._runs]
+        runs.append(row for n in range(0, len(rest), step) for row in rest[n : n + step].tolist())
         rows = heapq.merge(*runs, key=_key) if len(runs) > 1 else runs[0]
         kind, many = -1, 0
         for row in rows:
@@ -165,11 +167,11 @@ class Sorted:
             records = records[np.arange(len(records)) - begins < self._top]
         return records
 
-    def _read(self, offset: int, many: int) -> Iterator[tuple[int, float, int]]:
+    def _read(self, offset: int, many: int, step: int) -> Iterator[tuple[int, float, int]]:
         """Yield the records of a run, some at a time: others read the same file meanwhile."""
-        for start in range(0, many, READ):
+        for start in range(0, many, step):
             self._file.seek(offset + start * RECORD.itemsize)
-            count = min(READ, many - start)
+            count = min(step, many - start)
             content = self._file.read(count * RECORD.itemsize)
             yield from np.frombuffer(content, RECORD).tolist()
 

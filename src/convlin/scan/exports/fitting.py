@@ -25,6 +25,8 @@ def require_fits(kind: str, path: Path, arrays: Mapping[str, Any], ndim: int) ->
     convlin.errors.Refused: a.tif: shape of scores is (5, 100), expected (K, rows, columns): a map \
 for each class
     """
+    if not kind:  # a folder of Zarr has place for everything
+        return
     if kind not in ("csv", "geojson") and len(arrays) > 1:
         names = ", ".join(arrays)
         raise InputError(f"{path}: one output fits in, expected outputs= to choose of {names}")

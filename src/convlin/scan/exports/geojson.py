@@ -11,9 +11,10 @@ from typing import Any
 
 from convlin.arguments import choice
 from convlin.display.atomic import replacing
-from convlin.errors import InputError
+from convlin.errors import InputError, one_line
 from convlin.scan.exports.listing import Listed, Listing
 from convlin.scan.places import CellPlaces
+from convlin.scan.sources.reader import required
 
 __all__ = ["OBJECTS", "SHAPES", "write_geojson"]
 
@@ -37,7 +38,7 @@ def write_geojson(
     """
     choice(path.name, "shape", shape, SHAPES)
     choice(path.name, "objects", objects, OBJECTS)
-    head = {"type": "FeatureCollection"} | _crs(places)
+    head = {"type": "FeatureCollection"} | _crs(places, path)
     with replacing(path, force=False) as file:
         file.write(json.dumps(head).encode()[:-1] + b', "features": [')
         before = b"\n"
@@ -94,18 +95,16 @@ def _geometry(places: CellPlaces, cell: tuple[int, ...], shape: str) -> dict[str
     return {"type": "Polygon", "coordinates": [[point(*corner) for corner in corners]]}
 
 
-def _crs(places: CellPlaces) -> dict[str, Any]:
+def _crs(places: CellPlaces, path: Path) -> dict[str, Any]:
     """Return what says the CRS, if it is not GeoJSON's own and has a number."""
     text = places.place.crs
     if text is None or places.place.transform is None:
         return {}
-    import rasterio
-
+    rasterio = required("rasterio", "GeoJSON of an image that lies on the ground")
     try:
-        with rasterio.Env():
-            number = rasterio.crs.CRS.from_user_input(text).to_epsg()
+        number = rasterio.crs.CRS.from_user_input(text).to_epsg()
     except rasterio.errors.CRSError as error:
-        raise InputError(f"the source's CRS cannot be read: {error}") from error
+        raise InputError(f"{path}: cannot be written: {one_line(error)}") from error
     if number in (None, 4326):
         return {}
     name = f"urn:ogc:def:crs:EPSG::{number}"

@@ -99,18 +99,11 @@ def unpadded():
     return Classifier(2, padding=0)
 
 
-def digits():
-    """A trained net of the real digits, padding-free, windows of 8×8."""
-    return trained_digits()
-
-
 def trained_digits():
     from sklearn.datasets import load_digits
 
     torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 3 * 3, 10)
-    )
+    net = digit_net()
     data = load_digits()
     images = torch.tensor(data.images[:, None] / 16, dtype=torch.float32)
     targets = torch.tensor(data.target)
@@ -120,3 +113,10 @@ def trained_digits():
         nn.functional.cross_entropy(net(images), targets).backward()
         optimizer.step()
     return net.eval()
+
+
+def digit_net():
+    """The same net without its training: weights come from a file."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 3 * 3, 10)
+    )

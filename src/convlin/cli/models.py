@@ -14,13 +14,22 @@ from convlin.errors import InputError, one_line
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["not_exiting", "open_classifier", "open_function", "open_layer", "open_model"]
+__all__ = [
+    "announce", "not_exiting", "open_classifier", "open_function", "open_layer", "open_model",
+    "require_classifier",
+]  # fmt: skip
 
 
 def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.Module:
     """Load a model, and say whose code runs for it; the working directory is searched first."""
     from convlin.models.load import load_model
 
+    announce(spec, weights, trust, json)
+    return load_model(spec, weights, trust=trust)
+
+
+def announce(spec: str, weights: Path | None, trust: bool, json: bool) -> None:
+    """Say whose code runs for a model; the working directory is searched first."""
     console = output(json)
     if ":" in spec:
         _search_here()
@@ -28,13 +37,17 @@ def open_model(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.M
         console.print(f"[dim]runs the code of {shown(spec)}; weights: {filled}[/]")
     elif trust:
         console.print(f"[dim]trusts {shown(spec)}: it may run code of its own[/]")
-    return load_model(spec, weights, trust=trust)
+
+
+def require_classifier(spec: str) -> None:
+    """Raise `InputError` for a `.pt2`, which cannot be run on larger images."""
+    if spec.lower().endswith(".pt2"):
+        raise InputError(f"{spec}: a .pt2 serves `convlin prove` only; give an import path")
 
 
 def open_classifier(spec: str, weights: Path | None, trust: bool, json: bool) -> nn.Module:
     """Load a model to be made fully convolutional, which a `.pt2` cannot be."""
-    if spec.lower().endswith(".pt2"):
-        raise InputError(f"{spec}: a .pt2 serves `convlin prove` only; give an import path")
+    require_classifier(spec)
     return open_model(spec, weights, trust, json)
 
 

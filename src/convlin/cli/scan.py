@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from convlin.arguments import shown as in_words
-from convlin.cli.models import open_classifier
+from convlin.cli.models import announce, require_classifier
 from convlin.cli.normalisation import Preset, normalisation
 from convlin.cli.options import Json, Model, Stride, Trust, Weights, Window
 from convlin.cli.shapes import parse_bytes, parse_shape, parse_stride
@@ -169,7 +169,8 @@ def scan(
         "task": None if task is None else _cells(task, ndim),
         "shard": _share(shard),
     }
-    open_classifier(model, weights, trust, json)
+    require_classifier(model)
+    announce(model, weights, trust, json)
     console = output(json)
 
     from convlin.scan.scan import scan as run

@@ -31,7 +31,6 @@ def manifest_of(
         "convlin": __version__,
         "model": job.classifier.name,
         "weights": job.classifier.digest,
-        "geometry": geometry_of(chosen),
         "window": list(job.window),
         "stride": list(job.grid.stride),
         "semantics": job.semantics,
@@ -49,6 +48,7 @@ def manifest_of(
         "selection": {name: _listed(value) for name, value in asdict(job.selection).items()},
         "outputs": {output.name: list(output.shape) for output in job.selection.of(chosen.outputs)},
         "places": places.as_dict(),
+        "geometry": geometry_of(chosen),
         "versions": {name: found for name in LIBRARIES if (found := _version(name))},
     }
 

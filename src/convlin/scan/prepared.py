@@ -36,7 +36,7 @@ from convlin.scan.worker import Job
 __all__ = ["Prepared", "prepare"]
 
 # Bytes of a process before it has a model: Python, PyTorch, what decodes and stores. Measured.
-PROCESS = 550 * 10**6
+PROCESS = 750 * 10**6
 # Cells of a chunk along an axis, and classes: a chunk is what a reader unpacks at once.
 CHUNK, CLASSES = 128, 64
 
@@ -83,24 +83,35 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     )  # fmt: skip
     give_back()
     grid = CellGrid(source.shape[1:], asked.window[1:], chosen.stride, asked.edges, asked.region)
-    base, limit = _room(asked, weights)
-    first = before or Settings(
+    first = _given(asked, before) or Settings(
         chosen.method, asked.threads or _threads(asked), asked.task, asked.band
     )
-    settings, plan = Planning(asked, chosen, grid, source, base, limit).planned(first)
-    plan = replace(plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *notes))
     places = CellPlaces(
         grid.window, grid.stride, tuple(first for first, _ in grid.cells), source.place or Place()
     )
     job = Job(
         "", classifier, source.recipe, mask and mask.recipe, grid, asked.window, asked.semantics,
-        settings, pixels, asked.selection, where.store or Path(), source.identity(),
+        first, pixels, asked.selection, where.store or Path(), source.identity(),
         asked.skip_unreadable,
     )  # fmt: skip
     manifest = manifest_of(job, chosen, places, source, mask)
-    job = replace(job, key=hashlib.sha256(repr(manifest).encode()).hexdigest())
+    where.require_same(manifest)
+    base, limit = _room(asked, weights)
+    settings, plan = Planning(asked, chosen, grid, source, base, limit).planned(first)
+    plan = replace(plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *notes))
+    manifest["settings"] = settings.as_dict()
+    key = hashlib.sha256(repr(manifest).encode()).hexdigest()
+    job = replace(job, key=key, settings=settings)
     arrays = _arrays(plan)
     return Prepared(asked, plan, job, chosen, source, mask, places, arrays, manifest, where)
+
+
+def _given(asked: Asked, before: Settings | None) -> Settings | None:
+    """Return the settings of a scan that is gone on with, and what is asked for instead."""
+    if before is None:
+        return None
+    given = {"task": asked.task, "band": asked.band, "threads": asked.threads}
+    return replace(before, **{name: value for name, value in given.items() if value})
 
 
 def _require_reopened(asked: Asked, by_path: bool, source: Source) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from convlin.arguments import Progress
 from convlin.errors import InputError
-from convlin.scan.engines.serial import run_serial
+from convlin.scan.engines import run_dask, run_processes, run_serial
 from convlin.scan.exports import write_export
 from convlin.scan.plan.contract import Task
 from convlin.scan.prepared import Prepared
@@ -70,7 +70,8 @@ def _clean(store: Store | InMemory, mine: range, *, alone: bool) -> None:
     if alone:  # others may be writing
         store.clean()
     for problem in store.verify(index for index in store.marked() if index in mine):
-        store.discard(problem.index)
+        if problem.index is not None:
+            store.discard(problem.index)
 
 
 def _share(tasks: int, shard: tuple[int, int] | None) -> range:
@@ -96,17 +97,13 @@ def _compute(
     if asked.engine == "serial":
         run_serial(Here(prepared, store), left, note)
     elif asked.engine == "processes":
-        from convlin.scan.engines.processes import run_processes
-
         run_processes(prepared.job, left, note, asked.workers, settings.threads)
     else:
-        from convlin.scan.engines.dask_engine import run_dask
-
         address = None if asked.engine == "dask" else asked.engine
         run_dask(
             prepared.job, left, note, address=address, workers=asked.workers,
             threads=settings.threads, stall=asked.stall, memory=prepared.plan.memory.total,
-            finished=lambda index: store.marker(index) is not None,
+            finished=store.is_done,
         )  # fmt: skip
 
 

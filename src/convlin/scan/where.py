@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from convlin.errors import InputError, Refusal, Refused
 from convlin.scan.asked import Asked
@@ -57,7 +58,16 @@ class Where:
         """Return the settings of the scan that is gone on with; None of a new one."""
         if self.store is None or not self.goes_on:
             return None
-        return Settings.from_dict(Store.open(self.store).manifest["settings"])
+        manifest = Store.open(self.store).manifest
+        try:
+            return Settings.from_dict(manifest["settings"])
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.store}: is no scan's: its manifest has no settings") from error
+
+    def require_same(self, manifest: dict[str, Any]) -> None:
+        """Raise `InputError`, naming what differs, unless the scan gone on with is this one."""
+        if self.store is not None and self.goes_on:
+            Store.open(self.store).require_same(manifest)
 
 
 def _require_nothing_kept(asked: Asked) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from convlin.models.bands.band_step import Asked, Compute, Limit, Sizes, Span, Step
 from convlin.models.bands.row_flow import ALONE, Neighbours
 from convlin.models.bands.row_queue import Chunk
-from convlin.models.cells.running import OVERWRITES, overwriting
+from convlin.models.cells.running import OVERWRITES
 from convlin.models.dense import grid
 from convlin.models.graph.varying import mapped
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from convlin.display.numbers import bytes_of
-from convlin.errors import Description, InputError, Refusal, Refused, one_line
+from convlin.errors import ConvlinError, Description, InputError, Refusal, Refused, one_line
 from convlin.scan.engines.dask_client import DaskClient
 from convlin.scan.engines.dask_task import (
     NotOpened,
@@ -75,7 +75,7 @@ class DaskRun:
         self._begun = self._stopping = False
         self._alive = self._looked = time.monotonic()
         self.interrupted = False
-        self.failure: InputError | None = None
+        self.failure: ConvlinError | None = None
 
     def work(self) -> None:
         """Go on until every task is done or given up, or until no more are to be begun."""

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from convlin.errors import ConvlinError, InputError, one_line
+from convlin.errors import ConvlinError, InputError, Refused, one_line
 
 __all__ = ["NO_TASK", "Failure", "Job", "Note", "Worker", "pickled"]
 
@@ -52,20 +52,30 @@ class Job(Protocol):
 
 @dataclass(frozen=True)
 class Failure:
-    """What an exception said in the process where it was raised. index: the task, or `NO_TASK`."""
+    """What an exception said in the process where it was raised.
+
+    index: the task, or `NO_TASK`. refused: what was raised, if that was a refusal.
+    """
 
     index: int
     text: str
     trace: str = ""
+    refused: Refused | None = None
 
     @classmethod
     def of(cls, index: int, error: BaseException) -> Failure:
         """Return it; what convlin says itself as it is, of others the kind and the first line."""
         text = str(error) if isinstance(error, ConvlinError) else one_line(error)
-        return cls(index, text, "".join(traceback.format_exception(error)))
+        refused = error if isinstance(error, Refused) and _can_be_sent(error) else None
+        return cls(index, text, "".join(traceback.format_exception(error)), refused)
 
-    def error(self) -> InputError:
-        """Return what to raise for it here, caused by the trace from there."""
+    def error(self) -> ConvlinError:
+        """Return what to raise for it here: a refusal as it is, or else what names the task.
+
+        Its cause is the trace from there.
+        """
+        if self.refused is not None:
+            return self.refused
         error = InputError(
             self.text if self.index == NO_TASK else f"task {self.index}: {self.text}"
         )
@@ -78,6 +88,15 @@ class _There(Exception):
 
     def __str__(self) -> str:
         return f"\n{super().__str__()}"
+
+
+def _can_be_sent(error: Refused) -> bool:
+    """Return whether all that a refusal names can be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
 
 
 def pickled(job: Any) -> bytes:

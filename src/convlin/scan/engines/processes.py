@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from convlin.errors import InputError
+from convlin.errors import ConvlinError, InputError
 from convlin.scan.engines.interrupts import told_of_interrupts
 from convlin.scan.engines.jobs import NO_TASK, Failure, Job, Note, pickled
 from convlin.scan.engines.one_process import OneProcess
@@ -65,7 +65,7 @@ class _Crew:
         self._at_once = 0
         self._stopping = False
         self.interrupted = False
-        self.failure: InputError | None = None
+        self.failure: ConvlinError | None = None
         self.given_up: dict[int, str] = {}
         self._at_work: list[OneProcess] = []
 

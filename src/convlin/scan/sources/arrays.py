@@ -43,6 +43,7 @@ class ArrayReader:
     ) -> None:  # fmt: skip
         self._array = array
         self._path = path
+        self._pages = _pages(array)
         mapped = _mapped(array)
         if path is None and mapped is not None:
             name, kind = Path(mapped.path).name, "mapped file"
@@ -51,8 +52,11 @@ class ArrayReader:
         self.facts = Facts(name, kind, tuple(array.shape), array.dtype, **facts)
 
     def read(self, box: Box) -> np.ndarray:
-        """Copy these numbers."""
-        return np.array(self._array[tuple(slice(start, stop) for start, stop in box)])
+        """Copy these numbers; the pages that they were mapped to are given back."""
+        found = np.array(self._array[tuple(slice(start, stop) for start, stop in box)])
+        if self._pages is not None:
+            self._pages.madvise(mmap.MADV_DONTNEED)
+        return found
 
     def identity(self) -> dict[str, Any]:
         """Return size and kind of numbers; of a file, what it is known by."""
@@ -74,6 +78,16 @@ def npy_reader(path: Path) -> ArrayReader:
     except Exception as error:  # of damaged files: whatever NumPy stumbles over
         raise InputError(f"{path}: not a readable .npy file: {one_line(error)}") from error
     return ArrayReader(array, path.name, ".npy", path)
+
+
+def _pages(array: np.ndarray) -> mmap.mmap | None:
+    """Return the map of a file that an array lies in, unless somebody may have changed a copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode == "c" and base.flags.writeable:
+            return None
+        base = base.base
+    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
 
 
 def _mapped(array: np.ndarray) -> MappedFile | None:

@@ -24,6 +24,7 @@ def sound_reader(path: Path) -> ArrayReader:
             warnings.simplefilter("ignore")  # of chunks that are no samples
             try:
                 rate, array = wavfile.read(path, mmap=True)
+                array.setflags(write=False)
                 held = 0
             except ValueError:
                 rate, array = wavfile.read(path)

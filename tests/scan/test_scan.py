@@ -195,7 +195,7 @@ def test_windows_outside_the_mask_or_without_data_are_nan_and_counted():
 def test_what_is_no_number_is_named():
     model, image = Classifier(2, padding=1), noise((3, 45, 43), 9)
     image[1, 33, 17] = np.nan
-    with pytest.raises(InputError, match=r"source: pixel is \[.*nan.*\] at \(33, 17\), expected"):
+    with pytest.raises(InputError, match=r"pixel \(33, 17\) is \[.*nan.*\], expected"):
         scan(model, image, window=(3, 13, 11), stride=4, semantics="window", check=False)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convlin.errors import Description, InputError, Refusal, Refused
+from convlin.errors import InputError
 from convlin.scan.blanks import Blanks
 from convlin.scan.pixels import Pixels
 from convlin.scan.plan.contract import Box, Task
@@ -124,9 +124,11 @@ class Reading:
             return
         at = tuple(int(n) for n in np.argwhere(wrong)[0])
         pixel = tuple(n + start for n, (start, _) in zip(at, box, strict=True))
-        value = Description(f"{raw[(slice(None), *at)].tolist()} at {pixel}")
         allowed = "numbers, or nodata=nan, which leaves windows with NaN out"
-        raise Refused(Refusal("source", "pixel", value, allowed))
+        raise InputError(
+            f"{self._source.description}: pixel {pixel} is {raw[(slice(None), *at)].tolist()}, "
+            f"expected {allowed}"
+        )
 
 
 def written(box: Box) -> str:

@@ -8,7 +8,7 @@ import torch
 from scanned_nets import noise, trained_digits, window_scores
 from written_sources import write_pyramid
 
-from convlin.scan.scan import scan
+from convlin.scanning.scan import scan
 from trained_net import efficientnet_lite0
 
 

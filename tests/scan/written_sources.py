@@ -139,14 +139,15 @@ def ome_tiff(path, array):
 TRANSFORM = (2.0, 0.0, 500000.0, 0.0, -3.0, 4100000.0)
 
 
-def geotiff(path, array, crs="EPSG:32633", nodata=None):
+def geotiff(path, array, crs="EPSG:32633", nodata=None, compress="deflate", tile=(32, 16)):
     import affine
     import rasterio
 
     with rasterio.open(
         path / "g.tif", "w", driver="GTiff", height=array.shape[1], width=array.shape[2],
         count=len(array), dtype=array.dtype, crs=crs, transform=affine.Affine(*TRANSFORM),
-        tiled=True, blockxsize=16, blockysize=32, compress="deflate", nodata=nodata,
+        tiled=True, blockxsize=tile[1], blockysize=tile[0], compress=compress, nodata=nodata,
+        interleave="pixel",
     ) as file:  # fmt: skip
         file.write(array)
     return path / "g.tif", {}
@@ -211,3 +212,46 @@ def wav(path, samples, rate=8000):
         warnings.simplefilter("ignore")
         wavfile.write(path / "s.wav", rate, samples)
     return path / "s.wav"
+
+
+def tiff_packed(path, array, packing):
+    import tifffile
+
+    tifffile.imwrite(
+        path / "k.tif", array.transpose(1, 2, 0), tile=(16, 32), photometric="rgb",
+        compression=packing,
+    )  # fmt: skip
+    return path / "k.tif"
+
+
+def zarr_packed(path, array, kind):
+    """Write a Zarr array whose chunks are packed, or put together in shards."""
+    import numcodecs
+    import zarr
+    from zarr import codecs
+
+    one = {"shape": array.shape, "chunks": (1, 16, 32), "dtype": array.dtype}
+    packed = {
+        "raw": {"compressors": None},
+        "blosc": {"compressors": codecs.BloscCodec()},
+        "zstd": {"compressors": codecs.ZstdCodec()},
+        "gzip": {"compressors": codecs.GzipCodec()},
+        "crc32c": {"compressors": [codecs.ZstdCodec(), codecs.Crc32cCodec()]},
+        "shard": {
+            "shards": (3, 32, 32), "compressors": [codecs.ZstdCodec(), codecs.Crc32cCodec()]
+        },
+        "v2": {"zarr_format": 2, "compressors": numcodecs.Blosc()},
+    }  # fmt: skip
+    if kind == "first":
+        inner = codecs.ShardingCodec(
+            chunk_shape=(1, 16, 32), codecs=[codecs.BytesCodec(), codecs.Crc32cCodec()],
+            index_location="start",
+        )  # fmt: skip
+        made = zarr.create(
+            store=str(path), shape=array.shape, chunks=(3, 32, 32), dtype=array.dtype,
+            codecs=[inner], zarr_format=3,
+        )  # fmt: skip
+    else:
+        made = zarr.create_array(str(path), **one | packed[kind])
+    made[:] = array
+    return path

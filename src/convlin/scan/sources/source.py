@@ -113,6 +113,12 @@ class Source:
         self._rows.clear()
         self._reader.close()
 
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _from_pieces(self, box: Box) -> np.ndarray:
         """Return a box of rows of pieces, each of which is decoded once as boxes go down."""
         (start, stop), *columns = box

@@ -36,12 +36,17 @@ class ToyJob:
     kills: int = -1  # the task that ends its process …
     how_often: int = 0  # … so often
     unopened: bool = False
+    together: int = 1  # processes that open it before any begins
 
     def open(self, threads: int) -> ToyWorker:
         if self.unopened:
             raise RuntimeError("cannot be opened")
-        with (self.out.parent / "opened").open("a") as file:
+        opened = self.out.parent / "opened"
+        with opened.open("a") as file:
             file.write(f"{os.getpid()} {threads}\n")
+        until = time.monotonic() + 60
+        while len(opened.read_text().splitlines()) < self.together and time.monotonic() < until:
+            time.sleep(0.01)
         return ToyWorker(self, Store.open(self.out))
 
 
@@ -83,7 +88,9 @@ def full(name: str) -> np.ndarray:
     numbers = np.arange(1, 1 + np.prod(array.shape)).reshape(array.shape)
     values = np.sin(numbers).astype(array.dtype)
     row, column = divmod(EMPTY, COLUMNS)
-    values[:, row * SHARD[1] : (row + 1) * SHARD[1], column * SHARD[2] : (column + 1) * SHARD[2]] = np.nan
+    values[
+        :, row * SHARD[1] : (row + 1) * SHARD[1], column * SHARD[2] : (column + 1) * SHARD[2]
+    ] = np.nan
     return values
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +41,9 @@ class ScanResult(Shown):
 
     @property
     def megapixels_per_second(self) -> float:
-        """How many pixels of the source the tasks computed now went on by, in millions."""
+        """How many pixels the tasks computed now have read, in millions."""
         share = self.tasks / self.plan.tasks
-        return share * math.prod(self.plan.size) / 1e6 / max(self.seconds, 1e-9)
+        return share * self.plan.pixels / 1e6 / max(self.seconds, 1e-9)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the scores as plain values, for JSON."""

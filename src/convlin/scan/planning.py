@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from convlin.errors import Refusal, Refused
+from convlin.models.cells import SlidingWindow
 from convlin.models.trace import sample
 from convlin.scan.asked import Asked
 from convlin.scan.methods.choice import Chosen, method_of
@@ -47,7 +49,9 @@ class Planning:
             trials = settings_in_bands(self.grid, self._cell_bytes, settings)
         else:
             room = max(1, self.limit - self.base - self.source.memory)
-            trials = settings_of_cells(self.grid, self._cell_bytes, settings, room)
+            trials = settings_of_cells(
+                self.grid, self._cell_bytes, settings, room, self._one_window()
+            )
         made, memory = fitting(trials, self._memory, self.limit)
         return made, self._plan(made, memory)
 
@@ -56,6 +60,19 @@ class Planning:
         """Bytes of a cell of the result, as the model gives it."""
         item = 8 if self._dtype == torch.float64 else 4
         return item * sum(math.prod(output.shape) for output in self.chosen.outputs)
+
+    @property
+    def _written(self) -> int:
+        """Bytes of the whole result, as it is stored before it is packed."""
+        outputs = self.asked.selection.of(self.chosen.outputs)
+        numbers = self.grid.windows * sum(math.prod(output.shape) for output in outputs)
+        return numbers * np.dtype(self.asked.selection.dtype).itemsize
+
+    def _one_window(self) -> int:
+        """Return the bytes that one window of its own takes."""
+        net = self.chosen.net
+        assert isinstance(net, SlidingWindow)
+        return net.within(sys.maxsize).plan(self.grid.window).memory
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -81,12 +98,13 @@ class Planning:
         raw = self.source.shape[0] * self.source.dtype.itemsize
         flags = FLAGS if self.asked.mask is not None or self.source.nodata is not None else 0
         cells = math.prod(settings.task)
+        in_memory = 0 if self.asked.out is not None else self._written
         return Memory(
             base=self.base,
             decoding=self.source.memory + self.source.held(widest),
             pixels=box * (raw + flags),
             run=max(method.cost(task).memory for task in tasks),
-            result=COPIES * cells * self._cell_bytes,
+            result=COPIES * cells * self._cell_bytes + in_memory,
         )
 
     def _plan(self, settings: Settings, memory: Memory) -> ScanPlan:
@@ -98,7 +116,6 @@ class Planning:
         else:
             costs = [(method.cost(task), many) for task, many in tasks.kinds().values()]
         pixels = sum(cost.pixels * many for cost, many in costs)
-        numbers = self.grid.windows * sum(math.prod(output.shape) for output in outputs)
         field = ()
         if self.asked.semantics == "image":
             field = self.chosen.net.field.reads((0,) * len(self.grid.size))
@@ -124,7 +141,7 @@ class Planning:
             read=pixels * self.source.shape[0] * self.source.dtype.itemsize,
             outputs=outputs,
             dtype=self.asked.selection.dtype,
-            written=numbers * np.dtype(self.asked.selection.dtype).itemsize,
+            written=self._written,
             memory=memory,
             limit=self.asked.memory,
             field=field,

@@ -36,7 +36,7 @@ from convlin.scan.worker import Job
 __all__ = ["Prepared", "prepare"]
 
 # Bytes of a process before it has a model: Python, PyTorch, what decodes and stores. Measured.
-PROCESS = 550 * 10**6
+PROCESS = 750 * 10**6
 # Cells of a chunk along an axis, and classes: a chunk is what a reader unpacks at once.
 CHUNK, CLASSES = 128, 64
 

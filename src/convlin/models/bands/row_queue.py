@@ -13,7 +13,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor
 
 from convlin.models.bands.row_flow import Neighbours
@@ -55,7 +54,7 @@ class RowQueue:
         """Bytes of the rows that are held."""
         return sum(piece.rows.nbytes for piece in self._pieces)
 
-    def push(self, rows: Shaped[Tensor, ...], own: bool) -> None:
+    def push(self, rows: Tensor, own: bool) -> None:
         """Take the next rows."""
         self._pieces.append(Piece(self.come, rows, own))
         self.come += rows.shape[self._dim]

@@ -12,7 +12,7 @@ import time
 __all__ = ["main"]
 
 # Seconds to end in good order, and then the hard way.
-ORDERLY = 5.0
+ORDERLY = 2.0
 
 
 def main() -> None:

@@ -2,14 +2,17 @@
 
 | file | idea |
 |---|---|
-| `written.py` | which file is written, by its suffix |
+| `by_suffix.py` | which file is written, by its suffix |
+| `fitting.py` | what a format has place for |
+| `in_pieces.py` | scores piece by piece, as they are packed |
 | `plain.py` | `.npy` |
 | `ome_zarr.py` | OME-Zarr 0.5 |
 | `geotiff.py` | GeoTIFF |
 | `chosen.py` | windows above a threshold, or the best of each class |
-| `listed.py` | those as CSV, or as GeoJSON |
+| `listing.py` | a list of those, with names |
+| `csv_rows.py`, `geojson.py` | that list as a file |
 """
 
-from convlin.scan.exports.written import export_of, write_export
+from convlin.scan.exports.by_suffix import export_of, require_export, write_export
 
-__all__ = ["export_of", "write_export"]
+__all__ = ["export_of", "require_export", "write_export"]

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from convlin.arguments import shown, wholes
 from convlin.errors import Refusal, Refused
 from convlin.scan.places.place import Affine, Place
 
@@ -37,8 +38,24 @@ class CellPlaces:
     first: tuple[int, ...]
     place: Place = Place()  # noqa: RUF009 - it is frozen
 
+    def __post_init__(self) -> None:
+        """Raise `Refused` for numbers that are no windows, or of several dimensions."""
+        for field in ("window", "stride", "first"):
+            least = 0 if field == "first" else 1
+            numbers = wholes("places", field, getattr(self, field), least)
+            object.__setattr__(self, field, numbers)
+            self._require(len(numbers) == self.ndim, field, numbers)
+        self._require(self.ndim in (1, 2, 3), "window", self.window, "1, 2 or 3 sizes")
+        self._require(self.place.ndim in (None, self.ndim), "dimensions of place", self.place.ndim)
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial dimensions."""
+        return len(self.window)
+
     def box(self, cell: Sequence[int]) -> tuple[tuple[int, int], ...]:
         """Return the pixels [start, stop) of a stored cell's window."""
+        self._require(len(cell) == self.ndim, "cell", cell)
         sides = zip(cell, self.first, self.stride, self.window, strict=True)
         return tuple(((i + f) * s, (i + f) * s + p) for i, f, s, p in sides)
 
@@ -56,16 +73,24 @@ class CellPlaces:
         return tuple(n * factor for n, factor in zip(self.centre(cell), self._factor, strict=True))
 
     def world(self, row: float, column: float) -> tuple[float, float]:
-        """Return (x, y) of a point in pixels of the scanned level; without a transform, those."""
+        """Return (x, y) of a point in pixels of the scanned level; without a transform, those.
+
+        >>> north_up = Place((10.0, 0.0, 500_000.0, 0.0, -10.0, 4_100_000.0), "EPSG:32633")
+        >>> CellPlaces((8, 6), (4, 2), (0, 0), north_up).world(*(4.0, 3.0))
+        (500030.0, 4099960.0)
+        """
         if self.place.transform is None:
             return column, row
         a, b, c, d, e, f = self.place.transform
         return a * column + b * row + c, d * column + e * row + f
 
     def geotransform(self) -> Affine:
-        """Return the transform of a map of the scores, in two dimensions."""
-        if len(self.window) != 2:
-            raise Refused(Refusal("places", "dimensions", len(self.window), "2, of a map"))
+        """Return the transform of a map of the scores, in two dimensions.
+
+        >>> CellPlaces((8, 6), (4, 2), (0, 3)).geotransform()
+        (2.0, 0.0, 8.0, 0.0, 4.0, 2.0)
+        """
+        self._require(self.ndim == 2, "dimensions", self.ndim, "2, of a map")
         a, b, c, d, e, f = self.place.transform or (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
         # the corner of the first cell, in pixels
         row, column = (
@@ -79,8 +104,13 @@ class CellPlaces:
         )  # fmt: skip
 
     def ome(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return scale and translation of the scores, from the middle of the first pixel."""
-        ndim = len(self.window)
+        """Return scale and translation of the scores, from the middle of the first pixel.
+
+        >>> half = Place(scale=(0.5, 0.5), units=("micrometer", "micrometer"))
+        >>> CellPlaces((8, 6), (4, 2), (0, 3), half).ome()
+        ((2.0, 1.0), (1.75, 4.25))
+        """
+        ndim = self.ndim
         sizes = self.place.scale or self._factor
         # the middle of a coarse level's first pixel, in pixels of full resolution, where nothing
         # else says it
@@ -109,4 +139,9 @@ class CellPlaces:
 
     @property
     def _factor(self) -> tuple[float, ...]:
-        return self.place.factor or (1.0,) * len(self.window)
+        return self.place.factor or (1.0,) * self.ndim
+
+    def _require(self, fits: bool, field: str, value: Any, allowed: str = "") -> None:
+        if not fits:
+            allowed = allowed or f"{self.ndim}, one for each dimension of the window"
+            raise Refused(Refusal("places", field, shown(value), allowed))

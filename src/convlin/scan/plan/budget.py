@@ -74,11 +74,11 @@ def settings_in_bands(grid: CellGrid, cell_bytes: int, asked: Settings) -> Itera
 
 
 def settings_of_cells(
-    grid: CellGrid, cell_bytes: int, asked: Settings, room: int
+    grid: CellGrid, cell_bytes: int, asked: Settings, room: int, least: int
 ) -> Iterator[Settings]:
     """Yield how windows of their own may be cut, from what shares most to what takes least.
 
-    room: bytes that a tile and its pixels may take.
+    room: bytes that a tile and its pixels may take; least: bytes that one window takes.
     """
     task = asked.task or tuple(
         min(n, max(1, (max(WINDOWS * p, PIXELS) - p) // s + 1))
@@ -89,6 +89,7 @@ def settings_of_cells(
             for share in SHARES:
                 yield replace(asked, task=task, memory=asked.memory or int(share * room))
         if asked.task or max(task) == 1:
+            yield replace(asked, task=task, memory=asked.memory or least)
             return
         axis = max(range(len(task)), key=task.__getitem__)
         task = (*task[:axis], -(-task[axis] // 2), *task[axis + 1 :])

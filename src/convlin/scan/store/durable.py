@@ -10,7 +10,7 @@ from pathlib import Path
 from convlin.display import atomic
 from convlin.errors import InputError
 
-__all__ = ["named", "sync", "sync_up_to", "write"]
+__all__ = ["named", "sync", "write"]
 
 
 def sync(path: Path) -> None:
@@ -22,14 +22,6 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def sync_up_to(path: Path, root: Path) -> None:
-    """Bring a file to the disk, and every folder from its own up to `root`."""
-    sync(path)
-    while path != root:
-        path = path.parent
-        sync(path)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore, WrapperStore
 
-from convlin.scan.store.durable import sync, sync_up_to
+from convlin.scan.store.durable import named, sync
 from convlin.scan.store.record import digest
 from convlin.scan.store.stored_array import Region, StoredArray
 
@@ -41,8 +41,9 @@ class ShardWriter:
     """Writes shards of a folder's arrays, and says which bytes became of them."""
 
     def __init__(self, root: Path) -> None:
-        self._store = _NeverRead(LocalStore(root))
+        self._store = _NeverRead(LocalStore(root), root)
         self._root = root
+        self._synced: set[Path] = set()
         self._group: Any = zarr.open_group(self._store, mode="r+")
         self._open: dict[str, Any] = {}
 
@@ -63,18 +64,29 @@ class ShardWriter:
     def _on_disk(self, name: str, file: str) -> dict[str, Any] | None:
         written = self._store.written.pop(f"{name}/{file}")
         path = self._root / name / file
-        if written is not None:
-            sync_up_to(path, self._root / name)
-        elif path.parent.exists():
-            sync(path.parent)
+        with named(path):
+            if written is not None:
+                sync(path)
+            self._sync_folders(path.parent)
         return written
+
+    def _sync_folders(self, folder: Path) -> None:
+        """Bring names to the disk: the last folder's each time, of those above it once."""
+        while not folder.exists():  # nothing was ever stored there
+            folder = folder.parent
+        sync(folder)
+        while folder != self._root and folder not in self._synced:
+            self._synced.add(folder)
+            folder = folder.parent
+            sync(folder)
 
 
 class _NeverRead(WrapperStore[LocalStore]):
     """A store whose shards are written only; it takes down what they were written as."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, root: Path) -> None:
         super().__init__(store)
+        self._root = root
         self.written: dict[str, dict[str, Any] | None] = {}
 
     async def get(
@@ -88,7 +100,8 @@ class _NeverRead(WrapperStore[LocalStore]):
         array: Any = value.as_numpy_array()
         content = memoryview(array)
         written = {"length": content.nbytes, "blake2b": digest(content)}
-        await super().set(key, value)
+        with named(self._root / key):
+            await super().set(key, value)
         self.written[key] = written
 
     async def delete(self, key: str) -> None:

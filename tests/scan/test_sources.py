@@ -67,7 +67,9 @@ DTYPES = ("uint16", "int16", "float32", "float64", ">u2", ">f4", "bool", "float1
 def test_numbers_of_every_kind_are_read_as_they_are(write, dtype, tmp_path):
     array = image(dtype=np.float64).astype(dtype) if dtype != "bool" else image() > 100
     raster = write.__name__ in ("geotiff", "vrt")
-    if (raster and dtype in ("bool", "float16")) or (dtype.startswith(">") and "zarr2" in names(write)):
+    if (raster and dtype in ("bool", "float16")) or (
+        dtype.startswith(">") and "zarr2" in names(write)
+    ):
         array = array.astype("float32")
     made, options = write(
         tmp_path, array if not raster else array.astype(array.dtype.newbyteorder("="))

@@ -78,8 +78,9 @@ def ome_zarr(path, array, version="0.5"):
     group = zarr.create_group(str(path / "o.zarr"), zarr_format=3 if version == "0.5" else 2)
     sets = []
     for level, each in enumerate((array, array[:, ::2, ::2])):
+        named = {"dimension_names": ("c", "y", "x")} if version == "0.5" else {}
         made = group.create_array(
-            str(level), shape=each.shape, chunks=(1, 16, 16), dtype=each.dtype
+            str(level), shape=each.shape, chunks=(1, 16, 16), dtype=each.dtype, **named
         )
         made[:] = each
         size = 0.5 * 2**level
@@ -139,17 +140,23 @@ def ome_tiff(path, array):
 TRANSFORM = (2.0, 0.0, 500000.0, 0.0, -3.0, 4100000.0)
 
 
-def geotiff(path, array, crs="EPSG:32633", nodata=None, compress="deflate", tile=(32, 16)):
+def geotiff(
+    path, array, crs="EPSG:32633", nodata=None, compress="deflate", tile=(32, 16),
+    interleave="pixel", part=None, **options,
+):  # fmt: skip
+    """Write a raster; of it, `part` alone."""
     import affine
     import rasterio
 
+    rows, columns = part or ((0, array.shape[1]), (0, array.shape[2]))
     with rasterio.open(
         path / "g.tif", "w", driver="GTiff", height=array.shape[1], width=array.shape[2],
         count=len(array), dtype=array.dtype, crs=crs, transform=affine.Affine(*TRANSFORM),
         tiled=True, blockxsize=tile[1], blockysize=tile[0], compress=compress, nodata=nodata,
-        interleave="pixel",
+        interleave=interleave, **options,
     ) as file:  # fmt: skip
-        file.write(array)
+        window = rasterio.windows.Window.from_slices(rows, columns)
+        file.write(array[:, slice(*rows), slice(*columns)], window=window)
     return path / "g.tif", {}
 
 

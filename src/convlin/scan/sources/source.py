@@ -195,7 +195,7 @@ def _placed(facts: Facts, space: tuple[int, ...]) -> Place | None:
     place = facts.place
     if place is None or facts.space in ((), space):
         return place
-    if set(facts.space) != set(space):
+    if not set(space) <= set(facts.space):
         return Place()
     order = [facts.space.index(axis) for axis in space]
     turned: dict[str, Any] = {

@@ -51,6 +51,6 @@ class Dimensions:
         chosen = next(iter(many or channels), None)
         for place, letter in enumerate(letters):
             if place not in (*space, *channels) and shape[place] > 1:
-                allowed = "1: an axis that is neither channel nor space is not gone through"
+                allowed = "1: it is neither channel nor space; if it is, name all with axes="
                 raise Refused(Refusal("source", f"length of axis {letter}", shape[place], allowed))
         return cls(chosen, space)

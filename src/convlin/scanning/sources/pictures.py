@@ -21,9 +21,9 @@ __all__ = ["picture_reader"]
 
 # Those that are data. Pillow knows others too, of which EPS starts Ghostscript.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")
-# Bytes of a pixel: four that Pillow keeps of a colour and six of a JPEG's coefficients, or four of
-# the picture turned. Of WebP, libwebp holds two canvases, of which one is copied before.
-DECODING, OF_WEBP = 10, 20
+# Bytes of a pixel: four that Pillow keeps of a colour, and six of a JPEG's coefficients and one of
+# its rows, or four of the picture turned. Of WebP, libwebp holds two canvases and a copy of one.
+DECODING, OF_WEBP = 11, 20
 # Pixels of rows that are converted at once.
 BAND = 2**18
 LOCK = threading.Lock()  # the limit of Pillow is one for all threads

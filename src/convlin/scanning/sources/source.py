@@ -113,6 +113,12 @@ class Source:
         self._rows.clear()
         self._reader.close()
 
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _from_pieces(self, box: Box) -> np.ndarray:
         """Return a box of rows of pieces, each of which is decoded once as boxes go down."""
         (start, stop), *columns = box
@@ -189,7 +195,7 @@ def _placed(facts: Facts, space: tuple[int, ...]) -> Place | None:
     place = facts.place
     if place is None or facts.space in ((), space):
         return place
-    if set(facts.space) != set(space):
+    if not set(space) <= set(facts.space):
         return Place()
     order = [facts.space.index(axis) for axis in space]
     turned: dict[str, Any] = {

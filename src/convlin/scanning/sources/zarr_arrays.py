@@ -1,8 +1,9 @@
 """Zarr arrays of formats 2 and 3, and which array a path or a group stands for.
 
 Chunks that are not stored are the array's fill value: that is the format. So a chunk's file that
-is empty, or a shard whose index points behind its end, would read as fill values too: both are
-looked for before zarr reads them.
+is empty, or a shard whose index points behind its end, would read as fill values too; and blosc
+believes what a chunk says of its own length, and reads on where the chunk is cut short. All three
+are looked for before zarr reads them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ UNCHECKED = "Zarr without checksums: a damaged chunk may read as other numbers"
 # Codecs, as their names end, that put a checksum of what they hold behind it.
 CHECKED = ("crc32c", "crc32", "adler32", "fletcher32", "jenkins_lookup3", "gzip", "zlib")
 AT_ONCE = 10  # chunks that zarr reads at once, by its own default
+ABSENT = np.uint64(2**64 - 1)  # in an index, of chunks that are not stored
 GROUP = 16 * 2**20  # bytes of chunks that are asked of zarr at once, if one is not larger
 
 
@@ -52,11 +53,17 @@ class ZarrReader:
         # of a group: what zarr makes of it, and of each chunk beside the others of it what is
         # packed and unpacked
         at_once = min(AT_ONCE, -(-math.prod(self._group) * item // shard)) * shard
+        codecs = _codecs(array)
+        self._packed_last = codecs[-1]["name"].rpartition(".")[2] if codecs else ""
+        options = [each.get("configuration") or {} for each in codecs]
+        self._index_is_first = any(
+            str(its.get("index_location")).endswith("start") for its in options
+        )
         facts = level or OmeLevel("", None, ())
         self.facts = Facts(
             name, kind, shape, self._dtype, facts.axes, tuple(array.chunks),
             memory=math.prod(self._group) * item + 2 * max(at_once, chunk),
-            place=facts.place, notes=() if _has_checksums(array) else (UNCHECKED,),
+            place=facts.place, notes=() if _has_checksums(codecs) else (UNCHECKED,),
             space=facts.space,
         )  # fmt: skip
 
@@ -97,8 +104,22 @@ class ZarrReader:
                 continue
             if not size:
                 raise OSError(f"{path.name} is empty")
-            if self._array.shards and _index_is_first(self._array):
-                _require_whole_shard(path, size, math.prod(self._array.shards), self._array.chunks)
+            self._require_whole(path, size)
+
+    def _require_whole(self, path: Path, size: int) -> None:
+        """Raise `OSError` if a chunk's file is shorter than it says itself."""
+        said = 0
+        if self._packed_last == "blosc" and not self._array.shards:
+            with path.open("rb") as file:  # its header: four bytes, then lengths unpacked, of a
+                said = int.from_bytes(file.read(16)[12:], "little")  # block, and packed
+        elif self._array.shards and self._index_is_first:
+            count = math.prod(self._array.shards) // math.prod(self._array.chunks)
+            with path.open("rb") as file:  # its index: offset and length of each chunk
+                index = np.frombuffer(file.read(16 * count), "<u8").reshape(-1, 2)
+            there = index[(index != ABSENT).all(axis=1)]
+            said = max(map(int, there.sum(axis=1)), default=0) if len(index) == count else size + 1
+        if said > size:
+            raise OSError(f"{path.name} is cut short: {size:,} bytes of {said:,}")
 
 
 def is_zarr(path: Path) -> bool:
@@ -162,32 +183,23 @@ def _parts(box: Box, group: tuple[int, ...]) -> Iterator[Box]:
     yield from itertools.product(*axes)
 
 
-def _has_checksums(array: Any) -> bool:
-    """Whether every chunk's numbers are stored with a checksum of theirs."""
+def _codecs(array: Any) -> list[dict[str, Any]]:
+    """Return the codecs of an array, each as the format writes it, in the order of writing."""
     found = json.loads(json.dumps(array.metadata.to_dict(), default=str))
     if found["zarr_format"] == 2:
-        codecs = [*(found.get("filters") or ()), found.get("compressor") or {}]
-        return any(_is_checked(each.get("id", ""), each) for each in codecs)
+        codecs = [*(found.get("filters") or ()), found.get("compressor") or {"id": ""}]
+        return [{"name": each["id"], "configuration": each} for each in codecs]
     codecs = found["codecs"]
-    if codecs[0]["name"] == "sharding_indexed":
-        codecs = [*codecs[1:], *codecs[0]["configuration"]["codecs"]]
-    return any(_is_checked(each["name"], each.get("configuration") or {}) for each in codecs)
+    return codecs if isinstance(codecs, list) else []
 
 
-def _is_checked(name: str, options: dict[str, Any]) -> bool:
-    own = name.rpartition(".")[2]
-    return own in CHECKED or (own == "zstd" and bool(options.get("checksum")))
-
-
-def _index_is_first(array: Any) -> bool:
-    return str(getattr(array.metadata.codecs[0], "index_location", "end")).endswith("start")
-
-
-def _require_whole_shard(path: Path, size: int, shard: int, chunks: tuple[int, ...]) -> None:
-    """Raise `OSError` if an index in front of a shard points behind the shard's end."""
-    count = shard // math.prod(chunks)
-    with path.open("rb") as file:
-        index = np.frombuffer(file.read(16 * count), "<u8").reshape(-1, 2)
-    there = index[(index != np.uint64(2**64 - 1)).all(axis=1)]
-    if len(index) < count or (there.sum(axis=1) > size).any():
-        raise OSError(f"{os.fspath(path.name)} is cut short")
+def _has_checksums(codecs: list[dict[str, Any]]) -> bool:
+    """Whether every chunk's numbers are stored with a checksum of theirs."""
+    for each in codecs:
+        options = each.get("configuration") or {}
+        own = each["name"].rpartition(".")[2]
+        if own in CHECKED or (own == "zstd" and options.get("checksum")):
+            return True
+        if own == "sharding_indexed" and _has_checksums(options["codecs"]):
+            return True
+    return False

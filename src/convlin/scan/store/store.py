@@ -14,7 +14,7 @@ from typing import Any
 from convlin.arguments import Progress
 from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.scan.sources.reader import required
-from convlin.scan.store import creation, durable, verification
+from convlin.scan.store import durable, new_folder, verification
 from convlin.scan.store.markers import Markers
 from convlin.scan.store.opening import find
 from convlin.scan.store.record import packed, plain
@@ -58,7 +58,7 @@ class Store:
         scan of the same manifest is opened then, whoever made it.
         """
         required("zarr", "a scan's store")
-        if not (shared and path.exists()) and creation.create(path, arrays, dict(manifest)):
+        if not (shared and path.exists()) and new_folder.create(path, arrays, dict(manifest)):
             return cls(path)
         if not shared:
             raise InputError(f"{path}: exists: made by somebody else just now")

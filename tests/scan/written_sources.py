@@ -78,8 +78,9 @@ def ome_zarr(path, array, version="0.5"):
     group = zarr.create_group(str(path / "o.zarr"), zarr_format=3 if version == "0.5" else 2)
     sets = []
     for level, each in enumerate((array, array[:, ::2, ::2])):
+        named = {"dimension_names": ("c", "y", "x")} if version == "0.5" else {}
         made = group.create_array(
-            str(level), shape=each.shape, chunks=(1, 16, 16), dtype=each.dtype
+            str(level), shape=each.shape, chunks=(1, 16, 16), dtype=each.dtype, **named
         )
         made[:] = each
         size = 0.5 * 2**level
@@ -139,16 +140,23 @@ def ome_tiff(path, array):
 TRANSFORM = (2.0, 0.0, 500000.0, 0.0, -3.0, 4100000.0)
 
 
-def geotiff(path, array, crs="EPSG:32633", nodata=None):
+def geotiff(
+    path, array, crs="EPSG:32633", nodata=None, compress="deflate", tile=(32, 16),
+    interleave="pixel", part=None, **options,
+):  # fmt: skip
+    """Write a raster; of it, `part` alone."""
     import affine
     import rasterio
 
+    rows, columns = part or ((0, array.shape[1]), (0, array.shape[2]))
     with rasterio.open(
         path / "g.tif", "w", driver="GTiff", height=array.shape[1], width=array.shape[2],
         count=len(array), dtype=array.dtype, crs=crs, transform=affine.Affine(*TRANSFORM),
-        tiled=True, blockxsize=16, blockysize=32, compress="deflate", nodata=nodata,
+        tiled=True, blockxsize=tile[1], blockysize=tile[0], compress=compress, nodata=nodata,
+        interleave=interleave, **options,
     ) as file:  # fmt: skip
-        file.write(array)
+        window = rasterio.windows.Window.from_slices(rows, columns)
+        file.write(array[:, slice(*rows), slice(*columns)], window=window)
     return path / "g.tif", {}
 
 
@@ -211,3 +219,46 @@ def wav(path, samples, rate=8000):
         warnings.simplefilter("ignore")
         wavfile.write(path / "s.wav", rate, samples)
     return path / "s.wav"
+
+
+def tiff_packed(path, array, packing):
+    import tifffile
+
+    tifffile.imwrite(
+        path / "k.tif", array.transpose(1, 2, 0), tile=(16, 32), photometric="rgb",
+        compression=packing,
+    )  # fmt: skip
+    return path / "k.tif"
+
+
+def zarr_packed(path, array, kind):
+    """Write a Zarr array whose chunks are packed, or put together in shards."""
+    import numcodecs
+    import zarr
+    from zarr import codecs
+
+    one = {"shape": array.shape, "chunks": (1, 16, 32), "dtype": array.dtype}
+    packed = {
+        "raw": {"compressors": None},
+        "blosc": {"compressors": codecs.BloscCodec()},
+        "zstd": {"compressors": codecs.ZstdCodec()},
+        "gzip": {"compressors": codecs.GzipCodec()},
+        "crc32c": {"compressors": [codecs.ZstdCodec(), codecs.Crc32cCodec()]},
+        "shard": {
+            "shards": (3, 32, 32), "compressors": [codecs.ZstdCodec(), codecs.Crc32cCodec()]
+        },
+        "v2": {"zarr_format": 2, "compressors": numcodecs.Blosc()},
+    }  # fmt: skip
+    if kind == "first":
+        inner = codecs.ShardingCodec(
+            chunk_shape=(1, 16, 32), codecs=[codecs.BytesCodec(), codecs.Crc32cCodec()],
+            index_location="start",
+        )  # fmt: skip
+        made = zarr.create(
+            store=str(path), shape=array.shape, chunks=(3, 32, 32), dtype=array.dtype,
+            codecs=[inner], zarr_format=3,
+        )  # fmt: skip
+    else:
+        made = zarr.create_array(str(path), **one | packed[kind])
+    made[:] = array
+    return path

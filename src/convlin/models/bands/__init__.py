@@ -9,7 +9,7 @@
 | `row_queue.py` | the rows of a value that are still to be read |
 | `band_step.py` | one operation as bands see it |
 | `network_steps.py` | all operations of a network, by a table of rules |
-| `neighbour_steps.py` | convolutions, pools and padding |
+| `neighbour_steps.py`, `pool_steps.py` | convolutions and padding; pools |
 | `cell_steps.py` | what treats every row alike, joins, slices |
 """
 

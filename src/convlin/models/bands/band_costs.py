@@ -21,13 +21,19 @@ from torch import fx
 
 from convlin.models.bands.band_step import Step
 from convlin.models.bands.network_steps import NetworkSteps
-from convlin.models.cells.peak_memory import EACH, HELD, KEPT, ONCE
+from convlin.models.cells.peak_memory import EACH, KEPT, ONCE
 
 __all__ = ["BandCosts", "costs"]
 
 # Bands of one round that are looked at: half leaves out some of a round of 64 strides, twice
 # takes seconds for the largest networks.
 ROUND = 64
+# Bytes that the allocator holds for each that is used: it keeps what fits nothing else. More for
+# values, of many sizes, than for what one operation takes and gives back. Measured up to 2.3
+# (MobileNetV2, bands of 64 rows of 4,096).
+HELD, TAKEN = 2.625, 1.5
+# Copies of its largest kernel that oneDNN lays out, and more: measured 2.1 (VGG-11's head).
+LAID = 2.25
 NARROW = (torch.float32, torch.bfloat16, torch.float16)  # oneDNN has convolutions of these
 
 
@@ -55,9 +61,9 @@ def costs(network: NetworkSteps, size: tuple[int, ...], band: int, dtype: torch.
     multiply_adds = sum(
         math.prod(count.sizes[step.node]) * step.multiply_adds for step in network.steps
     )
-    weights = 2 * dtype.itemsize * max((s.kernel for s in network.steps), default=0)
-    once = ONCE + EACH * min(len(shapes), KEPT) + weights
-    return BandCosts(multiply_adds, once + int(HELD * peak), kept)
+    weights = dtype.itemsize * max((s.kernel for s in network.steps), default=0)
+    once = ONCE + EACH * min(len(shapes), KEPT) + int(LAID * weights)
+    return BandCosts(multiply_adds, once + peak, kept)
 
 
 def _bands(network: NetworkSteps, rows: int, band: int) -> Iterator[tuple[int, int]]:
@@ -94,7 +100,7 @@ class _Count:
         images = self._network.images
         come[images] = done[images] = stop
         live = {node: self._held(node, come, done) for node in self.sizes}
-        most = sum(live.values())
+        most = int(HELD * sum(live.values()))
         for index, step in enumerate(self._network.steps):
             new = after[step.node] - before[step.node]
             if not new:
@@ -102,7 +108,7 @@ class _Count:
             size = self.sizes[step.reads[0]][0]
             first, last = step.rows.rows(before[step.node], after[step.node], size)
             taken = sum(self._row[node] for node in step.reads) * (last - first)
-            most = max(most, sum(live.values()) + taken)
+            most = max(most, int(HELD * (sum(live.values()) + taken)))
             done[step.node] = after[step.node]
             for node in step.reads:
                 live[node] = self._held(node, come, done)
@@ -110,7 +116,8 @@ class _Count:
             live[step.node] = self._held(step.node, come, done)
             made = self._row[step.node] * new
             work = self._work(step, new, taken, made)
-            most = max(most, sum(live.values()) - live[step.node] + taken + made + work)
+            there = sum(live.values()) - live[step.node] + taken + made
+            most = max(most, int(HELD * there + TAKEN * work))
             if step.multiply_adds:
                 shapes.add((index, last - first, new))
         return most, sum(self._held(node, after, after, given=True) for node in self.sizes)
@@ -146,10 +153,10 @@ class _Count:
         cells = new * math.prod(self.sizes[step.node][1:])
         if step.columns:
             work += cells * step.columns * self._dtype.itemsize
-        if step.multiply_adds and self._dtype not in NARROW:  # products with copied patches
-            work += taken + made + cells * step.patch * self._dtype.itemsize
-        elif step.multiply_adds and self._network.ndim != 2:  # laid out anew, and back
-            work += taken + made
+        if step.multiply_adds and (self._dtype not in NARROW or self._network.ndim != 2):
+            work += taken + made  # laid out anew, and back
+        if step.multiply_adds and (self._dtype not in NARROW or self._network.ndim == 3):
+            work += cells * step.patch * self._dtype.itemsize  # products with copied patches
         return work
 
     def _bytes_of(self, node: fx.Node, lead: tuple[int, ...], dtype: torch.dtype) -> int:

@@ -104,7 +104,7 @@ class BandRun:
             queue = self._queues[node]
             if ready > self.done:
                 chunk = queue.take(OUTPUT, (self.done, ready), ALONE, 0.0, ready)
-                made.append((node, chunk.rows))
+                made.append((node, chunk.rows if chunk.own else chunk.rows.clone()))
         self.done = max(self.done, ready)
         given = dict(made)
         return [given[node] if node in given else self._empty(node, like) for node in nodes]

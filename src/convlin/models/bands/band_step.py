@@ -93,6 +93,16 @@ class Asked:
     rows: Mapping[fx.Node, int]
 
     @property
+    def args(self) -> Any:
+        """What it is called with, in order."""
+        return self.node.args
+
+    @property
+    def read(self) -> list[fx.Node]:
+        """The value that it reads, where it reads one."""
+        return self.node.all_input_nodes[:1]
+
+    @property
     def operation(self) -> str:
         """The class or function, as a person would say it."""
         return self.name if self.module is None else type(self.module).__name__

@@ -96,12 +96,12 @@ def _alike(a: Tensor, b: Tensor) -> bool:
 def over_channels(asked: Asked) -> Step:
     """Return the step of what mixes the channels of a cell; refuse it along any other axis."""
     node, module = asked.node, asked.module
+    dim: Any
     if module is not None:
         dim = getattr(module, "dim", 1)
     else:
-        dim = node.kwargs.get(
-            "dim", node.args[DIM.get(asked.name, 1)] if len(node.args) > 1 else None
-        )
+        place = DIM.get(asked.name, 1)
+        dim = node.kwargs["dim"] if "dim" in node.kwargs else next(iter(asked.args[place:]), None)
     dims = [dim] if isinstance(dim, int) else list(dim or ())
     rank = asked.values[node.all_input_nodes[0]].ndim
     if [d % rank for d in dims] != [1]:
@@ -111,7 +111,7 @@ def over_channels(asked: Asked) -> Step:
 
 def batch_statistics(asked: Asked) -> Step:
     """Return the step of an InstanceNorm with running statistics; refuse those of the image."""
-    module, args = asked.module, asked.node.args
+    module, args = asked.module, asked.args
     running = module.running_mean is not None if module is not None else args[5:6] == (False,)
     if not running:
         raise asked.refused("statistics", "over space", "running ones", OVER_ALL)
@@ -131,7 +131,7 @@ def turned(asked: Asked) -> Step:
 
 def taken(asked: Asked) -> Step:
     """Return the step of a slice of cells: padding that is negative."""
-    source, ranges = asked.node.args
+    source, ranges = asked.args
     axes = tuple(Neighbours(1, step, 1, -start, -tail) for start, tail, step in ranges)
     (_, _, every), *others = ranges
 
@@ -143,7 +143,7 @@ def taken(asked: Asked) -> Step:
 
 def shortened(asked: Asked) -> Step:
     """Return the step of leaving off cells that another value has not."""
-    source, dim, like = asked.node.args
+    source, dim, like = asked.args
 
     def limit(image: Sizes, known: Mapping[fx.Node, Sizes]) -> Sizes:
         return tuple(known[like][d] if d + 2 == dim else n for d, n in enumerate(known[source]))
@@ -153,13 +153,13 @@ def shortened(asked: Asked) -> Step:
 
 def windows_cells(asked: Asked) -> Step:
     """Return the step of the cells that are windows of the image."""
-    source, _, window, stride = asked.node.args
+    source, _, window, stride = asked.args
     return asked.step([source], (ALONE,) * asked.ndim, _narrowed, limit=_windows(window, stride))
 
 
 def unfolded(asked: Asked) -> Step:
     """Return the step of the cells of every window, behind the windows' own."""
-    source, _, window, stride, size, step, every = asked.node.args
+    source, _, window, stride, size, step, every = asked.args
     axes = tuple(Neighbours(n, s, apart) for n, s, apart in zip(size, every, step, strict=True))
     ndim = asked.ndim
 

@@ -1,11 +1,8 @@
-"""Convolutions, pools and padding in bands: along rows they are handed all that they read.
+"""Convolutions and padding in bands: along rows they are handed all that they read.
 
 A chunk begins with the first row that its first output reads and ends with the last row that its
 last one does, padding included; so a layer runs on it without padding along rows, and gives exactly
 the outputs asked for. Along the other axes it pads as it always does.
-
-An average pool divides by the number of rows that it reads, which near the image's border are
-fewer: there a sum is divided by the true counts.
 """
 
 from __future__ import annotations
@@ -16,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
@@ -31,7 +27,7 @@ from convlin.models.dense.grid import CONV_FUNCTIONS
 from convlin.models.dense.grid import dilated_mean as dilated_mean_of
 from convlin.models.graph.per_dimension import each, one
 
-__all__ = ["FUNCTIONS", "MODULES"]
+__all__ = ["FUNCTIONS", "MODULES", "arguments", "axes_along"]
 
 Constants = Mapping[fx.Node, Any]
 Pairs = Sequence[tuple[int, int]]
@@ -59,7 +55,7 @@ def convolution_module(asked: Asked) -> Step:
 
 def convolution_function(asked: Asked) -> Step:
     """Return the step of a convolution whose weight is computed, or read by the code."""
-    given = _named(asked.node, CONVOLUTION)
+    given = arguments(asked.node, CONVOLUTION)
     weight = asked.values[given["weight"]]
     out, per_group, *kernel = weight.shape
     groups = given["groups"]
@@ -78,7 +74,7 @@ def convolution_function(asked: Asked) -> Step:
 
 
 def _convolution(asked: Asked, g: ConvGeometry, run: Callable[[Tensor, Constants], Tensor]) -> Step:
-    axes = _axes(asked, g.kernel, g.stride, g.padding, g.dilation, mode=g.padding_mode)
+    axes = axes_along(asked, g.kernel, g.stride, g.padding, g.dilation, mode=g.padding_mode)
     mode = "constant" if g.padding_mode == "zeros" else g.padding_mode
     sides = () if _pads_itself(g) else g.padding[1:]
 
@@ -86,7 +82,7 @@ def _convolution(asked: Asked, g: ConvGeometry, run: Callable[[Tensor, Constants
         return run(_padded(chunks[0].rows, sides, mode), constants)
 
     return asked.step(
-        asked.node.all_input_nodes[:1], axes, compute, copies=int(any(map(any, sides))),
+        asked.read, axes, compute, copies=int(any(map(any, sides))),
         **_products(g),
     )  # fmt: skip
 
@@ -115,93 +111,23 @@ def linear_form(asked: Asked) -> Step:
     g = asked.module.geometry
     if any(g.padding[0]):
         raise asked.refused("padding", g.padding, "none along rows")
-    axes = _axes(asked, g.kernel, g.stride, [(0, 0), *g.padding[1:]], g.dilation)
-    module = asked.module
+    axes = axes_along(asked, g.kernel, g.stride, [(0, 0), *g.padding[1:]], g.dilation)
+
+    def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
+        made: Tensor = asked.module(chunks[0].rows)
+        return made
+
     return asked.step(
-        asked.node.all_input_nodes[:1], axes, lambda chunks, constants, span: module(chunks[0].rows),
-        copies=1, columns=2 * g.in_channels * math.prod(g.kernel), **_products(g),
+        asked.read, axes, compute, copies=1, columns=2 * g.in_channels * math.prod(g.kernel),
+        **_products(g),
     )  # fmt: skip
-
-
-def max_pool(asked: Asked) -> Step:
-    """Return the step of a max pool: padding is below every number."""
-    given = _given(asked, MAX_POOL)
-    if given.get("return_indices"):
-        raise asked.refused("return_indices", True, "False", "indices count within one image")
-    kernel, pads, spacing = (
-        each(given[name], asked.ndim) for name in ("kernel_size", "padding", "dilation")
-    )
-    stride = each(given["stride"] or kernel, asked.ndim)
-    pairs = [(p, p) for p in pads]
-    axes = _axes(asked, kernel, stride, pairs, spacing, ceil=given["ceil_mode"])
-    pool = _POOLS["max", asked.ndim]
-
-    def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
-        made: Tensor = pool(
-            chunks[0].rows, kernel, stride, (0, *pads[1:]), spacing, given["ceil_mode"]
-        )
-        return made
-
-    return asked.step(asked.node.all_input_nodes[:1], axes, compute, fill=-math.inf, twins=2)
-
-
-def average_pool(asked: Asked) -> Step:
-    """Return the step of an average pool."""
-    given = _given(asked, AVERAGE_POOL)
-    kernel, pads = (each(given[name], asked.ndim) for name in ("kernel_size", "padding"))
-    stride = each(given["stride"] or kernel, asked.ndim)
-    ceil, divisor = given["ceil_mode"], given["divisor_override"]
-    with_padding = given["count_include_pad"]
-    pairs = [(p, p) for p in pads]
-    axes = _axes(asked, kernel, stride, pairs, (1,) * asked.ndim, ceil=ceil)
-    pool, inner = _POOLS["avg", asked.ndim], (0, *pads[1:])
-    more = () if asked.ndim == 1 else (divisor,)
-
-    def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
-        x = chunks[0].rows
-        start, stop = axes[0].rows(span.first, span.last, span.read[0])
-        made: Tensor
-        if divisor is not None or (start >= 0 and stop <= span.read[0]):
-            made = pool(x, kernel, stride, inner, ceil, with_padding, *more)
-            return made
-        outputs = [range(span.first, span.last), *map(range, span.made[1:])]
-        made = _sums(x, kernel, stride, inner, ceil)
-        for dim, (axis, those, n) in enumerate(zip(axes, outputs, span.read, strict=True), 2):
-            counts = [_count(axis, o, n, with_padding) for o in those]
-            shape = [-1 if d == dim else 1 for d in range(x.ndim)]
-            numbers = torch.tensor(counts, dtype=x.dtype, device=x.device).reshape(shape)
-            divide = numbers if dim == 2 else divide * numbers
-        return made.div_(divide)
-
-    return asked.step(asked.node.all_input_nodes[:1], axes, compute, twins=1)
-
-
-def _count(axis: Neighbours, output: int, n: int, with_padding: bool) -> int:
-    """Return how many inputs an average divides by along one axis."""
-    start = output * axis.stride - axis.before
-    stop = min(start + axis.kernel, n + axis.after)
-    return stop - start if with_padding else min(stop, n) - max(start, 0)
-
-
-def _sums(
-    x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...],
-    ceil: bool,
-) -> Tensor:  # fmt: skip
-    """Return the sums that average pools divide."""
-    if len(kernel) > 1:
-        made: Tensor = _POOLS["avg", len(kernel)](x, kernel, stride, padding, ceil, True, 1)
-        return made
-    flat = functional.avg_pool2d(
-        x.unsqueeze(-1), (*kernel, 1), (*stride, 1), (*padding, 0), ceil, True, 1
-    )
-    return flat.squeeze(-1)
 
 
 def dilated_mean(asked: Asked) -> Step:
     """Return the step of a mean of cells that lie apart."""
-    source, kernel, dilation, *stride = asked.node.args
+    source, kernel, dilation, *stride = asked.args
     steps = each(stride[0] if stride else 1, asked.ndim)
-    axes = _axes(asked, kernel, steps, [(0, 0)] * asked.ndim, dilation)
+    axes = axes_along(asked, kernel, steps, [(0, 0)] * asked.ndim, dilation)
 
     def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
         return dilated_mean_of(chunks[0].rows, kernel, dilation, steps)
@@ -216,9 +142,9 @@ def dilated_mean(asked: Asked) -> Step:
 
 def pad(asked: Asked) -> Step:
     """Return the step of padding by a layer or a function; negative padding cuts rows off."""
-    module, node = asked.module, asked.node
+    module = asked.module
     if module is None:
-        given = _named(node, PAD)
+        given = arguments(asked.node, PAD)
         sides, mode, value = given["pad"], given["mode"], given["value"] or 0.0
     else:
         sides, mode = module.padding, _PAD_MODES[_base(module, _PAD_MODES)]
@@ -226,13 +152,13 @@ def pad(asked: Asked) -> Step:
     sides = (*sides, *(0,) * (2 * asked.ndim - len(sides)))
     pairs = [(sides[2 * d], sides[2 * d + 1]) for d in reversed(range(asked.ndim))]
     ones = (1,) * asked.ndim
-    axes = _axes(asked, ones, ones, pairs, ones, mode=mode)
+    axes = axes_along(asked, ones, ones, pairs, ones, mode=mode)
     others = any(map(any, pairs[1:]))
 
     def compute(chunks: Sequence[Chunk], constants: Constants, span: Span) -> Tensor:
         return _padded(chunks[0].rows, pairs[1:], mode, value)
 
-    return asked.step(node.all_input_nodes[:1], axes, compute, fill=value, copies=int(others))
+    return asked.step(asked.read, axes, compute, fill=value, copies=int(others))
 
 
 def _padded(x: Tensor, sides: Pairs, mode: str, value: float | None = None) -> Tensor:
@@ -245,10 +171,11 @@ def _padded(x: Tensor, sides: Pairs, mode: str, value: float | None = None) -> T
     return functional.pad(x, [*flat, 0, 0], mode=mode)
 
 
-def _axes(
+def axes_along(
     asked: Asked, kernel: Sequence[int], stride: Sequence[int], padding: Pairs,
     dilation: Sequence[int], ceil: bool = False, mode: str = "zeros",
 ) -> tuple[Neighbours, ...]:  # fmt: skip
+    """Return what a layer reads along every axis; circular padding wants the last rows first."""
     if mode == "circular" and any(padding[0]):
         raise asked.refused("padding_mode", "circular", "another mode along rows", CIRCULAR)
     border = MODES.get(mode, "constant")
@@ -256,20 +183,10 @@ def _axes(
     return tuple(Neighbours(k, s, d, b, a, ceil, border) for k, s, d, (b, a) in rows)
 
 
-def _given(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a pool's arguments, of its layer's attributes or of its call."""
-    if asked.module is None:
-        return _named(asked.node, arguments)
-    names = ("return_indices", *arguments)
-    return dict(arguments) | {
-        name: getattr(asked.module, name) for name in names if hasattr(asked.module, name)
-    }
-
-
-def _named(node: fx.Node, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(node: fx.Node, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return a call's arguments behind the first by their names."""
-    given = dict(zip(arguments, node.args[1:], strict=False))
-    return {**arguments, **given, **{k: v for k, v in node.kwargs.items() if k in arguments}}
+    given = dict(zip(defaults, node.args[1:], strict=False))
+    return {**defaults, **given, **{k: v for k, v in node.kwargs.items() if k in defaults}}
 
 
 def _base(module: nn.Module, kinds: Mapping[type[nn.Module], Any]) -> type[nn.Module]:
@@ -279,19 +196,7 @@ def _base(module: nn.Module, kinds: Mapping[type[nn.Module], Any]) -> type[nn.Mo
 CONVOLUTION = {
     "weight": None, "bias": None, "stride": 1, "padding": 0, "dilation": 1, "groups": 1,
 }  # fmt: skip
-MAX_POOL = {
-    "kernel_size": None, "stride": None, "padding": 0, "dilation": 1, "ceil_mode": False,
-}  # fmt: skip
-AVERAGE_POOL = {
-    "kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False,
-    "count_include_pad": True, "divisor_override": None,
-}  # fmt: skip
 PAD = {"pad": (), "mode": "constant", "value": None}
-_POOLS: dict[tuple[str, int], Callable[..., Any]] = {
-    ("max", 1): functional.max_pool1d, ("max", 2): functional.max_pool2d,
-    ("max", 3): functional.max_pool3d, ("avg", 1): functional.avg_pool1d,
-    ("avg", 2): functional.avg_pool2d, ("avg", 3): functional.avg_pool3d,
-}  # fmt: skip
 _PAD_MODES: dict[type[nn.Module], str] = {
     cast(type[nn.Module], ConstantPadBase): "constant",
     nn.ReflectionPad1d: "reflect", nn.ReflectionPad2d: "reflect", nn.ReflectionPad3d: "reflect",
@@ -303,14 +208,10 @@ _PAD_MODES: dict[type[nn.Module], str] = {
 MODULES: dict[type[nn.Module], Callable[[Asked], Step]] = {
     cast(type[nn.Module], ConvBase): convolution_module,
     LinearForm: linear_form,
-    nn.MaxPool1d: max_pool, nn.MaxPool2d: max_pool, nn.MaxPool3d: max_pool,
-    nn.AvgPool1d: average_pool, nn.AvgPool2d: average_pool, nn.AvgPool3d: average_pool,
     **dict.fromkeys(_PAD_MODES, pad),
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[[Asked], Step]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), convolution_function),
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), max_pool),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), average_pool),
     "pad": pad,
     "dilated_mean": dilated_mean,
 }

@@ -3,7 +3,7 @@
 | an operation | is |
 |---|---|
 | of the model's tensors alone | a constant, computed once |
-| that reads a few rows of one value | `neighbour_steps.py` |
+| that reads a few rows of one value | `neighbour_steps.py`, `pool_steps.py` |
 | that treats every row alike, puts values together or takes cells | `cell_steps.py` |
 | anything else | refused by its name |
 """
@@ -21,7 +21,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ReceptiveField
 from convlin.internals.fakes import fake_tensors
 from convlin.internals.trees import named_leaves
-from convlin.models.bands import cell_steps, neighbour_steps
+from convlin.models.bands import cell_steps, neighbour_steps, pool_steps
 from convlin.models.bands.band_step import Asked, Step
 from convlin.models.bands.row_flow import field_of
 from convlin.models.containers import opened
@@ -32,8 +32,12 @@ from convlin.models.trace import sample
 __all__ = ["NetworkSteps", "steps_of"]
 
 Rule = Callable[[Asked], Step]
-MODULES: Mapping[type[nn.Module], Rule] = {**neighbour_steps.MODULES, **cell_steps.MODULES}
-FUNCTIONS: Mapping[str, Rule] = {**neighbour_steps.FUNCTIONS, **cell_steps.FUNCTIONS}
+MODULES: Mapping[type[nn.Module], Rule] = {
+    **neighbour_steps.MODULES, **pool_steps.MODULES, **cell_steps.MODULES,
+}  # fmt: skip
+FUNCTIONS: Mapping[str, Rule] = {
+    **neighbour_steps.FUNCTIONS, **pool_steps.FUNCTIONS, **cell_steps.FUNCTIONS,
+}  # fmt: skip
 SINGLE = "scores"
 
 
@@ -89,27 +93,24 @@ def steps_of(network: FullyConvolutional) -> NetworkSteps:
             if node.op == "call_function" and node.target is getattr:
                 constants.append(node)
             continue
-        if refused & {*node.all_input_nodes}:
-            refused.add(node)
-            continue
         if not made:
             constants.append(node)
             continue
         try:
             step = _step(graph, node, ndim, values, rows)
-            known[node] = step.sizes(size, known)
-            start = values[node].ndim + step.row_dim
-            seen = tuple(values[node].shape[start : start + ndim])
-            if known[node] != seen:
-                raise Refused(Refusal(step.site, "sizes", Description(seen), f"{known[node]}"))
-            field = _union(fields[read] for read in step.reads)
+            # of what is behind a refused one, the rule alone is asked: it may be refused too
+            if not refused & {*node.all_input_nodes}:
+                known[node] = _sizes(step, size, known, values[node])
+                fields[node] = _union(fields[r] for r in step.reads).then(field_of(step.axes))
         except Refused as error:
             refusals.extend(error.refusals)
             refused.add(node)
+        if refused & {node, *node.all_input_nodes}:
+            refused.add(node)
+            rows[node] = -ndim
             continue
         steps.append(step)
         rows[node] = step.row_dim
-        fields[node] = field.then(field_of(step.axes))
     if refusals:
         raise Refused(refusals)
     outputs = _outputs(values, nodes[-1])
@@ -137,6 +138,18 @@ def _values(
     return values, next(node for node in graph.graph.nodes if node.op == "placeholder")
 
 
+def _sizes(
+    step: Step, image: tuple[int, ...], known: Mapping[fx.Node, tuple[int, ...]], value: Tensor
+) -> tuple[int, ...]:
+    """Return the sizes of what a step makes, which must be those that the network makes."""
+    sizes = step.sizes(image, known)
+    start = value.ndim + step.row_dim
+    seen = tuple(value.shape[start : start + len(sizes)])
+    if sizes != seen:
+        raise Refused(Refusal(step.site, "sizes", Description(seen), f"{sizes}"))
+    return sizes
+
+
 def _step(
     graph: fx.GraphModule,
     node: fx.Node,
@@ -157,11 +170,10 @@ def _step(
 
 
 def _of_module(module: nn.Module) -> Rule | None:
-    """Return the rule of a layer that runs its class's own code."""
-    for kind in type(module).__mro__:
-        if kind in MODULES:
-            return MODULES[kind] if "forward" not in vars(module) else None
-    return None
+    """Return the rule of a layer that runs PyTorch's own code, or the project's."""
+    own = type(module).__module__.startswith(("torch.nn.modules.", "convlin.layers."))
+    kinds = (kind for kind in type(module).__mro__ if kind in MODULES)
+    return MODULES.get(next(kinds, nn.Module)) if own and "forward" not in vars(module) else None
 
 
 def _outputs(values: Mapping[fx.Node, Any], output: fx.Node) -> tuple[tuple[str, fx.Node], ...]:

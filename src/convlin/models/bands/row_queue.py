@@ -13,7 +13,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor
 
 from convlin.models.bands.row_flow import Neighbours
@@ -49,15 +48,20 @@ class RowQueue:
         self._firsts = dict(readers)  # the first row that each still reads
         self._lasting = lasting
         self._pieces: deque[Piece] = deque()
+        self._no_rows: Tensor | None = None
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of the rows that are held."""
         return sum(piece.rows.nbytes for piece in self._pieces)
 
-    def push(self, rows: Shaped[Tensor, ...], own: bool) -> None:
+    def push(self, rows: Tensor, own: bool) -> None:
         """Take the next rows."""
         self._pieces.append(Piece(self.come, rows, own))
+        if self._no_rows is None:
+            shape = list(rows.shape)
+            shape[self._dim] = 0
+            self._no_rows = rows.new_empty(shape)
         self.come += rows.shape[self._dim]
         self._drop()
 
@@ -98,7 +102,8 @@ class RowQueue:
 
     def _assembled(self, start: int, stop: int, flow: Neighbours, fill: float) -> Tensor:
         """Return these rows side by side, in new memory."""
-        like = self._pieces[0].rows
+        like = self._no_rows
+        assert like is not None
         shape = list(like.shape)
         shape[self._dim] = stop - start
         made = torch.empty(

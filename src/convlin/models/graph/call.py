@@ -149,11 +149,16 @@ class Call:
 
     def module(self, module: nn.Module, *inputs: fx.Node) -> fx.Node:
         """Write a call of a module in this one's place, under its name."""
-        return self._writer.module(self.site, module, *inputs)
+        return self._sited(self._writer.module(self.site, module, *inputs))
 
     def function(self, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
         """Write a call of a function."""
-        return self._writer.function(target, *args, **kwargs)
+        return self._sited(self._writer.function(target, *args, **kwargs))
+
+    def _sited(self, node: fx.Node) -> fx.Node:
+        """Note what a node of the new graph was written for."""
+        node.meta["site"] = self.site
+        return node
 
     @property
     def images(self) -> fx.Node:

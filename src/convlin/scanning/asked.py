@@ -22,9 +22,9 @@ from convlin.arguments import (
     wholes,
 )
 from convlin.errors import Refusal, Refused
-from convlin.scanning.classifier import Classifier
-from convlin.scanning.plan.contract import Box
-from convlin.scanning.selection import DTYPES, Selection
+from convlin.scanning.model_recipe import Classifier
+from convlin.scanning.plan.method_contract import Box
+from convlin.scanning.stored_outputs import DTYPES, Selection
 
 __all__ = ["Asked", "asked_of"]
 

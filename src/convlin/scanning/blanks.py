@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Box, Task
+from convlin.scanning.plan.method_contract import Box, Task
 from convlin.scanning.windows_with import cells_near, windows_with
 
 if TYPE_CHECKING:

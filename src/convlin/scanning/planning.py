@@ -14,7 +14,13 @@ from convlin.models.cells import SlidingWindow
 from convlin.models.trace import sample
 from convlin.scanning.asked import Asked
 from convlin.scanning.methods.choice import Chosen, method_of
-from convlin.scanning.plan.budget import COPIES, Memory, fitting, settings_in_bands, settings_of_cells
+from convlin.scanning.plan.budget import (
+    COPIES,
+    Memory,
+    fitting,
+    settings_in_bands,
+    settings_of_cells,
+)
 from convlin.scanning.plan.cell_grid import CellGrid
 from convlin.scanning.plan.scan_plan import ScanPlan
 from convlin.scanning.plan.settings import Settings

@@ -17,10 +17,11 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.models.cells.freed_memory import give_back
 from convlin.models.trace import sample
 from convlin.scanning.asked import Asked
-from convlin.scanning.classifier import digest_of
+from convlin.scanning.exports import require_export
 from convlin.scanning.manifest import manifest_of
 from convlin.scanning.masks import Mask, open_mask
 from convlin.scanning.methods.choice import Chosen, choose
+from convlin.scanning.model_recipe import digest_of
 from convlin.scanning.pixels import pixels_as
 from convlin.scanning.places import CellPlaces, Place
 from convlin.scanning.plan.cell_grid import CellGrid
@@ -103,6 +104,11 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     key = hashlib.sha256(repr(manifest).encode()).hexdigest()
     job = replace(job, key=key, settings=settings)
     arrays = _arrays(plan)
+    if where.exported is not None:
+        require_export(
+            {array.name: array for array in arrays}, places.ndim, where.exported,
+            threshold=asked.threshold, top=asked.top, classes=asked.selection.classes,
+        )  # fmt: skip
     return Prepared(asked, plan, job, chosen, source, mask, places, arrays, manifest, where)
 
 

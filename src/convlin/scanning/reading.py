@@ -17,7 +17,7 @@ import numpy as np
 from convlin.errors import InputError
 from convlin.scanning.blanks import Blanks
 from convlin.scanning.pixels import Pixels
-from convlin.scanning.plan.contract import Box, Task
+from convlin.scanning.plan.method_contract import Box, Task
 from convlin.scanning.sources import Unreadable
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from convlin.arguments import Progress
 from convlin.errors import InputError
 from convlin.scanning.engines import run_dask, run_processes, run_serial
 from convlin.scanning.exports import write_export
-from convlin.scanning.plan.contract import Task
+from convlin.scanning.plan.method_contract import Task
 from convlin.scanning.prepared import Prepared
 from convlin.scanning.store import InMemory, Store
 from convlin.scanning.worker import Worker

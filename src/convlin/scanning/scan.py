@@ -11,10 +11,10 @@ from torch import nn
 
 from convlin.arguments import Progress, flag, listener
 from convlin.scanning.asked import asked_of
-from convlin.scanning.outcome import ScanResult, result_of
 from convlin.scanning.plan.scan_plan import ScanPlan
 from convlin.scanning.prepared import prepare
 from convlin.scanning.run import export, run
+from convlin.scanning.scan_result import ScanResult, result_of
 
 __all__ = ["scan"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from convlin.errors import InputError, Refusal, Refused
 from convlin.scanning.asked import Asked
-from convlin.scanning.exports import export_of
+from convlin.scanning.exports import SUFFIXES, export_of
 from convlin.scanning.plan.settings import Settings
 from convlin.scanning.store import Store
 
@@ -38,6 +38,8 @@ class Where:
                 allowed = "None: it is for what is written as .csv or .geojson"
                 raise Refused(Refusal("scan", field, getattr(asked, field), allowed))
         exported = asked.out if export_of(asked.out) else None
+        if not exported and asked.out.suffix.lower() not in ("", ".zarr"):
+            raise InputError(f"{asked.out}: the name must end in .zarr, {', '.join(SUFFIXES)}")
         store = asked.out.with_name(f"{asked.out.name}.scan") if exported else asked.out
         if exported is not None:
             if exported.exists() or exported.is_symlink():
@@ -45,9 +47,10 @@ class Where:
             if asked.shard is not None:
                 why = "shares of a scan write a folder"
                 raise InputError(f"{exported}: {why}; write the file from it with --resume")
-        if not store.parent.is_dir():
-            raise InputError(f"{store}: no such folder: {store.parent}")
-        there = store.exists() or store.is_symlink()
+        with durable.named(store):
+            if not store.parent.is_dir():
+                raise InputError(f"{store}: no such folder: {store.parent}")
+            there = store.exists() or store.is_symlink()
         if there and not asked.resume and asked.shard is None:
             raise InputError(f"{store}: exists; go on with it (--resume), or name another folder")
         if asked.resume and not there:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 
 __all__ = ["cells_near", "windows_with"]
 

@@ -12,18 +12,18 @@ import numpy as np
 
 from convlin.errors import InputError
 from convlin.scanning.blanks import Blanks
-from convlin.scanning.classifier import Classifier
 from convlin.scanning.masks import Mask
 from convlin.scanning.methods.choice import Chosen, Semantics, choose, method_of
+from convlin.scanning.model_recipe import Classifier
 from convlin.scanning.pixels import Pixels
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Task
+from convlin.scanning.plan.method_contract import Task
 from convlin.scanning.plan.settings import Settings
 from convlin.scanning.plan.task_grid import TaskGrid
 from convlin.scanning.reading import Reading
-from convlin.scanning.selection import Selection
 from convlin.scanning.sources import Source
 from convlin.scanning.store import InMemory, Store
+from convlin.scanning.stored_outputs import Selection
 
 __all__ = ["Job", "Worker"]
 

@@ -13,6 +13,6 @@
 | `csv_rows.py`, `geojson.py` | that list as a file |
 """
 
-from convlin.scanning.exports.by_suffix import export_of, require_export, write_export
+from convlin.scanning.exports.by_suffix import SUFFIXES, export_of, require_export, write_export
 
-__all__ = ["export_of", "require_export", "write_export"]
+__all__ = ["SUFFIXES", "export_of", "require_export", "write_export"]

@@ -17,7 +17,7 @@ from convlin.scanning.exports.plain import write_npy
 from convlin.scanning.places import CellPlaces
 from convlin.scanning.store.durable import named, sync
 
-__all__ = ["export_of", "require_export", "write_export"]
+__all__ = ["SUFFIXES", "export_of", "require_export", "write_export"]
 
 SUFFIXES = {
     ".ome.zarr": "ome", ".tif": "geotiff", ".tiff": "geotiff", ".npy": "npy", ".csv": "csv",

@@ -15,7 +15,7 @@ from convlin.arguments import shown
 from convlin.errors import Description, Refusal, Refused
 from convlin.scanning.masks.outlines import Outlines
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources import Source, open_source
 
 __all__ = ["Mask", "MaskRecipe", "open_mask"]

@@ -16,7 +16,7 @@ import numpy as np
 from convlin.display.inputs import existing
 from convlin.errors import Description, InputError, Refusal, Refused, one_line
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.reader import required
 
 __all__ = ["Outlines"]

@@ -16,7 +16,7 @@ import torch
 from convlin.models.trace import sample
 from convlin.scanning.methods.output_names import named_outputs
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Box, Cost, Output, Read, Task
+from convlin.scanning.plan.method_contract import Box, Cost, Output, Read, Task
 
 if TYPE_CHECKING:
     from convlin.models.cells import SlidingWindow

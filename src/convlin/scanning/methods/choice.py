@@ -26,7 +26,7 @@ from convlin.scanning.methods.in_bands import InBands
 from convlin.scanning.methods.output_names import named_outputs
 from convlin.scanning.methods.seen_in_bands import seen_in_bands
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Method, Output
+from convlin.scanning.plan.method_contract import Method, Output
 from convlin.scanning.plan.settings import Settings
 
 __all__ = ["Chosen", "Semantics", "choose", "method_of"]

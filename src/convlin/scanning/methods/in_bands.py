@@ -21,7 +21,7 @@ import torch
 
 from convlin.models.trace import sample
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.contract import Box, Cost, Output, Read, Task
+from convlin.scanning.plan.method_contract import Box, Cost, Output, Read, Task
 
 if TYPE_CHECKING:
     from convlin.models.bands import BandedNetwork, BandRun

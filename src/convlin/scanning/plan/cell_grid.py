@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from convlin.errors import Refusal, Refused
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 
 __all__ = ["CellGrid", "Edges"]
 

@@ -9,7 +9,7 @@ from convlin.display.blocks import Block, Column, Table, Toned
 from convlin.display.numbers import bytes_of, count, times
 from convlin.display.shown import Shown
 from convlin.scanning.plan.budget import Memory
-from convlin.scanning.plan.contract import Output
+from convlin.scanning.plan.method_contract import Output
 
 __all__ = ["ScanPlan"]
 

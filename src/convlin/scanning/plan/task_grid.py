@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from convlin.scanning.plan.contract import Box, Task
+from convlin.scanning.plan.method_contract import Box, Task
 
 __all__ = ["TaskGrid", "divisor"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from convlin.errors import InputError, one_line
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.file_array import PIECE, FileArray, Stored, stored_of
 from convlin.scanning.sources.on_disk import file_identity
 from convlin.scanning.sources.reader import Facts

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from convlin.errors import InputError
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.open_file import OpenFile
 
 __all__ = ["PIECE", "FileArray", "Stored", "stored_of"]

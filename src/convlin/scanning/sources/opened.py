@@ -105,9 +105,10 @@ def _reader(source: Any, window: tuple[int, ...], options: Mapping[str, Any]) ->
     if "://" in os.fspath(source):
         raise InputError(f"{source}: expected a file of this machine; nothing is downloaded")
     path = Path(source)
-    if is_zarr(path):
+    folder = _is_folder(path)
+    if folder and is_zarr(path):
         return zarr_reader(path, level)
-    if path.is_dir():
+    if folder:
         raise InputError(f"{path}: a folder, expected a Zarr array, or a file")
     kind = _kind(existing(path))
     if kind == "TIFF" and not is_georeferenced(path):
@@ -135,3 +136,10 @@ def _kind(path: Path) -> str:
         if first.removeprefix(b"\xef\xbb\xbf").lstrip(b" \r\n").startswith(begins):
             return kind
     return SUFFIXES.get(path.suffix.lower(), "picture")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have
+        return False

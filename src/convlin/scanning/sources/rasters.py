@@ -19,7 +19,7 @@ import numpy as np
 
 from convlin.errors import InputError, first_line, one_line
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.on_disk import file_identity
 from convlin.scanning.sources.reader import Facts, level_of, required
 from convlin.scanning.sources.tiffs import TiffReader, damage_note, tiff_reader

@@ -11,7 +11,7 @@ import numpy as np
 
 from convlin.errors import InputError
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 
 __all__ = ["Facts", "Reader", "Unreadable", "level_of", "required"]
 

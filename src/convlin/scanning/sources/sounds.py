@@ -16,7 +16,7 @@ import numpy as np
 
 from convlin.errors import InputError, one_line
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.arrays import UNCHECKED, StoredReader
 from convlin.scanning.sources.file_array import Stored
 

@@ -18,7 +18,7 @@ import numpy as np
 from convlin.display.numbers import times
 from convlin.errors import Refusal, Refused, one_line
 from convlin.scanning.places import Place
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.dimensions import Dimensions
 from convlin.scanning.sources.reader import Facts, Reader, Unreadable
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.open_file import OpenFile
 
 __all__ = ["Pages", "grid_of"]

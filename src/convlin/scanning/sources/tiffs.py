@@ -11,7 +11,7 @@ import numpy as np
 
 from convlin.display.numbers import bytes_of
 from convlin.errors import InputError, one_line
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.arrays import StoredReader
 from convlin.scanning.sources.file_array import Stored
 from convlin.scanning.sources.on_disk import file_identity

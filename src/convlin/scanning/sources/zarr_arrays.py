@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from convlin.errors import InputError, one_line
-from convlin.scanning.plan.contract import Box
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.sources.ome_levels import OmeLevel, ome_level
 from convlin.scanning.sources.on_disk import folder_identity
 from convlin.scanning.sources.reader import Facts, level_of, required

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import InputError
+from convlin.errors import InputError, one_line
 from convlin.models.load import load_model, look_up
 
 __all__ = ["Classifier", "digest_of"]
@@ -73,7 +73,10 @@ class Through(nn.Module):
 
     def forward(self, windows: Tensor) -> Any:
         """Return what the function makes of windows."""
-        return self.function(windows)
+        try:
+            return self.function(windows)
+        except SystemExit as error:  # which would end convlin
+            raise RuntimeError(one_line(error)) from None
 
 
 def digest_of(model: nn.Module) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.scanning.plan.contract import Output
+from convlin.scanning.plan.method_contract import Output
 
 __all__ = ["DTYPES", "Selection"]
 

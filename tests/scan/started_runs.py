@@ -12,7 +12,7 @@ from pathlib import Path
 import toy_job
 import toy_run
 
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}

@@ -29,8 +29,8 @@ from started_runs import (
 )
 
 from convlin import InputError, Refused
-from convlin.scan.engines import run_dask
-from convlin.scan.store import Store
+from convlin.scanning.engines import run_dask
+from convlin.scanning.store import Store
 
 TASKS = range(toy_job.TASKS)
 
@@ -179,7 +179,7 @@ def test_nothing_stays_on_the_cluster(out, cluster):
     run(out, cluster)
     with Client(cluster.address, set_as_default=False) as client:
         assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) == 0
-        still = client.run(lambda: len(sys.modules["convlin.scan.engines.dask_task"].OPEN))
+        still = client.run(lambda: len(sys.modules["convlin.scanning.engines.dask_task"].OPEN))
     assert set(still.values()) == {0}
 
 
@@ -198,7 +198,7 @@ def test_a_job_that_cannot_be_opened_is_named(out, cluster):
 
 def test_a_task_is_done_when_the_store_says_so(out, cluster, monkeypatch):
     """A worker that writes elsewhere says that all is done."""
-    monkeypatch.setattr("convlin.scan.engines.dask_run.SHOWS", 0.5)
+    monkeypatch.setattr("convlin.scanning.engines.dask_run.SHOWS", 0.5)
     toy_job.make(out)
     (out.parent / "other").mkdir()
     other = toy_job.make(out.parent / "other" / "out")

@@ -28,7 +28,7 @@ from started_runs import (
 )
 
 from convlin import InputError, Refusal, Refused
-from convlin.scan.engines import run_processes, run_serial
+from convlin.scanning.engines import run_processes, run_serial
 
 TASKS = range(toy_job.TASKS)
 
@@ -194,7 +194,7 @@ def test_a_killed_process_is_missed_though_others_hold_its_streams(out):
 def test_threads_are_divided_and_never_more(tmp_path):
     code = """
 import pathlib, sys
-from convlin.scan.engines import run_processes
+from convlin.scanning.engines import run_processes
 class Job:
     def __init__(self, folder): self.folder = pathlib.Path(folder)
     def open(self, threads):
@@ -220,7 +220,7 @@ run_processes(Job(sys.argv[1]), [0, 1], lambda *a, **f: None, 2, 2)
 
 SCRIPT = """
 import sys, pathlib, toy_job
-from convlin.scan.engines import run_processes
+from convlin.scanning.engines import run_processes
 class Mine(toy_job.ToyJob):
     pass
 out = pathlib.Path(sys.argv[1])
@@ -318,7 +318,7 @@ def test_a_second_ctrl_c_waits_for_nothing(out):
 
 def test_ctrl_c_before_the_first_task_ends_the_run(tmp_path, out):
     code = (
-        "import pathlib, sys, time, toy_job\nfrom convlin.scan.engines import run_processes\n"
+        "import pathlib, sys, time, toy_job\nfrom convlin.scanning.engines import run_processes\n"
         "class Slow(toy_job.ToyJob):\n"
         "    def open(self, threads): super().open(threads); time.sleep(30)\n"
         "out = pathlib.Path(sys.argv[1]); toy_job.make(out)\n"

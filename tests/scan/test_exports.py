@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from convlin.errors import InputError, Refused
-from convlin.scan.exports import export_of, write_export
-from convlin.scan.exports.chosen import hits
-from convlin.scan.places import CellPlaces, Place
+from convlin.scanning.exports import export_of, write_export
+from convlin.scanning.exports.chosen import hits
+from convlin.scanning.places import CellPlaces, Place
 
 TRANSFORM = (2.5, 0.5, 500_000.0, 0.25, -3.0, 4_100_000.0)
 CASES = [
@@ -148,7 +148,7 @@ def test_lists_have_it_in_pixels_of_full_resolution_or_on_the_ground(
 
 
 def test_numbers_are_written_as_they_are(tmp_path, monkeypatch):
-    from convlin.scan.exports import plain
+    from convlin.scanning.exports import plain
 
     monkeypatch.setattr(plain, "AT_ONCE", 100)
     scores = np.random.default_rng(1).random((3, 7, 11)).astype(np.float32)
@@ -209,8 +209,8 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from convlin.errors import InputError
-from convlin.scan.exports import write_export
-from convlin.scan.places import CellPlaces
+from convlin.scanning.exports import write_export
+from convlin.scanning.places import CellPlaces
 import zarr
 random = np.random.default_rng(0).random((4, 300, 300)).astype(np.float32)
 scores = zarr.create_array(zarr.storage.MemoryStore(), shape=random.shape, chunks=(4, 150, 150), dtype="float32")

@@ -11,8 +11,8 @@ import json
 import numpy as np
 import pytest
 
-from convlin.scan.exports import write_export
-from convlin.scan.places import CellPlaces, Place
+from convlin.scanning.exports import write_export
+from convlin.scanning.places import CellPlaces, Place
 
 WITHIN = 1e-6  # of a pixel
 MAPS = [

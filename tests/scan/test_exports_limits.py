@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from convlin.errors import InputError, Refused
-from convlin.scan.exports import geotiff, ome_zarr, plain, require_export, write_export
-from convlin.scan.exports.in_pieces import pieces
-from convlin.scan.places import CellPlaces, Place
-from convlin.scan.store import StoredArray
+from convlin.scanning.exports import geotiff, ome_zarr, plain, require_export, write_export
+from convlin.scanning.exports.in_pieces import pieces
+from convlin.scanning.places import CellPlaces, Place
+from convlin.scanning.store import StoredArray
 
 FLAT = CellPlaces((4, 6), (2, 3), (0, 0))
 SUFFIXES = (".npy", ".tif", ".csv", ".geojson", ".ome.zarr")
@@ -145,8 +145,8 @@ import resource, shutil, sys
 import numpy as np
 from pathlib import Path
 from convlin.errors import InputError
-from convlin.scan.exports import write_export
-from convlin.scan.places import CellPlaces
+from convlin.scanning.exports import write_export
+from convlin.scanning.places import CellPlaces
 import zarr
 array = np.random.default_rng(0).random((3, 280, 270)).astype(np.float32)
 scores = zarr.create_array(zarr.storage.MemoryStore(), shape=array.shape, chunks=(3, 140, 135), dtype="float32")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from convlin.errors import InputError, Refused
-from convlin.scan.exports import chosen, write_export
-from convlin.scan.exports.chosen import hits
-from convlin.scan.places import CellPlaces, Place
+from convlin.scanning.exports import chosen, write_export
+from convlin.scanning.exports.chosen import hits
+from convlin.scanning.places import CellPlaces, Place
 
 FLAT = CellPlaces((4, 6), (2, 3), (0, 0))
 
@@ -169,8 +169,8 @@ import resource, sys
 import numpy as np
 from pathlib import Path
 from convlin.errors import InputError
-from convlin.scan.exports import chosen, write_export
-from convlin.scan.places import CellPlaces
+from convlin.scanning.exports import chosen, write_export
+from convlin.scanning.places import CellPlaces
 chosen.MOST = 1000
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:

@@ -15,7 +15,7 @@ RUN = """
 import json, resource, sys
 options = json.loads(sys.argv[1])
 from convlin.errors import Refused
-from convlin.scan.scan import scan
+from convlin.scanning.scan import scan
 try:
     result = scan(**options)
 except Refused as refused:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from convlin.errors import Refused
-from convlin.scan.places import CellPlaces, Place
+from convlin.scanning.places import CellPlaces, Place
 
 
 @pytest.mark.parametrize(

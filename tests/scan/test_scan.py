@@ -8,7 +8,7 @@ import torch
 from scanned_nets import WINDOWS, Classifier, Residual, image_scores, noise, window_scores
 
 from convlin.errors import InputError, Refused
-from convlin.scan.scan import scan
+from convlin.scanning.scan import scan
 
 LEAST = {1: (19, 20, 61), 2: ((13, 11), (17, 29), (41, 37)), 3: ((7, 9, 8), (11, 13, 17))}
 
@@ -104,7 +104,7 @@ def test_a_residual_net_skips_and_queues_rows():
 def test_the_same_plan_gives_the_same_bytes_wherever_it_begins():
     """Tasks run in any order, in float32: each as it is in the order in which rows are handed on."""
     model, image = Residual().float(), noise((3, 157, 53), 4, np.float32)
-    from convlin.scan.asked import asked_of  # noqa: F401 - what follows is below the public name
+    from convlin.scanning.asked import asked_of  # noqa: F401 - what follows is below the public name
 
     whole = scan(
         model, image, window=(3, 16, 20), semantics="image", band=8, task=(3, 9), check=False
@@ -195,7 +195,7 @@ def test_windows_outside_the_mask_or_without_data_are_nan_and_counted():
 def test_what_is_no_number_is_named():
     model, image = Classifier(2, padding=1), noise((3, 45, 43), 9)
     image[1, 33, 17] = np.nan
-    with pytest.raises(InputError, match=r"source: pixel is \[.*nan.*\] at \(33, 17\), expected"):
+    with pytest.raises(InputError, match=r"pixel \(33, 17\) is \[.*nan.*\], expected"):
         scan(model, image, window=(3, 13, 11), stride=4, semantics="window", check=False)
 
 

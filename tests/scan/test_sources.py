@@ -22,8 +22,8 @@ from written_sources import (
 )
 
 from convlin.errors import InputError, Refused
-from convlin.scan.masks import open_mask
-from convlin.scan.sources import Unreadable, open_source
+from convlin.scanning.masks import open_mask
+from convlin.scanning.sources import Unreadable, open_source
 
 BOXES = (
     ((0, 37), (0, 53)), ((0, 1), (0, 1)), ((36, 37), (52, 53)), ((5, 30), (7, 50)),

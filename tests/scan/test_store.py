@@ -15,7 +15,7 @@ import toy_job
 import zarr
 
 from convlin import InputError, Refused
-from convlin.scan.store import InMemory, Problem, Store, StoredArray
+from convlin.scanning.store import InMemory, Problem, Store, StoredArray
 
 
 @pytest.fixture
@@ -327,7 +327,7 @@ def test_shares_attach_to_the_scan_of_the_same_manifest(out):
 
 def test_of_many_makers_one_is_first_and_the_others_open_it(out):
     code = (
-        "import sys, pathlib, toy_job; from convlin.scan.store import Store; import zarr\n"
+        "import sys, pathlib, toy_job; from convlin.scanning.store import Store; import zarr\n"
         "print('here', flush=True); sys.stdin.readline()\n"
         "s = Store.create(pathlib.Path(sys.argv[1]), toy_job.ARRAYS, toy_job.MANIFEST, shared=True)\n"
         "i = int(sys.argv[2]); place, outputs = toy_job.computed(i); s.write(i, place, outputs, {})"

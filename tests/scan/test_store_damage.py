@@ -7,7 +7,7 @@ import pytest
 import toy_job
 import zarr
 
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 
 TASK = 8
 

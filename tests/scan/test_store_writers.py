@@ -7,7 +7,7 @@ import sys
 import pytest
 import toy_job
 
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
 
@@ -21,7 +21,7 @@ def start(code, *arguments):
 
 WRITE = """
 import sys, pathlib, toy_job
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 store = Store.open(pathlib.Path(sys.argv[1]))
 print("here", flush=True); sys.stdin.readline()
 for index in map(int, sys.argv[2:]):
@@ -49,7 +49,7 @@ def test_writers_of_several_processes_leave_what_one_leaves(tmp_path, same):
 FULL = """
 import sys, pathlib, resource, toy_job
 from convlin import InputError
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 out, full, notes = pathlib.Path(sys.argv[1]), int(sys.argv[2]), "n" * int(sys.argv[3])
 store = Store.open(out)
 place, outputs = toy_job.computed(0)
@@ -86,7 +86,7 @@ def test_a_full_disk_is_named_and_leaves_no_task_half_done(tmp_path, full, notes
 CREATE = """
 import sys, pathlib, resource, toy_job
 from convlin import InputError
-from convlin.scan.store import Store
+from convlin.scanning.store import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
     Store.create(pathlib.Path(sys.argv[1]), toy_job.ARRAYS, {"long": "x" * 3000})

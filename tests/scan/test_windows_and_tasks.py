@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convlin.errors import Refused
-from convlin.scan.blanks import Blanks
-from convlin.scan.plan.cell_grid import CellGrid
-from convlin.scan.plan.task_grid import TaskGrid, divisor
-from convlin.scan.windows_with import cells_near, windows_with
+from convlin.scanning.blanks import Blanks
+from convlin.scanning.plan.cell_grid import CellGrid
+from convlin.scanning.plan.task_grid import TaskGrid, divisor
+from convlin.scanning.windows_with import cells_near, windows_with
 
 
 @st.composite

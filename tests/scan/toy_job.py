@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from convlin.scan.store import Store, StoredArray
+from convlin.scanning.store import Store, StoredArray
 
 SIZE, SHARD, CHUNK = (3, 26, 29), (3, 6, 7), (3, 3, 7)
 ROWS, COLUMNS = -(-SIZE[1] // SHARD[1]), -(-SIZE[2] // SHARD[2])

@@ -7,8 +7,8 @@ from pathlib import Path
 import toy_job
 
 from convlin import InputError
-from convlin.scan.engines import run_dask, run_processes, run_serial
-from convlin.scan.store import Store
+from convlin.scanning.engines import run_dask, run_processes, run_serial
+from convlin.scanning.store import Store
 
 
 def left(out):

@@ -173,7 +173,7 @@ def scan(
     announce(model, weights, trust, json)
     console = output(json)
 
-    from convlin.scan.scan import scan as run
+    from convlin.scanning.scan import scan as run
 
     with progress(remaining=True) as steps:
         try:
@@ -200,7 +200,7 @@ def scan(
 
 def _verified(out: Path, json: bool) -> None:
     """Compare a store with its checksums; raise `InputError` if anything is not what it was."""
-    from convlin.scan.store import Store
+    from convlin.scanning.store import Store
 
     store = Store.open(out)
     with progress() as steps:

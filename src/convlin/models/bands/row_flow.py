@@ -89,7 +89,7 @@ class Neighbours:
         """Return the first row that is still read when `done` outputs are there; may be to come."""
         if done >= self.size(size):
             return size
-        first = max(0, done * self.stride - self.before)
+        first = min(max(0, done * self.stride - self.before), size)
         if self.after > 0 and self.mode == "reflect":
             return min(first, max(0, size - 1 - self.after))
         if self.after > 0 and self.mode == "replicate":

@@ -48,6 +48,7 @@ class RowQueue:
         self._firsts = dict(readers)  # the first row that each still reads
         self._lasting = lasting
         self._pieces: deque[Piece] = deque()
+        self._no_rows: Tensor | None = None
 
     @property
     def kept_bytes(self) -> int:
@@ -57,6 +58,10 @@ class RowQueue:
     def push(self, rows: Tensor, own: bool) -> None:
         """Take the next rows."""
         self._pieces.append(Piece(self.come, rows, own))
+        if self._no_rows is None:
+            shape = list(rows.shape)
+            shape[self._dim] = 0
+            self._no_rows = rows.new_empty(shape)
         self.come += rows.shape[self._dim]
         self._drop()
 
@@ -97,7 +102,8 @@ class RowQueue:
 
     def _assembled(self, start: int, stop: int, flow: Neighbours, fill: float) -> Tensor:
         """Return these rows side by side, in new memory."""
-        like = self._pieces[0].rows
+        like = self._no_rows
+        assert like is not None
         shape = list(like.shape)
         shape[self._dim] = stop - start
         made = torch.empty(

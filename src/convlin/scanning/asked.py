@@ -1,0 +1,217 @@
+"""What a caller of `scan` asks for, read once: plain values of the right kinds, or a refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from convlin.arguments import (
+    as_path,
+    byte_count,
+    choice,
+    elements,
+    flag,
+    index,
+    shown,
+    whole,
+    wholes,
+)
+from convlin.errors import Refusal, Refused
+from convlin.scanning.classifier import Classifier
+from convlin.scanning.plan.contract import Box
+from convlin.scanning.selection import DTYPES, Selection
+
+__all__ = ["Asked", "asked_of"]
+
+EACH = 4 * 2**30  # bytes of a process where nothing is said: as of `sliding_window`
+ENGINES = ("serial", "processes", "dask")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of `scan`; see there. `memory` is for all processes together."""
+
+    classifier: Classifier
+    source: Any
+    out: Path | None
+    window: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    semantics: str
+    opening: Mapping[str, Any]
+    scale: Any
+    mean: Any
+    std: Any
+    edges: str
+    region: Box | None
+    mask: Any
+    selection: Selection
+    threshold: float | None
+    top: int | None
+    memory: int
+    task: tuple[int, ...]
+    band: int
+    engine: str
+    workers: int
+    threads: int | None
+    shard: tuple[int, int] | None
+    stall: float
+    resume: bool
+    skip_unreadable: bool
+    check: bool
+
+
+def asked_of(given: Mapping[str, Any]) -> Asked:
+    """Return the arguments, each of its kind; raise `Refused` for the first that is not."""
+    window = wholes("scan", "window", given["window"], 1, allowed=SHAPES)
+    if len(window) not in (2, 3, 4):
+        raise Refused(Refusal("scan", "window", window, SHAPES))
+    ndim = len(window) - 1
+    engine, workers = _engine(given["engine"], given["workers"])
+    memory = given["memory"]
+    return Asked(
+        classifier=_classifier(given),
+        source=given["source"],
+        out=None if given["out"] is None else as_path("scan", "out", given["out"]),
+        window=window,
+        stride=None if given["stride"] is None else _each("stride", given["stride"], ndim),
+        semantics=choice("scan", "semantics", given["semantics"], ("window", "image")),
+        opening={
+            "axes": given["axes"],
+            "level": whole("scan", "level", given["level"], 0),
+            "channels": _several("channels", given["channels"]),
+            "nodata": _number("nodata", given["nodata"]),
+            "lift_bomb_limit": flag("scan", "lift_bomb_limit", given["lift_bomb_limit"]),
+        },
+        scale=given["scale"],
+        mean=given["mean"],
+        std=given["std"],
+        edges=choice("scan", "edges", given["edges"], ("inside", "pad")),
+        region=_region(given["region"], ndim),
+        mask=given["mask"],
+        selection=_selection(given),
+        threshold=_number("threshold", given["threshold"]),
+        top=None if given["top"] is None else whole("scan", "top", given["top"], 1),
+        memory=EACH * max(1, workers) if memory is None else byte_count("scan", "memory", memory),
+        task=() if given["task"] is None else _each("task", given["task"], ndim),
+        band=0 if given["band"] is None else whole("scan", "band", given["band"], 1),
+        engine=engine,
+        workers=workers,
+        threads=None if given["threads"] is None else whole("scan", "threads", given["threads"], 1),
+        shard=_shard(given["shard"], engine),
+        stall=_seconds(given["stall"]),
+        resume=flag("scan", "resume", given["resume"]),
+        skip_unreadable=flag("scan", "skip_unreadable", given["skip_unreadable"]),
+        check=flag("scan", "check", given["check"]),
+    )
+
+
+SHAPES = "(C, L), (C, H, W) or (C, D, H, W)"
+
+
+def _classifier(given: Mapping[str, Any]) -> Classifier:
+    model, weights, through = given["model"], given["weights"], given["windows_through"]
+    if not isinstance(model, str | nn.Module):
+        allowed = "a torch.nn.Module, or an import path such as torchvision.models:vgg16"
+        raise Refused(Refusal("scan", "model", shown(model), allowed))
+    if weights is not None and not isinstance(model, str):
+        allowed = "None: a module has its weights"
+        raise Refused(Refusal("scan", "weights", shown(weights), allowed))
+    if not (through is None or isinstance(through, str) or callable(through)):
+        allowed = "a function of windows, or the import path of one"
+        raise Refused(Refusal("scan", "windows_through", shown(through), allowed))
+    if through is not None and given["semantics"] == "image":
+        allowed = 'None: semantics="image" has no windows of their own; mean and std are for pixels'
+        raise Refused(Refusal("scan", "windows_through", shown(through), allowed))
+    path = None if weights is None else str(as_path("scan", "weights", weights))
+    return Classifier(model, path, flag("scan", "trust", given["trust"]), through)
+
+
+def _engine(engine: Any, workers: Any) -> tuple[str, int]:
+    """Return the engine's name or address, and how many processes compute; 0: who knows."""
+    if not isinstance(engine, str) or not (engine in ENGINES or "://" in engine):
+        allowed = f"{', '.join(ENGINES)} or a scheduler's address such as tcp://10.0.0.1:8786"
+        raise Refused(Refusal("scan", "engine", shown(engine), allowed))
+    if workers is None:
+        return engine, {"serial": 1, "processes": 2, "dask": 2}.get(engine, 0)
+    if engine not in ("processes", "dask"):
+        allowed = 'None: workers are of engine="processes" and engine="dask"'
+        raise Refused(Refusal("scan", "workers", shown(workers), allowed))
+    return engine, whole("scan", "workers", workers, 1)
+
+
+def _selection(given: Mapping[str, Any]) -> Selection:
+    names = given["outputs"]
+    if names is not None:
+        items = (names,) if isinstance(names, str) else elements(names)
+        if not items or not all(isinstance(name, str) for name in items):
+            raise Refused(Refusal("scan", "outputs", shown(names), "names of outputs"))
+        names = tuple(items)
+    dtype = choice("scan", "dtype", given["dtype"], DTYPES)
+    softmax = flag("scan", "softmax", given["softmax"])
+    return Selection(names, _several("classes", given["classes"]), softmax, dtype)
+
+
+def _several(field: str, value: Any) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    numbers = wholes("scan", field, value, 0)
+    if not numbers:
+        raise Refused(Refusal("scan", field, (), "at least one"))
+    return numbers
+
+
+def _each(field: str, value: Any, ndim: int) -> tuple[int, ...]:
+    """Return one number for each dimension."""
+    one = index(value)
+    allowed = f"a whole number ≥ 1, or {ndim} of them"
+    numbers = wholes("scan", field, (one,) * ndim if one is not None else value, 1, allowed=allowed)
+    if len(numbers) != ndim:
+        raise Refused(Refusal("scan", field, shown(value), allowed))
+    return numbers
+
+
+def _region(value: Any, ndim: int) -> Box | None:
+    if value is None:
+        return None
+    sides = elements(value)
+    allowed = f"{ndim} pair{'s' * (ndim > 1)} (start, stop) of pixels"
+    if sides is None or len(sides) != ndim:
+        raise Refused(Refusal("scan", "region", shown(value), allowed))
+    found = [wholes("scan", "region", side, 0, allowed=allowed) for side in sides]
+    if any(len(side) != 2 for side in found):
+        raise Refused(Refusal("scan", "region", shown(value), allowed))
+    return tuple((start, stop) for start, stop in found)
+
+
+def _number(field: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except Exception as error:  # whatever an object of others raises
+        raise Refused(Refusal("scan", field, shown(value), "a number")) from error
+
+
+def _seconds(value: Any) -> float:
+    seconds = _number("stall", value)
+    if seconds is None or not 0 < seconds < math.inf:
+        raise Refused(Refusal("scan", "stall", shown(value), "seconds above 0"))
+    return seconds
+
+
+def _shard(value: Any, engine: str) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    allowed = "(i, n) with i from 1 to n"
+    numbers = wholes("scan", "shard", value, 1, allowed=allowed)
+    if len(numbers) != 2 or numbers[0] > numbers[1]:
+        raise Refused(Refusal("scan", "shard", shown(value), allowed))
+    if engine != "serial":
+        why = "a share of the tasks is run by the process that is asked for it"
+        raise Refused(Refusal("scan", "engine", engine, '"serial", beside shard', why))
+    return numbers[0], numbers[1]

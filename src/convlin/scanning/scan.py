@@ -1,0 +1,134 @@
+"""`scan`: a classifier on every window of an image of any size, planned, run and stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, SupportsIndex, overload
+
+from torch import nn
+
+from convlin.arguments import Progress, flag, listener
+from convlin.scanning.asked import asked_of
+from convlin.scanning.outcome import ScanResult, result_of
+from convlin.scanning.plan.scan_plan import ScanPlan
+from convlin.scanning.prepared import prepare
+from convlin.scanning.run import export, run
+
+__all__ = ["scan"]
+
+
+@overload
+def scan(model: nn.Module | str, source: Any, out: Any = None, *, semantics: Any,
+         dry_run: Literal[False] = False, **options: Any) -> ScanResult: ...  # fmt: skip
+@overload
+def scan(model: nn.Module | str, source: Any, out: Any = None, *, semantics: Any,
+         dry_run: Literal[True], **options: Any) -> ScanPlan: ...  # fmt: skip
+def scan(
+    model: nn.Module | str,
+    source: Any,
+    out: str | Path | None = None,
+    *,
+    semantics: Literal["window", "image"],
+    window: Sequence[SupportsIndex] = (3, 224, 224),
+    stride: SupportsIndex | Sequence[SupportsIndex] | None = None,
+    weights: str | Path | None = None,
+    trust: bool = False,
+    axes: str | None = None,
+    level: int = 0,
+    channels: Sequence[int] | None = None,
+    nodata: float | None = None,
+    lift_bomb_limit: bool = False,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    windows_through: Any = None,
+    edges: Literal["inside", "pad"] = "inside",
+    region: Sequence[tuple[int, int]] | None = None,
+    mask: Any = None,
+    outputs: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
+    softmax: bool = False,
+    dtype: Literal["float16", "float32", "float64"] = "float32",
+    threshold: float | None = None,
+    top: int | None = None,
+    memory: int | str | None = None,
+    task: Sequence[int] | None = None,
+    band: int | None = None,
+    engine: str = "serial",
+    workers: int | None = None,
+    threads: int | None = None,
+    shard: tuple[int, int] | None = None,
+    stall: float = 60.0,
+    resume: bool = False,
+    skip_unreadable: bool = False,
+    check: bool = True,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ScanResult | ScanPlan:
+    """Write the scores of every window of an image of any size, read and stored piece by piece.
+
+    The image
+        model: the classifier, or its import path (`weights`: a file for it; `trust`: as for
+        `load_model`). source: an array (C, *spatial), a Zarr array, or a file: .npy, Zarr,
+        OME-Zarr, TIFF and pyramids (`level`), GeoTIFF, VRT, WAV, PNG, JPEG. axes: what its
+        dimensions are, such as "YXC". channels: which of them the model reads. nodata: the number
+        of pixels that are none.
+    The windows
+        window (C, *spatial), stride: as for `sliding_window`; window i begins at pixel i·stride,
+        whatever `region`, ((start, stop), …) in pixels, is scanned. edges="pad" goes on with zeros
+        until every pixel is in a window. mask: an array, an image or GeoJSON: windows that hold
+        none of it are NaN, as are those that hold pixels without data.
+    The scores
+        semantics="window": the classifier's on that crop alone. semantics="image": those of the
+        network on the whole image, which pads at the image's border alone. Where no layer pads,
+        the two are the same. Neither depends on how the work is cut.
+    What is read
+        (pixel·scale - mean) / std; scale None: 1/255 of bytes, 1 of floats. windows_through: a
+        function of windows (N, C, *window) that is run before the model, on each of them.
+    What is stored
+        out: a folder, a Zarr group with `scores` (K, *cells), or a name for each of several
+        outputs; .ome.zarr, .tif, .npy, .csv and .geojson are written from it at the end; None: in
+        memory. outputs, classes: which; softmax: over all classes; dtype. threshold, top: which
+        windows a .csv or .geojson lists.
+    The run
+        memory: bytes that all processes may take, interpreter and weights included, such as "2GB";
+        None: 4 GiB each. task: cells of a task; band: rows that are read at once. engine: "serial",
+        "processes", "dask" or the address of a Dask scheduler; workers; threads of each. shard
+        (i, n): every process of n does its own share of the tasks, i from 1. resume: go on with
+        what `out` has. skip_unreadable: leave out windows whose pixels cannot be read. check: run
+        the result against the model first. dry_run: return the plan alone. progress: called with
+        (what, tasks done, tasks in all).
+
+    Raises `Refused` for what cannot be granted, `InputError` for files. What is done is kept,
+    whatever ends the run.
+
+    >>> import numpy as np, torch
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(),
+    ...     torch.nn.Linear(4 * 6 * 5, 3),
+    ... ).eval()
+    >>> image = np.random.default_rng(1).random((1, 40, 37), np.float32)
+    >>> result = scan(model, image, window=(1, 8, 7), stride=2, semantics="window")
+    >>> result["scores"].shape
+    (3, 17, 16)
+    >>> crop = torch.from_numpy(image[None, :, 10:18, 4:11])
+    >>> np.allclose(result["scores"][:, 5, 2], model(crop)[0].detach(), atol=1e-6)
+    True
+    """
+    asked = asked_of(dict(locals()))
+    flag("scan", "dry_run", dry_run)
+    listener("scan", progress)
+    prepared = prepare(asked, progress)
+    if dry_run:
+        return prepared.plan
+    started = time.perf_counter()
+    store, tasks = run(prepared, progress)
+    notes = [marker["notes"] for index in sorted(store.done()) if (marker := store.marker(index))]
+    export(prepared, store)
+    arrays = {} if prepared.where.exported else dict(store.arrays)
+    if asked.out is None:
+        arrays = {name: array[...] for name, array in arrays.items()}
+    seconds = time.perf_counter() - started
+    return result_of(asked.out, prepared.plan, prepared.places, arrays, seconds, tasks, notes)

@@ -106,7 +106,7 @@ def write(folder):
 
 def read(path, window=(3, 8, 8)):
     """Return what a source says that it takes, as it is read in bands."""
-    from convlin.scan.sources import open_source
+    from convlin.scanning.sources import open_source
 
     with open_source(path, window=window) as source:
         height, width = source.shape[1:]

@@ -9,8 +9,8 @@ from PIL import Image
 from written_sources import TRANSFORM, geotiff, image, zarr3
 
 from convlin.errors import InputError, Refused
-from convlin.scan.masks import open_mask
-from convlin.scan.places import Place
+from convlin.scanning.masks import open_mask
+from convlin.scanning.places import Place
 
 SIZE = (40, 60)
 

@@ -9,7 +9,7 @@ import pytest
 from written_sources import geotiff, image, png, tiff_packed, tiled_tiff, wav, zarr_packed
 
 from convlin.errors import InputError, Refused
-from convlin.scan.sources import Unreadable, open_source
+from convlin.scanning.sources import Unreadable, open_source
 
 ARRAY = image((3, 64, 96)) // 20 * 20  # so that it can be packed
 WHOLE = ((0, 64), (0, 96))

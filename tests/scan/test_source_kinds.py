@@ -24,8 +24,8 @@ from written_sources import (
 )
 
 from convlin.errors import InputError, Refused
-from convlin.scan.sources import open_source
-from convlin.scan.sources.file_array import FileArray, Stored
+from convlin.scanning.sources import open_source
+from convlin.scanning.sources.file_array import FileArray, Stored
 
 WHOLE = ((0, 37), (0, 53))
 

@@ -9,8 +9,8 @@ import pytest
 from written_sources import geotiff, image, ome_zarr, ome_zarr_04, write_pyramid
 
 from convlin.errors import InputError, Refused
-from convlin.scan.places import Place
-from convlin.scan.sources import open_source
+from convlin.scanning.places import Place
+from convlin.scanning.sources import open_source
 
 
 @pytest.mark.parametrize("write", [ome_zarr, ome_zarr_04])
@@ -336,7 +336,7 @@ def test_sound_above_four_gigabytes_and_of_unknown_length(tmp_path):
 
 
 def test_a_recipe_is_plain_values(tmp_path):
-    from convlin.scan.sources import Recipe
+    from convlin.scanning.sources import Recipe
 
     np.save(tmp_path / "a.npy", image((37, 53, 3)))
     mapped = np.lib.format.open_memmap(tmp_path / "a.npy", mode="r")

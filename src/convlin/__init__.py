@@ -20,6 +20,7 @@ A whole model
     merge_model           every chain with nothing between, as one layer: a MergedModel
     fully_convolutional   a classifier on images of any size: a FullyConvolutional
     sliding_window        exactly the classifier on every window: a SlidingWindow, with a WindowPlan
+    scan                  the same on images of any size, on disk: a ScanResult, or its ScanPlan
     cost                  what a layer or model costs in every form: a CostTable
 
 Proof

@@ -43,6 +43,7 @@ from .models import (
     sliding_window,
 )
 from .proof import Measured, Proved, Refuted, Rounded, Verdict, audit, prove
+from .scanning import ScanPlan, ScanResult, scan
 from .spectrum import Spectrum
 
 __all__ = [
@@ -70,6 +71,8 @@ __all__ = [
     "Rewritten",
     "Rounded",
     "SameOutputs",
+    "ScanPlan",
+    "ScanResult",
     "SlidingWindow",
     "Spectrum",
     "Verdict",
@@ -90,6 +93,7 @@ __all__ = [
     "reorder_linear",
     "rewrite",
     "same_outputs",
+    "scan",
     "singular_values",
     "sliding_window",
     "spectral_norm",

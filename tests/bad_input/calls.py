@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -127,6 +128,18 @@ CALLS = {
     "SlidingWindow.cells": lambda: (windows().cells, {"image_size": (5, 7)}),
     "SlidingWindow.window_of": lambda: (windows().window_of, {"cell": (1, 2)}),
     "SlidingWindow.crop": lambda: (windows().crop, {"cell": (1, 2)}),
+    "scan": lambda: (
+        convlin.scan,
+        {"model": net(), "source": np.ones((2, 6, 7), np.float32), "out": None,
+         "semantics": "window", "window": (2, 4, 5), "stride": 1, "weights": None, "trust": False,
+         "axes": None, "level": 0, "channels": None, "nodata": None, "lift_bomb_limit": False,
+         "scale": None, "mean": 0.5, "std": 2.0, "windows_through": None, "edges": "inside",
+         "region": None, "mask": None, "outputs": None, "classes": None, "softmax": False,
+         "dtype": "float32", "threshold": None, "top": None, "memory": None, "task": None,
+         "band": None, "engine": "serial", "workers": None, "threads": 1, "shard": None,
+         "stall": 60.0, "resume": False, "skip_unreadable": False, "check": False,
+         "dry_run": False, "progress": None},
+    ),
     "merge": lambda: (
         merge,
         {"first": nn.Conv2d(2, 3, 2), "second": nn.Conv2d(3, 2, 1), "more": nn.Conv2d(2, 3, 1),
@@ -282,5 +295,6 @@ CALLS = {
 NOT_CALLED = {
     "ConvlinError", "CostTable", "EntryWeights", "FullyConvolutional", "GeometryError",
     "InputError", "Measured", "MergedModel", "NearestLayer", "Proved", "RecognizedConv", "Refusal", "Refused",
-    "Refuted", "Rewritten", "Rounded", "Spectrum", "Verdict", "WindowPlan", "Wire", "figures",
+    "Refuted", "Rewritten", "Rounded", "ScanPlan", "ScanResult", "Spectrum", "Verdict",
+    "WindowPlan", "Wire", "figures",
 }  # fmt: skip

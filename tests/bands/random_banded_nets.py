@@ -69,14 +69,14 @@ class Residual(nn.Module):
 
 
 class Twice(nn.Module):
-    """Two functions of one value, which is read a third time by another name."""
+    """Two functions of one value, which is read a third time, maybe by another name."""
 
-    def __init__(self, first, second):
+    def __init__(self, first, second, alias):
         super().__init__()
-        self.first, self.second = first, second
+        self.first, self.second, self.alias = first, second, alias
 
     def forward(self, x):
-        same = x.detach()
+        same = x.detach() if self.alias else x
         return self.first(x) * 2 + functional.relu(x) + (self.second(x) - same)
 
 
@@ -172,9 +172,10 @@ class Draw:
             branches = [CONVS[self.ndim](channels, 2, n, padding=n // 2) for n in (1, k)]
             return Side(*branches, MAX[self.ndim](3, 1, 1)), channels + 4
         if kind == "twice":  # neither may write over what the other reads
-            return Twice(
-                *(self.rng.choice((nn.ReLU(), nn.SiLU(), nn.Identity())) for _ in "ab")
-            ), channels
+            first, second = (
+                self.rng.choice((nn.ReLU(), nn.SiLU(), nn.Identity())) for _ in range(2)
+            )
+            return Twice(first, second, self.rng.random() < 0.5), channels
         stride, out = (1, channels) if kind == "plain" else (self.rng.choice((2, 3)), channels + 1)
         branch = nn.Sequential(
             CONVS[self.ndim](channels, 3, 3, stride, padding=1), nn.ReLU(inplace=True),

@@ -26,6 +26,10 @@ RIGHT = {
         *["models_here:padded", "picture.png", "--window", "3,10,7", "--stride", "5"],
         *["--mean", "0.5", "--std", "0.5", "-o", "new.npz"],
     ],
+    "scan": [
+        *["models_here:padded", "picture.png", "--window", "3,10,7", "--stride", "5", "--no-check"],
+        *["--mean", "0.5", "--std", "0.5", "--semantics", "window", "-o", "new.zarr"],
+    ],
     "rewrite": ["models_here:padded", "--no-proofs"],
     "prove": ["models_here:linear", "models_here:linear", "--input-shape", "12"],
     "audit": ["models_here:pointwise", "Conv2d:3,4,k=1", "--input-shape", "3,10,7"],
@@ -68,11 +72,13 @@ SCALES = ["", "x", "1,2", "1;2", "nan", "inf", "1e2", "0x1", "9" * 5000, "1,2,3,
 SUFFIXES = {
     "convert": ".pt2",
     "slide": ".npz",
+    "scan": ".csv",
     "rewrite": ".safetensors",
     "unroll": ".npz",
     "explain": ".html",
     "explore": ".html",
 }
+FUNCTIONS = {"builtins:object", "os:getcwd", "models_here:Heads.forward"}
 WRONG = {
     "a": SPECS, "b": SPECS, "model": SPECS, "function": SPECS, "draws": [*NUMBERS, "0", "10001"],
     "window": SHAPES, "input_size": SHAPES, "input_shape": SHAPES,
@@ -93,19 +99,35 @@ WRONG = {
     "picture": OUTPUTS, "classes": ["", "x", "-1", "1.5", "5", "1,,2", "1;2", "9" * 5000, *ODD],
     "names": [*ABSENT, "picture.png", "models_here.py"],
     "host": ["256.1.1.1", "no such host", "a\0b", "[::1", "x" * 300],
+    "source": [*PICTURES, "models_here:padded", "there.pt2", "http://a/b.tif", "folder.pt2"],
+    "semantics": ["", "x", "WINDOW", *ODD], "axes": ["", "C", "CYXT", "CCX", "12", *ODD],
+    "level": [*NUMBERS, "-1", "1"], "channels": ["", "x", "-1", "0,1", "0,1,9", "0;1", *ODD],
+    "nodata": ["", "x", "1,2", *ODD], "scale": ["", "x", "0", "-1", "nan", "inf", *ODD],
+    "windows_through": [s for s in SPECS if s not in FUNCTIONS and ".forward" not in s],
+    "edges": ["", "x", "PAD", *ODD],
+    "region": ["", "x", "0:5", "5:2,0:60", "0:64,0:99", "0:3,0:3", "0-5,0-5", "1:2:3,4:5", *ODD],
+    "mask": [*PICTURES, "pixel.png"], "outputs": ["", "x", "scores,none", *ODD],
+    "dtype": ["", "x", "int8", *ODD], "threshold": ["", "x", "1", *ODD],
+    "top": [*NUMBERS, "0", "-1", "5"], "task": ["", "x", "0", "1,2,3", "-1", "1.5", *ODD],
+    "band": [*NUMBERS, "0", "-1", "5"], "engine": ["", "x", "SERIAL", "tcp://127.0.0.1:1", *ODD],
+    "workers": [*NUMBERS, "0", "-1", "2"], "threads": [*NUMBERS, "0", "-1"],
+    "shard": ["", "x", "0/2", "3/2", "1", "1/0", "1/2/3", *ODD],
+    "stall": ["", "x", "0", "-1", "nan", "inf", *ODD],
     "state": ["x", "?size=99", "?size=", "?along=nan", "?" + "x" * 300, *ODD],
 }  # fmt: skip
 FLAGS = {
     "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
-    "copies", "batch_only", "sized", "measured", "raw",
+    "copies", "batch_only", "sized", "measured", "raw", "softmax", "resume", "verify",
+    "skip_unreadable", "lift_bomb_limit", "check", "dry_run",
 }  # fmt: skip
-FUNCTIONS = {"builtins:object", "os:getcwd", "models_here:Heads.forward"}
 # These fit: a folder that the demo makes, models whose window is another, and functions that are no
 # conversions, which a verdict says.
 FITS = {
     ("demo", "out"): {"no/such/a{}", "a{}x"},
     ("plan", "stride"): {"1000"},
     ("slide", "stride"): {"1000"},
+    ("scan", "stride"): {"1000"},
+    ("scan", "mean"): {"1e2"},
     ("explain", "image"): {"pixel.png"},
     ("explain", "padding"): {"0"},
     ("audit", "function"): FUNCTIONS,

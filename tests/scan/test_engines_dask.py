@@ -56,7 +56,7 @@ class Cluster:
         self.file.unlink(missing_ok=True)
         failed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(failures)}
         self.scheduler = self._run("scheduler", "--port", str(port), **failed)
-        until(self.file.exists, "no scheduler")
+        until(lambda: self.file.exists() and self.file.read_bytes().endswith(b"}"), "no scheduler")
 
     def add(self, many=2, memory="2GB", nanny=True, threads=1):
         for _ in range(many):

@@ -19,3 +19,9 @@
 | `engines/` | this process, several, a cluster |
 | `places/`, `exports/` | where a cell lies, and files that say it |
 """
+
+from convlin.scanning.outcome import ScanResult
+from convlin.scanning.plan.scan_plan import ScanPlan
+from convlin.scanning.scan import scan
+
+__all__ = ["ScanPlan", "ScanResult", "scan"]

@@ -46,6 +46,9 @@ class DaskClient:
                 self.close()
                 self._client = self._connected()
             client = self._client
+            if client.status == "connecting":  # it does that by itself, for a while
+                self.why = "the connection was lost"
+                return None
             answer = client.sync(client.scheduler.identity, callback_timeout=ANSWER)
         except Exception as error:  # of which there are many kinds; none is an answer
             self.why = one_line(error)

@@ -5,6 +5,7 @@ Dask's own would run this one's script again in each of them; see `started.py`.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -43,19 +44,24 @@ def local_cluster(workers: int, threads: int) -> Iterator[str]:
 
         file = folder / "scheduler.json"
         run("scheduler", "--port", "0", "--scheduler-file", str(file))
-        _wait_for(file, started[0], folder / "log")
+        address = _address_in(file, started[0], folder / "log")
         share = f"{_memory() // workers}B"
         for number in range(workers):
             run(
-                "worker", "--scheduler-file", str(file), "--nthreads", "1", "--name", str(number),
+                "worker", address, "--nthreads", "1", "--name", str(number),
                 "--memory-limit", share, "--local-directory", str(folder),
             )  # fmt: skip
-        yield str(file)
+        yield address
 
 
-def _wait_for(file: Path, scheduler: subprocess.Popen[bytes], log: Path) -> None:
+def _address_in(file: Path, scheduler: subprocess.Popen[bytes], log: Path) -> str:
+    """Wait until a scheduler has written where it listens, all of it."""
     end = time.monotonic() + LISTENS
-    while not file.exists():
+    while True:
+        try:
+            return str(json.loads(file.read_bytes())["address"])
+        except (OSError, ValueError):
+            pass
         if scheduler.poll() is not None or time.monotonic() > end:
             said = log.read_text("utf-8", "replace").strip().splitlines() or ["it said nothing"]
             how = how_it_ended(scheduler.poll())

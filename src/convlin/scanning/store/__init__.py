@@ -15,7 +15,7 @@ gone on with is the same, byte for byte, as one that was not.
 |---|---|
 | `store.py` | `Store`: all of it |
 | `stored_array.py` | what an array of the group is like, and which shards a place is |
-| `creation.py` | a new folder, whole or not there |
+| `new_folder.py` | a new folder, whole or not there |
 | `opening.py` | a folder that is there |
 | `shard_writer.py` | whole shards through zarr: never read, hashed, brought to the disk |
 | `markers.py` | which tasks are done, and with which bytes |

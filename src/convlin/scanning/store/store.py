@@ -14,7 +14,7 @@ from typing import Any
 from convlin.arguments import Progress
 from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.scanning.sources.reader import required
-from convlin.scanning.store import creation, durable, verification
+from convlin.scanning.store import durable, new_folder, verification
 from convlin.scanning.store.markers import Markers
 from convlin.scanning.store.opening import find
 from convlin.scanning.store.record import packed, plain
@@ -58,7 +58,7 @@ class Store:
         scan of the same manifest is opened then, whoever made it.
         """
         required("zarr", "a scan's store")
-        if not (shared and path.exists()) and creation.create(path, arrays, dict(manifest)):
+        if not (shared and path.exists()) and new_folder.create(path, arrays, dict(manifest)):
             return cls(path)
         if not shared:
             raise InputError(f"{path}: exists: made by somebody else just now")

@@ -335,10 +335,19 @@ def test_sound_above_four_gigabytes_and_of_unknown_length(tmp_path):
             assert np.array_equal(source.read(((0, 500),)), samples.T)
 
 
-def test_a_recipe_is_plain_values(tmp_path):
+def test_a_recipe_is_plain_values_and_works_in_any_folder(tmp_path, monkeypatch):
     from convlin.scanning.sources import Recipe
 
     np.save(tmp_path / "a.npy", image((37, 53, 3)))
+    monkeypatch.chdir(tmp_path)
+    for made in ("a.npy", np.memmap("a.npy", np.uint8, "r", 128, (37, 53, 3))):
+        recipe = open_source(made, window=(3, 8, 8), axes="YXC").recipe
+        monkeypatch.chdir(tmp_path.parent)
+        with recipe.open() as again:
+            assert np.array_equal(
+                again.read(((0, 37), (0, 53))), image((37, 53, 3)).transpose(2, 0, 1)
+            )
+        monkeypatch.chdir(tmp_path)
     mapped = np.lib.format.open_memmap(tmp_path / "a.npy", mode="r")
     for made in (tmp_path / "a.npy", str(tmp_path / "a.npy"), mapped, mapped[3:]):
         with open_source(made, window=(2, 8, 8), axes="YXC", channels=(2, 0), nodata=4.0) as source:

@@ -89,10 +89,11 @@ def open_mask(mask: Any, size: tuple[int, ...], place: Place | None) -> Mask:
     """
     if isinstance(mask, MaskRecipe):
         mask = mask.mask
-    recipe = MaskRecipe(mask, size, place)
+    named = isinstance(mask, str | os.PathLike)
+    # a path that does not depend on the folder that a process is in
+    recipe = MaskRecipe(os.path.abspath(mask) if named else mask, size, place)  # noqa: PTH100
     if isinstance(mask, Mapping):
         return Mask(Outlines.of(mask, size, place), recipe)
-    named = isinstance(mask, str | os.PathLike)
     if named and Path(mask).suffix.lower() in (".geojson", ".json"):
         return Mask(Outlines.read_from(Path(mask), size, place), recipe)
     if not named and not isinstance(mask, np.ndarray):

@@ -33,8 +33,10 @@ class ArrayReader:
         self.facts = Facts(name, kind, tuple(array.shape), array.dtype, **facts)
 
     def read(self, box: Box) -> np.ndarray:
-        """Return these numbers, not a copy of them."""
-        return np.asarray(self._array)[tuple(slice(start, stop) for start, stop in box)]
+        """Return these numbers, not a copy of them: read-only, as they are the array's own."""
+        found: np.ndarray = np.asarray(self._array)[tuple(slice(*side) for side in box)]
+        found.flags.writeable = False
+        return found
 
     def identity(self) -> dict[str, Any]:
         """Return what its file is known by; of an array alone, checksums.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def open_source(
     reader = _reader(source, window, options)
     try:
         origin = reader.reopened()
-        recipe = None if origin is None else Recipe(origin, tuple(window), options)
+        recipe = None if origin is None else Recipe(_anywhere(origin), tuple(window), options)
         return Source(reader, window, axes=axes, channels=channels, nodata=nodata, recipe=recipe)
     except BaseException:
         reader.close()
@@ -123,6 +123,13 @@ def _reader(source: Any, window: tuple[int, ...], options: Mapping[str, Any]) ->
     own = options["channels"] is not None
     limit = options["lift_bomb_limit"]
     return picture_reader(path, None if own else window[0], lift_bomb_limit=limit)
+
+
+def _anywhere(origin: str | Stored) -> str | Stored:
+    """Return the same with a path that does not depend on the folder that a process is in."""
+    if isinstance(origin, str):
+        return os.path.abspath(origin)  # noqa: PTH100 - which follows no link
+    return replace(origin, path=os.path.abspath(origin.path))  # noqa: PTH100
 
 
 def _kind(path: Path) -> str:

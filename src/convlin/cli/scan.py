@@ -173,7 +173,8 @@ def scan(
     announce(model, weights, trust, json)
     console = output(json)
 
-    from convlin.scanning.scan import scan as run
+    from convlin.scanning import ScanResult
+    from convlin.scanning import scan as run
 
     with progress(remaining=True) as steps:
         try:
@@ -193,7 +194,7 @@ def scan(
     if json:
         print(jsonlib.dumps({"model": model} | result.as_dict(), indent=2))
         return
-    if not dry_run:
+    if isinstance(result, ScanResult):
         console.print(result.plan)
     console.print(result)
 

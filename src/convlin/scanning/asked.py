@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -23,7 +23,8 @@ from convlin.arguments import (
 )
 from convlin.errors import Refusal, Refused
 from convlin.scanning.model_recipe import Classifier
-from convlin.scanning.plan.method_contract import Box
+from convlin.scanning.plan.cell_grid import Edges
+from convlin.scanning.plan.method_contract import Box, Semantics
 from convlin.scanning.stored_outputs import DTYPES, Selection
 
 __all__ = ["Asked", "asked_of"]
@@ -41,12 +42,12 @@ class Asked:
     out: Path | None
     window: tuple[int, ...]
     stride: tuple[int, ...] | None
-    semantics: str
+    semantics: Semantics
     opening: Mapping[str, Any]
     scale: Any
     mean: Any
     std: Any
-    edges: str
+    edges: Edges
     region: Box | None
     mask: Any
     selection: Selection
@@ -79,7 +80,9 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         out=None if given["out"] is None else as_path("scan", "out", given["out"]),
         window=window,
         stride=None if given["stride"] is None else _each("stride", given["stride"], ndim),
-        semantics=choice("scan", "semantics", given["semantics"], ("window", "image")),
+        semantics=cast(
+            Semantics, choice("scan", "semantics", given["semantics"], ("window", "image"))
+        ),
         opening={
             "axes": given["axes"],
             "level": whole("scan", "level", given["level"], 0),
@@ -90,7 +93,7 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         scale=given["scale"],
         mean=given["mean"],
         std=given["std"],
-        edges=choice("scan", "edges", given["edges"], ("inside", "pad")),
+        edges=cast(Edges, choice("scan", "edges", given["edges"], ("inside", "pad"))),
         region=_region(given["region"], ndim),
         mask=given["mask"],
         selection=_selection(given),

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from convlin.arguments import elements, shown
 from convlin.errors import Refusal, Refused
 
+if TYPE_CHECKING:
+    from convlin.scanning.sources import Source
+
 __all__ = ["Pixels", "pixels_as"]
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """What is read of pixels: (pixel·scale - mean) / std; scale is 1/255 of bytes, 1 of floats.
+    """What is read of pixels: (pixel·scale - mean) / std, channel by channel.
 
     >>> import numpy as np
     >>> Pixels(1 / 255, (0.5,), (0.25,))(np.array([[0, 255]], np.uint8)).tolist()
@@ -29,7 +32,9 @@ class Pixels:
 
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         """Return what the model reads of pixels (C, *box), in float32, or float64 if exact."""
-        made = raw.astype(np.float64 if self.exact else np.float32)
+        made: np.ndarray[Any, np.dtype[np.floating]] = raw.astype(
+            np.float64 if self.exact else np.float32
+        )
         shape = (-1, *(1,) * (raw.ndim - 1))
         mean, std = (np.array(numbers).reshape(shape) for numbers in (self.mean, self.std))
         factor, off = self.scale / std, mean / std
@@ -48,14 +53,16 @@ class Pixels:
 
 
 def pixels_as(
-    dtype: np.dtype[Any], channels: int, scale: Any, mean: Any, std: Any, exact: bool
-) -> Pixels:
-    """Return how pixels of this dtype are read; scale None: so that whole numbers reach 1.
+    source: Source, scale: Any, mean: Any, std: Any, exact: bool
+) -> Pixels:  # fmt: skip
+    """Return how pixels are read; scale None: so that samples, and 8 and 16 bits, reach 1.
 
     Raises `Refused` for numbers that are no scale, or not one for each channel.
     """
+    dtype, channels = source.dtype, source.shape[0]
     if scale is None:
-        scale = 1 / np.iinfo(dtype).max if dtype.kind in "ui" else 1.0
+        short = dtype.kind in "ui" and dtype.itemsize <= 2
+        scale = 1 / (source.full or (np.iinfo(dtype).max if short else 1))
     (factor,) = _numbers("scale", [scale], 1)
     means = (0.0,) if mean is None else _numbers("mean", mean, channels)
     stds = (1.0,) if std is None else _numbers("std", std, channels)

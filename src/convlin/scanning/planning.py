@@ -22,6 +22,7 @@ from convlin.scanning.plan.budget import (
     settings_of_cells,
 )
 from convlin.scanning.plan.cell_grid import CellGrid
+from convlin.scanning.plan.method_contract import Box
 from convlin.scanning.plan.scan_plan import ScanPlan
 from convlin.scanning.plan.settings import Settings
 from convlin.scanning.plan.task_grid import TaskGrid
@@ -122,7 +123,7 @@ class Planning:
         else:
             costs = [(method.cost(task), many) for task, many in tasks.kinds().values()]
         pixels = sum(cost.pixels * many for cost, many in costs)
-        field = ()
+        field: Box = ()
         if self.asked.semantics == "image":
             field = self.chosen.net.field.reads((0,) * len(self.grid.size))
         processes = max(1, self.asked.workers)

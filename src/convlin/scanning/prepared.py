@@ -74,9 +74,7 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     source = open_source(asked.source, window=asked.window, **asked.opening)
     _require_reopened(asked, classifier.is_by_path, source)
     mask = None if asked.mask is None else open_mask(asked.mask, source.shape[1:], source.place)
-    pixels = pixels_as(
-        source.dtype, asked.window[0], asked.scale, asked.mean, asked.std, dtype == torch.float64
-    )
+    pixels = pixels_as(source, asked.scale, asked.mean, asked.std, dtype == torch.float64)
     check, notes = _may_check(asked, weights, dtype)
     chosen = choose(
         classifier.behind(bare), asked.window, asked.stride, asked.semantics,
@@ -116,8 +114,10 @@ def _given(asked: Asked, before: Settings | None) -> Settings | None:
     """Return the settings of a scan that is gone on with, and what is asked for instead."""
     if before is None:
         return None
-    given = {"task": asked.task, "band": asked.band, "threads": asked.threads}
-    return replace(before, **{name: value for name, value in given.items() if value})
+    return replace(
+        before, task=asked.task or before.task, band=asked.band or before.band,
+        threads=asked.threads or before.threads,
+    )  # fmt: skip
 
 
 def _require_reopened(asked: Asked, by_path: bool, source: Source) -> None:

@@ -111,8 +111,8 @@ class Reading:
         none = self._source.nodata
         if none is None:
             return None
-        flags: np.ndarray = np.isnan(raw) if math.isnan(none) else raw == none
-        return flags.all(axis=0)
+        flags = np.asarray(np.isnan(raw) if math.isnan(none) else raw == none)
+        return np.asarray(flags.all(axis=0))
 
     def _require_numbers(self, raw: np.ndarray, blank: np.ndarray | None, box: Box) -> None:
         if raw.dtype.kind != "f":
@@ -123,11 +123,11 @@ class Reading:
         if not wrong.any():
             return
         at = tuple(int(n) for n in np.argwhere(wrong)[0])
+        value = raw[(slice(None), *at)].tolist()  # type: ignore[arg-type]
         pixel = tuple(n + start for n, (start, _) in zip(at, box, strict=True))
         allowed = "numbers, or nodata=nan, which leaves windows with NaN out"
         raise InputError(
-            f"{self._source.description}: pixel {pixel} is {raw[(slice(None), *at)].tolist()}, "
-            f"expected {allowed}"
+            f"{self._source.description}: pixel {pixel} is {value}, expected {allowed}"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, SupportsIndex, overload
+from typing import Any, Literal, SupportsIndex
 
 from torch import nn
 
@@ -19,12 +19,6 @@ from convlin.scanning.scan_result import ScanResult, result_of
 __all__ = ["scan"]
 
 
-@overload
-def scan(model: nn.Module | str, source: Any, out: Any = None, *, semantics: Any,
-         dry_run: Literal[False] = False, **options: Any) -> ScanResult: ...  # fmt: skip
-@overload
-def scan(model: nn.Module | str, source: Any, out: Any = None, *, semantics: Any,
-         dry_run: Literal[True], **options: Any) -> ScanPlan: ...  # fmt: skip
 def scan(
     model: nn.Module | str,
     source: Any,
@@ -85,8 +79,10 @@ def scan(
         network on the whole image, which pads at the image's border alone. Where no layer pads,
         the two are the same. Neither depends on how the work is cut.
     What is read
-        (pixel·scale - mean) / std; scale None: 1/255 of bytes, 1 of floats. windows_through: a
-        function of windows (N, C, *window) that is run before the model, on each of them.
+        (pixel·scale - mean) / std; scale None: 1/255 of bytes, 1/65535 of numbers of 16 bits, else
+        1. Pixels without data are read as zeros: of image semantics, by every cell whose field
+        reaches them. windows_through: a function of windows (N, C, *window) that is run before
+        the model, on each of them.
     What is stored
         out: a folder, a Zarr group with `scores` (K, *cells), or a name for each of several
         outputs; .ome.zarr, .tif, .npy, .csv and .geojson are written from it at the end; None: in

@@ -10,7 +10,7 @@ from convlin.errors import InputError, Refusal, Refused
 from convlin.scanning.asked import Asked
 from convlin.scanning.exports import SUFFIXES, export_of
 from convlin.scanning.plan.settings import Settings
-from convlin.scanning.store import Store
+from convlin.scanning.store import Store, durable
 
 __all__ = ["Where"]
 

@@ -13,11 +13,11 @@ import numpy as np
 from convlin.errors import InputError
 from convlin.scanning.blanks import Blanks
 from convlin.scanning.masks import Mask
-from convlin.scanning.methods.choice import Chosen, Semantics, choose, method_of
+from convlin.scanning.methods.choice import Chosen, choose, method_of
 from convlin.scanning.model_recipe import Classifier
 from convlin.scanning.pixels import Pixels
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.method_contract import Task
+from convlin.scanning.plan.method_contract import Semantics, Task
 from convlin.scanning.plan.settings import Settings
 from convlin.scanning.plan.task_grid import TaskGrid
 from convlin.scanning.reading import Reading

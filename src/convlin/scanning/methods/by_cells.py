@@ -70,7 +70,7 @@ class ByCells:
             with torch.inference_mode():
                 made = named_outputs(self.windows(image))
             pairs = zip(cells, task.cells, strict=True)
-            place = (..., *(slice(a - first, b - first) for (a, b), (first, _) in pairs))
+            place: Any = (..., *(slice(a - first, b - first) for (a, b), (first, _) in pairs))
             for name, tensor in made.items():
                 whole[name][place] = (
                     tensor[0]

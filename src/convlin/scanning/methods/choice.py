@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import torch
 from torch import nn
@@ -26,12 +26,10 @@ from convlin.scanning.methods.in_bands import InBands
 from convlin.scanning.methods.output_names import named_outputs
 from convlin.scanning.methods.seen_in_bands import seen_in_bands
 from convlin.scanning.plan.cell_grid import CellGrid
-from convlin.scanning.plan.method_contract import Method, Output
+from convlin.scanning.plan.method_contract import Method, Output, Semantics
 from convlin.scanning.plan.settings import Settings
 
-__all__ = ["Chosen", "Semantics", "choose", "method_of"]
-
-Semantics: TypeAlias = Literal["window", "image"]
+__all__ = ["Chosen", "choose", "method_of"]
 
 
 @dataclass(frozen=True)

@@ -84,13 +84,13 @@ class InBands:
             image = torch.from_numpy(pixels)[None].to(self._like)
             del pixels
             strip.push(image)
-        places = []
+        places: list[Any] = [..., slice(None)]
         for axis, (first, last) in enumerate(others, 1):
             begun = box[axis][0] // self.grid.stride[axis]
             places.append(slice(first - begun, last - begun))
         made = strip.taken(a, b)
         self._strip = strip
-        return {name: array[(..., slice(None), *places)] for name, array in made.items()}
+        return {name: array[tuple(places)] for name, array in made.items()}
 
     def _begun(self, row: int, box: Box) -> Strip:
         """Return a strip of columns that begins early enough for this row of cells."""
@@ -140,10 +140,11 @@ class Strip:
     @property
     def ready(self) -> int:
         """Rows of cells up to which every output is known."""
-        return self.begun + min(
-            sum(rows.shape[self._axis(rows)] for rows in self.made.get(name, ()))
+        known = (
+            [rows.shape[self._axis(rows)] for rows in self.made.get(name, ())]
             for name in self.names
         )
+        return self.begun + min(map(sum, known))
 
     def push(self, image: torch.Tensor) -> None:
         """Take the next rows (1, C, h, *columns)."""

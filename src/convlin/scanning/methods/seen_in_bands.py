@@ -51,7 +51,8 @@ def seen_in_bands(network: FullyConvolutional) -> str:
 
 def _bands(image: torch.Tensor, step: int) -> list[torch.Tensor]:
     """Return an image cut into bands of a stride, then two, then one again, and so on."""
-    rows, sizes = image.shape[2], []
+    rows = image.shape[2]
+    sizes: list[int] = []
     while (left := rows - sum(sizes)) > 0:
         sizes.append(min(left, step * (1 + len(sizes) % 2)))
-    return list(image.split(sizes, 2))
+    return list(torch.split(image, sizes, 2))

@@ -8,12 +8,14 @@ memory as a whole.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
-__all__ = ["Box", "Cost", "Method", "Output", "Read", "Task"]
+__all__ = ["Box", "Cost", "Method", "Output", "Read", "Semantics", "Task"]
 
 # [start, stop) along each spatial dimension, of pixels or of cells
 Box: TypeAlias = tuple[tuple[int, int], ...]
+# what a score is: the classifier's on that crop, or the network's on the whole image
+Semantics: TypeAlias = Literal["window", "image"]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from convlin.arguments import shown
 from convlin.display.inputs import existing
-from convlin.errors import InputError, Refusal, Refused, one_line
+from convlin.errors import Description, InputError, Refusal, Refused, one_line
 from convlin.scanning.sources.arrays import StoredReader, array_reader, npy_reader
 from convlin.scanning.sources.file_array import Stored
 from convlin.scanning.sources.pictures import picture_reader
@@ -101,7 +100,8 @@ def _reader(source: Any, window: tuple[int, ...], options: Mapping[str, Any]) ->
         return zarr_reader(source, level)
     if not isinstance(source, str | os.PathLike) or not isinstance(os.fspath(source), str):
         allowed = "an array, a Zarr array or the path of an image"
-        raise Refused(Refusal("scan", "source", shown(source), allowed))
+        value = Description(type(source).__name__)
+        raise Refused(Refusal("scan", "source", value, allowed))
     if "://" in os.fspath(source):
         raise InputError(f"{source}: expected a file of this machine; nothing is downloaded")
     path = Path(source)

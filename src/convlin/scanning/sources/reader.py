@@ -47,6 +47,7 @@ class Facts:
     memory: int = 0
     place: Place | None = None
     nodata: float | None = None
+    full: float | None = None
     notes: tuple[str, ...] = ()
     space: tuple[int, ...] = ()
 

@@ -54,16 +54,32 @@ def sound_reader(path: Path) -> StoredReader:
     frame = its.channels * its.bits // 8
     shape: tuple[int, ...] = (its.length // frame, its.channels)
     notes: tuple[str, ...] = (UNCHECKED,)
-    if its.bits == 8:
-        notes += ("samples of 8 bits: silence is 128",)
     place = Place(scale=(1 / its.rate,), translation=(0.0,), units=("second",), names=("t",))
     facts: dict[str, Any] = {"axes": "TC", "place": place, "space": (0,), "notes": notes}
+    if dtype.kind != "f":
+        facts["full"] = 2.0 ** (8 * dtype.itemsize - 1)
     kind = f"WAV, {its.rate:,} Hz"
     if its.bits != 24:
         stored = Stored(str(path), dtype.str, shape, its.offset)
-        return StoredReader(stored, kind, str(path), **facts)
+        reader = Unsigned if its.bits == 8 else StoredReader
+        return reader(stored, kind, str(path), **facts)
     facts["notes"] = (*notes, "samples of 24 bits as the upper ones of 32")
     return ThreeBytes(Stored(str(path), "u1", (*shape, 3), its.offset), kind, str(path), **facts)
+
+
+class Unsigned(StoredReader):
+    """Samples of 8 bits, of which 128 is silence, as numbers around 0 as all others are."""
+
+    def __init__(
+        self, stored: Stored, kind: str, reopened: str | None = None, **facts: Any
+    ) -> None:  # fmt: skip
+        super().__init__(stored, kind, reopened, **facts)
+        self.facts = replace(self.facts, dtype=np.dtype(np.int8))
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return these samples."""
+        found: np.ndarray = (super().read(box) ^ 128).view(np.int8)
+        return found
 
 
 class ThreeBytes(StoredReader):

@@ -61,6 +61,7 @@ class Source:
         self.memory = facts.memory
         self.place: Place | None = _placed(facts, space)
         self.nodata = facts.nodata if nodata is None else nodata
+        self.full = facts.full
         self.notes = facts.notes
         pieces = f", in pieces of {times(self.block)}" if max(self.block) > 1 else ""
         size = times(facts.shape)

@@ -49,7 +49,8 @@ nightly: $(VENV)/tested
 	$(BIN)/python -m pytest -n 2 --seeds 40 tests/load/test_mutated_files.py \
 	    tests/fully_convolutional/test_written.py tests/fully_convolutional/test_zoo.py \
 	    tests/rewrite/test_real_models.py \
-	    $(addprefix tests/cells/test_,real_windows.py random_nets.py) \
+	    $(addprefix tests/cells/test_,real_windows.py random_nets.py) tests/bands \
+	    $(addprefix tests/scan/test_,killed.py engines_processes.py engines_dask.py) \
 	    $(addprefix tests/proof/test_,random_lies.py mutants.py alarms.py)
 
 $(VENV)/installed: pyproject.toml constraints.txt requirements.lock

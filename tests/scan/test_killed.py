@@ -20,8 +20,8 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def times(request):
-    """How often each is killed."""
-    return min(10, request.config.getoption("--seeds"))
+    """How often each is killed: once, and ten times in the nightly run."""
+    return min(10, request.config.getoption("--seeds") // 2)
 
 
 def test_a_process_that_is_killed_again_and_again_loses_nothing(whole, times, tmp_path):

@@ -307,6 +307,8 @@ def test_sound_of_any_kind_is_what_scipy_reads(packed, channels, tmp_path):
         warnings.simplefilter("ignore")
         rate, samples = wavfile.read(path)
     samples = samples.reshape(999, channels)
+    if packed == "u1":  # 128 is silence
+        samples = (samples.astype(int) - 128).astype(np.int8)
     with open_source(path, window=(channels, 9)) as source:
         assert source.dtype == samples.dtype and source.place == Place(
             scale=(1 / rate,), translation=(0.0,), units=("second",), names=("t",)

@@ -4,7 +4,7 @@
 |---|---|
 | `app.py` | the commands together; errors in one line |
 | `demo.py`, `inspect.py`, `convert.py`, `rewrite.py`, `prove.py` | commands on whole models |
-| `plan.py`, `slide.py` | what every window of an image costs, and says |
+| `plan.py`, `slide.py`, `scan.py` | what every window of an image costs, and says; of any size |
 | `unroll.py`, `cost.py` | commands on the layers of one |
 | `audit.py`, `check.py` | commands on anybody's conversion: of one layer, of hostile ones |
 | `explain.py`, `explore.py` | the article's lessons, and the page |

@@ -23,7 +23,7 @@ __all__ = ["scan"]
 def scan(
     model: Model,
     source: Annotated[
-        Path,
+        str,
         typer.Argument(help="Image: .npy, Zarr, OME-Zarr, TIFF, GeoTIFF, VRT, WAV, PNG, JPEG …"),
     ],
     out: Annotated[

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 from torch import nn
 
 from convlin.arguments import (
@@ -30,6 +31,7 @@ from convlin.scanning.stored_outputs import DTYPES, Selection
 __all__ = ["Asked", "asked_of"]
 
 EACH = 4 * 2**30  # bytes of a process where nothing is said: as of `sliding_window`
+MOST_THREADS = 1024  # of one process: more than any machine has cores
 ENGINES = ("serial", "processes", "dask")
 
 
@@ -73,11 +75,10 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         raise Refused(Refusal("scan", "window", window, SHAPES))
     ndim = len(window) - 1
     engine, workers = _engine(given["engine"], given["workers"])
-    memory = given["memory"]
     return Asked(
         classifier=_classifier(given),
         source=given["source"],
-        out=None if given["out"] is None else as_path("scan", "out", given["out"]),
+        out=_out(given["out"]),
         window=window,
         stride=None if given["stride"] is None else _each("stride", given["stride"], ndim),
         semantics=cast(
@@ -99,12 +100,12 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         selection=_selection(given),
         threshold=_number("threshold", given["threshold"]),
         top=None if given["top"] is None else whole("scan", "top", given["top"], 1),
-        memory=EACH * max(1, workers) if memory is None else byte_count("scan", "memory", memory),
+        memory=_memory(given["memory"], workers),
         task=() if given["task"] is None else _each("task", given["task"], ndim),
         band=0 if given["band"] is None else whole("scan", "band", given["band"], 1),
         engine=engine,
         workers=workers,
-        threads=None if given["threads"] is None else whole("scan", "threads", given["threads"], 1),
+        threads=_threads(given["threads"]),
         shard=_shard(given["shard"], engine),
         stall=_seconds(given["stall"]),
         resume=flag("scan", "resume", given["resume"]),
@@ -145,6 +146,33 @@ def _engine(engine: Any, workers: Any) -> tuple[str, int]:
         allowed = 'None: workers are of engine="processes" and engine="dask"'
         raise Refused(Refusal("scan", "workers", shown(workers), allowed))
     return engine, whole("scan", "workers", workers, 1)
+
+
+def _memory(memory: Any, workers: int) -> int:
+    """Return the bytes that all processes may take; unless said, no more than the machine has."""
+    if memory is not None:
+        return byte_count("scan", "memory", memory)
+    machine = int(psutil.virtual_memory().total)
+    return min(EACH * max(1, workers), machine * 3 // 4)
+
+
+def _out(value: Any) -> Path | None:
+    if value is None:
+        return None
+    path = as_path("scan", "out", value)
+    if not path.name:
+        raise Refused(Refusal("scan", "out", str(value), "the name of a folder or a file"))
+    return path
+
+
+def _threads(value: Any) -> int | None:
+    if value is None:
+        return None
+    allowed = f"a whole number from 1 to {MOST_THREADS}"
+    number = whole("scan", "threads", value, 1, allowed=allowed)
+    if number > MOST_THREADS:
+        raise Refused(Refusal("scan", "threads", number, allowed))
+    return number
 
 
 def _selection(given: Mapping[str, Any]) -> Selection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +60,8 @@ class Classifier:
             return model
         if isinstance(function, str):
             function = look_up(function, "--windows-through", "package.module:function")
-        return nn.Sequential(
-            function if isinstance(function, nn.Module) else Through(function), model
-        ).eval()
+        first = function if isinstance(function, nn.Module) else Through(function)
+        return nn.Sequential(OrderedDict(windows_through=first, model=model)).eval()
 
 
 class Through(nn.Module):

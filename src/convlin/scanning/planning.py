@@ -16,6 +16,7 @@ from convlin.scanning.asked import Asked
 from convlin.scanning.methods.choice import Chosen, method_of
 from convlin.scanning.plan.budget import (
     COPIES,
+    Limit,
     Memory,
     fitting,
     settings_in_bands,
@@ -36,17 +37,14 @@ FLAGS = 12
 
 @dataclass(frozen=True)
 class Planning:
-    """A model chosen and a source opened; a process takes `base` bytes before it runs anything.
-
-    limit: bytes of one process.
-    """
+    """A model chosen and a source opened; a process takes `base` bytes before it runs anything."""
 
     asked: Asked
     chosen: Chosen
     grid: CellGrid
     source: Source
     base: int
-    limit: int
+    limit: Limit
 
     def planned(self, settings: Settings) -> tuple[Settings, ScanPlan]:
         """Return settings that fit the memory; those that are given already stay as they are."""
@@ -55,7 +53,7 @@ class Planning:
         if self.chosen.method == "bands":
             trials = settings_in_bands(self.grid, self._cell_bytes, settings)
         else:
-            room = max(1, self.limit - self.base - self.source.memory)
+            room = max(1, self.limit.each - self.base - self.source.memory)
             trials = settings_of_cells(
                 self.grid, self._cell_bytes, settings, room, self._one_window()
             )

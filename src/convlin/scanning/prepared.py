@@ -24,6 +24,7 @@ from convlin.scanning.methods.choice import Chosen, choose
 from convlin.scanning.model_recipe import digest_of
 from convlin.scanning.pixels import pixels_as
 from convlin.scanning.places import CellPlaces, Place
+from convlin.scanning.plan.budget import Limit
 from convlin.scanning.plan.cell_grid import CellGrid
 from convlin.scanning.plan.scan_plan import ScanPlan
 from convlin.scanning.plan.settings import Settings
@@ -145,20 +146,12 @@ def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, li
     return False, [f"not run against the model first: in float64 that takes {bytes_of(needs)}"]
 
 
-def _room(asked: Asked, weights: int) -> tuple[int, int]:
-    """Return what one process takes before it runs anything, and what it may take in all."""
+def _room(asked: Asked, weights: int) -> tuple[int, Limit]:
+    """Return what one process takes before it runs anything, and what all of them may take."""
     own = psutil.Process().memory_info().rss
     if asked.engine == "serial":
-        base, limit, needs = own, asked.memory, own
-    else:
-        many = max(1, asked.workers)
-        base, limit = PROCESS + weights, (asked.memory - own) // many
-        needs = own + many * base
-    if limit <= base:
-        why = "what the processes take before they run anything"
-        value = Description(bytes_of(asked.memory))
-        raise Refused(Refusal("scan", "memory", value, f"more than {bytes_of(needs)}", why))
-    return base, limit
+        return own, Limit(asked.memory)
+    return PROCESS + weights, Limit(asked.memory, max(1, asked.workers), own)
 
 
 def _threads(asked: Asked) -> int:

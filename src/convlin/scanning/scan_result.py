@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from convlin.arguments import shown
 from convlin.display.blocks import Block, Column, Table, Toned
 from convlin.display.numbers import bytes_of, times
 from convlin.display.shown import Shown
+from convlin.errors import Refusal, Refused
 from convlin.scanning.places import CellPlaces
 from convlin.scanning.plan.scan_plan import ScanPlan
 
@@ -21,7 +23,8 @@ class ScanResult(Shown):
     """A finished scan: `result["scores"]` is an array (K, *cells), of Zarr or, in memory, NumPy.
 
     outside, no_data: windows without a score, NaN: outside the mask, on pixels without data or
-    ones that cannot be read (`unreadable`, boxes of pixels). tasks: computed now, of all in `plan`.
+    ones that cannot be read (`unreadable`, boxes of pixels). tasks: computed now, of all in `plan`;
+    missing: not done yet, of a scan in shares. Scores that were written to a file are read there.
     `places` says where a cell lies. path: what was written, None in memory.
     """
 
@@ -34,9 +37,13 @@ class ScanResult(Shown):
     outside: int
     no_data: int
     unreadable: tuple[Any, ...]
+    missing: int = 0
 
     def __getitem__(self, name: str) -> Any:
         """Return an output's array by its name."""
+        if name not in self.arrays:
+            allowed = ", ".join(self.arrays) or f"{self.path} to be read: the scores are there"
+            raise Refused(Refusal("ScanResult", "output", shown(name), allowed))
         return self.arrays[name]
 
     @property
@@ -53,6 +60,7 @@ class ScanResult(Shown):
             "places": self.places.as_dict(),
             "seconds": self.seconds,
             "tasks": self.tasks,
+            "missing": self.missing,
             "outside": self.outside,
             "no_data": self.no_data,
             "unreadable": self.unreadable,
@@ -71,6 +79,9 @@ class ScanResult(Shown):
             ("arrays", f"{arrays}, {plan.dtype}, {bytes_of(plan.written)} before packing"),
             ("computed", f"{done} in {speed}"),
         ]
+        if self.missing:
+            text = f"{self.missing:,} tasks: NaN until the other shares are run"
+            rows.append(("not done", Toned(text, "caution")))
         if self.outside:
             rows.append(("NaN", f"{self.outside:,} windows outside the mask"))
         if self.no_data:
@@ -84,7 +95,7 @@ class ScanResult(Shown):
 
 def result_of(
     path: Path | None, plan: ScanPlan, places: CellPlaces, arrays: Mapping[str, Any],
-    seconds: float, tasks: int, notes: list[Mapping[str, Any]],
+    seconds: float, tasks: int, notes: Sequence[Mapping[str, Any]],
 ) -> ScanResult:  # fmt: skip
     """Return a result; notes: of every task's marker."""
     return ScanResult(
@@ -92,4 +103,5 @@ def result_of(
         outside=sum(note["outside"] for note in notes),
         no_data=sum(note["no_data"] for note in notes),
         unreadable=tuple(box for note in notes for box in note["unreadable"]),
+        missing=plan.tasks - len(notes),
     )  # fmt: skip

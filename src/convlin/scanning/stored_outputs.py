@@ -28,7 +28,7 @@ class Selection:
         known = [output.name for output in outputs]
         missing = [name for name in self.outputs or () if name not in known]
         if missing:
-            allowed = f"of {', '.join(known)}"
+            allowed = f"among {', '.join(known)}"
             raise Refused(Refusal("scan", "outputs", Description(", ".join(missing)), allowed))
         found = []
         for output in outputs:

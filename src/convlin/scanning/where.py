@@ -10,7 +10,7 @@ from convlin.errors import InputError, Refusal, Refused
 from convlin.scanning.asked import Asked
 from convlin.scanning.exports import SUFFIXES, export_of
 from convlin.scanning.plan.settings import Settings
-from convlin.scanning.store import Store, durable
+from convlin.scanning.store import Store, durable, state_of
 
 __all__ = ["Where"]
 
@@ -52,7 +52,11 @@ class Where:
                 raise InputError(f"{store}: no such folder: {store.parent}")
             there = store.exists() or store.is_symlink()
         if there and not asked.resume and asked.shard is None:
-            raise InputError(f"{store}: exists; go on with it (--resume), or name another folder")
+            found = state_of(store)
+            way_out = "name another"
+            if found == "a scan":
+                way_out = "go on with it (--resume), or name another"
+            raise InputError(f"{store}: exists, {found}; {way_out}")
         if asked.resume and not there:
             raise InputError(f"{store}: there is nothing to go on with; leave --resume out")
         return cls(store, exported, there)

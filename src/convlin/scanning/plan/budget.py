@@ -22,7 +22,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.scanning.plan.cell_grid import CellGrid
 from convlin.scanning.plan.settings import Settings
 
-__all__ = ["COPIES", "Memory", "fitting", "settings_in_bands", "settings_of_cells"]
+__all__ = ["COPIES", "Limit", "Memory", "fitting", "settings_in_bands", "settings_of_cells"]
 
 COPIES = 3  # of a task's cells at once, see above
 # Bytes of a task's cells: half makes twice as many files, twice is lost where a run is killed.
@@ -95,8 +95,28 @@ def settings_of_cells(
         task = (*task[:axis], -(-task[axis] // 2), *task[axis + 1 :])
 
 
+@dataclass(frozen=True)
+class Limit:
+    """Bytes that all may take: `processes` alike, and `own` ones of the process that leads them."""
+
+    whole: int
+    processes: int = 1
+    own: int = 0
+
+    @property
+    def each(self) -> int:
+        """Bytes that one process may take."""
+        return max(0, (self.whole - self.own) // self.processes)
+
+    def wanted(self, each: int) -> int:
+        """Return what all take if one process takes so much, rounded up so that it fits."""
+        whole = self.own + self.processes * each
+        digits: int = 10 ** max(0, len(str(whole)) - 3)
+        return -(-whole // digits) * digits
+
+
 def fitting(
-    settings: Iterator[Settings], memory_of: Callable[[Settings], Memory], limit: int
+    settings: Iterator[Settings], memory_of: Callable[[Settings], Memory], limit: Limit
 ) -> tuple[Settings, Memory]:
     """Return the first that fits, and what it takes; raise `Refused`: what the smallest takes."""
     least: Memory | None = None
@@ -107,16 +127,18 @@ def fitting(
         except Refused as refused:  # not even one window fits
             failure = refused
             continue
-        if memory.total <= limit:
+        if memory.total <= limit.each:
             return each, memory
         least = memory if least is None or memory.total < least.total else least
     if least is None:
         assert failure is not None
         raise failure
-    # rounded up, so that what is said fits
-    digits = 10 ** max(0, len(str(least.total)) - 3)
-    value, allowed = bytes_of(limit), f"{bytes_of(-(-least.total // digits) * digits)} or more"
-    raise Refused(Refusal("scan", "memory", Description(value), allowed, str(least)))
+    allowed = f"{bytes_of(limit.wanted(least.total))} or more"
+    said = str(least)
+    if limit.processes > 1 or limit.own:
+        said = f"{limit.processes} processes of: {said}; this one {bytes_of(limit.own)}"
+    value = Description(bytes_of(limit.whole))
+    raise Refused(Refusal("scan", "memory", value, allowed, said))
 
 
 def _bands(step: int) -> list[int]:

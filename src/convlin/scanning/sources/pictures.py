@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["picture_reader"]
 
 # Those that are data. Pillow knows others too, of which EPS starts Ghostscript.
+ORIENTATION = 0x0112  # the number of its EXIF tag
+TURNED = "turned as its EXIF data says: rows and columns are those of the turned picture"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "PPM")
 # Bytes of a pixel: four that Pillow keeps of a colour, and six of a JPEG's coefficients and one of
 # its rows, or four of the picture turned. Of WebP, libwebp holds two canvases and a copy of one.
@@ -49,8 +51,10 @@ def picture_reader(path: Path, channels: int | None, *, lift_bomb_limit: bool) -
                 with Image.open(path, formats=FORMATS) as file:
                     packed, frames = file.format or "", getattr(file, "n_frames", 1)
                     deep = file.mode in ("RGB", "RGBA", "LA") and _is_of_16_bits(file)
+                    turned = file.getexif().get(ORIENTATION, 1) != 1
                     ImageOps.exif_transpose(file, in_place=True)
                     pixels, notes = _pixels(file, channels)
+                    notes = (*notes, *(TURNED,) * turned)
         except UnidentifiedImageError as error:
             formats = ", ".join(FORMATS)
             raise InputError(f"{path}: not a readable picture: none of {formats}") from error

@@ -26,8 +26,9 @@ gone on with is the same, byte for byte, as one that was not.
 """
 
 from convlin.scanning.store.in_memory import InMemory
+from convlin.scanning.store.opening import state_of
 from convlin.scanning.store.store import Store
 from convlin.scanning.store.stored_array import StoredArray
 from convlin.scanning.store.verification import Problem
 
-__all__ = ["InMemory", "Problem", "Store", "StoredArray"]
+__all__ = ["InMemory", "Problem", "Store", "StoredArray", "state_of"]

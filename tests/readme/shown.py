@@ -17,7 +17,6 @@ TIMES = [
     rf"times faster \(from (?P<n>{NUMBER}) to ",
     rf"times faster \(from {NUMBER} to (?P<n>{NUMBER});",
     rf"in float\d\d \((?P<n>{NUMBER}) s\)",
-    rf"whole image \((?P<n>{NUMBER}) s\)",
 ]
 # What another kernel rounds otherwise, and bounds of where it did so most: their size is claimed.
 SIZES = [
@@ -29,10 +28,6 @@ SIZES = [
     rf"off by at most {NUMBER} \((?P<n>{NUMBER}) of the largest score",
     rf"float\d\d (?P<n>{NUMBER}) {NUMBER} {NUMBER}",
     rf"float\d\d {NUMBER} (?P<n>{NUMBER}) {NUMBER}",
-    rf"in bands within (?P<n>{NUMBER}) of",
-    rf"off by up to (?P<n>{NUMBER}) of the largest output",
-    rf"memory (?P<n>{NUMBER}) [MG]B of",  # of this very process
-    rf"\(base (?P<n>{NUMBER}) MB,",
 ]
 NOTHING = 1e-12
 """Of scores below 100, what float64 may leave where in one run it leaves 0."""

@@ -189,7 +189,7 @@ def scan(
             )  # fmt: skip
         except KeyboardInterrupt:
             if not dry_run:
-                output(json).print(f"[yellow]interrupted[/]: go on with {shown(out)} by --resume")
+                typer.secho(f"convlin: interrupted; go on with {out} by --resume", err=True)
             raise
     if json:
         print(jsonlib.dumps({"model": model} | result.as_dict(), indent=2))
@@ -213,7 +213,8 @@ def _verified(out: Path, json: bool) -> None:
     for problem in problems[:MOST]:
         output(json).print(f"[red]{shown(str(problem))}[/]")
     if problems:
-        raise InputError(f"{out}: {len(problems)} problems; --resume computes those tasks anew")
+        many = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+        raise InputError(f"{out}: {many}; --resume computes those tasks anew")
     output(json).print(f"[bold green]{shown(out)}[/]: {done:,} tasks are what they were")
 
 

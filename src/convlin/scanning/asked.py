@@ -85,7 +85,7 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
             Semantics, choice("scan", "semantics", given["semantics"], ("window", "image"))
         ),
         opening={
-            "axes": given["axes"],
+            "axes": _letters(given["axes"]),
             "level": whole("scan", "level", given["level"], 0),
             "channels": _several("channels", given["channels"]),
             "nodata": _number("nodata", given["nodata"]),
@@ -163,6 +163,12 @@ def _out(value: Any) -> Path | None:
     if not path.name:
         raise Refused(Refusal("scan", "out", str(value), "the name of a folder or a file"))
     return path
+
+
+def _letters(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise Refused(Refusal("scan", "axes", shown(value), 'letters, such as "CYX"'))
 
 
 def _threads(value: Any) -> int | None:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.errors import InputError, one_line
+from convlin.arguments import shown
+from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.models.load import load_model, look_up
 
 __all__ = ["Classifier", "digest_of"]
@@ -61,7 +62,12 @@ class Classifier:
         if isinstance(function, str):
             function = look_up(function, "--windows-through", "package.module:function")
         first = function if isinstance(function, nn.Module) else Through(function)
-        return nn.Sequential(OrderedDict(windows_through=first, model=model)).eval()
+        try:
+            return nn.Sequential(OrderedDict(windows_through=first, model=model)).eval()
+        except Exception as error:  # of a module that is half made
+            allowed, why = "a function of windows", one_line(error)
+            refusal = Refusal("scan", "windows_through", shown(function), allowed, why)
+            raise Refused(refusal) from error
 
 
 class Through(nn.Module):
@@ -82,13 +88,19 @@ class Through(nn.Module):
 def digest_of(model: nn.Module) -> str:
     """Return a checksum of every tensor that a model is saved with, its name, dtype and shape.
 
+    Raises `Refused` where they cannot be read.
+
     >>> digest_of(nn.ReLU())[:12]
     'e3b0c44298fc'
     """
     found = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        if isinstance(value, Tensor):
-            found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-            plain = value.detach().cpu().contiguous()
-            found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    try:
+        for name, value in sorted(model.state_dict().items()):
+            if isinstance(value, Tensor):
+                found.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+                plain = value.detach().cpu().contiguous()
+                found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    except Exception as error:  # of models that are half made, lazy, or on the meta device
+        allowed, why = "one whose tensors can be read", one_line(error)
+        raise Refused(Refusal("scan", "model", shown(model), allowed, why)) from error
     return found.hexdigest()

@@ -77,6 +77,8 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     mask = None if asked.mask is None else open_mask(asked.mask, source.shape[1:], source.place)
     pixels = pixels_as(source, asked.scale, asked.mean, asked.std, dtype == torch.float64)
     check, notes = _may_check(asked, weights, dtype)
+    if asked.semantics == "image" and (source.nodata is not None or asked.skip_unreadable):
+        notes.append("pixels without data are read as zeros by cells whose field reaches them")
     chosen = choose(
         classifier.behind(bare), asked.window, asked.stride, asked.semantics,
         method=before.method if before else None, check=check, progress=progress,

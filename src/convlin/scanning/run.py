@@ -6,8 +6,8 @@ import shutil
 import time
 from typing import Any
 
-from convlin.arguments import Progress
-from convlin.errors import InputError
+from convlin.arguments import Progress, shown
+from convlin.errors import InputError, Refusal, Refused, one_line
 from convlin.scanning.engines import run_dask, run_processes, run_serial
 from convlin.scanning.exports import write_export
 from convlin.scanning.plan.method_contract import Task
@@ -140,7 +140,13 @@ class Speed:
         self._pixels += self._reached(self._prepared.tasks[index])
         if self._progress is not None:
             speed = self._pixels / max(1e-9, time.monotonic() - self._started) / 1e6
-            self._progress(f"{speed:.3g} megapixels/s", self._done, self._total)
+            try:
+                self._progress(f"{speed:.3g} megapixels/s", self._done, self._total)
+            except Exception as error:
+                allowed, why = "a function of (what, done, total)", one_line(error)
+                raise Refused(
+                    Refusal("scan", "progress", shown(self._progress), allowed, why)
+                ) from error
 
     def _reached(self, task: Task) -> int:
         """Return the pixels that a task goes on by: its cells times the stride."""

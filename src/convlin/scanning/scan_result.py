@@ -85,9 +85,12 @@ class ScanResult(Shown):
         if self.outside:
             rows.append(("NaN", f"{self.outside:,} windows outside the mask"))
         if self.no_data:
-            rows.append(("NaN", f"{self.no_data:,} windows on pixels without data"))
+            text = f"{self.no_data:,} windows on pixels without data, or that cannot be read"
+            rows.append(("NaN", text))
         if self.unreadable:
-            text = f"{len(self.unreadable):,} blocks of pixels, the first {self.unreadable[0]}"
+            many = len(self.unreadable)
+            blocks = f"{many:,} blocks of pixels, the first" if many > 1 else "the pixels"
+            text = f"{blocks} {self.unreadable[0]}"
             rows.append(("unreadable", Toned(text, "bad")))
         columns = (Column("", "what"), Column("", "said", lambda said: said))
         return [Table(columns, [{"what": what, "said": said} for what, said in rows])]

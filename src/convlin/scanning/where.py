@@ -40,14 +40,13 @@ class Where:
         exported = asked.out if export_of(asked.out) else None
         if not exported and asked.out.suffix.lower() not in ("", ".zarr"):
             raise InputError(f"{asked.out}: the name must end in .zarr, {', '.join(SUFFIXES)}")
+        if exported is not None and asked.shard is not None:
+            why = "shares of a scan write a folder"
+            raise InputError(f"{exported}: {why}; write the file from it with --resume")
         store = asked.out.with_name(f"{asked.out.name}.scan") if exported else asked.out
-        if exported is not None:
-            if exported.exists() or exported.is_symlink():
-                raise InputError(f"{exported}: exists; remove it, or name another file")
-            if asked.shard is not None:
-                why = "shares of a scan write a folder"
-                raise InputError(f"{exported}: {why}; write the file from it with --resume")
         with durable.named(store):
+            if exported is not None and (exported.exists() or exported.is_symlink()):
+                raise InputError(f"{exported}: exists; remove it, or name another file")
             if not store.parent.is_dir():
                 raise InputError(f"{store}: no such folder: {store.parent}")
             there = store.exists() or store.is_symlink()
@@ -73,8 +72,17 @@ class Where:
 
     def require_same(self, manifest: dict[str, Any]) -> None:
         """Raise `InputError`, naming what differs, unless the scan gone on with is this one."""
-        if self.store is not None and self.goes_on:
-            Store.open(self.store).require_same(manifest)
+        if self.store is None or not self.goes_on:
+            return
+        store = Store.open(self.store)
+        before, now = store.manifest.get("source", {}), manifest["source"]
+        changed = [name for name, value in now.items() if before.get(name) != value]
+        if changed:
+            raise InputError(
+                f"{store.path}: the source has changed since the scan began: {changed[0]} was "
+                f"{before.get(changed[0])} and is {now[changed[0]]}; scan it anew"
+            )
+        store.require_same(manifest)
 
 
 def _require_nothing_kept(asked: Asked) -> None:

@@ -14,6 +14,7 @@ import memory
 import permutes
 import proofs
 import recognition
+import scans
 import spectra
 import torch
 import unroll
@@ -38,6 +39,7 @@ def main() -> None:
     converting.run()
     window_scores.run()
     border_padding.run()
+    scans.run()
     unroll.run()
     recognition.run()
     wall.run()

@@ -1,245 +1,38 @@
 """Images of any size: bands beside one pass, windows beside batches of them, seams, and flat time.
 
-Peaks of memory are those of fresh processes: run as a script, this file is one, which does what its
-first argument names and prints what it took as JSON. A side of 0 is the real relief of the Earth.
+What is raced runs by turns in this process. Peaks of memory, and scans that take minutes, are those
+of processes of their own (`fresh_scans.py`).
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import subprocess
-import sys
+import statistics
 import tempfile
-import time
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from fresh_scans import Work, fresh, in_bands, in_one_pass, network
 from rich.table import Table
-from tables import console, show_race
-from torch import Tensor, nn
+from tables import console
+from timing import side_by_side
+from torch import nn
+from window_scores import Windows, padded
 
 import convlin
 from convlin.models.bands import BandedNetwork
 
-ROOT = Path(__file__).parents[1]
-BAND = 64
+OUT = Path(__file__).parents[1] / "out"
+BANDS = (64, 256)  # rows
 NETS = {"MobileNetV2": (2048, 4096), "EfficientNet-Lite0": (2048, 2048)}
+STRIDE, BATCHES = 32, (16, 64, 128)
 SIZES = ((2500, 2000), (5000, 4000), (10_000, 8000), (20_000, 15_000))
-WINDOWS = (1024, 224, 32)  # image, window, stride
-BATCH = 32
+CHUNK = 512
+RELIEF = (5400, 10_800)
 NEEDS = 22 * 10**9  # bytes of one pass over the relief
 DIFFERS = 1e-6  # of the largest score
-
-
-def network(name: str) -> convlin.FullyConvolutional:
-    """Return a net as its dense network, equal to it at the window."""
-    if name == "MobileNetV2":
-        from torchvision.models import mobilenet_v2
-
-        torch.manual_seed(0)
-        model: nn.Module = mobilenet_v2(weights=None).eval()
-    else:
-        sys.path.insert(0, str(ROOT / "tests"))
-        from trained_net import efficientnet_lite0
-
-        model = efficientnet_lite0()
-    return convlin.fully_convolutional(model, allow_inexact=True, proofs=False, check=False)
-
-
-def in_bands(banded: BandedNetwork, image: Tensor) -> Tensor:
-    """Return what a network gives of an image, band by band."""
-    run = banded.start(tuple(image.shape[2:]))
-    rows = [run.push(part)[0] for part in image.split(BAND, 2)]
-    return torch.cat(rows, 2)
-
-
-def races() -> None:
-    """Bands and one pass by turns, and what each adds to a fresh process."""
-    for name, size in NETS.items():
-        dense = network(name)
-        banded, image = BandedNetwork(dense), torch.rand(1, 3, *size)
-        with torch.inference_mode():
-            contenders = {
-                "one pass": lambda dense=dense, image=image: dense(image),
-                f"bands of {BAND} rows": lambda b=banded, image=image: in_bands(b, image),
-            }
-            show_race(f"{name}, {size[0]}×{size[1]}", contenders, 5)
-        peaks = {how: child(how, name, *map(str, size))["grown"] for how in ("pass", "bands")}
-        console.print(
-            f"  peak beyond weights and image: one pass {peaks['pass'] / 2**20:,.0f} MiB, "
-            f"bands {peaks['bands'] / 2**20:,.0f} MiB\n"
-        )
-
-
-def windows() -> None:
-    """`scan` of each window's own scores beside plain batches of windows, in channels_last."""
-    from torchvision.models import resnet18
-
-    side, window, stride = WINDOWS
-    torch.manual_seed(0)
-    model = resnet18(weights=None).eval().to(memory_format=torch.channels_last)
-    image = np.random.default_rng(0).random((3, side, side), np.float32)
-    crops = torch.from_numpy(image)[None].unfold(2, window, stride).unfold(3, window, stride)
-    crops = crops.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-
-    def batches() -> None:
-        with torch.inference_mode():
-            for some in crops.split(BATCH):
-                model(some.contiguous(memory_format=torch.channels_last))
-
-    def scanned() -> None:
-        convlin.scan(model, image, stride=stride, semantics="window", check=False)
-
-    title = f"ResNet-18, {len(crops)} windows of {side}×{side}: scan plans, reads and stores too"
-    show_race(title, {f"batches of {BATCH}": batches, "scan": scanned}, 3)
-
-
-def seams() -> None:
-    """Tiles that are blended beside the whole image: MONAI's, and a scan in tasks."""
-    from monai.inferers import sliding_window_inference
-
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(),
-        nn.Conv2d(8, 1, 3, padding=1),
-    ).eval()  # fmt: skip
-    image = torch.rand(1, 1, 256, 320)
-    with torch.inference_mode():
-        whole = net(image)
-        theirs = sliding_window_inference(image, (64, 64), 4, net, overlap=0.25)
-    # at a window of one pixel the network is the net itself, whose scores are one a pixel
-    made = convlin.scan(
-        net, image[0].numpy(), window=(1, 1, 1), semantics="image", task=(37, 61), band=16,
-        check=False,
-    )  # fmt: skip
-    ours = torch.from_numpy(made["scores"])[None]
-    table = Table(title="a padded net against one pass over the whole image", title_justify="left")
-    for column in ("tiles", "pixels that differ", "by at most, of the largest"):
-        table.add_column(column, justify="left" if column == "tiles" else "right")
-    drawn = {}
-    for name, found in (("MONAI, 64×64, overlap 0.25", theirs), ("scan, tasks of 37×61", ours)):
-        off = (found - whole).abs() / whole.abs().max()
-        table.add_row(
-            name, f"{float((off > DIFFERS).float().mean()):.1%}", f"{float(off.max()):.1e}"
-        )
-        drawn[name] = off[0, 0].numpy()
-    console.print(table)
-    draw(drawn)
-
-
-def draw(differences: dict[str, np.ndarray]) -> None:
-    """Write the differences side by side, in one scale."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(differences), figsize=(11, 4), layout="constrained")
-    top = max(float(off.max()) for off in differences.values())
-    for axis, (name, off) in zip(axes, differences.items(), strict=True):
-        shown = axis.imshow(off, cmap="viridis", vmin=0, vmax=top)
-        axis.set(title=name, xticks=[], yticks=[])
-    figure.colorbar(shown, ax=axes, label="off by, of the largest score")
-    (ROOT / "out").mkdir(exist_ok=True)
-    figure.savefig(ROOT / "out" / "seams.png", dpi=110)
-    console.print("[dim]wrote out/seams.png[/]\n")
-
-
-def flat() -> None:
-    """Scan a synthetic Zarr of four sizes by the digit net: time for each megapixel, and peaks."""
-    import zarr
-
-    table = Table(title="digit net from Zarr, memory 2 GB", title_justify="left")
-    for column in ("pixels", "seconds", "seconds per megapixel", "peak"):
-        table.add_column(column, justify="right")
-    with tempfile.TemporaryDirectory() as folder:
-        for rows, columns in SIZES:
-            path = f"{folder}/{rows}.zarr"
-            array = zarr.create_array(path, shape=(rows, columns), chunks=(512, 512), dtype="u1")
-            some = np.random.default_rng(0).integers(0, 256, (512, columns), np.uint8)
-            for first in range(0, rows, 512):
-                array[first : first + 512] = some[: rows - first]
-            its = child("digits", path, f"{folder}/{rows}.scores")
-            million = rows * columns / 1e6
-            table.add_row(
-                f"{rows:,}×{columns:,}", f"{its['seconds']:.1f}",
-                f"{its['seconds'] / million:.4f}", f"{its['peak'] / 1e9:.2f} GB",
-            )  # fmt: skip
-    console.print(table)
-
-
-def relief() -> None:
-    """Scan the relief of the Earth by EfficientNet-Lite0, and run it in one pass if that fits."""
-    with tempfile.TemporaryDirectory() as folder:
-        sys.path.insert(0, str(ROOT / "tests" / "scan"))
-        sys.path.insert(0, str(ROOT / "tests"))
-        from test_real_scans import relief as written
-
-        source, _ = written(Path(folder), 5400, 10_800)
-        its = child("relief", str(source), f"{folder}/scores.zarr")
-        said = f"scan {its['seconds']:.0f} s, peak {its['peak'] / 1e9:.2f} GB"
-        free = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) * 1024
-        if free > NEEDS:
-            one = child("pass", "EfficientNet-Lite0", "5400", "10800")
-            ratio = its["seconds"] / one["seconds"]
-            said += (
-                f"; one pass {one['seconds']:.0f} s, peak {one['peak'] / 1e9:.1f} GB: {ratio:.2f}×"
-            )
-        else:
-            said += f"; one pass not run: {free / 1e9:.0f} GB are free"
-    console.print(f"relief of the Earth, 10,800×5,400, EfficientNet-Lite0: {said}\n")
-
-
-def child(*arguments: str) -> dict[str, float]:
-    """Return what a fresh process measures."""
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], check=True, capture_output=True, text=True
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def measured(what: str, *arguments: str) -> None:
-    """Do one thing, and print seconds, the peak, and what it added to what was there before."""
-    sys.path[:0] = [str(ROOT / "tests" / "scan"), str(ROOT / "tests")]
-    run = digits_or_relief if what in ("digits", "relief") else passes
-    before, started = run(what, *arguments)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    seconds = time.perf_counter() - started
-    print(json.dumps({"seconds": seconds, "peak": peak, "grown": peak - before}))
-
-
-def passes(how: str, name: str, rows: str, columns: str) -> tuple[int, float]:
-    """Run a network on an image of noise in one pass, or in bands."""
-    dense = network(name)
-    banded, image = BandedNetwork(dense), torch.rand(1, 3, int(rows), int(columns))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    started = time.perf_counter()
-    with torch.inference_mode():
-        dense(image) if how == "pass" else in_bands(banded, image)
-    return before, started
-
-
-def digits_or_relief(what: str, source: str, out: str) -> tuple[int, float]:
-    """Scan a source in this process."""
-    started = time.perf_counter()
-    options = {"memory": "2GB", "check": False}
-    if what == "digits":
-        from scanned_nets import trained_digits
-
-        convlin.scan(
-            trained_digits(), source, out, window=(1, 8, 8), semantics="window", classes=(3, 8),
-            dtype="float16", **options,
-        )  # fmt: skip
-    else:
-        from trained_net import efficientnet_lite0
-
-        convlin.scan(
-            efficientnet_lite0(), source, out, semantics="image", mean=127 / 255, std=128 / 255,
-            **options,
-        )  # fmt: skip
-    return 0, started
 
 
 def run() -> None:
@@ -251,5 +44,207 @@ def run() -> None:
     relief()
 
 
-if __name__ == "__main__":
-    measured(*sys.argv[1:])
+def columns(table: Table, first: str, *others: str) -> None:
+    """Give a table its columns: words, then numbers."""
+    table.add_column(first, no_wrap=True)
+    for heading in others:
+        table.add_column(heading, justify="right")
+
+
+def race(title: str, contenders: Mapping[str, tuple[Work, float]], caption: str = "") -> None:
+    """Time contenders by turns: each is so often done what its work does. The first is the unit."""
+    with console.status(title):
+        timings = side_by_side({name: work for name, (work, _) in contenders.items()}, rounds=5)
+    first = timings[0]
+    table = Table(title=title, title_justify="left", caption=caption or None)
+    columns(table, "form", "clock", "CPU", "times faster", "quartiles", "of the CPU")
+    for timing in timings:
+        times, unit = contenders[timing.name][1], contenders[first.name][1]
+        low, middle, high = (ratio * unit / times for ratio in timing.ratio)
+        cpu = statistics.median(
+            a / b for a, b in zip(first.cpu_seconds, timing.cpu_seconds, strict=True)
+        )
+        table.add_row(
+            timing.name, f"{timing.median * times:.2f} s",
+            f"{statistics.median(timing.cpu_seconds) * times:.2f} s",
+            f"{middle:.2f}×", f"{low:.2f}–{high:.2f}", f"{cpu * unit / times:.2f}×",
+        )  # fmt: skip
+    console.print(table)
+
+
+def races() -> None:
+    """Bands and one pass by turns, and what each adds to a fresh process."""
+    for name, size in NETS.items():
+        dense, image = network(name), torch.rand(1, 3, *size)
+        banded = BandedNetwork(dense)
+        fast = network(name).to(memory_format=torch.channels_last)
+        turned = image.contiguous(memory_format=torch.channels_last)
+        contenders: dict[str, tuple[Work, float]] = {
+            "one pass": (partial(in_one_pass, dense, image), 1),
+            "one pass, channels_last": (partial(in_one_pass, fast, turned), 1),
+        }
+        for band in BANDS:
+            contenders[f"bands of {band} rows"] = (partial(in_bands, banded, image, band), 1)
+        race(f"{name}, {size[0]}×{size[1]}, float32", contenders)
+        grown = [
+            f"{f'bands of {band} rows' if band else 'one pass'} "
+            f"{fresh('network', name, *map(str, (*size, band)))['grown'] / 2**20:,.0f} MiB"
+            for band in (0, *BANDS)
+        ]
+        console.print(f"peak beyond weights and image: {', '.join(grown)}\n")
+
+
+def windows() -> None:
+    """`scan` of each window's own scores beside plain batches of windows, in channels_last."""
+    net = padded("resnet18", (STRIDE,))
+    torch.manual_seed(0)
+    cut = Windows(net, net.build().eval(), torch.rand(1, net.window[0], net.image, net.image))
+    with torch.inference_mode(), console.status("the best batch"):
+        batch = cut.best_batch(BATCHES)
+    shared = convlin.sliding_window(cut.fast, net.window, stride=STRIDE, check=False)
+    many = shared.plan(net.image).windows
+    scan = partial(
+        convlin.scan, cut.fast, cut.image[0].numpy(), stride=STRIDE, semantics="window", check=False
+    )
+    with torch.inference_mode():
+        race(
+            f"ResNet-18, {many} windows of {net.image}×{net.image}, float32",
+            {
+                f"batches of {batch}": (partial(cut.together, batch), many / batch),
+                "sliding_window": (partial(shared, cut.fast_image), 1),
+                "scan": (scan, 1),
+            },
+            f"batches: the best of {', '.join(map(str, BATCHES))}, one of them timed and scaled; "
+            "scan plans, reads and stores too",
+        )
+
+
+def seams() -> None:
+    """Tiles that are blended beside the whole image: MONAI's, and a scan in tasks."""
+    from monai.inferers import sliding_window_inference
+    from skimage import data
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(8, 1, 3, padding=1),
+    ).eval()  # fmt: skip
+    image = torch.from_numpy(data.camera()[60:316, 90:410] / np.float32(255))[None, None]
+    made = {}
+    with torch.inference_mode():
+        whole = net(image)
+        for mode in ("constant", "gaussian"):
+            made[f"MONAI, {mode}"] = sliding_window_inference(
+                image, (64, 64), 4, net, overlap=0.25, mode=mode
+            )
+    # at a window of one pixel the network is the net itself, whose scores are one a pixel
+    ours = convlin.scan(
+        net, image[0].numpy(), window=(1, 1, 1), semantics="image", task=(37, 61), band=16,
+        check=False,
+    )  # fmt: skip
+    made["convlin.scan, 37×61"] = torch.from_numpy(ours["scores"])[None]
+    table = Table(
+        title="Three padded convolutions 3×3 in tiles, beside one pass over the whole image",
+        title_justify="left",
+        caption=f"MONAI: 64×64, overlap 0.25; off: by more than {DIFFERS:.0e} of the largest score",
+    )
+    columns(table, "tiles", "pixels that are off", "by at most, of the largest")
+    drawn = {}
+    for name, scores in made.items():
+        off = (scores - whole).abs()[0, 0].numpy() / float(whole.abs().max())
+        drawn[name] = off
+        table.add_row(name, f"{(off > DIFFERS).mean():.1%}", f"{off.max():.1e}")
+    console.print(table)
+    draw(drawn)
+    console.print("[dim]wrote out/seams.png[/]\n")
+
+
+def draw(differences: Mapping[str, np.ndarray]) -> None:
+    """Write the differences side by side, in one scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from convlin.figures.heat_map import HEAT
+
+    figure = Figure(figsize=(13, 3.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(differences))
+    top = max(float(off.max()) for off in differences.values())
+    for axis, (name, off) in zip(axes, differences.items(), strict=True):
+        shown = axis.imshow(off, cmap=HEAT, vmin=0, vmax=top)
+        axis.set(title=f"{name}: at most {off.max():.1e}", xticks=[], yticks=[])
+    figure.colorbar(shown, ax=axes, label="off by, of the largest score")
+    OUT.mkdir(exist_ok=True)
+    figure.savefig(OUT / "seams.png", dpi=110)
+
+
+def flat() -> None:
+    """Scan a synthetic Zarr of four sizes by the digit net: time for each megapixel, and peaks."""
+    table = Table(
+        title=f"The digit net on noise, bytes in Zarr chunks of {CHUNK}×{CHUNK}: serial, 2 GB",
+        title_justify="left",
+    )
+    columns(table, "pixels", "clock", "each megapixel", "CPU of it", "peak")
+    for rows, width in SIZES:
+        with tempfile.TemporaryDirectory() as folder, console.status(f"{rows}×{width}"):
+            write_noise(f"{folder}/noise.zarr", rows, width)
+            its = fresh("digits", f"{folder}/noise.zarr", f"{folder}/scores.zarr")
+        each, cpu = (its[of] / (rows * width / 1e9) for of in ("seconds", "cpu"))
+        table.add_row(
+            f"{rows:,}×{width:,}", f"{its['seconds']:.1f} s", f"{each:.1f} ms", f"{cpu:.1f} ms",
+            f"{its['peak'] / 1e9:.2f} GB",
+        )  # fmt: skip
+    console.print(table)
+
+
+def write_noise(path: str, rows: int, width: int) -> None:
+    """Write bytes that no codec makes smaller."""
+    import zarr
+
+    chunks = (1, CHUNK, CHUNK)
+    array = zarr.create_array(path, shape=(1, rows, width), chunks=chunks, dtype="u1")
+    noise = np.random.default_rng(0)
+    for first in range(0, rows, CHUNK):
+        some = (1, min(CHUNK, rows - first), width)
+        array[:, first : first + CHUNK] = noise.integers(0, 256, some, np.uint8)
+
+
+def relief() -> None:
+    """Scan the relief of the Earth by EfficientNet-Lite0, and run it in one pass if that fits."""
+    from test_real_scans import relief as written
+
+    title = f"EfficientNet-Lite0 on the relief of the Earth, {RELIEF[1]:,}×{RELIEF[0]:,}, GeoTIFF"
+    table = Table(title=title, title_justify="left")
+    columns(table, "form", "clock", "CPU", "peak")
+    free = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0]) * 1024
+    with tempfile.TemporaryDirectory() as folder:
+        source = str(written(Path(folder), *RELIEF)[0])
+        forms = {"scan, serial, 2 GB": ("relief", source, f"{folder}/scores.zarr")}
+        if free > NEEDS:
+            forms["one pass"] = ("whole", source, f"{folder}/whole.npy")
+        took = []
+        for name, arguments in forms.items():
+            with console.status(name):
+                its = fresh(*arguments)
+            clock, cpu, peak = f"{its['seconds']:.0f} s", f"{its['cpu']:.0f} s", its["peak"] / 1e9
+            table.add_row(name, clock, cpu, f"{peak:.2f} GB")
+            took.append(its)
+        console.print(table)
+        if len(took) == 1:
+            console.print(f"one pass not run: it needs {NEEDS / 1e9:.0f} GB of {free / 1e9:.0f}\n")
+            return
+        clock, cpu = (f"{took[0][of] / took[1][of]:.2f}×" for of in ("seconds", "cpu"))
+        off = apart(f"{folder}/scores.zarr", f"{folder}/whole.npy")
+    console.print(
+        f"the scan takes {clock} the time of one pass, {cpu} of the CPU's; scores differ by at "
+        f"most {off:.1e} of the largest\n"
+    )
+
+
+def apart(scanned: str, whole: str) -> float:
+    """Return the largest difference of two scores, of the largest score."""
+    import zarr
+
+    own = zarr.open_array(f"{scanned}/scores", mode="r")[...]
+    other = np.load(whole, mmap_mode="r")[:, : own.shape[1], : own.shape[2]]
+    return float(np.abs(own - other).max() / np.abs(own).max())

@@ -106,9 +106,9 @@ class Windows:
         crops = torch.cat(self._crops(self.fast_image, batch))
         self.fast(crops.contiguous(memory_format=torch.channels_last))
 
-    def best_batch(self) -> int:
+    def best_batch(self, batches: Sequence[int] = BATCHES) -> int:
         """Return the batch size that takes the least CPU for each window."""
-        contenders = {str(batch): partial(self.together, batch) for batch in BATCHES}
+        contenders = {str(batch): partial(self.together, batch) for batch in batches}
         each = {int(t.name): min(t.cpu_seconds) / int(t.name) for t in side_by_side(contenders, 2)}
         return min(each, key=each.__getitem__)
 

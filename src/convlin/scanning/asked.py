@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
 from torch import nn
 
 from convlin.arguments import (
@@ -27,6 +26,7 @@ from convlin.scanning.model_recipe import Classifier
 from convlin.scanning.plan.cell_grid import Edges
 from convlin.scanning.plan.method_contract import Box, Semantics
 from convlin.scanning.stored_outputs import DTYPES, Selection
+from convlin.scanning.this_machine import memory_of_machine
 
 __all__ = ["Asked", "asked_of"]
 
@@ -152,8 +152,7 @@ def _memory(memory: Any, workers: int) -> int:
     """Return the bytes that all processes may take; unless said, no more than the machine has."""
     if memory is not None:
         return byte_count("scan", "memory", memory)
-    machine = int(psutil.virtual_memory().total)
-    return min(EACH * max(1, workers), machine * 3 // 4)
+    return min(EACH * max(1, workers), memory_of_machine() * 3 // 4)
 
 
 def _out(value: Any) -> Path | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from convlin.arguments import Progress
@@ -32,6 +31,7 @@ from convlin.scanning.plan.task_grid import TaskGrid, divisor
 from convlin.scanning.planning import Planning
 from convlin.scanning.sources import Source, open_source
 from convlin.scanning.store import StoredArray
+from convlin.scanning.this_machine import resident
 from convlin.scanning.where import Where
 from convlin.scanning.worker import Job
 
@@ -142,7 +142,7 @@ def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, li
     if not asked.check:
         return False, ["not run against the model first (check=False)"]
     twins = 2 * weights * 8 // dtype.itemsize
-    needs = psutil.Process().memory_info().rss + twins
+    needs = resident() + twins
     if needs <= asked.memory:
         return True, []
     return False, [f"not run against the model first: in float64 that takes {bytes_of(needs)}"]
@@ -150,7 +150,7 @@ def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, li
 
 def _room(asked: Asked, weights: int) -> tuple[int, Limit]:
     """Return what one process takes before it runs anything, and what all of them may take."""
-    own = psutil.Process().memory_info().rss
+    own = resident()
     if asked.engine == "serial":
         return own, Limit(asked.memory)
     return PROCESS + weights, Limit(asked.memory, max(1, asked.workers), own)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from convlin.arguments import shown as in_words
+from convlin.cli.class_scores import parse_classes
 from convlin.cli.models import announce, require_classifier
 from convlin.cli.normalisation import Preset, normalisation
 from convlin.cli.options import Json, Model, Stride, Trust, Weights, Window
@@ -99,6 +100,12 @@ def scan(
         int | None,
         typer.Option(metavar="N", help="Windows of each class that it lists.", min=1),
     ] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="List the middles of windows, not their boxes.")
+    ] = False,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What classes are called, a line for each.")
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -168,6 +175,7 @@ def scan(
         "region": _region(region, ndim),
         "outputs": None if outputs is None else outputs.split(","),
         "classes": _numbers(classes, "--classes", "281,285"),
+        "names": parse_classes(None, names).names,
         "memory": parse_bytes(memory),
         "task": None if task is None else _cells(task, ndim),
         "shard": _share(shard),
@@ -183,8 +191,8 @@ def scan(
             model, source, out, semantics=semantics, weights=weights, trust=trust, axes=axes,
             level=level, nodata=nodata, lift_bomb_limit=lift_bomb_limit, scale=scale,
             mean=normal.mean, std=normal.std, windows_through=windows_through, edges=edges,
-            mask=mask, softmax=softmax, dtype=dtype, threshold=threshold, top=top, band=band,
-            engine=engine, workers=workers, threads=threads, stall=stall, resume=resume,
+            mask=mask, softmax=softmax, dtype=dtype, threshold=threshold, top=top, points=points,
+            band=band, engine=engine, workers=workers, threads=threads, stall=stall, resume=resume,
             skip_unreadable=skip_unreadable, check=check, dry_run=dry_run, progress=steps,
             **options,
         )  # fmt: skip

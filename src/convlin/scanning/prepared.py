@@ -84,6 +84,7 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
         method=before.method if before else None, check=check, progress=progress,
     )  # fmt: skip
     give_back()
+    _require_names(asked, chosen)
     grid = CellGrid(source.shape[1:], asked.window[1:], chosen.stride, asked.edges, asked.region)
     first = _given(asked, before) or Settings(
         chosen.method, asked.threads or _threads(asked), asked.task, asked.band
@@ -100,7 +101,9 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     where.require_same(manifest)
     base, limit = _room(asked, weights)
     settings, plan = Planning(asked, chosen, grid, source, base, limit).planned(first)
-    plan = replace(plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *notes))
+    plan = replace(
+        plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *chosen.notes, *notes)
+    )
     manifest["settings"] = settings.as_dict()
     key = hashlib.sha256(repr(manifest).encode()).hexdigest()
     job = replace(job, key=key, settings=settings)
@@ -135,6 +138,16 @@ def _require_reopened(asked: Asked, by_path: bool, source: Source) -> None:
         why = "workers on other machines open it by that"
         value = Description("a module")
         raise Refused(Refusal("scan", "model", value, allowed, why))
+
+
+def _require_names(asked: Asked, chosen: Chosen) -> None:
+    """Refuse names that are not one for each class of every output that is stored."""
+    asked.selection.of(chosen.outputs)
+    for output in chosen.outputs:
+        stored = asked.selection.outputs is None or output.name in asked.selection.outputs
+        if asked.names and stored and output.shape[:1] != (len(asked.names),):
+            allowed = f"{output.shape[0] if output.shape else 1}, one for each class"
+            raise Refused(Refusal("scan", "number of names", len(asked.names), allowed))
 
 
 def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, list[str]]:

@@ -50,7 +50,8 @@ def export(prepared: Prepared, store: Store | InMemory) -> None:
     if where.exported is not None and where.store is not None:
         write_export(
             store.arrays, prepared.places, where.exported, threshold=asked.threshold,
-            top=asked.top, classes=asked.selection.classes,
+            top=asked.top, classes=asked.selection.classes, names=asked.names,
+            shape="centre" if asked.points else "box",
         )  # fmt: skip
         shutil.rmtree(where.store)
 

@@ -48,6 +48,8 @@ def scan(
     dtype: Literal["float16", "float32", "float64"] = "float32",
     threshold: float | None = None,
     top: int | None = None,
+    points: bool = False,
+    names: Sequence[str] | None = None,
     memory: int | str | None = None,
     task: Sequence[int] | None = None,
     band: int | None = None,
@@ -88,7 +90,8 @@ def scan(
         out: a folder, a Zarr group with `scores` (K, *cells), or a name for each of several
         outputs; .ome.zarr, .tif, .npy, .csv and .geojson are written from it at the end; None: in
         memory. outputs, classes: which; softmax: over all classes; dtype. threshold, top: which
-        windows a .csv or .geojson lists.
+        windows a .csv or .geojson lists; points: by their middles, not boxes. names: of the model's
+        classes, in files that have a place for them.
     The run
         memory: bytes that all processes may take, interpreter and weights included, such as "2GB";
         None: 4 GiB each. task: cells of a task; band: rows that are read at once. engine: "serial",

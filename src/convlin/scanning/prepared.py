@@ -100,7 +100,7 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     manifest = manifest_of(job, chosen, places, source, mask)
     where.require_same(manifest)
     base, limit = _room(asked, weights)
-    settings, plan = Planning(asked, chosen, grid, source, base, limit).planned(first)
+    settings, plan = Planning(asked, chosen, grid, source, mask, base, limit).planned(first)
     plan = replace(
         plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *chosen.notes, *notes)
     )

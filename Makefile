@@ -81,6 +81,8 @@ dist: $(VENV)/tested
 # What is left where no torchvision goes with a torch, as with the wheel of 2.13 for CPUs alone.
 NO_TORCHVISION := $(addprefix --ignore tests/,costs/test_models.py cli/test_cost.py readme rewrite \
     costs/test_products.py $(addprefix cells/test_,counts.py real_windows.py) \
+    $(addprefix bands/test_bands_,costs.py real.py refused.py) \
+    $(addprefix scan/test_,memory.py real_scans.py) \
     $(addprefix fully_convolutional/test_,cost.py real_nets.py zoo.py)) \
     --deselect tests/fully_convolutional/test_breaks.py::test_rnet_is_exact_iff_its_ceil_pools_leave_no_remainder
 SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional cells)
@@ -88,7 +90,7 @@ SOME := $(addprefix tests/,proof exchange matrix local load fully_convolutional 
 # The lower end of every range in pyproject.toml, before a release; old versions may warn.
 oldest: $(VENV)/tested $(AXE)
 	$(PYTHON) -m venv --clear $(VENV)-oldest
-	$(BIN)/uv pip compile --quiet --system-certs --resolution lowest-direct --extra test --no-header \
+	$(BIN)/uv pip compile --quiet --system-certs --resolution lowest-direct --extra test --extra scan --no-header \
 	    --python-version 3.11 pyproject.toml -o $(VENV)-oldest/oldest.txt
 	$(VENV)-oldest/bin/python $(INSTALL) -r $(VENV)-oldest/oldest.txt -e .
 	$(VENV)-oldest/bin/python -m pytest -n 2 -W default $(NO_TORCHVISION)

@@ -135,7 +135,7 @@ CALLS = {
          "axes": None, "level": 0, "channels": None, "nodata": None, "lift_bomb_limit": False,
          "scale": None, "mean": 0.5, "std": 2.0, "windows_through": None, "edges": "inside",
          "region": None, "mask": None, "outputs": None, "classes": None, "softmax": False,
-         "dtype": "float32", "threshold": None, "top": None, "memory": None, "task": None,
+         "dtype": "float32", "threshold": None, "top": None, "points": False, "names": None, "memory": None, "task": None,
          "band": None, "engine": "serial", "workers": None, "threads": 1, "shard": None,
          "stall": 60.0, "resume": False, "skip_unreadable": False, "check": False,
          "dry_run": False, "progress": None},

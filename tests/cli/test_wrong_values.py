@@ -118,7 +118,7 @@ WRONG = {
 FLAGS = {
     "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
     "copies", "batch_only", "sized", "measured", "raw", "softmax", "resume", "verify",
-    "skip_unreadable", "lift_bomb_limit", "check", "dry_run",
+    "skip_unreadable", "lift_bomb_limit", "check", "dry_run", "points",
 }  # fmt: skip
 # These fit: a folder that the demo makes, models whose window is another, and functions that are no
 # conversions, which a verdict says.

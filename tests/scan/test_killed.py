@@ -5,6 +5,7 @@ import signal
 
 import psutil
 import pytest
+from dask_processes import cluster_in, kill_group
 from scan_commands import files, kill, markers, run, start, wait_for, written
 
 
@@ -53,6 +54,38 @@ def test_a_worker_that_is_killed_costs_its_own_task(whole, times, tmp_path):
         moments.choice(workers).send_signal(signal.SIGKILL)
         said, errors = process.communicate(timeout=120)
         assert process.returncode == 0, said + errors
+        assert files(out) == expected
+
+
+def test_a_cluster_that_loses_workers_and_its_scheduler_loses_no_task(whole, times, tmp_path):
+    command, expected, tasks = whole
+    moments = random.Random(2)
+    for number in range(times):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        out = folder / "out.zarr"
+        with cluster_in(folder) as cluster:
+            process = start(command, out, "--engine", cluster.address, "--stall", "6")
+            some = moments.randint(1, tasks // 2)
+            wait_for(lambda at=some, its=out, run=process: markers(its) >= at or run.poll())
+            kill_group(cluster.workers.pop())  # the other one does its task again
+            cluster.add(1)
+            more = markers(out) + moments.randint(1, tasks // 4)
+            wait_for(
+                lambda at=more, its=out, run=process: markers(its) >= at or run.poll() is not None
+            )
+            cluster.lose_scheduler()
+            said, errors = process.communicate(timeout=120)
+            if process.returncode == 0:  # it was done by then
+                assert markers(out) == tasks
+            else:
+                assert process.returncode == 2 and "--resume" in errors, said + errors
+                assert "Traceback" not in errors
+            cluster.lose_workers()
+            cluster.start()
+            cluster.add(1)
+            code, said = run(command, out, "--engine", cluster.address, "--resume")
+        assert code == 0, said
         assert files(out) == expected
 
 

@@ -152,6 +152,19 @@ class Magenta(torch.nn.Module):
         return self.pool(self.mix(x)).flatten(1)
 
 
+def test_layers_that_would_pad_by_the_images_size_are_named():
+    import timm
+
+    torch.manual_seed(0)
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    image = pictures()["chelsea"].transpose(2, 0, 1)[:, :256, :288]
+    plan = scan(model, image, semantics="image", dry_run=True)
+    (note,) = (note for note in plan.notes if "pad by the image's size" in note)
+    assert note.startswith("conv_stem.pad and 4 more")
+    plan = scan(efficientnet_lite0(), image, semantics="image", dry_run=True)
+    assert not any("size" in note for note in plan.notes)
+
+
 def test_marks_on_a_synthetic_slide_come_back_within_half_a_pixel(tmp_path):
     some = pictures()
     tile = np.concatenate([some["coffee"][:300, :448], some["chelsea"][:300, :448]], axis=1)
@@ -166,12 +179,20 @@ def test_marks_on_a_synthetic_slide_come_back_within_half_a_pixel(tmp_path):
         Magenta().eval(), slide, tmp_path / "marks.geojson", window=(3, 8, 8), stride=stride,
         level=1, semantics="window", threshold=0.8, check=False,
     )  # fmt: skip
+    scan(
+        Magenta().eval(), slide, tmp_path / "points.geojson", window=(3, 8, 8), stride=stride,
+        level=1, semantics="window", threshold=0.8, check=False, points=True, names=["mark"],
+    )  # fmt: skip
+    points = json.loads((tmp_path / "points.geojson").read_text("utf-8"))["features"]
+    assert {point["geometry"]["type"] for point in points} == {"Point"}
+    assert points[0]["properties"]["classification"]["name"] == "mark"
     found = json.loads((tmp_path / "marks.geojson").read_text("utf-8"))["features"]
     middles = sorted(
         tuple(np.mean(feature["geometry"]["coordinates"][0][:4], axis=0)[::-1]) for feature in found
     )
     planted = sorted(tuple((n * stride + 4) * factor for n in cell) for cell in cells)
     assert len(middles) == len(planted)
+    assert sorted(tuple(p["geometry"]["coordinates"][::-1]) for p in points) == middles
     assert np.abs(np.array(middles) - planted).max() <= factor / 2
 
 

@@ -142,3 +142,29 @@ def test_windows_with_a_pixel_are_found_from_any_boxes(numbers, seed):
             if holds:
                 assert all(a <= i < b for i, (a, b) in zip(cell, near, strict=True))
     assert (blanks.without_data(grid.cells) == expected).all()
+
+
+class Looked:
+    """A mask that remembers where it was looked at."""
+
+    def __init__(self, flags):
+        self.flags, self.boxes = flags, []
+
+    def read(self, box):
+        self.boxes.append(box)
+        return self.flags[tuple(slice(a, b) for a, b in box)]
+
+
+@pytest.mark.parametrize(
+    "window, stride", [((7, 5), (3, 2)), ((30, 20), (1, 1)), ((4, 4), (9, 11))]
+)
+def test_a_mask_is_looked_at_a_few_rows_at_a_time(window, stride, monkeypatch):
+    monkeypatch.setattr("convlin.scanning.blanks.AT_ONCE", 600)
+    mask = np.random.default_rng(0).random((90, 40)) < 0.01
+    grid, looked = CellGrid((90, 40), window, stride), Looked(mask)
+    found = Blanks(grid, looked).outside(grid.cells)
+    for cell in np.ndindex(*grid.counts):
+        part = tuple(slice(i * s, i * s + p) for i, s, p in zip(cell, stride, window, strict=True))
+        assert found[cell] == (not mask[part].any())
+    rows = [b - a for (a, b), _ in looked.boxes]
+    assert len(rows) > 1 and max(rows) <= max(window[0], 600 // 20)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json as jsonlib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from convlin.arguments import shown as in_words
+from convlin.cli.class_scores import parse_classes
 from convlin.cli.models import announce, require_classifier
 from convlin.cli.normalisation import Preset, normalisation
 from convlin.cli.options import Json, Model, Stride, Trust, Weights, Window
 from convlin.cli.shapes import parse_bytes, parse_shape, parse_stride
 from convlin.cli.terminal import output, progress, shown
 from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    from convlin.scanning import ScanPlan, ScanResult
 
 __all__ = ["scan"]
 
@@ -96,6 +100,12 @@ def scan(
         int | None,
         typer.Option(metavar="N", help="Windows of each class that it lists.", min=1),
     ] = None,
+    points: Annotated[
+        bool, typer.Option("--points", help="List the middles of windows, not their boxes.")
+    ] = False,
+    names: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What classes are called, a line for each.")
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option(
@@ -165,6 +175,7 @@ def scan(
         "region": _region(region, ndim),
         "outputs": None if outputs is None else outputs.split(","),
         "classes": _numbers(classes, "--classes", "281,285"),
+        "names": parse_classes(None, names).names,
         "memory": parse_bytes(memory),
         "task": None if task is None else _cells(task, ndim),
         "shard": _share(shard),
@@ -173,30 +184,35 @@ def scan(
     announce(model, weights, trust, json)
     console = output(json)
 
-    from convlin.scanning import ScanResult
-    from convlin.scanning import scan as run
+    from convlin.scanning.scan import begin, finish
 
     with progress(remaining=True) as steps:
+        prepared = begin(
+            model, source, out, semantics=semantics, weights=weights, trust=trust, axes=axes,
+            level=level, nodata=nodata, lift_bomb_limit=lift_bomb_limit, scale=scale,
+            mean=normal.mean, std=normal.std, windows_through=windows_through, edges=edges,
+            mask=mask, softmax=softmax, dtype=dtype, threshold=threshold, top=top, points=points,
+            band=band, engine=engine, workers=workers, threads=threads, stall=stall, resume=resume,
+            skip_unreadable=skip_unreadable, check=check, dry_run=dry_run, progress=steps,
+            **options,
+        )  # fmt: skip
+        console.print(prepared.plan)
+        if dry_run:
+            _as_json(json, model, prepared.plan)
+            return
         try:
-            result = run(
-                model, source, out, semantics=semantics, weights=weights, trust=trust, axes=axes,
-                level=level, nodata=nodata, lift_bomb_limit=lift_bomb_limit, scale=scale,
-                mean=normal.mean, std=normal.std, windows_through=windows_through, edges=edges,
-                mask=mask, softmax=softmax, dtype=dtype, threshold=threshold, top=top, band=band,
-                engine=engine, workers=workers, threads=threads, stall=stall, resume=resume,
-                skip_unreadable=skip_unreadable, check=check, dry_run=dry_run, progress=steps,
-                **options,
-            )  # fmt: skip
+            result = finish(prepared, steps)
         except KeyboardInterrupt:
-            if not dry_run:
-                typer.secho(f"convlin: interrupted; go on with {out} by --resume", err=True)
+            typer.secho(f"convlin: interrupted; go on with {out} by --resume", err=True)
             raise
-    if json:
-        print(jsonlib.dumps({"model": model} | result.as_dict(), indent=2))
-        return
-    if isinstance(result, ScanResult):
-        console.print(result.plan)
+    _as_json(json, model, result)
+    console.print()
     console.print(result)
+
+
+def _as_json(json: bool, model: str, shown: ScanPlan | ScanResult) -> None:
+    if json:
+        print(jsonlib.dumps({"model": model} | shown.as_dict(), indent=2))
 
 
 def _verified(out: Path, json: bool) -> None:

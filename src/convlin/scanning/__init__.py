@@ -6,6 +6,7 @@
 | `asked.py`, `where.py` | what a caller asks for, and where it is written |
 | `model_recipe.py` | the model, to be opened anywhere |
 | `prepared.py`, `planning.py` | all of it opened, checked and planned |
+| `this_machine.py` | what memory there is, and is taken |
 | `manifest.py` | what decides about the numbers, as the store says it |
 | `run.py`, `scan_result.py` | tasks handed to an engine; what came of them |
 | `worker.py` | one task after another, in one process |

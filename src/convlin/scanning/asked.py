@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
 from torch import nn
 
 from convlin.arguments import (
@@ -27,6 +26,7 @@ from convlin.scanning.model_recipe import Classifier
 from convlin.scanning.plan.cell_grid import Edges
 from convlin.scanning.plan.method_contract import Box, Semantics
 from convlin.scanning.stored_outputs import DTYPES, Selection
+from convlin.scanning.this_machine import memory_of_machine
 
 __all__ = ["Asked", "asked_of"]
 
@@ -55,6 +55,8 @@ class Asked:
     selection: Selection
     threshold: float | None
     top: int | None
+    points: bool
+    names: tuple[str, ...] | None
     memory: int
     task: tuple[int, ...]
     band: int
@@ -100,6 +102,8 @@ def asked_of(given: Mapping[str, Any]) -> Asked:
         selection=_selection(given),
         threshold=_number("threshold", given["threshold"]),
         top=None if given["top"] is None else whole("scan", "top", given["top"], 1),
+        points=flag("scan", "points", given["points"]),
+        names=_words("names", given["names"], "what classes are called"),
         memory=_memory(given["memory"], workers),
         task=() if given["task"] is None else _each("task", given["task"], ndim),
         band=0 if given["band"] is None else whole("scan", "band", given["band"], 1),
@@ -152,8 +156,7 @@ def _memory(memory: Any, workers: int) -> int:
     """Return the bytes that all processes may take; unless said, no more than the machine has."""
     if memory is not None:
         return byte_count("scan", "memory", memory)
-    machine = int(psutil.virtual_memory().total)
-    return min(EACH * max(1, workers), machine * 3 // 4)
+    return min(EACH * max(1, workers), memory_of_machine() * 3 // 4)
 
 
 def _out(value: Any) -> Path | None:
@@ -182,15 +185,21 @@ def _threads(value: Any) -> int | None:
 
 
 def _selection(given: Mapping[str, Any]) -> Selection:
-    names = given["outputs"]
-    if names is not None:
-        items = (names,) if isinstance(names, str) else elements(names)
-        if not items or not all(isinstance(name, str) for name in items):
-            raise Refused(Refusal("scan", "outputs", shown(names), "names of outputs"))
-        names = tuple(items)
+    outputs = given["outputs"]
+    one = (outputs,) if isinstance(outputs, str) else outputs
+    names = _words("outputs", one, "names of outputs")
     dtype = choice("scan", "dtype", given["dtype"], DTYPES)
     softmax = flag("scan", "softmax", given["softmax"])
     return Selection(names, _several("classes", given["classes"]), softmax, dtype)
+
+
+def _words(field: str, value: Any, allowed: str) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    words = tuple(value) if isinstance(value, list | tuple) else ()
+    if not words or not all(isinstance(word, str) for word in words):
+        raise Refused(Refusal("scan", field, shown(value), f"{allowed}, as texts"))
+    return words
 
 
 def _several(field: str, value: Any) -> tuple[int, ...] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +15,9 @@ from convlin.scanning.windows_with import cells_near, windows_with
 if TYPE_CHECKING:
     from convlin.scanning.masks import Mask
 
-__all__ = ["Blanks"]
+__all__ = ["AT_ONCE", "Blanks"]
+
+AT_ONCE = 2**22  # pixels of a mask that are looked at together: 50 MB, sums included
 
 
 class Blanks:
@@ -52,11 +56,23 @@ class Blanks:
         if self._mask is None:
             return np.zeros(counts, bool)
         if self._asked is None or self._asked[0] != cells:
-            size = self._grid.size
-            pixels = self._grid.pixels_of(cells)
-            box = tuple((a, min(b, n)) for (a, b), n in zip(pixels, size, strict=True))
-            self._asked = cells, ~windows_with(self._mask.read(box), box, self._grid, cells)
+            rows = [self._outside(self._mask, part) for part in self._few_rows(cells)]
+            self._asked = cells, np.concatenate(rows)
         return self._asked[1]
+
+    def _outside(self, mask: Mask, cells: Box) -> np.ndarray:
+        sides = zip(self._grid.pixels_of(cells), self._grid.size, strict=True)
+        box = tuple((start, min(stop, n)) for (start, stop), n in sides)
+        return ~windows_with(mask.read(box), box, self._grid, cells)
+
+    def _few_rows(self, cells: Box) -> Iterator[Box]:
+        """Yield cells in rows that hold at most `AT_ONCE` pixels together, or are single."""
+        (first, stop), *others = cells
+        (_, *columns), step = self._grid.pixels_of(cells), self._grid.stride[0]
+        width = math.prod(b - a for a, b in columns)
+        few = max(1, (AT_ONCE // width - self._grid.window[0]) // step)
+        for row in range(first, stop, few):
+            yield ((row, min(row + few, stop)), *others)
 
     def without_data(self, cells: Box) -> np.ndarray:
         """Return which of these windows hold a pixel of those noted."""

@@ -13,6 +13,8 @@ from convlin.errors import Refusal, Refused
 from convlin.models.cells import SlidingWindow
 from convlin.models.trace import sample
 from convlin.scanning.asked import Asked
+from convlin.scanning.blanks import AT_ONCE
+from convlin.scanning.masks import Mask
 from convlin.scanning.methods.choice import Chosen, method_of
 from convlin.scanning.plan.budget import (
     COPIES,
@@ -43,6 +45,7 @@ class Planning:
     chosen: Chosen
     grid: CellGrid
     source: Source
+    mask: Mask | None
     base: int
     limit: Limit
 
@@ -101,13 +104,18 @@ class Planning:
         widest = max(boxes, key=math.prod)
         box = math.prod(widest)
         raw = self.source.shape[0] * self.source.dtype.itemsize
-        flags = FLAGS if self.asked.mask is not None or self.source.nodata is not None else 0
+        flags = FLAGS * box if self.source.nodata is not None else 0
+        if self.mask is not None:
+            row = self.grid.window[0] * math.prod(widest[1:])
+            flags += FLAGS * max(row, AT_ONCE)
         cells = math.prod(settings.task)
         in_memory = 0 if self.asked.out is not None else self._written
         return Memory(
             base=self.base,
-            decoding=self.source.memory + self.source.held(widest),
-            pixels=box * (raw + flags),
+            decoding=self.source.memory
+            + self.source.held(widest)
+            + (0 if self.mask is None else self.mask.memory),
+            pixels=box * raw + flags,
             run=max(method.cost(task).memory for task in tasks),
             result=COPIES * cells * self._cell_bytes + in_memory,
         )

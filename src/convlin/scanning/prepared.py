@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from convlin.arguments import Progress
@@ -32,6 +31,7 @@ from convlin.scanning.plan.task_grid import TaskGrid, divisor
 from convlin.scanning.planning import Planning
 from convlin.scanning.sources import Source, open_source
 from convlin.scanning.store import StoredArray
+from convlin.scanning.this_machine import resident
 from convlin.scanning.where import Where
 from convlin.scanning.worker import Job
 
@@ -84,6 +84,7 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
         method=before.method if before else None, check=check, progress=progress,
     )  # fmt: skip
     give_back()
+    _require_names(asked, chosen)
     grid = CellGrid(source.shape[1:], asked.window[1:], chosen.stride, asked.edges, asked.region)
     first = _given(asked, before) or Settings(
         chosen.method, asked.threads or _threads(asked), asked.task, asked.band
@@ -99,8 +100,10 @@ def prepare(asked: Asked, progress: Progress | None) -> Prepared:
     manifest = manifest_of(job, chosen, places, source, mask)
     where.require_same(manifest)
     base, limit = _room(asked, weights)
-    settings, plan = Planning(asked, chosen, grid, source, base, limit).planned(first)
-    plan = replace(plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *notes))
+    settings, plan = Planning(asked, chosen, grid, source, mask, base, limit).planned(first)
+    plan = replace(
+        plan, preprocessing=f"{source.dtype} {pixels}", notes=(*source.notes, *chosen.notes, *notes)
+    )
     manifest["settings"] = settings.as_dict()
     key = hashlib.sha256(repr(manifest).encode()).hexdigest()
     job = replace(job, key=key, settings=settings)
@@ -137,12 +140,22 @@ def _require_reopened(asked: Asked, by_path: bool, source: Source) -> None:
         raise Refused(Refusal("scan", "model", value, allowed, why))
 
 
+def _require_names(asked: Asked, chosen: Chosen) -> None:
+    """Refuse names that are not one for each class of every output that is stored."""
+    asked.selection.of(chosen.outputs)
+    for output in chosen.outputs:
+        stored = asked.selection.outputs is None or output.name in asked.selection.outputs
+        if asked.names and stored and output.shape[:1] != (len(asked.names),):
+            allowed = f"{output.shape[0] if output.shape else 1}, one for each class"
+            raise Refused(Refusal("scan", "number of names", len(asked.names), allowed))
+
+
 def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, list[str]]:
     """Return whether there is room to run the result against the model, in float64."""
     if not asked.check:
         return False, ["not run against the model first (check=False)"]
     twins = 2 * weights * 8 // dtype.itemsize
-    needs = psutil.Process().memory_info().rss + twins
+    needs = resident() + twins
     if needs <= asked.memory:
         return True, []
     return False, [f"not run against the model first: in float64 that takes {bytes_of(needs)}"]
@@ -150,7 +163,7 @@ def _may_check(asked: Asked, weights: int, dtype: torch.dtype) -> tuple[bool, li
 
 def _room(asked: Asked, weights: int) -> tuple[int, Limit]:
     """Return what one process takes before it runs anything, and what all of them may take."""
-    own = psutil.Process().memory_info().rss
+    own = resident()
     if asked.engine == "serial":
         return own, Limit(asked.memory)
     return PROCESS + weights, Limit(asked.memory, max(1, asked.workers), own)

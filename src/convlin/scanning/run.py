@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from convlin.arguments import Progress, shown
 from convlin.errors import InputError, Refusal, Refused, one_line
@@ -46,7 +50,8 @@ def export(prepared: Prepared, store: Store | InMemory) -> None:
     if where.exported is not None and where.store is not None:
         write_export(
             store.arrays, prepared.places, where.exported, threshold=asked.threshold,
-            top=asked.top, classes=asked.selection.classes,
+            top=asked.top, classes=asked.selection.classes, names=asked.names,
+            shape="centre" if asked.points else "box",
         )  # fmt: skip
         shutil.rmtree(where.store)
 
@@ -95,7 +100,8 @@ def _compute(
     asked, settings = prepared.asked, prepared.job.settings
     note = Speed(prepared, mine - len(left), mine, progress)
     if asked.engine == "serial":
-        run_serial(Here(prepared, store), left, note)
+        with threads(settings.threads):
+            run_serial(Here(prepared, store), left, note)
     elif asked.engine == "processes":
         run_processes(prepared.job, left, note, asked.workers, settings.threads)
     else:
@@ -105,6 +111,17 @@ def _compute(
             threads=settings.threads, stall=asked.stall, memory=prepared.plan.memory.total,
             finished=store.is_done,
         )  # fmt: skip
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let PyTorch use so many threads meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Here:

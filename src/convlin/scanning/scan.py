@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ from torch import nn
 from convlin.arguments import Progress, flag, listener
 from convlin.scanning.asked import asked_of
 from convlin.scanning.plan.scan_plan import ScanPlan
-from convlin.scanning.prepared import prepare
+from convlin.scanning.prepared import Prepared, prepare
 from convlin.scanning.run import export, run
 from convlin.scanning.scan_result import ScanResult, result_of
 
-__all__ = ["scan"]
+__all__ = ["begin", "finish", "scan"]
 
 
 def scan(
@@ -47,6 +48,8 @@ def scan(
     dtype: Literal["float16", "float32", "float64"] = "float32",
     threshold: float | None = None,
     top: int | None = None,
+    points: bool = False,
+    names: Sequence[str] | None = None,
     memory: int | str | None = None,
     task: Sequence[int] | None = None,
     band: int | None = None,
@@ -87,7 +90,8 @@ def scan(
         out: a folder, a Zarr group with `scores` (K, *cells), or a name for each of several
         outputs; .ome.zarr, .tif, .npy, .csv and .geojson are written from it at the end; None: in
         memory. outputs, classes: which; softmax: over all classes; dtype. threshold, top: which
-        windows a .csv or .geojson lists.
+        windows a .csv or .geojson lists; points: by their middles, not boxes. names: of the model's
+        classes, in files that have a place for them.
     The run
         memory: bytes that all processes may take, interpreter and weights included, such as "2GB";
         None: 4 GiB each. task: cells of a task; band: rows that are read at once. engine: "serial",
@@ -113,18 +117,25 @@ def scan(
     >>> np.allclose(result["scores"][:, 5, 2], model(crop)[0].detach(), atol=1e-6)
     True
     """
-    asked = asked_of(dict(locals()))
-    flag("scan", "dry_run", dry_run)
-    listener("scan", progress)
-    prepared = prepare(asked, progress)
-    if dry_run:
-        return prepared.plan
+    prepared = begin(**locals())
+    return prepared.plan if dry_run else finish(prepared, progress)
+
+
+def begin(*given: Any, **named: Any) -> Prepared:
+    """Return a scan of `scan`'s arguments that is planned, and not run."""
+    bound = inspect.signature(scan).bind(*given, **named)
+    bound.apply_defaults()
+    asked = asked_of(bound.arguments)
+    flag("scan", "dry_run", bound.arguments["dry_run"])
+    return prepare(asked, listener("scan", bound.arguments["progress"]))
+
+
+def finish(prepared: Prepared, progress: Progress | None) -> ScanResult:
+    """Run what is planned, to its end."""
     started = time.perf_counter()
     store, tasks = run(prepared, progress)
     notes = [marker["notes"] for index in sorted(store.done()) if (marker := store.marker(index))]
     export(prepared, store)
     arrays = {} if prepared.where.exported else dict(store.arrays)
-    if asked.out is None:
-        arrays = {name: array[...] for name, array in arrays.items()}
-    seconds = time.perf_counter() - started
-    return result_of(asked.out, prepared.plan, prepared.places, arrays, seconds, tasks, notes)
+    seconds, out = time.perf_counter() - started, prepared.asked.out
+    return result_of(out, prepared.plan, prepared.places, arrays, seconds, tasks, notes)

@@ -33,9 +33,9 @@ class Where:
             _require_nothing_kept(asked)
             return cls(None, None)
         listed = export_of(asked.out) in ("csv", "geojson")
-        for field in ("threshold", "top"):
-            if getattr(asked, field) is not None and not listed:
-                allowed = "None: it is for what is written as .csv or .geojson"
+        for field in ("threshold", "top", "points"):
+            if getattr(asked, field) not in (None, False) and not listed:
+                allowed = "left out: it is for what is written as .csv or .geojson"
                 raise Refused(Refusal("scan", field, getattr(asked, field), allowed))
         exported = asked.out if export_of(asked.out) else None
         if not exported and asked.out.suffix.lower() not in ("", ".zarr"):

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -24,6 +24,7 @@ from convlin.models.trace import sample
 from convlin.scanning.methods.by_cells import ByCells
 from convlin.scanning.methods.in_bands import InBands
 from convlin.scanning.methods.output_names import named_outputs
+from convlin.scanning.methods.padding_by_size import padding_by_size
 from convlin.scanning.methods.seen_in_bands import seen_in_bands
 from convlin.scanning.plan.cell_grid import CellGrid
 from convlin.scanning.plan.method_contract import Method, Output, Semantics
@@ -40,6 +41,7 @@ class Chosen:
     why: str
     seen: str
     outputs: tuple[Output, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def method(self) -> Literal["bands", "cells"]:
@@ -72,7 +74,8 @@ def choose(
         )
         _require_stride(network, stride)
         why = "the network on the whole image, padded at the image's border alone"
-        return _banded(network, why, check)
+        sized = padding_by_size(model, window) if check else []
+        return replace(_banded(network, why, check), notes=_by_size(sized))
     why = "windows share what they can, each with its own padding"
     if method != "cells":
         try:
@@ -105,6 +108,14 @@ def _outputs(windows: nn.Module, model: nn.Module, window: tuple[int, ...]) -> t
     return tuple(
         Output(name, tuple(tensor.shape[1 : tensor.ndim - ndim])) for name, tensor in named.items()
     )
+
+
+def _by_size(sites: list[str]) -> tuple[str, ...]:
+    if not sites:
+        return ()
+    more = f" and {len(sites) - 1} more" if sites[1:] else ""
+    said = "would pad by the image's size: here they pad as at the window, at the image's border"
+    return (f"{sites[0]}{more} {said}",)
 
 
 def _require_stride(network: FullyConvolutional, stride: tuple[int, ...] | None) -> None:

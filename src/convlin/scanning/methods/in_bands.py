@@ -24,7 +24,7 @@ from convlin.scanning.plan.cell_grid import CellGrid
 from convlin.scanning.plan.method_contract import Box, Cost, Output, Read, Task
 
 if TYPE_CHECKING:
-    from convlin.models.bands import BandedNetwork, BandRun
+    from convlin.models.bands import BandCosts, BandedNetwork, BandRun
 
 __all__ = ["InBands"]
 
@@ -45,6 +45,7 @@ class InBands:
         self.band = band
         self._like = sample(banded.network, (0,))
         self.outputs = outputs
+        self._costs: dict[tuple[int, ...], BandCosts] = {}
         self._strip: Strip | None = None
 
     def cost(self, task: Task) -> Cost:
@@ -53,7 +54,9 @@ class InBands:
         (a, b), *_ = task.cells
         box = self.reads(task)
         size = (self.grid.padded[0], *(stop - start for start, stop in box[1:]))
-        costs = self.banded.costs(size, self.band, self._like.dtype)
+        if size not in self._costs:  # one for each width of a strip
+            self._costs[size] = self.banded.costs(size, self.band, self._like.dtype)
+        costs = self._costs[size]
         width, rows = math.prod(size[1:]), self._last_row(b)
         products = costs.multiply_adds * (self._last_row(last) - self._start(first)) // size[0]
         share = (products * (n - first) // (last - first) for n in (b, a))

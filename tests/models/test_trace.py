@@ -90,7 +90,8 @@ def test_a_sample_has_the_dtype_of_the_model():
     ("doing", "where"),
     [
         (r"register_(module_)?forward", ["trace.py"]),
-        (r"with fake_tensors|FakeTensorMode", ["graph/traced.py"]),
+        # A model's runs, and the shapes of a network that is written already.
+        (r"with fake_tensors|FakeTensorMode", ["bands/network_steps.py", "graph/traced.py"]),
         # What a run gives as a graph, and who used whose weights in it: hooks would tell neither.
         (r"TorchDispatchMode\)", ["graph/recorder.py", "rewrite/calls_and_reads.py"]),
     ],

@@ -108,8 +108,12 @@ def test_nothing_stays_on_the_cluster(out, cluster):
     run(out, cluster)
     with Client(cluster.address, set_as_default=False) as client:
         assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks)) == 0
-        still = client.run(lambda: len(sys.modules["convlin.scanning.engines.dask_task"].OPEN))
-    assert set(still.values()) == {0}
+
+        def still_open():
+            its = client.run(lambda: len(sys.modules["convlin.scanning.engines.dask_task"].OPEN))
+            return any(its.values())
+
+        until(lambda: not still_open(), "a worker holds on to the job")  # it closes a moment later
 
 
 def test_a_task_that_fails_ends_the_run_and_is_named(out, cluster):

@@ -156,7 +156,9 @@ def test_a_source_or_a_model_that_has_changed_is_named(whole, tmp_path):
     assert process.returncode == 2 and "has changed" in errors and "image.npy" in errors, errors
     code, said = run(copied, out, "--resume")
     assert code == 2 and "source" in said, said
-    code, said = run(command, out, "--resume", "--stride", "4")
+    other = tmp_path / "other.zarr"
+    assert run(command, other, "--region", "0:200,0:900")[0] == 0
+    code, said = run(command, other, "--resume", "--stride", "4")
     assert code == 2 and "stride is [2, 2] there, and [4, 4] was asked for" in said, said
 
 

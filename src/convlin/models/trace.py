@@ -12,8 +12,9 @@
 
 Nothing else in this room hooks a module. Runs on tensors without values, where the operations
 between the layers are seen too, are all made in `graph/traced.py`: `trace` gives the graph that a
-network is written from, `record` the one that costs are counted in. Layers that part are found on
-numbers (`dense/parting.py`).
+network is written from, `record` the one that costs are counted in. Of a network that is written
+already, `bands/network_steps.py` asks shapes alone. Layers that part are found on numbers
+(`dense/parting.py`).
 """
 
 from __future__ import annotations

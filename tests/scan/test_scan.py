@@ -104,8 +104,6 @@ def test_a_residual_net_skips_and_queues_rows():
 def test_the_same_plan_gives_the_same_bytes_wherever_it_begins():
     """Tasks run in any order, in float32: each as it is in the order in which rows are handed on."""
     model, image = Residual().float(), noise((3, 157, 53), 4, np.float32)
-    from convlin.scanning.asked import asked_of  # noqa: F401 - what follows is below the public name
-
     whole = scan(
         model, image, window=(3, 16, 20), semantics="image", band=8, task=(3, 9), check=False
     )["scores"]

@@ -35,7 +35,8 @@ def run(prepared: Prepared, progress: Progress | None) -> tuple[Store | InMemory
     left = [index for index in mine if index not in done]
     if left:
         _compute(prepared, store, left, len(mine), progress)
-    missing = [index for index in mine if index not in store.done()]
+        done = store.done()
+    missing = [index for index in mine if index not in done]
     if missing:
         raise InputError(
             f"{store.path}: {len(missing)} tasks are not marked as done, the first of them "

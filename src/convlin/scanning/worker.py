@@ -130,8 +130,10 @@ class Worker:
         }
 
     def _earlier(self, task: Task) -> dict[str, int]:
-        """Return the checksums of what the tasks just before this one have read."""
+        """Return the checksums of what the tasks just before this one have read, of its rows."""
         found: dict[str, int] = {}
+        if task.first or not self._job.settings.band:  # it reads nothing that is not its own
+            return found
         for index in range(max(0, task.index - LOOK_BACK), task.index):
             marker = self._store.marker(index)
             if marker is not None:

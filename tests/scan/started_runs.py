@@ -87,7 +87,7 @@ def rounds(out, whole, kills, most):
 def finished(out, whole, vain):
     """Go on until all is done, and compare."""
     toy_run.run(out, "serial", toy_job.Events())
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
     assert len(began(out)) <= toy_job.TASKS + vain
 
 

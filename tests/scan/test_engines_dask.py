@@ -237,7 +237,7 @@ def test_workers_that_come_late_and_go_are_made_use_of(tmp_path, out, whole):
         time.sleep(0.3)
         os.kill(opened(out)[0], signal.SIGKILL)
         assert ended(going)[0::2] == (0, "")
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
     assert len(began(out)) <= len(TASKS) + 2
 
 
@@ -280,7 +280,7 @@ def test_a_scheduler_that_comes_back_in_time_is_gone_on_with(tmp_path, out, whol
         made.add(2, nanny=False)
         code, told, error = ended(going)
         assert (code, error) == (0, "") and "retried" in told
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
 
 
 def test_coordinators_killed_at_random_moments_can_be_gone_on_with(out, cluster, whole):
@@ -290,7 +290,7 @@ def test_coordinators_killed_at_random_moments_can_be_gone_on_with(out, cluster,
         time.sleep(draw.uniform(0, 0.3))
         killed(going)
     assert ended(start(out, "dask", 0, "--address", cluster.address))[0::2] == (0, "")
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
 
 
 def test_ctrl_c_lets_the_running_tasks_finish(out, cluster):
@@ -314,7 +314,7 @@ def test_a_local_cluster_is_made_and_ended(out, whole):
     os.kill(opened(out)[0], signal.SIGKILL)
     assert ended(going)[0::2] == (0, "")
     until(lambda: not any(map(alive, opened(out))), "a worker outlives its cluster")
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
 
 
 def test_a_local_cluster_ends_with_whoever_made_it(out):

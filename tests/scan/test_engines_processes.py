@@ -294,7 +294,7 @@ def test_ctrl_c_lets_the_running_tasks_finish_and_can_be_gone_on_with(out, whole
     assert toy_run.Store.open(out).done() == set(begun)
     assert told.count("finishing") in (1, 2) and not any(map(alive, opened(out)))
     assert ended(start(out, "processes", 0))[0] == 0
-    assert toy_job.files(out) == whole
+    assert toy_job.whole_files(out) == whole
     assert sorted(began(out)) == list(TASKS)
 
 

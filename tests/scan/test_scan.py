@@ -222,3 +222,18 @@ def test_pixels_are_scaled_and_normalised_and_windows_may_be_too():
         assert np.abs(made[(slice(None), *cell)] - row).max() < 1e-12
     with pytest.raises(Refused, match="windows_through"):
         scan(model, image, semantics="image", windows_through=standardised, window=(3, 13, 11))
+
+
+def test_what_lost_workers_left_half_written_is_gone_when_the_run_ends(tmp_path):
+    """A lost worker's tasks are done again by others: its half file is nobody's."""
+    out = tmp_path / "out.zarr"
+
+    def lose(what, done, total):
+        if what.endswith("megapixels/s"):
+            for folder in [file.parent for file in out.rglob("*.json") if file.stem.isdecimal()]:
+                (folder / ".convlin-0123456789abcdef.json").write_bytes(b"half")
+
+    image = noise((WINDOWS[2][0], 17, 29))
+    options = {"window": WINDOWS[2], "stride": 2, "semantics": "window", "check": False}
+    scan(Classifier(2), image, out, task=(3, 4), progress=lose, **options)
+    assert [str(file) for file in out.rglob(".convlin-*")] == []

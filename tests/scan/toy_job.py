@@ -103,6 +103,12 @@ def files(out: Path) -> dict[str, bytes]:
     return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
+def whole_files(out: Path) -> dict[str, bytes]:
+    """Return every file of a store, less what killed writers left half written, as a run does."""
+    Store.open(out).clean()
+    return files(out)
+
+
 def uninterrupted(out: Path) -> dict[str, bytes]:
     """Return every file of a store that one process wrote, from the first task to the last."""
     store = make(out)

@@ -35,6 +35,8 @@ def run(prepared: Prepared, progress: Progress | None) -> tuple[Store | InMemory
     left = [index for index in mine if index not in done]
     if left:
         _compute(prepared, store, left, len(mine), progress)
+        if isinstance(store, Store) and prepared.asked.shard is None:
+            store.clean()  # of workers that were lost meanwhile
         done = store.done()
     missing = [index for index in mine if index not in done]
     if missing:

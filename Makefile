@@ -11,7 +11,7 @@ PIP := $(BIN)/python $(INSTALL) $(LOCKED)
 # The tests of the page drive Chromium, and one file of them takes axe-core from npm. `make` installs
 # no system packages: without them it says so at once and again at the end, and leaves those tests,
 # by name, out.
-BROWSER := tests/explore/browser
+BROWSER := tests/teach/browser
 AXE := $(BROWSER)/node_modules
 CHROMIUM := $(shell command -v chromium 2>/dev/null || command -v google-chrome 2>/dev/null)
 NPM := $(shell command -v npm 2>/dev/null)

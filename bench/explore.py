@@ -17,7 +17,7 @@ from http.client import HTTPConnection
 from rich.table import Table
 from tables import console
 
-from convlin.teach.explore.server import serve
+from convlin.teach.server.application import serve
 
 LIMIT = 0.1  # seconds
 ROUNDS = 40

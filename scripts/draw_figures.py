@@ -17,7 +17,7 @@ from torch import nn
 import convlin
 from convlin import figures
 from convlin.display.atomic import replacing
-from convlin.teach.explain.example import ARTICLE_IMAGE, ARTICLE_KERNEL
+from convlin.teach.example import ARTICLE_IMAGE, ARTICLE_KERNEL
 
 DOCS = Path(__file__).parents[1] / "docs"
 IMAGE, KERNEL = np.array(ARTICLE_IMAGE), np.array(ARTICLE_KERNEL)

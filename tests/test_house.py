@@ -13,8 +13,8 @@ FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 DEEPEST = 4  # parts of a path below `convlin`
 SAME_BY_FOLDER = {
     "cli": "a command is called like the function that it calls",
-    "teach/explain/lessons": "a lesson, in the words of a language",
-    "teach/explain/numbers": "the same lesson's numbers",
+    "teach/lessons": "a lesson, in the words of a language",
+    "teach/numbers": "the same lesson's numbers",
 }
 
 

@@ -53,7 +53,7 @@ def test_a_taken_port_falls_back_only_where_none_was_asked_for(started, run, mon
         monkeypatch.setattr("convlin.cli.explore.PORT", number)
         served = []
         monkeypatch.setattr(
-            "convlin.teach.explore.server.serve", lambda listening, host: served.append(host)
+            "convlin.teach.server.application.serve", lambda listening, host: served.append(host)
         )
         result = run("explore")
     assert result.exit_code == 0 and served == ["127.0.0.1"]
@@ -67,7 +67,7 @@ def test_it_listens_on_loopback_unless_told_otherwise(run, monkeypatch):
     def serve(listening, host):
         heard.append((listening.getsockname()[0], host))
 
-    monkeypatch.setattr("convlin.teach.explore.server.serve", serve)
+    monkeypatch.setattr("convlin.teach.server.application.serve", serve)
     assert run("explore", "--port", 0).exit_code == 0
     assert run("explore", "--port", 0, "--host", "0.0.0.0").exit_code == 0
     assert heard == [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "0.0.0.0")]
@@ -75,7 +75,7 @@ def test_it_listens_on_loopback_unless_told_otherwise(run, monkeypatch):
 
 def test_the_browser_opens_only_when_asked(run, monkeypatch):
     opened = []
-    monkeypatch.setattr("convlin.teach.explore.server.serve", lambda listening, host: None)
+    monkeypatch.setattr("convlin.teach.server.application.serve", lambda listening, host: None)
     monkeypatch.setattr("webbrowser.open", opened.append)
     assert run("explore", "--port", 0).exit_code == 0 and opened == []
     result = run("explore", "--port", 0, "--open", "--state", "?at=output:0,0,1")
@@ -158,8 +158,8 @@ def test_a_missing_extra_is_named(run, house, monkeypatch, package):
 def test_nobody_else_imports_a_web_server(house):
     script = (
         "import sys, convlin, convlin.cli\n"
-        "from convlin.teach.explore.page_file import exported\n"
-        "from convlin.teach.explore.page_state import State\n"
+        "from convlin.teach.web.one_file import exported\n"
+        "from convlin.teach.scenes.page_state import State\n"
         "exported(State.of(''))\n"
         "print([name for name in ('starlette', 'uvicorn', 'torch') if name in sys.modules])"
     )

@@ -5,7 +5,7 @@ import pytest
 from convlin.display.languages import LANGUAGES, Texts, figure_texts, language, load
 from convlin.errors import Refused
 
-PLACES = "convlin.teach.explain", "convlin.teach.explore"
+PLACES = "convlin.teach", "convlin.teach.scenes"
 
 
 @pytest.mark.parametrize("package", PLACES)

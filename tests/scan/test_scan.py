@@ -235,5 +235,5 @@ def test_what_lost_workers_left_half_written_is_gone_when_the_run_ends(tmp_path)
 
     image = noise((WINDOWS[2][0], 17, 29))
     options = {"window": WINDOWS[2], "stride": 2, "semantics": "window", "check": False}
-    scan(Classifier(2), image, out, task=(3, 4), progress=lose, **options)
+    scan(Classifier(2, padding=1), image, out, task=(3, 4), progress=lose, **options)
     assert [str(file) for file in out.rglob(".convlin-*")] == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from convlin.teach.explain.example import Example
+    from convlin.teach.example import Example
 
 __all__ = ["explain"]
 
@@ -72,18 +72,18 @@ def explain(
     pixels = None if image is None else _image(image)
     weights = None if kernel is None else _rows(kernel, "--kernel")
 
-    from convlin.teach.explain.lessons import NUMBERS, lessons
+    from convlin.teach.lessons import NUMBERS, lessons
 
     example = _example(pixels, weights, steps)
     document = lessons(lang, sorted(set(lesson or NUMBERS)), example)
     if html is not None:
-        from convlin.teach.explain.page import page
+        from convlin.teach.web.static_page import page
 
         write(html, page(document).encode(), force=force)
         output().print(f"wrote {shown(html)} ({html.stat().st_size:,} bytes)")
         return
 
-    from convlin.teach.explain.lesson_terminal import Screen
+    from convlin.teach.terminal.lesson_terminal import Screen
 
     output().print(Screen(document))
 
@@ -94,7 +94,7 @@ def _example(
     steps: tuple[tuple[int, int], tuple[int, int], tuple[int, int]],
 ) -> Example:
     """Return the reader's example; the article's image or kernel where they gave none."""
-    from convlin.teach.explain.example import Example, article_example
+    from convlin.teach.example import Example, article_example
 
     article = article_example()
     if image is None and kernel is None and steps == ((1, 1), (0, 0), (1, 1)):

@@ -16,7 +16,7 @@ from convlin.display.atomic import write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.teach.explore.page_state import State
+    from convlin.teach.scenes.page_state import State
 
 __all__ = ["explore"]
 
@@ -53,7 +53,7 @@ def explore(
     """
     if export is not None:
         check_output(export, ".html", force)
-    from convlin.teach.explore.page_state import State
+    from convlin.teach.scenes.page_state import State
 
     first = State.of(state)
     if export is not None:
@@ -62,8 +62,8 @@ def explore(
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
 
-    from convlin.teach.explore.hosts import bracketed
-    from convlin.teach.explore.server import serve
+    from convlin.teach.server.hosts import bracketed
+    from convlin.teach.server.application import serve
 
     with _listening(host, port) as listening:
         number = listening.getsockname()[1]
@@ -97,7 +97,7 @@ def _listening(host: str, port: int | None) -> socket.socket:
 
 
 def _write(out: Path, state: State, force: bool) -> None:
-    from convlin.teach.explore.page_file import exported
+    from convlin.teach.web.one_file import exported
 
     write(out, exported(state).encode(), force=force)
     size = out.stat().st_size

@@ -1,0 +1,185 @@
+"""Lessons in a terminal: at most 80 cells wide, and readable without colour.
+
+What colour says, something else says too: weights that are not zero stand beside a faint 0, taps
+have letters, and what matters in a grid stands in brackets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.style import Style
+from rich.text import Text
+
+from convlin.figures.palette import ink_on, tap_colors
+from convlin.teach.document import (
+    Beside,
+    Block,
+    Cell,
+    Document,
+    Figure,
+    Formula,
+    Grid,
+    Heading,
+    Judgement,
+    Lesson,
+    Paragraph,
+    Ruling,
+    Table,
+)
+from convlin.teach.terminal.wrapping import wrap
+
+__all__ = ["Screen"]
+
+WIDEST = 80  # cells: what a terminal has at least; prose wider than that is hard to read
+INDENT, GAP = 2, 2
+RULINGS: dict[Ruling, str] = {"right": "green", "corrected": "yellow", "answered": "cyan"}
+
+
+class Screen:
+    """A document for `rich.console.Console.print`."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(options.max_width, WIDEST)
+        yield Text(self.document.title, style="bold")
+        yield _prose(self.document.lead, width, style="dim")
+        for lesson in self.document.lessons:
+            yield Text()
+            yield _title(lesson, width)
+            for block in lesson.blocks:
+                if not isinstance(block, Figure):
+                    yield Text()
+                    yield _block(block, width)
+        yield Text()
+        yield Text(self.document.end, style="dim")
+
+
+def _title(lesson: Lesson, width: int) -> Text:
+    text = f"━━ {lesson.label}  {lesson.title} "
+    return Text(text + "━" * max(0, width - cell_len(text)), style="bold")
+
+
+def _block(block: Block, width: int) -> Text:
+    match block:
+        case Heading(text):
+            return Text(text, style="bold underline")
+        case Paragraph(text):
+            return _prose(text, width)
+        case Formula(lines):
+            wrapped = [part for line in lines for part in wrap(line, width - 2 * INDENT)]
+            return _lines(Text(" " * (2 * INDENT) + part) for part in wrapped)
+        case Beside():
+            return _beside(block, width)
+        case Table():
+            return _table(block)
+        case Judgement():
+            return _judgement(block, width)
+        case _:
+            raise TypeError(block)
+
+
+def _prose(text: str, width: int, style: str = "") -> Text:
+    return Text("\n".join(wrap(text, width)), style=style, no_wrap=True)
+
+
+def _judgement(block: Judgement, width: int) -> Text:
+    colour = RULINGS[block.ruling]
+    lines = [
+        *_hanging(block.claim_label, block.claim, width - 2, "dim"),
+        Text(block.word, style=f"bold {colour}"),
+        *map(Text, wrap(block.answer, width - 2)),
+    ]
+    for evidence in block.evidence:
+        lines += _hanging("- ", evidence, width - 2, "dim")
+    return _lines(Text.assemble(("▌ ", colour), line) for line in lines)
+
+
+def _hanging(label: str, text: str, width: int, style: str) -> Iterator[Text]:
+    """Yield lines whose first begins with a label, and whose others are moved in a little."""
+    first, *rest = wrap(label + text, width - 2)
+    yield Text.assemble((label, style), first[len(label) :])
+    for line in rest:
+        yield Text(f"  {line}")
+
+
+def _beside(block: Beside, width: int) -> Text:
+    """Return grids in a row, the signs halfway down; in several rows where they are too wide."""
+    signs = block.signs or ("",) * len(block.grids)
+    middle = min(len(grid.rows) + 1 for grid in block.grids) // 2
+    bands: list[list[list[Text]]] = [[]]
+    for grid, sign in zip(block.grids, signs, strict=True):
+        lines = _grid(grid)
+        parts = [lines] if sign == "" else [_sign(sign, middle), lines]
+        taken = sum(map(_across, bands[-1])) + GAP * len(bands[-1])
+        if bands[-1] and INDENT + taken + sum(map(_across, parts)) + GAP > width:
+            bands.append([])
+        bands[-1] += parts
+    return Text("\n\n").join(_side_by_side(band) for band in bands)
+
+
+def _side_by_side(band: list[list[Text]]) -> Text:
+    drawn = []
+    for index in range(max(map(len, band))):
+        line, at = Text(" " * INDENT), INDENT
+        for part in band:
+            if index < len(part):
+                line.append(" " * (at - line.cell_len))
+                line.append_text(part[index])
+            at += _across(part) + GAP
+        line.rstrip()
+        drawn.append(line)
+    return _lines(drawn)
+
+
+def _sign(sign: str, middle: int) -> list[Text]:
+    return [Text()] * middle + [Text(sign)]
+
+
+def _across(lines: list[Text]) -> int:
+    return max(line.cell_len for line in lines)
+
+
+def _grid(grid: Grid) -> list[Text]:
+    """Return a grid's lines: its title, its rows, and which part it is.
+
+    A cell has a space on either side, which brackets fill where it is marked.
+    """
+    colours = tap_colors(grid.taps)
+    across = max(len(cell.text) for row in grid.rows for cell in row)
+    lines = [Text(grid.title, style="italic")]
+    for row in grid.rows:
+        line = Text()
+        for cell in row:
+            left, right = "[]" if cell.look == "marked" else "  "
+            text = cell.text if grid.tight else (left + cell.text).rjust(across + 1)
+            line.append(f"{text}{right}", style=_style(cell, colours))
+        lines.append(line)
+    return [*lines, Text(grid.note, style="dim")] if grid.note else lines
+
+
+def _style(cell: Cell, colours: list[str]) -> Style:
+    if cell.tap is not None:
+        return Style(color=ink_on(colours[cell.tap]), bgcolor=colours[cell.tap])
+    return Style(bold=cell.look == "marked", dim=cell.look == "faint")
+
+
+def _table(block: Table) -> Text:
+    columns = list(zip(block.header, *block.rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in columns]
+    lines = [Text(" " * INDENT + block.title, style="italic")]
+    for index, row in enumerate((block.header, *block.rows)):
+        line = Text(" " * INDENT, style="" if index else "bold")
+        for column, (text, across) in enumerate(zip(row, widths, strict=True)):
+            space = " " * (across - cell_len(text))
+            line.append(f"  {space}{text}" if column else f"{text}{space}")
+        lines.append(line)
+    return _lines(lines)
+
+
+def _lines(lines: Iterable[Text]) -> Text:
+    return Text("\n").join(lines)

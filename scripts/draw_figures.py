@@ -17,10 +17,10 @@ from torch import nn
 import convlin
 from convlin import figures
 from convlin.display.atomic import replacing
-from convlin.teach.example import ARTICLE_IMAGE, ARTICLE_KERNEL
+from convlin.teach.article import IMAGE, KERNEL
 
 DOCS = Path(__file__).parents[1] / "docs"
-IMAGE, KERNEL = np.array(ARTICLE_IMAGE), np.array(ARTICLE_KERNEL)
+IMAGE, KERNEL = np.array(IMAGE), np.array(KERNEL)
 
 
 def drawn() -> dict[str, Figure]:

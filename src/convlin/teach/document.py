@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -13,24 +13,43 @@ __all__ = [
     "Beside",
     "Block",
     "Cell",
+    "Code",
     "Document",
+    "Drawn",
+    "Exercise",
     "Figure",
     "Formula",
     "Grid",
     "Heading",
     "Judgement",
     "Lesson",
+    "Note",
     "Paragraph",
+    "Question",
     "Ruling",
     "Table",
+    "View",
 ]
 
-Ruling: TypeAlias = Literal["right", "corrected", "answered"]
+Ruling: TypeAlias = Literal["right", "corrected", "depends", "answered"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the linked views show beside a paragraph, where there are views.
+
+    link: a state of theirs, such as "?at=output:0,0,0"; tab: which one is open below the maps;
+    step: how far the reader's own are moved there, such as the dial to "local".
+    """
+
+    link: str
+    tab: str = "matrix"
+    step: str = ""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number in a grid. tap: which weight it is, by colour; look: how it stands out."""
+    """A number in a grid. tap: the weight whose colour it has; look: how it stands out."""
 
     text: str
     tap: int | None = None
@@ -39,14 +58,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Numbers in rows. taps: how many colours there are; note: which part is shown, if a part.
+    """Numbers in rows. kernel: the shape of the weights that give cells their colours.
 
-    tight: cells of one letter, drawn without space between.
+    note: which part is shown, if a part; tight: cells of one letter, without space between.
     """
 
     title: str
     rows: tuple[tuple[Cell, ...], ...]
-    taps: int = 0
+    kernel: tuple[int, ...] = ()
     note: str = ""
     tight: bool = False
 
@@ -68,9 +87,52 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A few sentences."""
+    """A few sentences, and what to look at meanwhile."""
 
     text: str
+    view: View | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A few sentences for those who ask: folded where that can be."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """A few lines of Python with what they print, as a doctest."""
+
+    title: str
+    doctest: str
+
+    @property
+    def lines(self) -> str:
+        """The lines alone, to be copied."""
+        shown = (line for line in self.doctest.splitlines() if line[:4] in (">>> ", "... "))
+        return "\n".join(line[4:] for line in shown)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the reader predicts before a ruling: one of the options, `right` counting from 0."""
+
+    prompt: str
+    options: tuple[str, ...]
+    right: int
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Something to do, and a folded answer."""
+
+    title: str
+    task: str
+    answer_label: str
+    answer: str
+    code: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +153,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim of the article, how it is ruled, what is exactly true, and the evidence."""
+    """A claim of the article, how it is ruled, what is exactly true, and the evidence.
+
+    question: what to predict first; code: a few lines that print the evidence.
+    """
 
     ruling: Ruling
     word: str
@@ -100,6 +165,8 @@ class Judgement:
     answer: str
     evidence_label: str
     evidence: tuple[str, ...]
+    question: Question | None = None
+    code: Code | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +178,17 @@ class Figure:
     caption: str
 
 
-Block: TypeAlias = Beside | Heading | Paragraph | Formula | Table | Judgement | Figure
+@dataclass(frozen=True)
+class Drawn:
+    """A picture that is SVG already, in the page's own colours."""
+
+    svg: str
+    caption: str
+
+
+Block: TypeAlias = (
+    Beside | Drawn | Exercise | Figure | Formula | Heading | Judgement | Note | Paragraph | Table
+)
 
 
 @dataclass(frozen=True)
@@ -126,7 +203,10 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Document:
-    """Lessons in one language, "en" or "zh". contents: what their list is called."""
+    """Lessons in one language, "en" or "zh". contents: what their list is called.
+
+    words: what readers and screens say around the blocks, by name.
+    """
 
     lang: str
     title: str
@@ -134,3 +214,4 @@ class Document:
     contents: str
     end: str
     lessons: tuple[Lesson, ...]
+    words: Mapping[str, str]

@@ -17,8 +17,9 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers import unroll
 from convlin.matrix import ConvMatrix
+from convlin.teach.article import IMAGE, KERNEL
 
-__all__ = ["ARTICLE_IMAGE", "ARTICLE_KERNEL", "LONGEST", "Example", "article_example"]
+__all__ = ["LONGEST", "Example", "article_example"]
 
 # Pixels a side, and outputs a side: an FC layer then has a million weights. Half refuses the 28×28
 # of MNIST, twice computes gradients and energies of 16 million for a minute.
@@ -26,17 +27,6 @@ LONGEST = 32
 # Of a pixel or a weight: products of 10¹² sum up to 10¹⁵ over all of 32×32, below 2⁵³, where
 # float64 has every whole number.
 LARGEST = 1e6
-
-ARTICLE_IMAGE = (
-    (1, 0, 0, 0, 0, 1),
-    (0, 1, 0, 0, 1, 0),
-    (0, 0, 1, 1, 0, 0),
-    (1, 0, 0, 0, 1, 0),
-    (0, 1, 0, 0, 1, 0),
-    (0, 0, 1, 0, 1, 0),
-)
-ARTICLE_KERNEL = ((1, -1, -1), (-1, 1, -1), (-1, -1, 1))
-
 
 @dataclass(frozen=True, eq=False)
 class Example:
@@ -110,8 +100,8 @@ class Example:
     @property
     def own(self) -> Literal["all", "some", "none"]:
         """How much is the reader's: image and kernel, a part of the example, or nothing."""
-        image = np.array_equal(self.image, ARTICLE_IMAGE)
-        kernel = np.array_equal(self.kernel, ARTICLE_KERNEL)
+        image = np.array_equal(self.image, IMAGE)
+        kernel = np.array_equal(self.kernel, KERNEL)
         if not (image or kernel):
             return "all"
         steps = (self.stride, self.padding, self.dilation) == ((1, 1), (0, 0), (1, 1))
@@ -146,7 +136,7 @@ class Example:
 
 def article_example() -> Example:
     """Return the article's: a 6×6 image, a 3×3 kernel."""
-    return Example(np.array(ARTICLE_IMAGE, float), np.array(ARTICLE_KERNEL, float))
+    return Example(np.array(IMAGE, float), np.array(KERNEL, float))
 
 
 def _require_moderate(name: str, values: np.ndarray) -> None:

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from jaxtyping import Num
 
 from convlin.proof import Proved, Refuted, Verdict
-from convlin.teach.document import Cell, Figure, Grid, Judgement, Ruling
+from convlin.teach.document import Cell, Code, Figure, Grid, Judgement, Note, Question, Ruling
 from convlin.teach.words import Words
 
-__all__ = ["figure", "grid", "judgement", "listed", "number", "proof", "total", "unbroken"]
+__all__ = [
+    "code",
+    "figure",
+    "grid",
+    "judgement",
+    "listed",
+    "number",
+    "proof",
+    "proof_note",
+    "question",
+    "total",
+    "unbroken",
+]
 
 Paint = Callable[[tuple[int, int], str], Cell]
 
@@ -79,7 +92,7 @@ def grid(
     values: Num[np.ndarray, "rows columns"],
     paint: Paint | None = None,
     *,
-    taps: int = 0,
+    kernel: tuple[int, ...] = (),
     digits: int | None = None,
     centre: tuple[int, int] = (0, 0),
     widest: tuple[int, int] = (WIDEST, WIDEST),
@@ -113,7 +126,7 @@ def grid(
         "page.part", top=starts[0] + 1, bottom=stops[0], rows=values.shape[0],
         left=starts[1] + 1, right=stops[1], columns=values.shape[1],
     )  # fmt: skip
-    return Grid(title, rows, taps, part, tight)
+    return Grid(title, rows, kernel, part, tight)
 
 
 def proof(words: Words, verdict: Verdict, scope: str) -> str:
@@ -130,10 +143,40 @@ def proof(words: Words, verdict: Verdict, scope: str) -> str:
     return words("proof.measured", details=str(verdict))
 
 
+def question(prompt: str, options: Iterable[Any], right: Any) -> Question:
+    """Return a question with these options, each once; numbers stand in their order.
+
+    >>> question("How many?", [36, 9, 27, 9], 27)
+    Question(prompt='How many?', options=('9', '27', '36'), right=1)
+    """
+    several = list(dict.fromkeys([*options, right]))
+    if all(isinstance(option, int) for option in several):
+        several.sort()
+    texts = tuple(f"{option:,}" if isinstance(option, int) else option for option in several)
+    return Question(prompt, texts, several.index(right))
+
+
+def code(words: Words, name: str) -> Code:
+    """Return the lines of Python of that name, with what they print."""
+    folder = files("convlin.teach.lessons") / "snippets"
+    return Code(words("try.title"), (folder / f"{name}.txt").read_text("utf-8").rstrip())
+
+
+def proof_note(words: Words) -> Note:
+    """Return why a few random draws prove anything."""
+    return Note(words("proof.why"), words("proof.because"))
+
+
 def judgement(
-    words: Words, ruling: Ruling, claim: str, answer: str, *evidence: str
-) -> Judgement:  # fmt: skip
-    """Return a ruling on a claim of the article."""
+    words: Words,
+    ruling: Ruling,
+    claim: str,
+    answer: str,
+    *evidence: str,
+    asked: Question,
+    code: Code | None = None,
+) -> Judgement:
+    """Return a ruling on a claim of the article, and what to predict before it is read."""
     label = "question" if ruling == "answered" else "claim"
     return Judgement(
         ruling,
@@ -143,6 +186,8 @@ def judgement(
         answer,
         words("ruling.evidence"),
         evidence,
+        asked,
+        code,
     )
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from convlin.teach.document import Beside, Block, Cell, Formula, Paragraph, Table
-from convlin.teach.lessons.parts import figure, grid, judgement, proof, total
+from convlin.teach.document import Beside, Block, Cell, Formula, Paragraph, Table, View
+from convlin.teach.lessons.parts import (
+    code,
+    figure,
+    grid,
+    judgement,
+    proof,
+    proof_note,
+    question,
+    total,
+)
 from convlin.teach.numbers import Pointwise
 from convlin.teach.words import Words
 
@@ -15,17 +24,21 @@ __all__ = ["pointwise_lesson"]
 def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
     """Yield the blocks of lesson 3."""
     outputs, inputs = lesson.mixing.shape
-    yield Paragraph(words("pointwise.start", channels=inputs, outputs=outputs))
+    yield Paragraph(words("pointwise.start", channels=inputs, outputs=outputs), _view(lesson))
     yield from _grids(words, lesson)
     yield from _pixel(words, lesson)
+    conv, local, linear = (lesson.weights[form] for form in ("conv", "local", "linear"))
+    pixels = lesson.map[0].size
     yield judgement(
         words,
         "right",
         words("pointwise.claim"),
         words("pointwise.answer"),
         proof(words, lesson.proof, "all"),
+        asked=question(words("pointwise.ask", pixels=pixels), [conv, local, linear, pixels], conv),
+        code=code(words, "pointwise"),
     )
-    conv, local, linear = (lesson.weights[form] for form in ("conv", "local", "linear"))
+    yield proof_note(words)
     rows = (
         (words("pointwise.conv"), f"{conv:,}"),
         (words("pointwise.over"), f"{lesson.over_channels:,}"),
@@ -35,9 +48,10 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
     header = words("pointwise.layer"), words("pointwise.weights")
     yield Table(words("pointwise.counts"), header, rows)
     stored = lesson.matrix.nnz
+    options = [words(f"pointwise.ask_{which}") for which in ("flat", "over", "both", "none")]
     yield judgement(
         words,
-        "corrected",
+        "depends",
         words("pointwise.claim_fewer"),
         words(
             "pointwise.answer_fewer", inputs=lesson.flat[0], outputs=lesson.flat[1], conv=conv,
@@ -47,14 +61,23 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
             "pointwise.zeros", zeros=linear - stored, linear=linear, stored=stored, conv=conv,
             times=stored // conv,
         ),
+        asked=question(words("pointwise.ask_fewer", conv=conv), options, options[0]),
+        code=code(words, "fewer"),
     )  # fmt: skip
+
+
+def _view(lesson: Pointwise, tab: str = "matrix") -> View:
+    """Return the views of this very layer, at the pixel that is written out."""
+    y, x = lesson.pixel
+    return View(f"?preset=lesson3&at=output:0,{y},{x}", tab)
 
 
 def _grids(words: Words, lesson: Pointwise) -> Iterator[Block]:
     inputs = lesson.mixing.shape[1]
 
+    # A colour is one weight: the pixel that is written out is marked, not coloured.
     def own(cell: tuple[int, int], text: str) -> Cell:
-        return Cell(text, cell[1])
+        return Cell(text, cell[0] * inputs + cell[1])
 
     def marked(cell: tuple[int, int], text: str) -> Cell:
         return Cell(text, look="marked" if cell == lesson.pixel else "plain")
@@ -62,12 +85,9 @@ def _grids(words: Words, lesson: Pointwise) -> Iterator[Block]:
     grids = []
     for c in range(inputs):
 
-        def pixel(cell: tuple[int, int], text: str, c: int = c) -> Cell:
-            return Cell(text, c, "marked") if cell == lesson.pixel else Cell(text)
-
         title = words("pointwise.channel", number=c + 1)
-        grids.append(grid(words, title, lesson.map[c], pixel, taps=inputs))
-    kernel = grid(words, words("pointwise.kernel"), lesson.mixing, own, taps=inputs)
+        grids.append(grid(words, title, lesson.map[c], marked))
+    kernel = grid(words, words("pointwise.kernel"), lesson.mixing, own, kernel=(*lesson.mixing.shape, 1, 1))
     results = [
         grid(words, words("pointwise.out", number=o + 1), values, marked)
         for o, values in enumerate(lesson.outputs)
@@ -79,7 +99,7 @@ def _grids(words: Words, lesson: Pointwise) -> Iterator[Block]:
 def _pixel(words: Words, lesson: Pointwise) -> Iterator[Block]:
     outputs, inputs = lesson.mixing.shape
     y, x = lesson.pixel
-    yield Paragraph(words("pointwise.pixel", row=y + 1, column=x + 1))
+    yield Paragraph(words("pointwise.pixel", row=y + 1, column=x + 1), _view(lesson, "wiring"))
     yield Formula(
         tuple(
             words(

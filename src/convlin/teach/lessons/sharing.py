@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterator
 
 from convlin.costs import Form
-from convlin.teach.document import Beside, Block, Cell, Paragraph, Table
+from convlin.teach.document import Beside, Block, Paragraph, Table
 from convlin.teach.example import Example
-from convlin.teach.lessons.parts import figure, grid, judgement, number
-from convlin.teach.lessons.sparse import weights_by_pixel
+from convlin.teach.lessons.parts import code, figure, judgement, number, question
+from convlin.teach.lessons.rows import weights_by_pixel
+from convlin.teach.lessons.shown import view, view_of_tap
 from convlin.teach.numbers import Sharing
 from convlin.teach.words import Words
 
 __all__ = ["sharing_lesson"]
 
 FORMS: tuple[Form, ...] = ("conv", "local", "linear")
-LETTERS = string.ascii_letters
-# Rows and columns: the article's 16×36 whole, in a terminal's 80; half would cut it, twice does not
-# fit.
-MATRIX_SHOWN = 20, 36
 PARTED = 0.99  # of a step that is shared: above, nothing parts that a reader would see
 
 
@@ -27,29 +23,39 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
     """Yield the blocks of lesson 2."""
     example = lesson.example
     if example.neighbour is None:
-        yield Paragraph(words("sharing.alone"))
+        yield Paragraph(words("sharing.alone"), view(example, example.neuron))
     else:
         yield from _beside(words, example, example.neighbour)
-    yield from _matrix(words, example)
-    yield Paragraph(words("sharing.between"))
+        yield Paragraph(words("sharing.diagonals", most=lesson.most), view_of_tap(example))
+    yield Paragraph(words("sharing.between"), view(example, example.neuron, "dial", "local"))
     yield Table(
         words("sharing.counts"),
         (words("sharing.layer"), words("sharing.weights")),
         tuple((words(f"sharing.{form}"), f"{lesson.weights[form]:,}") for form in FORMS),
     )
+    if lesson.idle:
+        yield Paragraph(
+            words("sharing.padding_only", local=lesson.weights["local"], idle=lesson.idle)
+        )
     yield figure(
         "forms", words("sharing.forms_text"), words("sharing.forms"), example.matrix,
         words=words.templates("three_forms"),
     )  # fmt: skip
     splits = [words("sharing.splits")] if lesson.steps else [words("sharing.still")]
-    yield Paragraph((" " if words.lang == "en" else "").join([words("sharing.nested"), *splits]))
+    yield Paragraph(
+        (" " if words.lang == "en" else "").join([words("sharing.nested"), *splits]),
+        view(example, example.neuron, "dial", "step"),
+    )
     yield from _steps(words, lesson)
+    weights = [lesson.weights[form] for form in FORMS]
     yield judgement(
         words,
         "right",
         words("sharing.claim"),
         words("sharing.answer"),
         *_evidence(words, lesson),
+        asked=question(words("sharing.ask"), [*weights, example.pixels], weights[1]),
+        code=code(words, "sharing") if example.own == "none" else None,
     )
 
 
@@ -60,42 +66,13 @@ def _beside(words: Words, example: Example, neighbour: tuple[int, int]) -> Itera
     taps, others = ({tap for tap, _ in wires} for wires in both)
     # With the same taps they read other pixels, unless they read none; otherwise padding took some.
     key = "sharing.step" if taps and taps == others else "sharing.step_padding"
-    yield Paragraph(words(key, **position, value=value))
+    yield Paragraph(words(key, **position, value=value), view(example, neighbour))
     yield Beside(
         (
             weights_by_pixel(words, words("sharing.first"), example, example.neuron),
             weights_by_pixel(words, words("sharing.second"), example, neighbour),
         )
     )
-
-
-def _matrix(words: Words, example: Example) -> Iterator[Block]:
-    matrix, taps, columns = example.matrix, example.kernel.size, example.kernel.shape[1]
-    width, across = matrix.input_size[1], matrix.output_size[1]
-    read = [example.wires(divmod(row, across)) for row in range(matrix.shape[0])]
-
-    def letter(tap: int) -> str:
-        return LETTERS[tap] if taps <= len(LETTERS) else "#"
-
-    def wire(cell: tuple[int, int], _: str) -> Cell:
-        row, pixel = cell
-        tap = read[row].get(divmod(pixel, width))
-        return Cell(".", look="faint") if tap is None else Cell(letter(tap[0]), tap[0])
-
-    def named(cell: tuple[int, int], text: str) -> Cell:
-        tap = cell[0] * columns + cell[1]
-        return Cell(f"{letter(tap)} {text}", tap)
-
-    yield Paragraph(words("sharing.matrix" if taps <= len(LETTERS) else "sharing.matrix_many"))
-    yield Beside((grid(words, words("sparse.kernel"), example.kernel, named, taps=taps),))
-    title = words("sharing.matrix_title")
-    yield Beside(
-        (
-            grid(
-                words, title, matrix.toarray(), wire, taps=taps, widest=MATRIX_SHOWN, tight=True,
-            ),
-        )
-    )  # fmt: skip
 
 
 def _steps(words: Words, lesson: Sharing) -> Iterator[Block]:
@@ -120,8 +97,8 @@ def _evidence(words: Words, lesson: Sharing) -> Iterator[str]:
         return
     yield words("sharing.evidence_counts", **weights)
     if lesson.steps and lesson.steps["linear"].fractions[0] < PARTED:
-        shares = {form: _share(lesson.steps[form].fractions[0]) for form in ("conv", "linear")}
-        yield words("sharing.evidence_step", **shares)
+        share = _share(lesson.steps["linear"].fractions[0])
+        yield words("sharing.evidence_step", linear=share)
 
 
 def _share(fraction: float) -> str:

@@ -62,22 +62,6 @@ def _sparse(words: Words, entries: int, zeros: int, sizes: dict[str, int]) -> st
     return words("sparse.answer" if 2 * zeros > entries else "sparse.answer_few", **sizes)
 
 
-def weights_by_pixel(
-    words: Words, title: str, example: Example, neuron: tuple[int, int]
-) -> Grid:  # fmt: skip
-    """Return an output's weights, each on the pixel it meets, in the colour of its tap."""
-    read = example.wires(neuron)
-
-    def paint(cell: tuple[int, int], _: str) -> Cell:
-        if cell not in read:
-            return Cell("0", look="faint")
-        tap, weight = read[cell]
-        return Cell(number(weight), tap)
-
-    centre = _middle(read)
-    return grid(words, title, example.image, paint, taps=example.kernel.size, centre=centre)
-
-
 def _sliding(words: Words, example: Example) -> Iterator[Block]:
     matrix, columns = example.matrix, example.kernel.shape[1]
     count, (row, column) = matrix.shape[0], example.neuron
@@ -88,7 +72,7 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
         pairs = {name: a if a == b else unbroken((a, b)) for name, (a, b) in steps.items()}
         text += (" " if words.lang == "en" else "") + words("sparse.settings", **pairs)
     yield Paragraph(text)
-    read, taps = example.wires(example.neuron), example.kernel.size
+    read, kernel = example.wires(example.neuron), (1, 1, *example.kernel.shape)
 
     def pixel(cell: tuple[int, int], text: str) -> Cell:
         return Cell(text, read[cell][0]) if cell in read else Cell(text)
@@ -99,11 +83,11 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
     def value(cell: tuple[int, int], text: str) -> Cell:
         return Cell(text, look="marked" if cell == (row, column) else "plain")
 
-    centre = _middle(read)
+    centre = middle(read)
     yield Beside(
         (
-            grid(words, words("sparse.image"), example.image, pixel, taps=taps, centre=centre),
-            grid(words, words("sparse.kernel"), example.kernel, weight, taps=taps),
+            grid(words, words("sparse.image"), example.image, pixel, kernel=kernel, centre=centre),
+            grid(words, words("sparse.kernel"), example.kernel, weight, kernel=kernel),
             grid(words, words("sparse.output"), example.outputs, value, centre=(row, column)),
         ),
         ("", "*", "="),
@@ -184,12 +168,6 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
         words("sparse.equation_layer", outputs=outputs, free=layer.free, unknowns=layer.unknowns),
         words(shared, **counts, **({"free": conv.free} if conv.free else {})),
     )
-
-
-def _middle(cells: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    """Return the cell amid these, or the first one of the image."""
-    rows, columns = zip(*(list(cells) or [(0, 0)]), strict=True)
-    return (min(rows) + max(rows)) // 2, (min(columns) + max(columns)) // 2
 
 
 def _rounded(other: Other) -> str:

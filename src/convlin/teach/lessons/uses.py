@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from convlin.display.numbers import times
-from convlin.teach.document import Beside, Block, Heading, Paragraph, Table
-from convlin.teach.lessons.parts import grid, judgement, proof, unbroken
+from convlin.teach.document import Beside, Block, Heading, Paragraph, Table, View
+from convlin.teach.lessons.parts import code, grid, judgement, proof, question, unbroken
 from convlin.teach.numbers import Uses
 from convlin.teach.numbers.uses import Channels, Collapse, Locality, Size
 from convlin.teach.words import Words
 
 __all__ = ["uses_lesson"]
+
+WHY = 6  # the lesson that shuffles a 3×3, too
 
 
 def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
@@ -24,15 +26,18 @@ def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
 
 def _locality(words: Words, locality: Locality) -> Iterator[Block]:
     yield Heading(words("uses.place"))
-    yield Paragraph(words("uses.place_text"))
+    yield Paragraph(words("uses.place_text"), View("?preset=lesson3&at=output:1,1,2", "wiring"))
+    options = [words(f"uses.place_{which}") for which in ("fc", "pointwise", "both", "neither")]
     counts = {"pointwise": locality.pointwise, "flattened": locality.flattened}
     yield judgement(
         words,
-        "right",
+        "corrected",
         words("uses.place_claim"),
-        words("uses.place_answer"),
+        words("uses.place_answer", lesson=WHY),
         words("uses.place_reads", positions=locality.positions, **counts),
         words("uses.place_shuffled" if locality.shuffled else "uses.place_unshuffled"),
+        asked=question(words("uses.place_ask"), options, options[2]),
+        code=code(words, "place"),
     )
 
 
@@ -53,16 +58,31 @@ def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
         words("uses.size_claim"),
         words("uses.size_answer"),
         words("uses.size_evidence", count=len(sizes), runs=runs),
-    )
+        asked=question(
+            words("uses.size_ask", size=times(sizes[0].size), count=len(sizes)),
+            range(len(sizes) + 1), runs,
+        ),
+        code=code(words, "size"),
+    )  # fmt: skip
 
 
 def _channels(words: Words, wide: Channels) -> Iterator[Block]:
     yield Heading(words("uses.channels"))
-    yield Paragraph(words("uses.channels_text", reads=wide.reads))
+    text = words("uses.channels_text", reads=wide.reads)
+    yield Paragraph(text, View("?preset=lesson5&at=output:2,1,1", "wiring"))
     shapes = {
         name: (*size, channels)
         for name, (channels, *size) in {"input": wide.input, "output": wide.output}.items()
     }
+    height, width, inputs = shapes["input"]
+    kernels = shapes["output"][2]
+    options = [
+        times(shape)
+        for shape in (
+            (height, width, inputs * kernels), (height, width, kernels), (1, 1, kernels),
+            (height, width, inputs),
+        )
+    ]  # fmt: skip
     yield judgement(
         words,
         "right",
@@ -72,6 +92,11 @@ def _channels(words: Words, wide: Channels) -> Iterator[Block]:
             "uses.channels_cost", weights=wide.weights, adds=wide.multiply_adds,
             flattened=wide.flattened,
         ),
+        asked=question(
+            words("uses.channels_ask", input=shapes["input"], kernels=kernels),
+            options, times(shapes["output"]),
+        ),
+        code=code(words, "channels"),
     )  # fmt: skip
 
 
@@ -96,6 +121,7 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
     header = (words(f"uses.{name}") for name in ("case", "after", "before"))
     yield Table(words("uses.sums"), tuple(header), tuple(rows))
     after, before = map(_vector, collapse.activated)
+    options = [words(f"uses.activation_{which}") for which in ("one", "larger", "none")]
     yield judgement(
         words,
         "corrected",
@@ -103,6 +129,8 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
         words("uses.activation_answer"),
         words("uses.activation_proof", verdict=proof(words, collapse.proof, "these")),
         words("uses.activation_relu", after=after, before=before),
+        asked=question(words("uses.activation_ask"), options, options[0]),
+        code=code(words, "activation"),
     )
 
 

@@ -14,7 +14,10 @@ from convlin.exchange.flatten_order import element_order
 from convlin.geometry import ConvGeometry
 from convlin.layers import to_conv
 from convlin.proof import Verdict, audit, prove
-from convlin.teach.numbers.given_layers import linear_holding
+from convlin.teach.article import MAP
+from convlin.teach.numbers.given_layers import conv_holding, linear_holding
+from convlin.teach.scenes.decimals import SCALE
+from convlin.teach.scenes.shown_numbers import own_weights
 
 __all__ = ["FullSize", "full_size"]
 
@@ -26,7 +29,7 @@ ORDERS = "CHW", "HWC"
 class FullSize:
     """Three kernels as large as a map of three channels.
 
-    each, all: weights of one kernel and of all, with three channels; one_channel: of all kernels
+    map, kernels, values: whole numbers, and the outputs they give. each, all: weights of one kernel and of all, with three channels; one_channel: of all kernels
     on a map of one channel. linear, linear_one_channel: weights of the FC layer on each map.
     orders: for each way to flatten, the index, from 1, of every map element in the vector. proof:
     an audit over all weights. mistaken: the verdict on a kernel laid out in the other order.
@@ -35,6 +38,9 @@ class FullSize:
 
     outputs: int
     shape: tuple[int, int, int]
+    map: Int[np.ndarray, "c h w"]
+    kernels: Int[np.ndarray, "out c h w"]
+    values: Int[np.ndarray, " out"]
     each: int
     all: int
     one_channel: int
@@ -66,12 +72,20 @@ def full_size() -> FullSize:
     linear = linear_holding(np.arange(1, OUTPUTS * features + 1).reshape(OUTPUTS, features))
     flattened = nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, (OUTPUTS, 1, 1)))
     right, wrong = (to_conv(linear, SHAPE, order=order) for order in ORDERS)
+    image = MAP
+    kernels = own_weights((OUTPUTS, *SHAPE)) // SCALE
+    with torch.no_grad():
+        y = conv_holding(kernels)(torch.tensor(image, dtype=torch.float64))
+    values = y.flatten().numpy().astype(int)
     larger = (size[0] + 2, size[1] + 1)
     with torch.no_grad():
         output = right.conv(torch.zeros(channels, *larger, dtype=torch.float64))
     return FullSize(
         outputs=OUTPUTS,
         shape=SHAPE,
+        map=image,
+        kernels=kernels,
+        values=values,
         each=weights(channels, 1),
         all=weights(channels, OUTPUTS),
         one_channel=weights(1, OUTPUTS),

@@ -13,20 +13,10 @@ from convlin.geometry import ConvGeometry
 from convlin.layers import to_linear, unroll
 from convlin.matrix import ConvMatrix
 from convlin.proof import Verdict, audit
+from convlin.teach.article import MAP, MIXING
 from convlin.teach.numbers.given_layers import conv_holding, linear_of
 
-__all__ = ["MAP", "MIXING", "Pointwise", "pointwise"]
-
-# Examples to compute with: no two rows, columns or channels alike.
-MAP = np.array(
-    [
-        [[1, 0, 2], [0, 3, 1], [2, 1, 0]],
-        [[0, 2, 1], [1, 0, 0], [3, 1, 2]],
-        [[2, 1, 0], [0, 1, 3], [1, 0, 1]],
-    ]
-)
-MIXING = np.array([[1, -2, 3], [2, 1, -1]])
-
+__all__ = ["Pointwise", "pointwise"]
 
 @dataclass(frozen=True, eq=False)
 class Pointwise:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,13 +24,17 @@ __all__ = ["Sharing", "sharing"]
 class Sharing:
     """Two outputs side by side, and the forms that hold their weights.
 
-    weights: of each form, without bias. steps: where gradient descent moves each form, started as
-    the same map: the energy of the step, split; empty where no weight would move.
+    weights: of each form, without bias. most: how often the weight that is used most is used.
+    idle: weights of the locally connected layer that lie on padding. steps: where gradient descent
+    moves each form, started as the same map: the energy of the step, split; empty where no weight
+    would move.
     """
 
     example: Example
     taps: int
     weights: dict[Form, int]
+    most: int
+    idle: int
     steps: dict[Form, Energy]
 
 
@@ -42,12 +48,24 @@ def sharing(example: Example) -> Sharing:
     """
     geometry, size = example.geometry, example.image.shape
     costs = convolution_forms(geometry, size, bias=False)
+    weights = {cost.form: cost.parameters for cost in costs}
+    wires = _uses(example)
     return Sharing(
         example,
         geometry.taps,
-        {cost.form: cost.parameters for cost in costs},
+        weights,
+        max(wires.values(), default=0),
+        weights["local"] - sum(wires.values()),
         _steps(example),
     )
+
+
+def _uses(example: Example) -> Counter[int]:
+    """Return how many wires each tap of the kernel is used on."""
+    return Counter(
+        tap for output in np.ndindex(*example.matrix.output_size)
+        for tap, _ in example.wires(output).values()
+    )  # fmt: skip
 
 
 def _steps(example: Example) -> dict[Form, Energy]:

@@ -13,14 +13,13 @@ from convlin.costs import convolution_forms
 from convlin.geometry import ConvGeometry
 from convlin.layers import to_linear, unroll
 from convlin.proof import Verdict, prove
+from convlin.teach.article import MAP, MIXING, RAISING
 from convlin.teach.numbers.given_layers import conv_holding, linear_holding, linear_of
-from convlin.teach.numbers.pointwise import MAP, MIXING
 
 __all__ = ["Channels", "Collapse", "Locality", "Size", "Uses", "uses"]
 
 SIZES = ((3, 3), (5, 7), (12, 4))
 WIDE_SIZE, WIDE_IN, WIDE_OUT = (448, 448), 100, 20
-FIRST = np.array([[1, 0, 2], [-1, 1, 0], [0, 2, -1], [1, -1, 1]])
 SECOND = np.array([[1, -1, 0, 2], [0, 1, 1, -2]])
 PIXELS = np.array([2, -1, 1]), np.array([-1, 2, -1])
 
@@ -151,14 +150,14 @@ def _channels() -> Channels:
 
 
 def _collapse() -> Collapse:
-    first, second = (conv_holding(weight[:, :, None, None]) for weight in (FIRST, SECOND))
+    first, second = (conv_holding(weight[:, :, None, None]) for weight in (RAISING, SECOND))
     with torch.no_grad():
         product = (linear_of(to_linear(second)).weight @ linear_of(to_linear(first)).weight).numpy()
     product = product.astype(int)
     plain, activated = nn.Sequential(first, second), nn.Sequential(first, nn.ReLU(), second)
     proof = prove(plain, conv_holding(product[:, :, None, None]), MAP.shape)
     return Collapse(
-        FIRST, SECOND, product, proof, PIXELS, _additivity(plain), _additivity(activated)
+        RAISING, SECOND, product, proof, PIXELS, _additivity(plain), _additivity(activated)
     )  # fmt: skip
 
 

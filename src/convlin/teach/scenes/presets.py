@@ -14,7 +14,7 @@ PRESETS: dict[str, dict[str, str]] = {
     "lesson2": {"at": "output:0,0,1"},
     "lesson3": {"size": "3x3", "in": "3", "out": "2", "kernel": "1x1", "at": "output:0,1,1"},
     "lesson4": {"size": "3x3", "in": "3", "out": "3", "at": "output:1,0,0"},
-    "lesson5": {"size": "4x5", "in": "8", "out": "3", "kernel": "1x1", "at": "output:2,1,3"},
+    "lesson5": {"size": "3x3", "in": "3", "out": "4", "kernel": "1x1", "at": "output:2,1,1"},
     "pointwise": {"size": "5x6", "in": "2", "out": "4", "kernel": "1x1"},
     "patchify": {"size": "8x8", "in": "3", "out": "4", "kernel": "4x4", "stride": "4x4"},
     "full": {"size": "4x5", "in": "2", "out": "5", "kernel": "4x5"},

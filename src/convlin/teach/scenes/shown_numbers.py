@@ -13,43 +13,45 @@ import numpy as np
 from jaxtyping import Int
 
 from convlin.errors import Description, Refusal, Refused
+from convlin.teach.article import IMAGE, KERNEL, MAP, MIXING, RAISING
 from convlin.teach.scenes.decimals import SCALE, read, shortened, written
 
 __all__ = ["link_of", "own_image", "own_weights", "values_of"]
 
-IMAGE = "100001 010010 001100 100010 010010 001010"
-KERNEL = (1, -1, -1, -1, 1, -1, -1, -1, 1)
+# The examples of the lessons are what their shapes hold on the page, too.
+IMAGES = [np.array(IMAGE)[None], MAP]
+WEIGHTS = [np.array(KERNEL)[None, None], *(m[:, :, None, None] for m in (MIXING, RAISING))]
 
 
 def own_image(shape: tuple[int, int, int]) -> Int[np.ndarray, "c h w"]:
-    """Return the image of a shape, in thousandths: the article's, or digits.
+    """Return the image of a shape, in thousandths: a lesson's, or digits.
 
     >>> (own_image((1, 2, 4)) // SCALE).tolist()
     [[[1, 8, 5, 2], [9, 6, 3, 0]]]
     """
-    if shape == (1, 6, 6):
-        numbers = np.array([int(digit) for digit in IMAGE.replace(" ", "")])
-    else:
-        index = np.arange(math.prod(shape))
-        numbers = (7 * index + 3 * (index // 10) + 1) % 10
+    for image in IMAGES:
+        if image.shape == shape:
+            return image * SCALE
+    index = np.arange(math.prod(shape))
+    numbers = (7 * index + 3 * (index // 10) + 1) % 10
     return numbers.reshape(shape) * SCALE
 
 
 def own_weights(shape: tuple[int, ...]) -> Int[np.ndarray, "a b kh kw"]:
-    """Return the weights of a shape, in thousandths: the article's, or from -5 to 6, none 0.
+    """Return the weights of a shape, in thousandths: a lesson's, or from -5 to 6, none 0.
 
     No channel's kernel is another's: each walks through the eleven numbers by steps of its own.
 
     >>> (own_weights((1, 1, 2, 3)) // SCALE).tolist()
     [[[[-2, -5, 3], [6, -3, 5]]]]
     """
-    if shape == (1, 1, 3, 3):
-        numbers = np.array(KERNEL)
-    else:
-        taps = math.prod(shape[2:])
-        pair, tap = np.divmod(np.arange(math.prod(shape)), taps)
-        numbers = (((3 * pair + 7) % 10 + 1) * tap + 2 * pair + 3 * (tap // 11) + 3) % 11 - 5
-        numbers = np.where(numbers == 0, 6, numbers)
+    for weights in WEIGHTS:
+        if weights.shape == shape:
+            return weights * SCALE
+    taps = math.prod(shape[2:])
+    pair, tap = np.divmod(np.arange(math.prod(shape)), taps)
+    numbers = (((3 * pair + 7) % 10 + 1) * tap + 2 * pair + 3 * (tap // 11) + 3) % 11 - 5
+    numbers = np.where(numbers == 0, 6, numbers)
     return numbers.reshape(shape) * SCALE
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
+
+    from convlin.display.languages import Texts
 
 __all__ = [
     "Beside",
@@ -15,7 +17,6 @@ __all__ = [
     "Cell",
     "Code",
     "Document",
-    "Drawn",
     "Exercise",
     "Figure",
     "Formula",
@@ -171,23 +172,18 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, drawn when a page asks for it. text: what it shows, for those who cannot see."""
+    """A picture, drawn when a page asks for it: by matplotlib, or as SVG in the page's colours.
 
-    draw: Callable[[], Drawing]
+    text: what it shows, for those who cannot see.
+    """
+
+    draw: Callable[[], Drawing | str]
     text: str
     caption: str
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A picture that is SVG already, in the page's own colours."""
-
-    svg: str
-    caption: str
-
-
 Block: TypeAlias = (
-    Beside | Drawn | Exercise | Figure | Formula | Heading | Judgement | Note | Paragraph | Table
+    Beside | Exercise | Figure | Formula | Heading | Judgement | Note | Paragraph | Table
 )
 
 
@@ -214,4 +210,4 @@ class Document:
     contents: str
     end: str
     lessons: tuple[Lesson, ...]
-    words: Mapping[str, str]
+    words: Texts

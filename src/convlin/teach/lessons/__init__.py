@@ -1,9 +1,13 @@
-"""The five lessons, each put together from its numbers and the words of a language.
+"""The six lessons, each put together from its numbers and the words of a language.
 
 | file | idea |
 |---|---|
-| `sparse.py`, `sharing.py`, `pointwise.py`, `full_size.py`, `uses.py` | a lesson each |
-| `parts.py` | grids, rulings and verdicts, which all lessons have |
+| `sparse.py`, `sharing.py`, `pointwise.py`, `full_size.py`, `uses.py`, `why.py` | a lesson each |
+| `parts.py` | grids, questions, rulings and verdicts, which all lessons have |
+| `rows.py` | rows of the matrix, one and all |
+| `shown.py` | an example as a link of the views |
+
+`snippets/` are the lines of Python under the rulings, each a doctest.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ from convlin.teach.lessons.pointwise import pointwise_lesson
 from convlin.teach.lessons.sharing import sharing_lesson
 from convlin.teach.lessons.sparse import sparse_lesson
 from convlin.teach.lessons.uses import uses_lesson
-from convlin.teach.numbers import full_size, pointwise, sharing, sparse, uses
+from convlin.teach.lessons.why import why_lesson
+from convlin.teach.numbers import full_size, pointwise, sharing, sparse, uses, why
 from convlin.teach.words import Words
 
 __all__ = ["NUMBERS", "lessons"]
 
-NUMBERS = 1, 2, 3, 4, 5
+NUMBERS = 1, 2, 3, 4, 5, 6
 
 
 def lessons(
@@ -46,6 +51,7 @@ def lessons(
         words("page.contents"),
         words("page.end", version=__version__),
         chosen,
+        words.table("ask"),
     )
 
 
@@ -64,8 +70,10 @@ def _lesson(number: int, words: Words, example: Example) -> Lesson:
         key, blocks = "pointwise", pointwise_lesson(words, pointwise())
     elif number == 4:
         key, blocks = "full_size", full_size_lesson(words, full_size())
-    else:
+    elif number == 5:
         key, blocks = "uses", uses_lesson(words, uses())
+    else:
+        key, blocks = "why", why_lesson(words, why())
     return Lesson(
         number, words("page.lesson", number=number), words(f"{key}.title"), tuple(blocks)
     )  # fmt: skip

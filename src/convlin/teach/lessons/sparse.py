@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from convlin.teach.document import (
     Beside,
     Block,
     Cell,
+    Figure,
     Formula,
-    Grid,
     Heading,
+    Note,
     Paragraph,
     Table,
 )
 from convlin.teach.example import Example
 from convlin.teach.lessons.parts import (
-    figure,
+    code,
     grid,
     judgement,
     listed,
     number,
     proof,
+    proof_note,
+    question,
     total,
-    unbroken,
 )
+from convlin.teach.lessons.rows import matrix_blocks, middle, row_by_number
+from convlin.teach.lessons.shown import view
 from convlin.teach.numbers import Sparse
 from convlin.teach.numbers.sparse import Other
 from convlin.teach.words import Words
 
-__all__ = ["sparse_lesson", "weights_by_pixel"]
+__all__ = ["sparse_lesson"]
 
 # Terms of a sum that is written out: six would leave out the article's nine, 24 fill four lines.
 WRITTEN_OUT = 12
@@ -37,11 +42,14 @@ WRITTEN_OUT = 12
 
 def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
     """Yield the blocks of lesson 1."""
-    yield from _sliding(words, lesson.example)
+    example = lesson.example
+    yield from _sliding(words, example)
     yield from _straightened(words, lesson)
-    matrix = lesson.example.matrix
+    yield from matrix_blocks(words, example)
+    matrix = example.matrix
     rest = lesson.in_matrix - lesson.entries
     sizes = {"rows": matrix.shape[0], "columns": matrix.shape[1]}
+    pixels, wires = example.pixels, len(lesson.numbers)
     yield judgement(
         words,
         "right",
@@ -51,7 +59,12 @@ def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
         if rest
         else words("sparse.stored_all", all=lesson.in_matrix),
         proof(words, lesson.proof, "these"),
+        asked=question(
+            words("sparse.ask", pixels=pixels), [0, wires, pixels - wires, pixels], pixels - wires
+        ),
+        code=code(words, "sparse") if example.own == "none" else None,
     )
+    yield proof_note(words)
     yield from _open_question(words, lesson)
 
 
@@ -69,9 +82,12 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
     text = words("sparse.slide", **sizes, outputs=matrix.output_size, count=count)
     steps = {"stride": example.stride, "padding": example.padding, "dilation": example.dilation}
     if steps != {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}:
-        pairs = {name: a if a == b else unbroken((a, b)) for name, (a, b) in steps.items()}
+        pairs = {
+            name: a if a == b else words("sparse.pair", down=a, across=b)
+            for name, (a, b) in steps.items()
+        }
         text += (" " if words.lang == "en" else "") + words("sparse.settings", **pairs)
-    yield Paragraph(text)
+    yield Paragraph(text, view(example, example.neuron))
     read, kernel = example.wires(example.neuron), (1, 1, *example.kernel.shape)
 
     def pixel(cell: tuple[int, int], text: str) -> Cell:
@@ -95,34 +111,119 @@ def _sliding(words: Words, example: Example) -> Iterator[Block]:
 
 
 def _straightened(words: Words, lesson: Sparse) -> Iterator[Block]:
+    yield Note(words("sparse.strictly"), words("sparse.strictly_text"))
     example, numbers = lesson.example, lesson.numbers
     at = {"row": example.neuron[0] + 1, "column": example.neuron[1] + 1}
     fields = {"first": 1, "last": example.pixels, "value": number(lesson.value), **at}
+    seen = view(example, example.neuron, "straighten")
     if not numbers:
-        yield Paragraph(words("sparse.nothing", **fields))
+        yield Paragraph(words("sparse.nothing", **fields), seen)
         return
     read = listed(words, numbers)
-    yield Paragraph(words("sparse.straighten", **fields, wires=len(numbers), numbers=read))
+    yield Paragraph(words("sparse.straighten", **fields, wires=len(numbers), numbers=read), seen)
     if len(numbers) <= WRITTEN_OUT:
         terms = [
             (weight, example.image[pixel])
             for pixel, (_, weight) in example.wires(example.neuron).items()
         ]
         yield Formula((total(terms, lesson.value),))
-    yield Beside((weights_by_pixel(words, words("sparse.row"), example, example.neuron),))
+    row = row_by_number(words, words("sparse.row"), example, example.neuron)
+    if row is not None:
+        yield Beside((row,))
     pixels, wires = example.pixels, len(numbers)
+    seen = view(example, example.neuron, "wiring")
     if pixels == wires:
-        yield Paragraph(words("sparse.wires_all", pixels=pixels))
+        yield Paragraph(words("sparse.wires_all", pixels=pixels), seen)
     else:
-        yield Paragraph(words("sparse.wires", pixels=pixels, wires=wires, rest=pixels - wires))
-    yield figure(
-        "neuron", words("sparse.figure_text"), words("sparse.figure"),
-        example.matrix, example.image, output=(0, *example.neuron), words=words.templates("neuron"),
-    )  # fmt: skip
+        yield Paragraph(words("sparse.wires", pixels=pixels, wires=wires, rest=pixels - wires), seen)
+    value = number(lesson.value)
+    yield Figure(
+        partial(straightened, example, _labels(words, lesson)),
+        words("sparse.figure_text"),
+        words("sparse.figure", pixels=pixels, value=value),
+    )
+
+
+def _labels(words: Words, lesson: Sparse) -> dict[str, str]:
+    """Return what stands on the picture of the straightened image."""
+    pixels, value = lesson.example.pixels, number(lesson.value)
+    return {
+        "column": words("sparse.column", pixels=pixels),
+        "neuron": words("sparse.neuron", value=value),
+        "others": words("sparse.others", rest=pixels - len(lesson.numbers)),
+        "label": words("sparse.figure_text"),
+    }
 
 
 def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
     one, layer, conv, other = lesson.one, lesson.layer, lesson.conv, lesson.other
+    example, pixels = lesson.example, lesson.example.pixels
+    yield Heading(words("sparse.open"))
+    yield from _equation(words, lesson)
+    if other is not None:
+        yield from _other(words, lesson, other)
+    yield _known(words, lesson)
+    yield from _same_nine(words, lesson)
+    key = "sparse.shared_free" if conv.free else "sparse.shared_fixed"
+    counts = {"unknowns": conv.unknowns, "rank": conv.rank}
+    outputs = example.matrix.shape[0]
+    more = {"free": conv.free} if conv.free else {"windows": outputs}
+    wires = len(lesson.numbers)
+    yield judgement(
+        words,
+        "answered",
+        words("sparse.question"),
+        words("sparse.family_fixed") if other is None else words("sparse.family"),
+        words("sparse.equation", unknowns=one.unknowns, rank=one.rank, free=one.free),
+        words("sparse.equation_layer", outputs=outputs, free=layer.free, unknowns=layer.unknowns),
+        words(key, **counts, **more),
+        asked=question(
+            words("sparse.ask_free", unknowns=pixels),
+            [0, len(lesson.bench.coloured_dark), pixels - wires, one.free],
+            one.free,
+        ),
+        code=code(words, "other_weights") if example.own == "none" else None,
+    )
+
+
+def _equation(words: Words, lesson: Sparse) -> Iterator[Block]:
+    """Yield what the lit pixels of the window ask of their weights, and what is free."""
+    bench, value = lesson.bench, number(lesson.value)
+    seen = view(lesson.example, lesson.example.neuron, "bench")
+    lit = bench.coloured_lit
+    if not lit:
+        yield Paragraph(words("sparse.lit_none", value=value), seen)
+        return
+    yield Paragraph(words("sparse.lit", lit=len(lit), numbers=listed(words, lit)), seen)
+    if len(lit) <= WRITTEN_OUT:
+        yield Formula((str(bench.window),))
+    grey = len(bench.grey_lit) + len(bench.grey_dark)
+    counts = {"dark": len(bench.coloured_dark), "grey": grey, "free": bench.free}
+    if grey and bench.coloured_dark:
+        yield Paragraph(words("sparse.lit_free", **counts, pixels=lesson.example.pixels))
+
+
+def _other(words: Words, lesson: Sparse, other: Other) -> Iterator[Block]:
+    """Yield other weights of the same output, and the image that tells them apart."""
+    own, rounding = number(lesson.value), other.rounding
+    yield Paragraph(words("sparse.other"), view(lesson.example, lesson.example.neuron, "bench", "other"))
+    title, digits = words("sparse.other_row"), None if rounding is None else 2
+    yield Beside((grid(words, title, other.weights, digits=digits),))
+    if rounding is None:
+        yield Paragraph(words("sparse.other_same", value=own))
+    else:
+        bounds = {"difference": _tiny(rounding.deviation), "bound": _tiny(rounding.bound)}
+        yield Paragraph(words("sparse.other_close", value=_rounded(other), own=own, **bounds))
+    apart = {"other": number(other.other_there), "own": number(other.own_there)}
+    yield Paragraph(
+        words("sparse.other_apart", pixel=other.pixel, pixels=lesson.example.pixels, **apart),
+        view(lesson.example, lesson.example.neuron, "bench", "second"),
+    )
+
+
+def _known(words: Words, lesson: Sparse) -> Table:
+    """Return what is free of one neuron, the more images are known."""
+    one = lesson.one
     rows = [
         (words("sparse.known_one"), "1", f"{one.rank:,}", f"{one.free:,}"),
         *(
@@ -131,48 +232,28 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
             for count, known in lesson.known
         ),
     ]  # fmt: skip
-    yield Heading(words("sparse.open"))
-    if other is not None:
-        yield Paragraph(words("sparse.other"))
-        title = words("sparse.other_row")
-        yield Beside((grid(words, title, other.weights, digits=2),))
-        yield Paragraph(
-            words(
-                "sparse.other_same", value=_rounded(other), own=number(lesson.value),
-                difference=_tiny(other.rounding.deviation), bound=_tiny(other.rounding.bound),
-            )
-        )  # fmt: skip
-        yield Paragraph(
-            words(
-                "sparse.other_apart", pixel=other.pixel, other=number(other.other_there),
-                own=number(other.own_there),
-            )
-        )  # fmt: skip
-    yield Table(
-        words("sparse.known", pixels=lesson.example.pixels),
-        (
-            words("sparse.known_kept"), words("sparse.known_images"), words("sparse.known_rank"),
-            words("sparse.known_free"),
-        ),
-        tuple(rows),
-    )  # fmt: skip
-    shared = "sparse.shared_free" if conv.free else "sparse.shared_fixed"
-    counts = {"unknowns": conv.unknowns, "rank": conv.rank}
+    header = (words(f"sparse.known_{name}") for name in ("kept", "images", "rank", "free"))
+    title = words("sparse.known", pixels=lesson.example.pixels)
+    return Table(title, tuple(header), tuple(rows))
+
+
+def _same_nine(words: Words, lesson: Sparse) -> Iterator[Block]:
+    """Yield what is free of the weights that all windows share."""
     outputs = lesson.example.matrix.shape[0]
-    yield judgement(
-        words,
-        "answered",
-        words("sparse.question"),
-        words("sparse.family_fixed") if other is None else words("sparse.family"),
-        words("sparse.equation", unknowns=one.unknowns, rank=one.rank, free=one.free),
-        words("sparse.equation_layer", outputs=outputs, free=layer.free, unknowns=layer.unknowns),
-        words(shared, **counts, **({"free": conv.free} if conv.free else {})),
-    )
+    if outputs < 2 or not lesson.windows or len(lesson.windows) > WRITTEN_OUT:
+        return
+    counts = {"unknowns": lesson.conv.unknowns, "windows": outputs, "free": lesson.conv.free}
+    seen = view(lesson.example, lesson.example.neuron, "bench", "shared")
+    yield Paragraph(words("sparse.same_nine", **counts), seen)
+    free = [f"{left}" for left in lesson.windows]
+    header = (words("sparse.windows_seen"), *(str(n + 1) for n in range(len(free))))
+    yield Table(words("sparse.windows"), header, ((words("sparse.windows_free"), *free),))
 
 
 def _rounded(other: Other) -> str:
     """Return the output of the other weights, 0 where rounding explains what else it is."""
-    return "0" if abs(other.value) <= (other.rounding.bound or 0) else number(other.value)
+    bound = other.rounding.bound if other.rounding is not None else 0
+    return "0" if abs(other.value) <= (bound or 0) else number(other.value)
 
 
 def _tiny(value: float | None) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from torch import nn
 
 from convlin.layers import SameOutputs, same_outputs, to_linear
 from convlin.proof import Verdict, prove
 from convlin.proof.verdict import Rounding
 from convlin.teach.example import Example
+from convlin.teach.numbers.bench import Bench, bench, freedom_by_windows, other_whole
 from convlin.teach.numbers.given_layers import linear_holding, linear_of
 
 __all__ = ["Family", "Other", "Sparse", "sparse"]
@@ -36,12 +37,13 @@ class Family:
 class Other:
     """Other weights of one FC neuron with the same output, and an image that tells them apart.
 
-    pixel: number, from 1, of the only pixel lit in that image; its own and the others' outputs.
+    rounding: None for whole numbers, whose output is the same exactly. pixel: number, from 1, of
+    the only pixel lit in that image; its own and the others' outputs.
     """
 
-    weights: Float[np.ndarray, "h w"]
+    weights: Num[np.ndarray, "h w"]
     value: float
-    rounding: Rounding
+    rounding: Rounding | None
     pixel: int
     own_there: float
     other_there: float
@@ -52,8 +54,10 @@ class Sparse:
     """The neuron at `example.neuron`, from 0; `numbers` of its pixels count from 1, row by row.
 
     one: an FC neuron on this image; layer: an FC layer for all outputs; conv: the convolution.
-    known: an FC neuron on this image and the first so many images with one lit pixel.
-    other: None where the image leaves nothing free.
+    known: an FC neuron on this image and the first so many images with one lit pixel. bench: what
+    this neuron's weights meet. other: None where the image leaves nothing free. windows: what is
+    free of the shared weights after each window, up to the one that leaves no less than all do;
+    empty where a kernel is too large to say.
     """
 
     example: Example
@@ -67,7 +71,9 @@ class Sparse:
     layer: Family
     conv: Family
     known: tuple[tuple[int, Family], ...]
+    bench: Bench
     other: Other | None
+    windows: tuple[int, ...]
 
 
 def sparse(example: Example) -> Sparse:
@@ -111,14 +117,24 @@ def sparse(example: Example) -> Sparse:
         layer=Family.of(same_outputs(linear, image.flatten())),
         conv=Family.of(same_outputs(example.conv, image[None])),
         known=tuple(known),
+        bench=bench(example),
         other=None if one.unique else _other(one, row, lit, example),
+        windows=_until_all(freedom_by_windows(example) or []),
     )
+
+
+def _until_all(free: list[int]) -> tuple[int, ...]:
+    return tuple(free[: free.index(free[-1]) + 1]) if free else ()
 
 
 def _other(family: SameOutputs, row: nn.Linear, lit: torch.Tensor, example: Example) -> Other:
     """Draw other weights; the pixel that tells most is where the two differ most."""
-    other = family.another(seed=0)
-    assert isinstance(other, nn.Linear)
+    whole = other_whole(example)
+    if whole is None:
+        other = family.another(seed=0)
+        assert isinstance(other, nn.Linear)
+    else:
+        other = linear_holding(whole.reshape(1, -1))
     with torch.no_grad():
         value = other(torch.from_numpy(example.image).flatten()).item()
         own_there, other_there = row(lit)[:, 0], other(lit)[:, 0]
@@ -126,7 +142,7 @@ def _other(family: SameOutputs, row: nn.Linear, lit: torch.Tensor, example: Exam
     return Other(
         weights=other.weight.detach().reshape(example.image.shape).numpy(),
         value=value,
-        rounding=family.agreement(other),
+        rounding=None if whole is not None else family.agreement(other),
         pixel=pixel + 1,
         own_there=own_there[pixel].item(),
         other_there=other_there[pixel].item(),

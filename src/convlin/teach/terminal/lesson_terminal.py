@@ -13,29 +13,36 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
 from rich.text import Text
 
-from convlin.figures.palette import ink_on, tap_colors
+from convlin.figures.palette import ink_on, weight_colors
 from convlin.teach.document import (
     Beside,
     Block,
     Cell,
+    Code,
     Document,
+    Exercise,
     Figure,
     Formula,
     Grid,
     Heading,
     Judgement,
     Lesson,
+    Note,
     Paragraph,
+    Question,
     Ruling,
     Table,
 )
 from convlin.teach.terminal.wrapping import wrap
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "parts", "question_text"]
 
 WIDEST = 80  # cells: what a terminal has at least; prose wider than that is hard to read
 INDENT, GAP = 2, 2
-RULINGS: dict[Ruling, str] = {"right": "green", "corrected": "yellow", "answered": "cyan"}
+RULINGS: dict[Ruling, str] = {
+    "right": "green", "corrected": "yellow", "depends": "magenta", "answered": "cyan",
+}  # fmt: skip
+ASKING = "blue"
 
 
 class Screen:
@@ -45,18 +52,42 @@ class Screen:
         self.document = document
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = min(options.max_width, WIDEST)
-        yield Text(self.document.title, style="bold")
-        yield _prose(self.document.lead, width, style="dim")
-        for lesson in self.document.lessons:
-            yield Text()
-            yield _title(lesson, width)
-            for block in lesson.blocks:
-                if not isinstance(block, Figure):
-                    yield Text()
-                    yield _block(block, width)
+        for part in parts(self.document, options.max_width):
+            yield question_text(part, self.document, options.max_width) if isinstance(
+                part, Question
+            ) else part
+
+
+def parts(document: Document, across: int) -> Iterator[Text | Question]:
+    """Yield a document piece by piece, each question before its ruling."""
+    width = min(across, WIDEST)
+    yield Text(document.title, style="bold")
+    yield _prose(document.lead, width, style="dim")
+    for lesson in document.lessons:
         yield Text()
-        yield Text(self.document.end, style="dim")
+        yield _title(lesson, width)
+        for block in lesson.blocks:
+            if isinstance(block, Figure):
+                continue
+            yield Text()
+            if isinstance(block, Judgement) and block.question is not None:
+                yield block.question
+                yield Text()
+            yield _block(block, width)
+    yield Text()
+    yield Text(document.end, style="dim")
+
+
+def question_text(question: Question, document: Document, across: int) -> Text:
+    """Return a question with its options, numbered."""
+    width = min(across, WIDEST) - 2
+    lines = [
+        Text(document.words["predict"], style=f"bold {ASKING}"),
+        *map(Text, wrap(question.prompt, width)),
+    ]
+    for number, option in enumerate(question.options, start=1):
+        lines += _hanging(f"{number}) ", option, width, ASKING)
+    return _lines(Text.assemble(("? ", f"bold {ASKING}"), line) for line in lines)
 
 
 def _title(lesson: Lesson, width: int) -> Text:
@@ -68,7 +99,7 @@ def _block(block: Block, width: int) -> Text:
     match block:
         case Heading(text):
             return Text(text, style="bold underline")
-        case Paragraph(text):
+        case Paragraph(text, _):
             return _prose(text, width)
         case Formula(lines):
             wrapped = [part for line in lines for part in wrap(line, width - 2 * INDENT)]
@@ -79,6 +110,10 @@ def _block(block: Block, width: int) -> Text:
             return _table(block)
         case Judgement():
             return _judgement(block, width)
+        case Note(title, text):
+            return _lines([Text(title, style="italic"), _prose(text, width, style="dim")])
+        case Exercise():
+            return _exercise(block, width)
         case _:
             raise TypeError(block)
 
@@ -96,7 +131,20 @@ def _judgement(block: Judgement, width: int) -> Text:
     ]
     for evidence in block.evidence:
         lines += _hanging("- ", evidence, width - 2, "dim")
-    return _lines(Text.assemble(("▌ ", colour), line) for line in lines)
+    marked = [Text.assemble(("▌ ", colour), line) for line in lines]
+    return _lines([*marked, Text(), _code(block.code)] if block.code else marked)
+
+
+def _exercise(block: Exercise, width: int) -> Text:
+    lines = [Text(block.title, style="bold underline"), _prose(block.task, width)]
+    answer = _prose(f"{block.answer_label}: {block.answer}", width, style="dim")
+    return _lines([*lines, Text(), answer, *([Text(), _code(block.code)] if block.code else [])])
+
+
+def _code(code: Code) -> Text:
+    indent = " " * INDENT
+    lines = [Text(f"{indent}{line}", no_wrap=True) for line in code.doctest.splitlines()]
+    return _lines([Text(f"{indent}{code.title}", style="italic"), *lines])
 
 
 def _hanging(label: str, text: str, width: int, style: str) -> Iterator[Text]:
@@ -149,7 +197,7 @@ def _grid(grid: Grid) -> list[Text]:
 
     A cell has a space on either side, which brackets fill where it is marked.
     """
-    colours = tap_colors(grid.taps)
+    colours = weight_colors(grid.kernel) if grid.kernel else []
     across = max(len(cell.text) for row in grid.rows for cell in row)
     lines = [Text(grid.title, style="italic")]
     for row in grid.rows:

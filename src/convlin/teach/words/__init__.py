@@ -28,14 +28,18 @@ class Words(Texts):
         assert not unused, f"{key} ({self.lang}) has no {unused}"
         return text
 
-    def templates(self, figure: str) -> dict[str, str]:
-        """Return the words on a figure, whose numbers `convlin.figures` fills in."""
-        start = f"{figure}."
+    def templates(self, table: str) -> dict[str, str]:
+        """Return the words of one table, whose fields others fill in: on figures, for one."""
+        start = f"{table}."
         return {
             key.removeprefix(start): text
             for key, text in sentences(self.lang).items()
             if key.startswith(start)
         }
+
+    def table(self, name: str) -> Texts:
+        """Return the words of one table, filled in by those who draw the lessons."""
+        return Texts(self.templates(name))
 
 
 def sentences(lang: str) -> dict[str, str]:

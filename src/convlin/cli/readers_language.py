@@ -12,6 +12,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from convlin.display.languages import LANGUAGES
 from convlin.errors import ConvlinError, InputError
 from convlin.teach.refusals import asked_language, retold, usage
 
@@ -32,7 +33,9 @@ class InReadersLanguage(TyperCommand):
             # Typer's copy of click is private; what is wrong with usage has this, nothing else.
             if not hasattr(error, "format_message"):
                 raise
-            text = usage(" ".join(error.format_message().split()), language)
+            said = " ".join(error.format_message().split())
+            # pydantic, which reads the options for Typer, names the exception before what it says.
+            text = usage(said.replace("Value error, ", "", 1), language)
             if text is None:
                 raise
             raise InputError(f"{text}（参见 --help）") from error
@@ -54,11 +57,11 @@ def language_of(args: Sequence[str]) -> str:
     >>> language_of(["--lang=zh"]), language_of(["--state", "?size=7&lang=zh"]), language_of([])
     ('zh', 'zh', 'en')
     """
-    given = [(arg, after) for arg, after in pairwise([*args, ""])]
-    given += [(name, text) for name, is_given, text in (a.partition("=") for a in args) if is_given]
-    for option, text in given:
-        if option == "--lang" and text == "zh":
-            return "zh"
-        if option == "--state" and asked_language(text) == "zh":
-            return "zh"
-    return "en"
+    language = "en"
+    words = [word for arg in args for word in (arg.split("=", 1) if arg[:2] == "--" else [arg])]
+    for option, text in pairwise(words):  # of several, the last counts, as for the parser
+        if option == "--lang" and text in LANGUAGES:
+            language = text
+        elif option == "--state" and asked_language(text) != "en":
+            language = asked_language(text)
+    return language

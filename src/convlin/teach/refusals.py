@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl
 
 from convlin.errors import ConvlinError, Description, InputError, Refusal, Refused, printable
 
-__all__ = ["asked_language", "retold", "said", "template", "translated", "usage"]
+__all__ = ["asked_language", "retold", "said", "translated", "usage"]
 
 # What a hole may hold, where that is not anything. Of two holes in a row the first is the longer.
 NUMBER = r"-?[0-9][0-9,.]*"
@@ -132,7 +132,7 @@ def _told(table: str, text: str) -> str | None:
     if not text:
         return text
     for english, chinese in _tables()[table].items():
-        found = template(english).fullmatch(text)
+        found = _template(english).fullmatch(text)
         holes = found and _holes(found.groupdict())
         if holes is not None:
             return _filled(chinese, holes)
@@ -172,7 +172,7 @@ def _joined(pieces: Iterable[str]) -> str:
 
 
 @cache
-def template(english: str) -> re.Pattern[str]:
+def _template(english: str) -> re.Pattern[str]:
     """Return the pattern of a text with `{holes}`."""
     return re.compile(
         "".join(

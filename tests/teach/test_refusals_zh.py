@@ -128,7 +128,7 @@ def test_links_drawn_at_random(pytestconfig):
         except Refused as error:
             must_be_chinese(error)
             found |= {re.sub(r"\d+", "N", refusal.allowed) for refusal in error.refusals}
-    assert len(found) > 20  # it is a kind that is drawn, not one refusal again and again
+    assert len(found) > 15  # it is a kind that is drawn, not one refusal again and again
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, *OPTIONAL, "sise"])

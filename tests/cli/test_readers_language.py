@@ -1,7 +1,10 @@
 """`convlin explain` and `convlin explore` asked in Chinese: all that they refuse, in Chinese."""
 
 import os
+import socket
+import struct
 import sys
+import zlib
 
 import pytest
 from PIL import Image
@@ -38,7 +41,7 @@ def things(house, monkeypatch):
 
 def refused(run, name, *options, given=()):
     """Run a command in Chinese that is refused; return its line, which is Chinese."""
-    ask = [] if any(option.startswith("--state") for option in options) else ["--state", LINK]
+    ask = [] if any(str(option).startswith("--state") for option in options) else ["--state", LINK]
     result = run(name, *ASK[name], *(ask if name == "explore" else []), *options)
     assert result.exit_code == 2, result.output
     line = result.stderr.removesuffix("\n")
@@ -129,6 +132,29 @@ def test_pictures_that_cannot_be_read(run, things):
     assert lines["cut.png"].startswith("cut.png：不是可读取的图片：图片文件不完整")
     large = refused(run, "explain", "--image", "large.png")
     assert large == "--image：尺寸为 40×33，应为 1×1 到 32×32（课文会数每一条连接）"
+
+
+def test_a_picture_of_too_many_pixels(run, house):
+    parts = [b"IHDR" + struct.pack(">IIBBBBB", 30_000, 20_000, 8, 0, 0, 0, 0), b"IDAT"]
+    chunks = [struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts]
+    (house / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    said = refused(run, "explain", "--image", "huge.png", given=["huge.png"])
+    assert "图片有 600000000 个像素，超过" in said
+
+
+def test_an_address_that_is_taken_and_one_of_another_machine(run):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(run, "explore", "--port", port)
+    assert said == f"无法在 127.0.0.1 的端口 {port} 上监听：该地址已被占用"
+    said = refused(run, "explore", "--host", "192.0.2.1", "--port", 0)
+    assert said == "无法在 192.0.2.1 的端口 0 上监听：本机没有这个地址"
+
+
+def test_a_folder_that_may_not_be_written(run, house, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    said = refused(run, "explain", "--html", "folder.html", given=["folder.html"])
+    assert said == "folder.html：无法写入：没有文件夹 . 的写入权限"
 
 
 def test_a_disk_that_is_full(run, house, monkeypatch):

@@ -1,11 +1,10 @@
 """Whatever is refused has its Chinese sentence, without an English clause in it."""
 
 import ast
-import json
+import errno
+import os
 import random
 import re
-import socket
-import threading
 import tomllib
 from pathlib import Path
 from string import Formatter
@@ -14,28 +13,25 @@ import numpy as np
 import pytest
 
 import convlin
-from convlin.errors import Description, GeometryError, InputError, Refusal, Refused
+from convlin.errors import Description, GeometryError, InputError, Refusal, Refused, one_line
 from convlin.teach.example import Example, article_example
 from convlin.teach.refusals import asked_language, retold, said, translated, usage
 from convlin.teach.scenes.matrix_picture import matrix_png
 from convlin.teach.scenes.page_limits import BOUNDS, PAIRS
 from convlin.teach.scenes.page_state import DEFAULTS, LONGEST, OPTIONAL, State
 from convlin.teach.scenes.presets import PRESETS
-from convlin.teach.server.application import serve
 from teach.chinese import english_in
 from teach.lessons.test_numbers import IMAGE, KERNEL
 from teach.lessons.test_numbers import REFUSED as EXAMPLES
-from teach.scenes.test_server import MALFORMED, NAMES, asked
 from teach.scenes.test_state import REFUSED as LINKS
 
 ROOM = Path(convlin.__file__).parent
 TABLES = tomllib.loads((ROOM / "teach/words/refusals.toml").read_text("utf-8"))
 # What the teaching commands run through before anything is drawn or computed.
 MODULES = (
-    *("teach/example.py", "teach/server/application.py", "display/languages.py"),
-    *(f"teach/scenes/{path.name}" for path in sorted((ROOM / "teach/scenes").glob("*.py"))),
-    *("cli/explain.py", "cli/explore.py", "cli/written_files.py"),
-    *("display/inputs.py", "display/atomic.py"),
+    *(path.relative_to(ROOM).as_posix() for path in sorted((ROOM / "teach").rglob("*.py"))),
+    *("cli/explain.py", "cli/explore.py", "cli/images.py", "cli/written_files.py"),
+    *("display/inputs.py", "display/atomic.py", "display/languages.py"),
 )
 
 
@@ -266,6 +262,23 @@ def test_unknown_words_of_the_system_are_quoted():
     assert str(retold(other, "zh")) == "a.html：无法写入：“Stale file handle”"
 
 
+KNOWN = (
+    *("ENOENT", "EACCES", "EPERM", "ENAMETOOLONG", "ENOSPC", "EFBIG", "EROFS", "EIO", "EISDIR"),
+    *("ENOTDIR", "ELOOP", "EMFILE", "EADDRINUSE", "EADDRNOTAVAIL"),
+)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_common_words_of_the_system_are_said_in_chinese(name):
+    said = os.strerror(getattr(errno, name))
+    for way in ("written", "read"):
+        told = str(retold(InputError(f"a.html: cannot be {way}: {said}"), "zh"))
+        assert not english_in(told, given=["a.html"]) and "“" not in told
+    whole = OSError(getattr(errno, name), said, "b: c")
+    told = str(retold(InputError(f"b: c: cannot be read: {one_line(whole)}"), "zh"))
+    assert told.startswith("b: c：无法读取：") and "“" not in told and "Errno" not in told
+
+
 def test_the_language_of_a_link_is_read_where_nothing_else_can_be():
     for link in (
         "?lang=zh",
@@ -278,38 +291,3 @@ def test_the_language_of_a_link_is_read_where_nothing_else_can_be():
     for link in ("", "?lang=en", "?lang=ZH", "?lang=fr", "?lang", "?size=zh", "#lang=zh"):
         assert asked_language(link) == "en", link
     assert asked_language("?image=" + "1," * LONGEST + "&lang=zh") == "zh"
-
-
-@pytest.fixture(scope="module")
-def port():
-    listening = socket.create_server(("127.0.0.1", 0))
-    threading.Thread(target=serve, args=(listening, "127.0.0.1"), daemon=True).start()
-    return listening.getsockname()[1]
-
-
-def must_answer_in_chinese(body):
-    error = json.loads(body)["error"]
-    for part in ("allowed", "reason"):
-        assert not english_in(error[part], chinese=False), error
-    return error
-
-
-@pytest.mark.parametrize("case", [case for case in MALFORMED if MALFORMED[case][2]])
-def test_the_server(port, case):
-    target, status, field = MALFORMED[case]
-    found, body = asked(port, f"{target}{'&' if '?' in target else '?'}lang=zh")
-    if "lang=xx" in target:  # two languages are none
-        field = "lang"
-    assert found == status and must_answer_in_chinese(body)["field"] == field
-
-
-def test_the_servers_own_refusals(port):
-    for name in (name for name, status in NAMES.items() if status == 421 and name):
-        must_answer_in_chinese(asked(port, "/api/scene?lang=zh", host=name.format(port=port))[1])
-    method = must_answer_in_chinese(asked(port, "/api/scene?lang=zh", method="POST")[1])
-    assert method["reason"] == "不支持这种请求方法"
-    long = must_answer_in_chinese(asked(port, "/?lang=zh&image=" + "1," * 4097)[1])
-    assert long["value"] == "8,208 字节" and long["allowed"] == "8,192 以内"
-    assert json.loads(asked(port, "/api/scene?padding=99")[1])["error"]["allowed"].startswith(
-        "a whole"
-    )

@@ -23,7 +23,7 @@ from convlin.errors import ConvlinError, Description, InputError, Refusal, Refus
 
 __all__ = ["asked_language", "retold", "said", "translated", "usage"]
 
-# What a hole may hold, where that is not anything. Of two holes in a row the first is the longer.
+# What a hole may hold, where that is not anything, of two such holes the first the most.
 NUMBER = r"-?[0-9][0-9,.]*"
 SIZE = r"[0-9]+(?:×[0-9]+)*"
 NAME = r"(?:'[^' ]*'|[A-Za-z0-9_]+)"
@@ -37,6 +37,7 @@ HOLES = {
     "options": r"--?[a-z-]+(?:, --?[a-z-]+)*",
     "option": "--[a-z-]+",
     "kind": "[A-Za-z]+",
+    "cause": ".+?",
 }
 LISTS = ("names", "options")
 # Between an ideograph and any other sign stands a space, but not beside the wide marks.

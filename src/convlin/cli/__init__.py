@@ -8,6 +8,7 @@
 | `unroll.py`, `cost.py` | commands on the layers of one |
 | `audit.py`, `check.py` | commands on anybody's conversion: of one layer, of hostile ones |
 | `explain.py`, `explore.py` | the article's lessons, and the page |
+| `readers_language.py` | what those two refuse, in the language they answer in |
 | `shapes.py`, `images.py`, `models.py` | what the user names: shapes, picture files, models |
 | `written_layers.py` | layers written as text, read and never evaluated |
 | `normalisation.py`, `class_scores.py`, `score_files.py` | pictures into a classifier, scores out |

@@ -29,6 +29,7 @@ from convlin.cli.explore import explore
 from convlin.cli.inspect import inspect
 from convlin.cli.plan import plan
 from convlin.cli.prove import prove
+from convlin.cli.readers_language import InReadersLanguage
 from convlin.cli.rewrite import rewrite
 from convlin.cli.scan import scan
 from convlin.cli.slide import slide
@@ -107,7 +108,7 @@ for command in (
     unroll,
     cost,
 ):
-    app.command()(command)
+    app.command(cls=InReadersLanguage if command in (explain, explore) else None)(command)
 
 
 @app.callback(invoke_without_command=True)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convlin.errors import Description, Refusal, Refused
 from convlin.teach.web.page_files import TYPES, page_file
+from convlin.teach.refusals import asked_language, translated
 from convlin.teach.server.hosts import allowed
 from convlin.teach.scenes.matrix_picture import matrix_png
 from convlin.teach.scenes.page_state import LONGEST, State
@@ -94,13 +95,13 @@ class _Guard:
         if len(names) != 1 or not allowed(names[0], self.host):
             wanted = f"localhost, 127.0.0.1, [::1] or {self.host}"
             reason = "the request was sent under a name that is not this server's"
-            return _error(
-                Refusal("explore", "host", Description(", ".join(names)[:80]), wanted, reason), 421
-            )
+            value = Description(", ".join(names)[:80])
+            return _error(scope, Refusal("explore", "host", value, wanted, reason), 421)
         length = len(scope["query_string"])
         if length > LONGEST:
-            value, wanted = f"{length:,} bytes", f"at most {LONGEST:,}"
-            return _error(Refusal("explore", "link", value, wanted, "the link is too long"), 414)
+            value, wanted = Description(f"{length:,} bytes"), f"at most {LONGEST:,}"
+            refusal = Refusal("explore", "link", value, wanted, "the link is too long")
+            return _error(scope, refusal, 414)
         return None
 
 
@@ -142,7 +143,7 @@ def _sent(name: str) -> Response:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return _error(error.refusals[0], 400)
+    return _error(request.scope, error.refusals[0], 400)
 
 
 def _failed(request: Request, error: Exception) -> Response:
@@ -152,10 +153,14 @@ def _failed(request: Request, error: Exception) -> Response:
         405: ("method", request.method[:20], "GET"),
     }.get(error.status_code, ("", "", ""))
     refusal = Refusal("explore", field, value, fits, error.detail)
-    return _error(refusal, error.status_code, dict(error.headers or {}))
+    return _error(request.scope, refusal, error.status_code, dict(error.headers or {}))
 
 
-def _error(refusal: Refusal, status: int, headers: dict[str, str] | None = None) -> Response:
+def _error(
+    scope: Scope, refusal: Refusal, status: int, headers: dict[str, str] | None = None
+) -> Response:
+    """Return a refusal in the language of the request, read as far as it can be."""
+    refusal = translated(refusal, asked_language("?" + scope["query_string"].decode("latin-1")))
     value = refusal.value if isinstance(refusal.value, str | int) else str(refusal.value)
     error = {
         "field": refusal.field,

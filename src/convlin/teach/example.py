@@ -19,7 +19,7 @@ from convlin.layers import unroll
 from convlin.matrix import ConvMatrix
 from convlin.teach.article import IMAGE, KERNEL
 
-__all__ = ["LONGEST", "Example", "article_example"]
+__all__ = ["LONGEST", "Example", "article_example", "telling_output"]
 
 # Pixels a side, and outputs a side: an FC layer then has a million weights. Half refuses the 28×28
 # of MNIST, twice computes gradients and energies of 16 million for a minute.
@@ -114,9 +114,8 @@ class Example:
 
     @cached_property
     def neuron(self) -> tuple[int, int]:
-        """Row and column, from 0, of the first output that reads as many pixels as any."""
-        most = max(np.ndindex(*self.matrix.output_size), key=lambda at: len(self.wires(at)))
-        return most[0], most[1]
+        """Row and column, from 0, of the output that the lessons follow."""
+        return telling_output(self)
 
     @cached_property
     def neighbour(self) -> tuple[int, int] | None:
@@ -132,6 +131,22 @@ class Example:
                                              wire.weight)
             for wire in self.matrix.wires((0, *output))
         }  # fmt: skip
+
+
+def telling_output(example: Example) -> tuple[int, int]:
+    """Return the output with the largest magnitude among those that read most pixels.
+
+    The first of equals: in the middle of a picture, not in its dark corner.
+
+    >>> telling_output(article_example())
+    (0, 0)
+    """
+
+    def telling(at: tuple[int, ...]) -> tuple[int, float]:
+        return len(example.wires(at)), abs(float(example.outputs[at]))
+
+    row, column = max(np.ndindex(*example.matrix.output_size), key=telling)
+    return row, column
 
 
 def article_example() -> Example:

@@ -53,9 +53,11 @@ class Facts:
         self.read = [{} for _ in range(self.outputs)]
         for (row, pixel), tap in self.taps.items():
             self.read[row][pixel] = tap
-        self.neuron = max(range(self.outputs), key=lambda row: (len(self.read[row]), -row))
         self.zeros = self.matrix.size - len(self.taps)
         self.values = self.matrix @ self.image
+        self.neuron = max(
+            range(self.outputs), key=lambda row: (len(self.read[row]), abs(self.values[row]), -row)
+        )
         self.lit = int(self.image.any())
         self.unique = self.pixels == self.lit
 

@@ -17,7 +17,7 @@ from convlin.structure import Energy
 from convlin.teach.example import Example
 from convlin.teach.numbers.given_layers import linear_of
 
-__all__ = ["Sharing", "sharing"]
+__all__ = ["Sharing", "energies", "gradients", "parameters", "sharing"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +46,14 @@ def sharing(example: Example) -> Sharing:
     >>> [lesson.weights[form] for form in ("conv", "local", "linear")]
     [9, 144, 576]
     """
-    geometry, size = example.geometry, example.image.shape
-    costs = convolution_forms(geometry, size, bias=False)
-    weights = {cost.form: cost.parameters for cost in costs}
-    wires = _uses(example)
+    weights, uses = parameters(example), _uses(example)
     return Sharing(
         example,
-        geometry.taps,
+        example.geometry.taps,
         weights,
-        max(wires.values(), default=0),
-        weights["local"] - sum(wires.values()),
-        _steps(example),
+        max(uses.values(), default=0),
+        weights["local"] - sum(uses.values()),
+        energies(example, gradients(example)),
     )
 
 
@@ -68,28 +65,43 @@ def _uses(example: Example) -> Counter[int]:
     )  # fmt: skip
 
 
-def _steps(example: Example) -> dict[Form, Energy]:
-    """Return the gradient of half the sum of squared outputs, in the space of each form."""
+def parameters(example: Example) -> dict[Form, int]:
+    """Return how many weights each form has, without bias."""
+    costs = convolution_forms(example.geometry, example.image.shape, bias=False)
+    return {cost.form: cost.parameters for cost in costs}
+
+
+def gradients(example: Example) -> dict[Form, Any]:
+    """Return the gradient of half the sum of squared outputs, in each form: its matrix.
+
+    (outputs, pixels), sparse but for the FC layer's. All zero where no weight would move.
+    """
     size = example.image.shape
     image = torch.from_numpy(example.image)[None, None]
     conv, local = copy.deepcopy(example.conv), to_local(example.conv, size)
     form = to_linear(example.conv, size, exchange="dense_at_size", groups="block_diagonal")
     linear = linear_of(form)
-    layers: dict[Form, tuple[nn.Module, torch.Tensor]] = {
-        "conv": (conv, conv.weight),
-        "local": (local, local.weight),
-        "linear": (form, linear.weight),
-    }
-    for layer, weight in layers.values():
+    layers: tuple[tuple[nn.Module, torch.Tensor], ...] = (
+        (conv, conv.weight),
+        (local, local.weight),
+        (form, linear.weight),
+    )
+    for layer, weight in layers:
         (step,) = torch.autograd.grad(layer(image).square().sum() / 2, weight)
         with torch.no_grad():
             weight.copy_(step)
-    if not linear.weight.any():
-        return {}
-    matrices: dict[Form, Any] = {
-        "conv": unroll(conv, size).tocsr(), "local": local, "linear": linear
-    }  # fmt: skip
     return {
-        form: nearest_conv(matrix, example.geometry, size).energy
-        for form, matrix in matrices.items()
+        "conv": unroll(conv, size).tocsr(),
+        "local": local.matrix(),
+        "linear": linear.weight.detach().numpy(),
+    }
+
+
+def energies(example: Example, steps: dict[Form, Any]) -> dict[Form, Energy]:
+    """Return the energy of each form's step; none where no weight would move."""
+    if not steps["linear"].any():
+        return {}
+    size = example.image.shape
+    return {
+        form: nearest_conv(matrix, example.geometry, size).energy for form, matrix in steps.items()
     }

@@ -145,7 +145,7 @@ def test_the_six_weights_of_lesson_3_are_told_apart(eye):
 def test_paper_with_ink_is_neither_a_weight_nor_the_ink_on_one():
     greys = [paper_with(share / 100) for share in range(101)]
     assert greys[0] == BLANK and greys == sorted(greys, reverse=True)
-    assert list(ENERGIES.values()) == [paper_with(0.8), paper_with(0.5), paper_with(0.2)]
+    assert list(ENERGIES.values()) == [paper_with(0.8), paper_with(0.36), paper_with(0.12)]
     weights = {
         c for shape in ((1, 1, 3, 3), (8, 8, 1, 1), (8, 8, 11, 11)) for c in weight_colors(shape)
     }

@@ -5,7 +5,7 @@ import pytest
 
 from convlin import ConvGeometry, ConvMatrix, Refused
 from convlin.figures import pointwise
-from convlin.figures.palette import MUTED, tap_colors
+from convlin.figures.palette import MUTED, weight_colors
 from figures.drawn import texts
 
 
@@ -28,7 +28,9 @@ def test_each_pixel_has_the_same_weights_in_the_same_colours():
         right = sorted({ends[1] for ends, _ in drawn})
         assert (len(left), len(right)) == (3, 2)
         found = {(right.index(b), left.index(a)): color for (a, b), color in drawn}
-        assert found == {(o, c): tap_colors(6)[3 * o + c] for o in range(2) for c in range(3)}
+        assert found == {
+            (o, c): weight_colors((2, 3, 1, 1))[3 * o + c] for o in range(2) for c in range(3)
+        }
     shown = texts(figure)
     assert [text for text in shown if text.startswith("at ")] == [
         "at (0, 0)",

@@ -43,8 +43,9 @@ FEW = (
     "#882255",  # wine
     "#BBBBBB",  # grey
 )
-# Three greys, as no energy is a weight: `paper_with` 0.8, 0.5 and 0.2 of ink.
-ENERGIES = {"shared": "#4e4e4d", "local": "#90908f", "off": "#d3d3d2"}
+# Three greys, as no energy is a weight: `paper_with` 0.8, 0.36 and 0.12 of ink. Between the first
+# two neither paper nor ink can be read.
+ENERGIES = {"shared": "#4e4e4d", "local": "#afafae", "off": "#e4e4e3"}
 VERDICTS = {kind: badge.paper for kind, badge in BADGES.items()}
 MARKS = {kind: badge.mark for kind, badge in BADGES.items()}
 INK = "#222222"

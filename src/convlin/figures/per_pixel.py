@@ -18,9 +18,9 @@ from convlin.display.languages import Texts, figure_texts
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
-from convlin.figures.palette import INK, MUTED, tap_colors
+from convlin.figures.palette import BLANK, INK, MUTED
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
-from convlin.figures.stored_entries import WALK
+from convlin.figures.stored_entries import kernel_colors
 from convlin.matrix import ConvMatrix, sources
 
 __all__ = ["pointwise"]
@@ -94,13 +94,12 @@ def pointwise(
         middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(positions) + 0.1)
         _layer(axes, matrix, position, middle, (in_maps, out_maps), (inputs, outputs))
         text = texts("pixel", place=str(position))
-        write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering("white"))
+        write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering(BLANK))
     _captions(axes, matrix, texts, (in_maps, out_maps), height)
     if weights is not None:
         kernel = weight_of(matrix).reshape(weights.rows, weights.columns)
-        colors = tap_colors(kernel.size)
-        listed = np.ndindex(weights.rows, weights.columns)
-        weights.paint(axes, {(o, i): [colors[o * weights.columns + i]] for o, i in listed}, kernel)
+        colors = iter(kernel_colors(matrix))
+        weights.paint(axes, {pair: [next(colors)] for pair in np.ndindex(kernel.shape)}, kernel)
     return figure
 
 
@@ -168,7 +167,7 @@ def _layer(
 ) -> None:
     """Draw the layer of one output position: nodes, weights, and lines to the pixels."""
     count = int(np.prod(matrix.geometry.weight_shape))
-    colors = tap_colors(min(count, WALK))
+    colors = kernel_colors(matrix)
     numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
     # k nodes around the middle: the nth is n - (k - 1)/2 steps below it, which sums to 0.
     nodes = tuple(
@@ -185,7 +184,7 @@ def _layer(
             read = tuple(at)
             if channel < len(maps[0]):
                 (x0, y0), (x1, y1) = nodes[0][channel], nodes[1][out]
-                color = colors[wire.weight % WALK]
+                color = colors[wire.weight % len(colors)]
                 axes.plot([x0, x1], [y0, y1], color=color, linewidth=2.2, zorder=2)
     for side, pixel in enumerate((on_paper(read), on_paper(position))):
         for channel, sheet in enumerate(maps[side]):
@@ -194,7 +193,7 @@ def _layer(
             ends = zip(sheet.middle(*pixel), (x, y), strict=True)
             axes.plot(*ends, color=MUTED, linewidth=0.7, alpha=0.8, zorder=1.2)
             axes.add_patch(
-                Circle((x, y), RADIUS, facecolor="white", edgecolor=INK, linewidth=1, zorder=3)
+                Circle((x, y), RADIUS, facecolor=BLANK, edgecolor=INK, linewidth=1, zorder=3)
             )
             of_side = values[side]
             if of_side is not None:
@@ -204,7 +203,7 @@ def _layer(
 
 def _above(axes: Axes, sheet: Sheet, text: str) -> None:
     point = ((sheet.left + sheet.right) / 2, sheet.top - 0.13)
-    write(axes, point, text, 8, MUTED, **covering("white"))
+    write(axes, point, text, 8, MUTED, **covering(BLANK))
 
 
 def _captions(

@@ -65,7 +65,7 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     """
     require_plane("matrix", matrix)
     texts = figure_texts("matrix", WORDS, words)
-    entries = shared_entries("matrix", matrix)
+    entries = shared_entries("matrix", matrix, by_tap=True)
     rows, columns = matrix.shape
     side = min(CELL, WIDTH / columns, HEIGHT / rows)
     sheet = Sheet(MARGIN, ABOVE, rows, columns, side)
@@ -124,7 +124,7 @@ def _numbers(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     what = weights.taps if matrix.geometry.taps > 1 else weights.index
     for entry in np.flatnonzero(alone):
         point = sheet.middle(int(rows[entry]), int(stored.indices[entry]))
-        ink = ink_on(colors[int(what[weights.starts[entry]])])
+        ink = ink_on(colors[int(what[weights.starts[entry]]) % len(colors)])
         write(axes, point, texts[entry], size, ink)
 
 
@@ -183,7 +183,10 @@ def _legend(
     weight = weight_of(matrix).reshape(rows, columns) if one_pair or not by_tap else None
     legend.paint(
         axes,
-        {cell: [colors[cell[0] * columns + cell[1]]] for cell in np.ndindex(rows, columns)},
+        {
+            cell: [colors[(cell[0] * columns + cell[1]) % len(colors)]]
+            for cell in np.ndindex(rows, columns)
+        },
         weight,
     )
     word = texts["taps" if by_tap else "weights"]

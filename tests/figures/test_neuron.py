@@ -141,6 +141,13 @@ def test_torch_flat_and_channelless_images_and_rows_are_the_same_figure():
     assert all(other == first for other in others)
 
 
+def test_channels_and_outputs_can_be_counted_from_one():
+    matrix, image, _ = made("stride-dilation-padding")
+    shown = texts(neuron(matrix, image, (2, 0, 4), first=1))
+    assert any(text.startswith("output (3, 1, 5) = ") for text in shown)
+    assert {text for text in shown if text.startswith("channel")} == {"channel 1", "channel 2"}
+
+
 def test_groups_read_their_own_channels():
     geometry = ConvGeometry(4, 6, (2, 2), groups=2)
     matrix = ConvMatrix(geometry, np.ones(geometry.weight_shape), (3, 4))

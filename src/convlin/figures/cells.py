@@ -80,7 +80,7 @@ class Sheet:
     ) -> None:
         """Draw cells with their numbers: shapes, whose paper and ink a page may exchange."""
         cells = list(np.ndindex(self.rows, self.columns))
-        faces = [paper_with(ink[cell]) for cell in cells]
+        faces = [paper_with(float(ink[cell])) for cell in cells]
         corners = np.array([(column, row) for row, column in cells])
         squares(axes, self, corners, np.ones(len(cells)), faces, zorder=1)
         for (row, column), face in zip(cells, faces, strict=True):

@@ -169,13 +169,13 @@ def _lines(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray, texts
         name, share = list(ENERGIES)[part], course[-1, part]
         if share >= LEAST:
             height = min(share, height / APART)
-            swatch = {"boxstyle": "square,pad=0", **_look(name)}
+            swatch: dict[str, Any] = {"boxstyle": "square,pad=0", **_look(name)}
             for text, shift, behind in (
-                ("   ", 6, {"bbox": swatch}), (f"{texts[name]} {share:.1%}", 18, {}),
+                ("   ", 6, swatch), (f"{texts[name]} {share:.1%}", 18, None),
             ):  # fmt: skip
                 ax.annotate(
                     text, (epochs[-1], height), xytext=(shift, 0), textcoords="offset points",
-                    va="center", fontsize=8.5, color=INK, annotation_clip=False, **behind,
+                    va="center", fontsize=8.5, color=INK, annotation_clip=False, bbox=behind,
                 )  # fmt: skip
     ax.set(yscale="log", ylim=(LEAST, 1.6), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")

@@ -1,8 +1,8 @@
 """`neuron`: image, kernel, output, and the wires of one output neuron.
 
 Each wire runs from the pixel that is read to the tap it is read through, and from there to the
-output; pixel, tap and wire have the colour of the tap's weight. Taps of this neuron that read nothing, as those
-in zero padding, stay pale.
+output; pixel, tap and wire have the colour of the tap's weight. Taps of this neuron that read
+nothing, as those in zero padding, stay pale.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ def neuron(
     image: Any,
     output: SupportsIndex | Sequence[SupportsIndex] = 0,
     *,
+    first: int = 0,
     words: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw the input maps, the kernel, the output map, and the wires of one output neuron.
 
     image: (channels, *size), flattened, or (*size) where there is one channel. output: (channel,
-    *position) counted from 0, or its row. words: others for those of `WORDS`. At most four input
-    channels are drawn. Numbers stand where all cells of a map have room for them; outputs are
+    *position) counted from 0, or its row. first: the number that the figure calls the first
+    channel, row and column. words: others for those of `WORDS`. At most four input channels are
+    drawn. Numbers stand where all cells of a map have room for them; outputs are
     those of the matrix, without a bias. Raises `Refused` for 3-D, and for an image or output that
     does not fit.
 
@@ -87,9 +89,10 @@ def neuron(
         _draw_taps(axes, layout.kernels[c], layout.inputs[c], weights, pixels[c], read, colors[c])
     layout.output.paint(axes, {(row, column): [BLANK]}, values)
     layout.output.frame(axes, (row, column), (row, column))
-    _caption(axes, layout, texts, matrix.geometry.in_channels)
+    _caption(axes, layout, texts, matrix.geometry.in_channels, first)
     sentence = texts("wires",
-        place=str((channel, *position)), value=number(values[row, column].item()),
+        place=str(tuple(first + at for at in (channel, *position))),
+        value=number(values[row, column].item()),
         wires=len(wires), all=matrix.shape[1],
     )  # fmt: skip
     write(axes, (layout.width / 2, layout.height - 0.2), sentence)
@@ -193,7 +196,7 @@ def _draw_taps(
         image.frame(axes, (min(rows), min(columns)), (max(rows), max(columns)))
 
 
-def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int) -> None:
+def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int, first: int) -> None:
     """Write what each column is, and which channel each map."""
     columns = {
         "input": next(iter(layout.inputs.values())),
@@ -210,7 +213,7 @@ def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int) -> None:
         for sheets in (layout.inputs, layout.kernels):
             for channel, sheet in sheets.items():
                 middle = (sheet.left + sheet.right) / 2
-                text = texts("channel", channel=channel)
+                text = texts("channel", channel=first + channel)
                 write(axes, (middle, sheet.top - 0.14), text, 8, MUTED, **covering(BLANK))
     if len(layout.inputs) < channels:
         text = texts("some", shown=len(layout.inputs), all=channels)

@@ -63,8 +63,9 @@ HUE_STEP, LIGHTNESS_STEP = 0.7548776662466927, 0.5698402909980532
 DARKEST, LIGHTEST, CHROMA = 0.36, 0.90, 0.13
 # Of the table of a 1×1 kernel: channels that it has rows and columns for, the first hue in degrees
 # (blue; from there the three of lesson 3 are told apart by all eyes), and its lightness. Half as
-# many channels leave out those of the sliders, of twice as many nobody tells the hues apart.
-TABLE, FIRST_HUE, DARK, LIGHT = 8, 250, 0.40, 0.86
+# many channels leave out those of the sliders, of twice as many nobody tells the hues apart. A
+# line that is darker is lost on dark pages, one that is lighter on light ones.
+TABLE, FIRST_HUE, DARK, LIGHT = 8, 250, 0.48, 0.78
 
 
 def tap_colors(taps: int) -> list[str]:
@@ -91,7 +92,7 @@ def weight_colors(shape: Sequence[int], groups: int = 1, *, transposed: bool = F
     >>> weight_colors((1, 1, 1, 2)) == tap_colors(2)
     True
     >>> weight_colors((2, 3, 1, 1))  # blue, red, green; dark, light
-    ['#054980', '#7e1e37', '#345204', '#afd5fe', '#febdc6', '#b5e285']
+    ['#0c60a3', '#98374d', '#456b09', '#7dbdfe', '#fe93a4', '#9cc86c']
     """
     first, second, *kernel = shape
     taps = math.prod(kernel)

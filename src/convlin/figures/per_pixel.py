@@ -7,7 +7,7 @@ the channels of its output, with a colour for each weight.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Shaped
@@ -52,14 +52,20 @@ Values = Shaped[np.ndarray, "c rows columns"] | None
 
 
 def pointwise(
-    matrix: ConvMatrix, image: Any = None, *, words: Mapping[str, str] | None = None
+    matrix: ConvMatrix,
+    image: Any = None,
+    *,
+    positions: Sequence[Sequence[SupportsIndex]] | None = None,
+    first: int = 0,
+    words: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw a 1×1 convolution as the fully connected layer that it is at every pixel.
 
     image: (channels, *size), flattened, or (*size) where there is one channel; its numbers and
-    those of the output stand in the cells and nodes. words: others for those of `WORDS`. At most
-    four channels are drawn. Raises `Refused` for other kernels, for 3-D, and for an image that
-    does not fit.
+    those of the output stand in the cells and nodes. positions: outputs that are drawn, from 0;
+    else the first, the middle and the last. first: the number that the figure calls the first
+    channel, row and column. words: others for those of `WORDS`. At most four channels are drawn.
+    Raises `Refused` for other kernels, for 3-D, and for an image or positions that do not fit.
 
     >>> from convlin import ConvGeometry, ConvMatrix
     >>> A = ConvMatrix(ConvGeometry(3, 2, (1, 1)), np.arange(6).reshape(2, 3, 1, 1), (4, 5))
@@ -74,9 +80,9 @@ def pointwise(
     outputs: Values = None
     if inputs is not None:
         outputs = np.asarray(matrix.dot(inputs.ravel())).reshape(shapes[1])
-    positions = _positions(matrix)
+    places = _positions(matrix) if positions is None else _given(matrix, positions)
     each = max(min(shape[0], SHOWN) for shape in shapes) * STEP + 0.5
-    height = max(each * len(positions), *(_height(shape) for shape in shapes))
+    height = max(each * len(places), *(_height(shape) for shape in shapes))
     in_maps = _maps(shapes[0], MARGIN, height)
     layer = in_maps[0].right + BETWEEN
     out_maps = _maps(shapes[1], layer + LAYER + BETWEEN, height)
@@ -89,11 +95,11 @@ def pointwise(
                 sheet.rule(axes)
             else:
                 sheet.shade(axes, values[channel])
-            _above(axes, sheet, texts("channel", channel=channel))
-    for n, position in enumerate(positions):
-        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(positions) + 0.1)
+            _above(axes, sheet, texts("channel", channel=first + channel))
+    for n, position in enumerate(places):
+        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(places) + 0.1)
         _layer(axes, matrix, position, middle, (in_maps, out_maps), (inputs, outputs))
-        text = texts("pixel", place=str(position))
+        text = texts("pixel", place=str(tuple(first + at for at in position)))
         write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering(BLANK))
     _captions(axes, matrix, texts, (in_maps, out_maps), height)
     if weights is not None:
@@ -128,6 +134,24 @@ def _positions(matrix: ConvMatrix) -> list[tuple[int, ...]]:
         for at in (lambda _: 0, lambda n: n // 2, lambda n: n - 1)
     )
     return list(dict.fromkeys((first, middle, last)))
+
+
+def _given(
+    matrix: ConvMatrix, positions: Sequence[Sequence[SupportsIndex]]
+) -> list[tuple[int, ...]]:
+    """Return positions as they were given, if they are there and read a pixel."""
+    reading = [
+        np.flatnonzero(sources(matrix.geometry, dim, n)[:, 0] >= 0).tolist()
+        for dim, n in enumerate(matrix.input_size)
+    ]
+    places = [tuple(int(at) for at in position) for position in positions]
+    for place in places:
+        if len(place) != len(reading) or any(
+            at not in outputs for at, outputs in zip(place, reading, strict=True)
+        ):
+            allowed = f"outputs of {matrix.output_size} that read a pixel"
+            raise Refused(Refusal("pointwise", "positions", place, allowed))
+    return places
 
 
 def _weights(matrix: ConvMatrix, top: tuple[float, float]) -> Sheet | None:

@@ -1,8 +1,8 @@
 """The stored entries of a matrix, each in the colour of what it holds; as squares or as an image.
 
-What shares a colour is one weight, or one tap. Where padding repeats pixels, an entry holds several,
-and has a stripe of each, or in an image a colour for that. Entries that share nothing have greys in
-no order, so that no line of them looks like a weight that comes again.
+What shares a colour is one weight, or one tap. Where padding repeats pixels, an entry holds
+several, and has a stripe of each, or in an image a colour for that. Entries that share nothing have
+greys in no order, so that no line of them looks like a weight that comes again.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -181,14 +182,8 @@ def _legend(
     rows, columns = legend.rows, legend.columns
     one_pair = geometry.weight_shape[:2] == (1, 1)
     weight = weight_of(matrix).reshape(rows, columns) if one_pair or not by_tap else None
-    legend.paint(
-        axes,
-        {
-            cell: [colors[(cell[0] * columns + cell[1]) % len(colors)]]
-            for cell in np.ndindex(rows, columns)
-        },
-        weight,
-    )
+    walk = cycle(colors)
+    legend.paint(axes, {cell: [next(walk)] for cell in np.ndindex(rows, columns)}, weight)
     word = texts["taps" if by_tap else "weights"]
     write(axes, (legend.left, legend.top - 0.15), word, 8, MUTED, ha="left")
     if blurred and matrix.entry_weights().starts[-1] > matrix.nnz:

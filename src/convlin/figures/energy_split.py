@@ -152,7 +152,7 @@ def _bars(ax: Axes, course: Float[np.ndarray, "n 3"], names: Sequence[Any]) -> N
 def _area(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray) -> None:
     """Draw the whole as an area of three parts."""
     for name, area in zip(ENERGIES, ax.stackplot(epochs, course.T), strict=True):
-        area.set(**_look(name))
+        area.set(**_look(name) | {"linewidth": 0})
     ax.set(ylim=(0, 1), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.tick_params(labelbottom=False)

@@ -27,6 +27,7 @@ __all__ = [
     "VERDICTS",
     "contrast",
     "ink_on",
+    "inked",
     "paper_with",
     "tap_colors",
     "weight_colors",
@@ -126,6 +127,18 @@ def paper_with(ink: float) -> str:
     """
     grey = round(255 - ink * (255 - int(INK[1:3], 16)))
     return f"#{grey:02x}{grey:02x}{grey - 1:02x}"
+
+
+def inked(color: str) -> float | None:
+    """Return the share of ink of a colour that `paper_with` made, None for any other.
+
+    >>> inked("#d3d3d2"), inked(BLANK), inked("#bbbbbb")
+    (0.2, 0.0, None)
+    """
+    red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+    if red != green or blue != red - 1:
+        return None
+    return round((255 - red) / (255 - int(INK[1:3], 16)), 2)
 
 
 def ink_on(color: str) -> str:

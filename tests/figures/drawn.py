@@ -15,8 +15,8 @@ def squares(axes, left, top, side, rows, columns):
     """Colours, from left to right, of each cell (row, column) of a grid at a place in inches."""
     found = {}
     for collection in axes.collections:
-        if not isinstance(collection, PolyCollection):
-            continue
+        if not isinstance(collection, PolyCollection) or collection.get_zorder() < 2:
+            continue  # grey by value lies below what is painted
         faces = collection.get_facecolor()
         for number, path in enumerate(collection.get_paths()):
             (x0, y0), (x1, y1) = path.vertices.min(axis=0), path.vertices.max(axis=0)

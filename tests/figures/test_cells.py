@@ -8,8 +8,8 @@ from convlin import ConvGeometry, ConvMatrix
 from convlin.figures import matrix
 from convlin.figures.canvas import blank
 from convlin.figures.cells import Sheet
-from convlin.figures.palette import tap_colors
-from convlin.figures.stored_entries import all_entries, separate_entries
+from convlin.figures.palette import BLANK, contrast
+from convlin.figures.stored_entries import all_entries, kernel_colors, separate_entries
 
 
 def sheet(side, rows=5, columns=7):
@@ -67,14 +67,21 @@ def test_an_image_has_as_many_pixels_as_its_print():
 
 
 @pytest.mark.parametrize("size", [(3, 40), (50, 60)])
-def test_five_hundred_weights_differ_and_no_more_colours_are_made_than_that_takes(size):
+def test_weights_that_are_not_shared_are_noise_of_greys_that_show_on_paper(size):
     for entries in (separate_entries("forms", ones(size)), all_entries(ones(size))):
-        colors = np.array(entries.colors)[entries.color]
-        assert len(set(colors[:800])) == 800 and len(entries.colors) <= 1000
+        shown, counts = np.unique(entries.color, return_counts=True)
+        assert len(shown) == len(set(entries.colors)) > 50
+        assert counts.max() < 2.5 * counts.mean() + 10
+        assert min(contrast(grey, BLANK) for grey in entries.colors) > 1.1
+        # The nth grey says nothing of those after it, a row of the matrix further on or anywhere.
+        for ahead in range(1, min(len(entries.color) // 2, 4000)):
+            same = entries.color[ahead:] == entries.color[:-ahead]
+            assert same.mean() < 3 / len(shown) + 8 / len(same)
 
 
-def test_colours_of_weights_come_again_off_the_rows():
-    """Else each row of a matrix as wide as there are colours would look like the one above."""
-    repeat = len(all_entries(ones((40, 60))).colors)
-    assert repeat == len(set(tap_colors(repeat)))
-    assert all(repeat % side for side in range(2, 40))
+def test_colours_of_more_weights_than_there_are_colours_come_again_off_the_rows():
+    """Else each row of a kernel as wide as there are colours would look like the one above."""
+    geometry = ConvGeometry(64, 48, (1, 1))
+    colors = kernel_colors(ConvMatrix(geometry, np.ones(geometry.weight_shape), 1))
+    assert len(colors) == len(set(colors)) > 500
+    assert all(len(colors) % side for side in range(2, 40))

@@ -1,12 +1,15 @@
 """`energy` draws the three shares as they are."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from convlin import ConvGeometry, Refused
 from convlin.figures import energy
-from convlin.figures.palette import ENERGIES
+from convlin.figures.palette import ENERGIES, contrast
 from convlin.structure import nearest
 from figures.drawn import texts
 from rounding import agree
@@ -55,7 +58,8 @@ def test_a_course_is_an_area_and_lines():
     ends = [part[part[:, 0] == 130][:, 1] for part in corners]
     bounds = [(end.min(), end.max()) for end in ends]
     assert agree(bounds, [(0, 0.61), (0.61, 0.87), (0.87, 1)], 4, 1)
-    assert [line.get_color() for line in lines.lines] == list(ENERGIES.values())
+    assert [to_hex(part.get_facecolor()) for part in area.collections] == list(ENERGIES.values())
+    assert len({line.get_linestyle() for line in lines.lines}) == 3
     for line, factor in zip(lines.lines[1:], (0.02, 0.01), strict=True):
         places, shares = line.get_data()
         assert places.tolist() == list(range(0, 140, 10))
@@ -74,6 +78,18 @@ def test_several_courses_stand_side_by_side_on_a_given_figure():
         "",
         "",
     ]
+
+
+def test_parts_are_told_apart_without_colour_and_their_numbers_can_be_read():
+    figure = energy(energy_of(50, 30, 20))
+    bars = [bar for bar in figure.axes[0].patches if bar.get_width()]
+    looks = [(to_hex(bar.get_facecolor()), bar.get_hatch()) for bar in bars]
+    assert len(set(looks)) == 3 and [hatch for _, hatch in looks].count("") == 2
+    assert min(contrast(a, b) for (a, _), (b, _) in combinations(looks, 2)) > 1.6
+    inks = [to_hex(text.get_color()) for text in figure.axes[0].texts]
+    behind = [to_hex(text.get_bbox_patch().get_facecolor()) for text in figure.axes[0].texts]
+    assert behind == [face for face, _ in looks]
+    assert min(map(contrast, inks, behind)) >= 4.5
 
 
 def test_the_zero_matrix_has_no_bar():

@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from article import KERNEL
 from convlin import ConvGeometry, ConvMatrix, Refused
 from convlin.figures import forms, matrix
-from convlin.figures.palette import SEVERAL, tap_colors
+from convlin.figures.palette import SEVERAL, tap_colors, weight_colors
 from convlin.figures.unrolled import ABOVE, CELL, HEIGHT, MARGIN, WIDTH
 from figures.drawn import reads, squares, texts
 
@@ -103,7 +103,7 @@ def test_one_tap_has_a_colour_for_each_weight():
     A = ConvMatrix(geometry, np.arange(6).reshape(geometry.weight_shape), (2, 4))
     drawn = squares(matrix(A).axes[0], MARGIN, ABOVE, 0.3, 16, 24)
     assert drawn == {
-        (8 * o + p, 8 * c + p): [tap_colors(6)[3 * o + c].lower()]
+        (8 * o + p, 8 * c + p): [weight_colors((2, 3, 1, 1))[3 * o + c]]
         for o, c, p in itertools.product(range(2), range(3), range(8))
     }
 
@@ -127,8 +127,34 @@ def test_forms_count_weights_as_cost_does_and_show_who_shares():
         for n in range(3)
     )
     assert conv == support
-    assert set(local) == set(support) and len({c for (c,) in local.values()}) == 144
-    assert set(linear) == set(np.ndindex(16, 36)) and len({c for (c,) in linear.values()}) == 576
+    assert set(local) == set(support) and set(linear) == set(np.ndindex(16, 36))
+    for drawn in (local, linear):
+        greys = {place: color for place, (color,) in drawn.items()}
+        assert all(len({color[1:3], color[3:5]}) == 1 for color in greys.values())
+        # Noise: along no direction does a colour come again more often than by chance, of some 60.
+        for step in ((0, 1), (1, 0), (1, 1), (1, 6), (4, 6), (1, -1)):
+            pairs = [
+                color == greys[row + step[0], column + step[1]]
+                for (row, column), color in greys.items()
+                if (row + step[0], column + step[1]) in greys
+            ]
+            assert not pairs or sum(pairs) <= 3 + len(pairs) / 20
+
+
+def test_forms_have_a_colour_for_each_weight_of_several_channels():
+    from convlin.figures import three_forms as module
+
+    geometry = ConvGeometry(2, 3, (2, 3))
+    A = ConvMatrix(geometry, np.ones(geometry.weight_shape), (3, 5))
+    figure = forms(A)
+    side = min(module.CELL, module.PANEL / 18, module.PANEL / 30)
+    left = module.MARGIN + (max(30 * side, module.NARROW) - 30 * side) / 2
+    conv = squares(figure.axes[0], left, module.ABOVE, side, 18, 30)
+    colors = np.reshape([color.lower() for color in tap_colors(36)], (3, 2, 2, 3))
+    assert conv == {
+        (6 * o + 3 * y + x, 15 * c + 5 * (y + u) + x + v): [colors[o, c, u, v]]
+        for o, c, u, v, y, x in itertools.product(*map(range, (3, 2, 2, 3, 2, 3)))
+    }
 
 
 def test_forms_of_a_large_one_is_three_images():

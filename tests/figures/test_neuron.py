@@ -1,4 +1,4 @@
-"""`neuron` draws the wires that the loops find, in the colours of their taps."""
+"""`neuron` draws the wires that the loops find, in the colours of their weights."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from article import IMAGE, KERNEL
 from convlin import ConvGeometry, ConvMatrix, Refused
 from convlin.figures import neuron
 from convlin.figures.neuron_layout import arrange
-from convlin.figures.palette import tap_colors
+from convlin.figures.palette import weight_colors
 from figures.drawn import reads, squares, texts
 
 # channels in and out, kernel, input size, options, output
@@ -44,6 +44,12 @@ def made(case):
     return ConvMatrix(geometry, weight, size), image, output
 
 
+def colors_of(inputs, kernel):
+    """The colour of each weight of one output channel, by input channel and tap."""
+    colors = (color.lower() for color in weight_colors((1, inputs, *kernel)))
+    return dict(zip(np.ndindex(inputs, *kernel), colors, strict=True))
+
+
 def layout_of(matrix):
     shapes = [
         (1, *shape)[-2:]
@@ -57,15 +63,15 @@ def layout_of(matrix):
 def test_pixels_and_taps_have_the_colours_of_the_wires(case):
     matrix, image, output = made(case)
     inputs, _, kernel, size, options, _ = CASES[case]
-    colors = [color.lower() for color in tap_colors(int(np.prod(kernel)))]
+    colors = colors_of(inputs, kernel)
     axes = neuron(matrix, image, output).axes[0]
-    pixels, taps = {}, {}
-    for tap, pixel in reads(size, kernel, output[1:], **options):
-        color = colors[int(np.ravel_multi_index(tap, kernel))]
-        pixels.setdefault((0, *pixel)[-2:], []).append(color)
-        taps[(0, *tap)[-2:]] = [color]
     layout = layout_of(matrix)
     for channel in range(inputs):
+        pixels, taps = {}, {}
+        for tap, pixel in reads(size, kernel, output[1:], **options):
+            color = colors[(channel, *tap)]
+            pixels.setdefault((0, *pixel)[-2:], []).append(color)
+            taps[(0, *tap)[-2:]] = [color]
         sheet = layout.inputs[channel]
         assert squares(axes, sheet.left, sheet.top, sheet.side, sheet.rows, sheet.columns) == pixels
         sheet = layout.kernels[channel]
@@ -85,7 +91,7 @@ def test_every_wire_runs_from_its_pixel_over_its_tap_to_the_output(case):
     expected = set()
     for channel in range(inputs):
         for tap, pixel in reads(size, kernel, output[1:], **options):
-            color = tap_colors(int(np.prod(kernel)))[int(np.ravel_multi_index(tap, kernel))].lower()
+            color = colors_of(inputs, kernel)[(channel, *tap)]
             start = layout.inputs[channel].middle(*(0, *pixel)[-2:])
             over = layout.kernels[channel].middle(*(0, *tap)[-2:])
             expected |= {(near(start), near(over), color), (near(over), near(target), color)}
@@ -133,6 +139,13 @@ def test_torch_flat_and_channelless_images_and_rows_are_the_same_figure():
     given = [(IMAGE, (0, 0, 1)), (IMAGE.ravel(), 1), (torch.tensor(IMAGE[None]), (0, 0, 1))]
     first, *others = [texts(neuron(matrix, image, output)) for image, output in given]
     assert all(other == first for other in others)
+
+
+def test_channels_and_outputs_can_be_counted_from_one():
+    matrix, image, _ = made("stride-dilation-padding")
+    shown = texts(neuron(matrix, image, (2, 0, 4), first=1))
+    assert any(text.startswith("output (3, 1, 5) = ") for text in shown)
+    assert {text for text in shown if text.startswith("channel")} == {"channel 1", "channel 2"}
 
 
 def test_groups_read_their_own_channels():

@@ -5,7 +5,7 @@ import pytest
 
 from convlin import ConvGeometry, ConvMatrix, Refused
 from convlin.figures import pointwise
-from convlin.figures.palette import MUTED, tap_colors
+from convlin.figures.palette import MUTED, weight_colors
 from figures.drawn import texts
 
 
@@ -28,7 +28,9 @@ def test_each_pixel_has_the_same_weights_in_the_same_colours():
         right = sorted({ends[1] for ends, _ in drawn})
         assert (len(left), len(right)) == (3, 2)
         found = {(right.index(b), left.index(a)): color for (a, b), color in drawn}
-        assert found == {(o, c): tap_colors(6)[3 * o + c] for o in range(2) for c in range(3)}
+        assert found == {
+            (o, c): weight_colors((2, 3, 1, 1))[3 * o + c] for o in range(2) for c in range(3)
+        }
     shown = texts(figure)
     assert [text for text in shown if text.startswith("at ")] == [
         "at (0, 0)",
@@ -41,6 +43,26 @@ def test_each_pixel_has_the_same_weights_in_the_same_colours():
             assert str(value).replace("-", "−") in shown
     assert "the same 6 weights at each of 20 positions" in shown
     assert {"2", "−3", "5", "7", "11", "−13"} <= set(shown)
+
+
+def test_positions_can_be_chosen_and_counted_from_one():
+    geometry = ConvGeometry(3, 2, (1, 1))
+    matrix = ConvMatrix(geometry, np.arange(6).reshape(2, 3, 1, 1), (4, 5))
+    figure = pointwise(matrix, positions=[(1, 2), (3, 0)], first=1)
+    assert len(weights_of(figure)) == 2 * 6
+    shown = texts(figure)
+    assert [text for text in shown if text.startswith("at ")] == ["at (2, 3)", "at (4, 1)"]
+    assert [text for text in shown if text.startswith("channel ")] == [
+        *("channel 1", "channel 2", "channel 3"), *("channel 1", "channel 2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", [(4, 0), (0, -1), (1,), (0, 0, 0)])
+def test_positions_that_are_not_there_are_refused(place):
+    matrix = ConvMatrix(ConvGeometry(1, 1, (1, 1)), np.ones((1, 1, 1, 1)), (4, 5))
+    with pytest.raises(Refused, match="pointwise: positions is .* expected outputs of") as caught:
+        pointwise(matrix, positions=[(0, 0), place])
+    assert str(place) in str(caught.value)
 
 
 def test_stride_groups_and_signals():

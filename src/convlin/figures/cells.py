@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Rectangle
 
-from convlin.figures.palette import INK, MUTED, ink_on
+from convlin.figures.palette import BLANK, INK, MUTED, ink_on, paper_with
 
 __all__ = ["TINY", "Sheet", "covering", "number", "squares", "write"]
 
@@ -26,7 +26,7 @@ GRID = 0.08
 # Inches below which a cell is found by its frame, which is thin then: at half of it a thick frame
 # hides such a cell, at twice it the one output of the article has a hairline.
 TINY = 0.1
-FAINT = "#D0D0D0"
+FAINT = paper_with(0.2)
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,31 @@ class Sheet:
         """Draw all cells grey by value, with their numbers where there is room for every one."""
         texts = [[number(value) for value in row] for row in values.tolist()]
         size = self.letters(max((len(text) for row in texts for text in row), default=1))
-        grey = _grey(values, darkest=0.78 if size else 0.25)
-        axes.imshow(
-            grey, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto",
-            extent=(self.left, self.right, self.bottom, self.top), zorder=1,
-        )  # fmt: skip
-        self.rule(axes)
+        ink = _ink(values, most=0.25 if size else 0.85)
         if size:
-            for row, column in np.ndindex(self.rows, self.columns):
-                behind = covering(f"{grey[row, column]:.3f}")  # so that wires do not cross it
-                write(axes, self.middle(row, column), texts[row][column], size, zorder=4, **behind)
+            self._shade_cells(axes, ink, texts, size)
+        else:
+            axes.imshow(
+                1 - ink, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto",
+                extent=(self.left, self.right, self.bottom, self.top), zorder=1,
+            )  # fmt: skip
+        self.rule(axes)
+
+    def _shade_cells(
+        self,
+        axes: Axes,
+        ink: Float[np.ndarray, "rows columns"],
+        texts: Sequence[Sequence[str]],
+        size: float,
+    ) -> None:
+        """Draw cells with their numbers: shapes, whose paper and ink a page may exchange."""
+        cells = list(np.ndindex(self.rows, self.columns))
+        faces = [paper_with(float(ink[cell])) for cell in cells]
+        corners = np.array([(column, row) for row, column in cells])
+        squares(axes, self, corners, np.ones(len(cells)), faces, zorder=1)
+        for (row, column), face in zip(cells, faces, strict=True):
+            behind = covering(face)  # so that wires do not cross it
+            write(axes, self.middle(row, column), texts[row][column], size, zorder=4, **behind)
 
     def rule(self, axes: Axes, every: tuple[int, int] = (1, 1), width: float = 0.5) -> None:
         """Draw the lines between every so many rows and columns, and the border."""
@@ -122,14 +137,14 @@ class Sheet:
                 widths.append(1 / len(several))
                 faces.append(color)
             cells.append((row, column, several))
-        squares(axes, self, np.array(corners), np.array(widths), faces, edge="white", zorder=5)
+        squares(axes, self, np.array(corners), np.array(widths), faces, edge=BLANK, zorder=5)
         if values is None:
             return
         texts = [number(values[row, column].item()) for row, column, _ in cells]
         size = self.letters(max((len(text) for text in texts), default=1))
         if size:
             for (row, column, several), text in zip(cells, texts, strict=True):
-                behind = covering("white") if len(several) > 1 else {}
+                behind = covering(BLANK) if len(several) > 1 else {}
                 color = ink or (INK if behind else ink_on(several[0]))
                 write(axes, self.middle(row, column), text, size, color, zorder=6, **behind)
 
@@ -192,10 +207,10 @@ def covering(color: str) -> dict[str, Any]:
     return {"bbox": {"boxstyle": "square,pad=0.1", "facecolor": color, "edgecolor": "none"}}
 
 
-def _grey(values: Shaped[np.ndarray, "*shape"], darkest: float) -> Float[np.ndarray, "*shape"]:
-    """Return lightness from 1 for the least value down to `darkest` for the largest."""
+def _ink(values: Shaped[np.ndarray, "*shape"], most: float) -> Float[np.ndarray, "*shape"]:
+    """Return shares of ink from 0 for the least value up to `most` for the largest."""
     plain = np.abs(values) if values.dtype.kind == "c" else values
     level = np.nan_to_num(plain.astype(np.float64), posinf=0, neginf=0)
     span = np.ptp(level)
     share: np.ndarray = (level - level.min()) / span if span else np.zeros(level.shape)
-    return 1 - (1 - darkest) * share
+    return most * share

@@ -1,7 +1,8 @@
 """`energy`: how much of a layer is a convolution, how much is local only, how much is neither.
 
 A few energies are bars. A course of them, over epochs say, is an area of the whole; and below it
-lines on a logarithmic scale, where what is small has room too.
+lines on a logarithmic scale, where what is small has room too. Parts are told apart by greys,
+hatches and dashes: colours are for weights.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from convlin.arguments import shown
 from convlin.display.languages import Texts, figure_texts
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import DPI, Drawing
-from convlin.figures.palette import ENERGIES, INK, ink_on
+from convlin.figures.cells import covering
+from convlin.figures.palette import BLANK, ENERGIES, INK, MUTED, contrast
 from convlin.structure import Energy
 
 __all__ = ["energy"]
@@ -30,6 +32,8 @@ WORDS = {
     "off": "off the support",
     "share": "share of ‖W‖²",
 }
+HATCHES = {"shared": "", "local": "////", "off": ""}
+DASHES = {"shared": "solid", "local": "dashed", "off": "dotted"}
 # More energies are a course: six bars and a few names are still read, 24 are a wall.
 BARS = 12
 # Share from which a line is drawn, four decades below the whole: what is smaller is rounding in
@@ -84,7 +88,7 @@ def energy(
     for column, (title, course) in enumerate(shares.items()):
         top = panels[0, column]
         if title:
-            top.set_title(title, fontsize=10.5, pad=9)
+            top.set_title(title, fontsize=10.5, pad=9, color=INK)
         if rows == 1:
             names = [str(n + 1) for n in range(len(course))] if labels is None else labels
             _bars(top, course, names if len(course) > 1 or labels else [""])
@@ -94,14 +98,13 @@ def energy(
             _lines(panels[1, column], course, epochs, texts)
             top.sharex(panels[1, column])
     if rows == 1:
-        panels[0, 0].set_xlabel(texts["share"])
+        panels[0, 0].set_xlabel(texts["share"], color=INK)
         figure.legend(
-            [Patch(color=color) for color in ENERGIES.values()],
-            [texts[name] for name in ENERGIES],
-            loc="outside upper center", ncols=3, frameon=False, fontsize=9,
+            [Patch(**_look(name)) for name in ENERGIES], [texts[name] for name in ENERGIES],
+            loc="outside upper center", ncols=3, frameon=False, fontsize=9, labelcolor=INK,
         )  # fmt: skip
     else:
-        panels[1, 0].set_ylabel(texts["share"])
+        panels[1, 0].set_ylabel(texts["share"], color=INK)
     return figure
 
 
@@ -128,49 +131,67 @@ def _bars(ax: Axes, course: Float[np.ndarray, "n 3"], names: Sequence[Any]) -> N
     """Draw a bar for each energy, from the top down, with percentages where they fit."""
     rows = np.arange(len(course))
     start = np.zeros(len(course))
-    for part, color in enumerate(ENERGIES.values()):
-        ax.barh(rows, course[:, part], left=start, color=color, height=0.72)
+    for part, (name, grey) in enumerate(ENERGIES.items()):
+        ax.barh(rows, course[:, part], left=start, height=0.72, **_look(name))
+        ink = max((INK, BLANK), key=lambda color: contrast(color, grey))
         for row, share in enumerate(course[:, part]):
             if share >= ROOM:
                 ax.text(
                     start[row] + share / 2, row, f"{share:.1%}", ha="center",
-                    va="center_baseline", fontsize=8.5, color=ink_on(color),
+                    va="center_baseline", fontsize=8.5, color=ink, **covering(grey),
                 )  # fmt: skip
         start = start + course[:, part]
     ax.set_yticks(rows, [str(name) for name in names])
     ax.set(xlim=(0, 1), ylim=(len(course) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.tick_params(axis="y", length=0)
-    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.spines[["left"]].set_visible(False)
+    _in_ink(ax)
 
 
 def _area(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray) -> None:
     """Draw the whole as an area of three parts."""
-    ax.stackplot(epochs, course.T, colors=list(ENERGIES.values()), linewidth=0)
+    for name, area in zip(ENERGIES, ax.stackplot(epochs, course.T), strict=True):
+        area.set(**_look(name) | {"linewidth": 0})
     ax.set(ylim=(0, 1), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
     ax.tick_params(labelbottom=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    _in_ink(ax)
 
 
 def _lines(ax: Axes, course: Float[np.ndarray, "n 3"], epochs: np.ndarray, texts: Texts) -> None:
     """Draw each part as a line on a logarithmic scale, with its name and last share behind it."""
     height = np.inf
-    for part, color in enumerate(ENERGIES.values()):
+    for part, name in enumerate(ENERGIES):
         line = np.where(course[:, part] >= LEAST, course[:, part], np.nan)
-        ax.plot(epochs, line, color=color, linewidth=2)
+        ax.plot(epochs, line, color=INK, linewidth=1.8, linestyle=DASHES[name])
     for part in np.argsort(-course[-1], kind="stable"):
         name, share = list(ENERGIES)[part], course[-1, part]
         if share >= LEAST:
             height = min(share, height / APART)
-            for text, color, shift in (
-                ("■", ENERGIES[name], 5), (f"{texts[name]} {share:.1%}", INK, 16),
+            swatch: dict[str, Any] = {"boxstyle": "square,pad=0", **_look(name)}
+            for text, shift, behind in (
+                ("   ", 6, swatch), (f"{texts[name]} {share:.1%}", 18, None),
             ):  # fmt: skip
                 ax.annotate(
                     text, (epochs[-1], height), xytext=(shift, 0), textcoords="offset points",
-                    va="center", fontsize=8.5, color=color, annotation_clip=False,
+                    va="center", fontsize=8.5, color=INK, annotation_clip=False, bbox=behind,
                 )  # fmt: skip
     ax.set(yscale="log", ylim=(LEAST, 1.6), xlim=(epochs[0], epochs[-1]))
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
-    ax.grid(alpha=0.25)
+    ax.grid(color=MUTED, alpha=0.25)
+    _in_ink(ax)
+
+
+def _look(name: str) -> dict[str, Any]:
+    """Return how the area of a part is filled; its hatch has the colour of its edge."""
+    return {
+        "facecolor": ENERGIES[name], "edgecolor": BLANK, "linewidth": 0.8, "hatch": HATCHES[name],
+    }  # fmt: skip
+
+
+def _in_ink(ax: Axes) -> None:
+    """Draw two axes and their numbers in the ink of the other figures; leave out the other two."""
     ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["bottom", "left"]].set_color(INK)
+    ax.tick_params(which="both", color=INK, labelcolor=INK)

@@ -1,8 +1,8 @@
 """`neuron`: image, kernel, output, and the wires of one output neuron.
 
 Each wire runs from the pixel that is read to the tap it is read through, and from there to the
-output; pixel, tap and wire have the tap's colour. Taps of this neuron that read nothing, as those
-in zero padding, stay pale.
+output; pixel, tap and wire have the colour of the tap's weight. Taps of this neuron that read
+nothing, as those in zero padding, stay pale.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from convlin.display.languages import Texts, figure_texts
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import TINY, Sheet, covering, number, write
 from convlin.figures.neuron_layout import Layout, arrange
-from convlin.figures.palette import MUTED, tap_colors
+from convlin.figures.palette import BLANK, MUTED, paper_with, weight_colors
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
 from convlin.matrix import ConvMatrix, Wire
 from convlin.matrix.kernel_taps import by_group
@@ -35,7 +35,7 @@ WORDS = {
     "wires": "output {place} = {value}: {wires:,} wires, where a fully connected layer has {all:,}",
 }
 SHOWN = 4  # input channels: two would not show the three of a picture, for eight is no room
-UNREAD = "#F3F3F3"
+UNREAD = paper_with(0.05)
 
 
 def neuron(
@@ -43,13 +43,15 @@ def neuron(
     image: Any,
     output: SupportsIndex | Sequence[SupportsIndex] = 0,
     *,
+    first: int = 0,
     words: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw the input maps, the kernel, the output map, and the wires of one output neuron.
 
     image: (channels, *size), flattened, or (*size) where there is one channel. output: (channel,
-    *position) counted from 0, or its row. words: others for those of `WORDS`. At most four input
-    channels are drawn. Numbers stand where all cells of a map have room for them; outputs are
+    *position) counted from 0, or its row. first: the number that the figure calls the first
+    channel, row and column. words: others for those of `WORDS`. At most four input channels are
+    drawn. Numbers stand where all cells of a map have room for them; outputs are
     those of the matrix, without a bias. Raises `Refused` for 3-D, and for an image or output that
     does not fit.
 
@@ -79,14 +81,18 @@ def neuron(
     for c, sheet in layout.inputs.items():
         sheet.shade(axes, pixels[c])
     layout.output.shade(axes, values)
-    _draw_wires(axes, layout, wires, (row, column), matrix.geometry.kernel)
-    for c, sheet in layout.kernels.items():
-        _draw_taps(axes, sheet, layout.inputs[c], kernel[c], pixels[c], wires, c)
-    layout.output.paint(axes, {(row, column): ["#FFFFFF"]}, values)
+    taps = {c: kernel[c] for c in layout.kernels}
+    colors = _colors(taps)
+    _draw_wires(axes, layout, wires, (row, column), colors)
+    for c, weights in taps.items():
+        read = [wire for wire in wires if wire.input[0] == c]
+        _draw_taps(axes, layout.kernels[c], layout.inputs[c], weights, pixels[c], read, colors[c])
+    layout.output.paint(axes, {(row, column): [BLANK]}, values)
     layout.output.frame(axes, (row, column), (row, column))
-    _caption(axes, layout, texts, matrix.geometry.in_channels)
+    _caption(axes, layout, texts, matrix.geometry.in_channels, first)
     sentence = texts("wires",
-        place=str((channel, *position)), value=number(values[row, column].item()),
+        place=str(tuple(first + at for at in (channel, *position))),
+        value=number(values[row, column].item()),
         wires=len(wires), all=matrix.shape[1],
     )  # fmt: skip
     write(axes, (layout.width / 2, layout.height - 0.2), sentence)
@@ -111,6 +117,15 @@ def _kernel(matrix: ConvMatrix, channel: int) -> dict[int, np.ndarray]:
     return {group * len(slices) + n: part.reshape(rows_columns) for n, part in enumerate(slices)}
 
 
+def _colors(kernel: dict[int, np.ndarray]) -> dict[int, dict[tuple[int, int], str]]:
+    """Return the colour of every weight that is drawn: by input channel, row and column."""
+    if not kernel:
+        return {}
+    size = next(iter(kernel.values())).shape
+    walk = iter(weight_colors((1, len(kernel), *size)))
+    return {c: {tap: next(walk) for tap in np.ndindex(size)} for c in kernel}
+
+
 def _channels(matrix: ConvMatrix, wires: Sequence[Wire]) -> list[int]:
     """Return the input channels that are drawn: all, or the first that are read."""
     every = range(matrix.geometry.in_channels)
@@ -125,10 +140,9 @@ def _draw_wires(
     layout: Layout,
     wires: Sequence[Wire],
     cell: tuple[int, int],
-    kernel: tuple[int, ...],
+    colors: dict[int, dict[tuple[int, int], str]],
 ) -> None:
     """Draw every wire whose channel is drawn, from pixel to tap to output."""
-    colors = tap_colors(int(np.prod(kernel)))
     target = layout.output.middle(*cell)
     thin = 1.4 if len(wires) <= 64 else 0.7
     for wire in wires:
@@ -136,7 +150,7 @@ def _draw_wires(
             continue
         pixel = layout.inputs[wire.input[0]].middle(*on_paper(wire.input[1:]))
         tap = layout.kernels[wire.input[0]].middle(*on_paper(wire.tap))
-        color = colors[int(np.ravel_multi_index(wire.tap, kernel))]
+        color = colors[wire.input[0]][on_paper(wire.tap)]
         for start, end in ((pixel, tap), (tap, target)):
             path = Path([start, *_bend(start, end, layout.upright), end], [1, 4, 4, 4])
             axes.add_patch(
@@ -164,17 +178,15 @@ def _draw_taps(
     kernel: np.ndarray,
     pixels: np.ndarray,
     wires: Sequence[Wire],
-    channel: int,
+    colors: dict[tuple[int, int], str],
 ) -> None:
-    """Colour one channel's taps, and the pixels that they read."""
-    colors = tap_colors(kernel.size)
+    """Colour one channel's taps, and the pixels that its wires read."""
     taps: dict[tuple[int, int], list[str]] = {}
     read: dict[tuple[int, int], list[str]] = {}
     for wire in wires:
-        if wire.input[0] == channel:
-            tap = on_paper(wire.tap)
-            taps[tap] = [colors[tap[0] * kernel.shape[1] + tap[1]]]
-            read.setdefault(on_paper(wire.input[1:]), []).extend(taps[tap])
+        tap = on_paper(wire.tap)
+        taps[tap] = [colors[tap]]
+        read.setdefault(on_paper(wire.input[1:]), []).append(colors[tap])
     unread = {tap: [UNREAD] for tap in np.ndindex(kernel.shape) if tap not in taps}
     sheet.paint(axes, unread, kernel, MUTED)
     sheet.paint(axes, taps, kernel)
@@ -184,7 +196,7 @@ def _draw_taps(
         image.frame(axes, (min(rows), min(columns)), (max(rows), max(columns)))
 
 
-def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int) -> None:
+def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int, first: int) -> None:
     """Write what each column is, and which channel each map."""
     columns = {
         "input": next(iter(layout.inputs.values())),
@@ -196,13 +208,13 @@ def _caption(axes: Axes, layout: Layout, texts: Texts, channels: int) -> None:
             text = texts(name, rows=sheet.rows, columns=sheet.columns)
             middle = (sheet.left + sheet.right) / 2
             above = 0.36 if channels > 1 and name != "output" else 0.18
-            write(axes, (middle, sheet.top - above), text, 10, weight="bold", **covering("white"))
+            write(axes, (middle, sheet.top - above), text, 10, weight="bold", **covering(BLANK))
     if channels > 1:
         for sheets in (layout.inputs, layout.kernels):
             for channel, sheet in sheets.items():
                 middle = (sheet.left + sheet.right) / 2
-                text = texts("channel", channel=channel)
-                write(axes, (middle, sheet.top - 0.14), text, 8, MUTED, **covering("white"))
+                text = texts("channel", channel=first + channel)
+                write(axes, (middle, sheet.top - 0.14), text, 8, MUTED, **covering(BLANK))
     if len(layout.inputs) < channels:
         text = texts("some", shown=len(layout.inputs), all=channels)
         write(axes, (layout.width / 2, 0.16), text, 8, MUTED)

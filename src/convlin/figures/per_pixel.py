@@ -7,7 +7,7 @@ the channels of its output, with a colour for each weight.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from jaxtyping import Shaped
@@ -18,9 +18,9 @@ from convlin.display.languages import Texts, figure_texts
 from convlin.errors import Refusal, Refused
 from convlin.figures.canvas import Drawing, blank
 from convlin.figures.cells import Sheet, covering, number, write
-from convlin.figures.palette import INK, MUTED, tap_colors
+from convlin.figures.palette import BLANK, INK, MUTED
 from convlin.figures.plane import on_paper, plane_shape, read_image, require_plane, weight_of
-from convlin.figures.stored_entries import WALK
+from convlin.figures.stored_entries import kernel_colors
 from convlin.matrix import ConvMatrix, sources
 
 __all__ = ["pointwise"]
@@ -52,14 +52,20 @@ Values = Shaped[np.ndarray, "c rows columns"] | None
 
 
 def pointwise(
-    matrix: ConvMatrix, image: Any = None, *, words: Mapping[str, str] | None = None
+    matrix: ConvMatrix,
+    image: Any = None,
+    *,
+    positions: Sequence[Sequence[SupportsIndex]] | None = None,
+    first: int = 0,
+    words: Mapping[str, str] | None = None,
 ) -> Drawing:
     """Draw a 1×1 convolution as the fully connected layer that it is at every pixel.
 
     image: (channels, *size), flattened, or (*size) where there is one channel; its numbers and
-    those of the output stand in the cells and nodes. words: others for those of `WORDS`. At most
-    four channels are drawn. Raises `Refused` for other kernels, for 3-D, and for an image that
-    does not fit.
+    those of the output stand in the cells and nodes. positions: outputs that are drawn, from 0;
+    else the first, the middle and the last. first: the number that the figure calls the first
+    channel, row and column. words: others for those of `WORDS`. At most four channels are drawn.
+    Raises `Refused` for other kernels, for 3-D, and for an image or positions that do not fit.
 
     >>> from convlin import ConvGeometry, ConvMatrix
     >>> A = ConvMatrix(ConvGeometry(3, 2, (1, 1)), np.arange(6).reshape(2, 3, 1, 1), (4, 5))
@@ -74,9 +80,9 @@ def pointwise(
     outputs: Values = None
     if inputs is not None:
         outputs = np.asarray(matrix.dot(inputs.ravel())).reshape(shapes[1])
-    positions = _positions(matrix)
+    places = _positions(matrix) if positions is None else _given(matrix, positions)
     each = max(min(shape[0], SHOWN) for shape in shapes) * STEP + 0.5
-    height = max(each * len(positions), *(_height(shape) for shape in shapes))
+    height = max(each * len(places), *(_height(shape) for shape in shapes))
     in_maps = _maps(shapes[0], MARGIN, height)
     layer = in_maps[0].right + BETWEEN
     out_maps = _maps(shapes[1], layer + LAYER + BETWEEN, height)
@@ -89,18 +95,17 @@ def pointwise(
                 sheet.rule(axes)
             else:
                 sheet.shade(axes, values[channel])
-            _above(axes, sheet, texts("channel", channel=channel))
-    for n, position in enumerate(positions):
-        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(positions) + 0.1)
+            _above(axes, sheet, texts("channel", channel=first + channel))
+    for n, position in enumerate(places):
+        middle = (layer + LAYER / 2, ABOVE + height * (n + 0.5) / len(places) + 0.1)
         _layer(axes, matrix, position, middle, (in_maps, out_maps), (inputs, outputs))
-        text = texts("pixel", place=str(position))
-        write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering("white"))
+        text = texts("pixel", place=str(tuple(first + at for at in position)))
+        write(axes, (middle[0], middle[1] - each / 2 + 0.2), text, 8, MUTED, **covering(BLANK))
     _captions(axes, matrix, texts, (in_maps, out_maps), height)
     if weights is not None:
         kernel = weight_of(matrix).reshape(weights.rows, weights.columns)
-        colors = tap_colors(kernel.size)
-        listed = np.ndindex(weights.rows, weights.columns)
-        weights.paint(axes, {(o, i): [colors[o * weights.columns + i]] for o, i in listed}, kernel)
+        colors = iter(kernel_colors(matrix))
+        weights.paint(axes, {pair: [next(colors)] for pair in np.ndindex(kernel.shape)}, kernel)
     return figure
 
 
@@ -129,6 +134,24 @@ def _positions(matrix: ConvMatrix) -> list[tuple[int, ...]]:
         for at in (lambda _: 0, lambda n: n // 2, lambda n: n - 1)
     )
     return list(dict.fromkeys((first, middle, last)))
+
+
+def _given(
+    matrix: ConvMatrix, positions: Sequence[Sequence[SupportsIndex]]
+) -> list[tuple[int, ...]]:
+    """Return positions as they were given, if they are there and read a pixel."""
+    reading = [
+        np.flatnonzero(sources(matrix.geometry, dim, n)[:, 0] >= 0).tolist()
+        for dim, n in enumerate(matrix.input_size)
+    ]
+    places = [tuple(int(at) for at in position) for position in positions]
+    for place in places:
+        if len(place) != len(reading) or any(
+            at not in outputs for at, outputs in zip(place, reading, strict=True)
+        ):
+            allowed = f"outputs of {matrix.output_size} that read a pixel"
+            raise Refused(Refusal("pointwise", "positions", place, allowed))
+    return places
 
 
 def _weights(matrix: ConvMatrix, top: tuple[float, float]) -> Sheet | None:
@@ -168,7 +191,7 @@ def _layer(
 ) -> None:
     """Draw the layer of one output position: nodes, weights, and lines to the pixels."""
     count = int(np.prod(matrix.geometry.weight_shape))
-    colors = tap_colors(min(count, WALK))
+    colors = kernel_colors(matrix)
     numbered = matrix.with_kernel(np.arange(count).reshape(matrix.geometry.weight_shape))
     # k nodes around the middle: the nth is n - (k - 1)/2 steps below it, which sums to 0.
     nodes = tuple(
@@ -185,7 +208,7 @@ def _layer(
             read = tuple(at)
             if channel < len(maps[0]):
                 (x0, y0), (x1, y1) = nodes[0][channel], nodes[1][out]
-                color = colors[wire.weight % WALK]
+                color = colors[wire.weight % len(colors)]
                 axes.plot([x0, x1], [y0, y1], color=color, linewidth=2.2, zorder=2)
     for side, pixel in enumerate((on_paper(read), on_paper(position))):
         for channel, sheet in enumerate(maps[side]):
@@ -194,7 +217,7 @@ def _layer(
             ends = zip(sheet.middle(*pixel), (x, y), strict=True)
             axes.plot(*ends, color=MUTED, linewidth=0.7, alpha=0.8, zorder=1.2)
             axes.add_patch(
-                Circle((x, y), RADIUS, facecolor="white", edgecolor=INK, linewidth=1, zorder=3)
+                Circle((x, y), RADIUS, facecolor=BLANK, edgecolor=INK, linewidth=1, zorder=3)
             )
             of_side = values[side]
             if of_side is not None:
@@ -204,7 +227,7 @@ def _layer(
 
 def _above(axes: Axes, sheet: Sheet, text: str) -> None:
     point = ((sheet.left + sheet.right) / 2, sheet.top - 0.13)
-    write(axes, point, text, 8, MUTED, **covering("white"))
+    write(axes, point, text, 8, MUTED, **covering(BLANK))
 
 
 def _captions(

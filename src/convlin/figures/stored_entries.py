@@ -1,7 +1,8 @@
 """The stored entries of a matrix, each in the colour of what it holds; as squares or as an image.
 
-What shares a colour is one tap; where a kernel has one tap only, one weight. Where padding repeats
-pixels, an entry holds several taps, and has a stripe of each, or in an image a colour for that.
+What shares a colour is one weight, or one tap. Where padding repeats pixels, an entry holds
+several, and has a stripe of each, or in an image a colour for that. Entries that share nothing have
+greys in no order, so that no line of them looks like a weight that comes again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from matplotlib.colors import to_rgba
 
 from convlin.errors import Refusal, Refused
 from convlin.figures.cells import Sheet, squares
-from convlin.figures.palette import SEVERAL, tap_colors
+from convlin.figures.palette import SEVERAL, paper_with, tap_colors, weight_colors
 from convlin.matrix import ConvMatrix
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "all_entries",
     "draw",
     "entry_colors",
+    "kernel_colors",
     "separate_entries",
     "shared_entries",
 ]
@@ -39,10 +41,12 @@ SQUARES = 0.055
 # Of an image, along its longer side: some 140 per inch. Half of it shows as steps, twice is beyond
 # what is printed, at four times the bytes.
 PIXELS = 900
-# Colours where every entry has a weight of its own, before they come again. A prime, so that they
-# do not come again below each other. At half of it the article's 576 weights share, twice takes as
-# long.
+# Colours of weights, before they come again. A prime, so that they do not come again below each
+# other. Half of it is less than two channels by three of 11×11, twice takes as long.
 WALK = 997
+# Shares of ink, of which noise has some sixty greys. Less than the least is lost on paper, beyond
+# the most it is darker than the lines between cells.
+NOISE = np.linspace(0.1, 0.4, 60)
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,28 @@ class ColoredEntries:
 
 
 def entry_colors(matrix: ConvMatrix) -> list[str]:
-    """Return the colours of what a matrix shares: of its taps, or of its weights if all are 1×1."""
+    """Return the colours of a matrix's taps, or of its weights if all are 1×1."""
+    taps = matrix.geometry.taps
+    return tap_colors(taps) if taps > 1 else kernel_colors(matrix)
+
+
+def kernel_colors(matrix: ConvMatrix) -> list[str]:
+    """Return the colours of a matrix's weights; of more than `WALK`, they come again."""
     geometry = matrix.geometry
-    return tap_colors(geometry.taps if geometry.taps > 1 else int(np.prod(geometry.weight_shape)))
+    if int(np.prod(geometry.weight_shape)) > WALK:
+        return tap_colors(WALK)
+    return weight_colors(
+        geometry.weight_shape, geometry.groups, transposed=geometry.transposed
+    )  # fmt: skip
 
 
-def shared_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
-    """Return every stored entry with the colour of the tap that it holds."""
+def shared_entries(site: str, matrix: ConvMatrix, *, by_tap: bool = False) -> ColoredEntries:
+    """Return every stored entry with the colour of the weight that it holds, or of the tap."""
     rows, columns = _positions(site, matrix)
     weights = matrix.entry_weights()
-    what = weights.taps if matrix.geometry.taps > 1 else weights.index
+    by_tap = by_tap and matrix.geometry.taps > 1
+    colors = entry_colors(matrix) if by_tap else kernel_colors(matrix)
+    what = weights.taps if by_tap else weights.index % len(colors)
     # `starts` is CSR's: entry e holds the weights starts[e] … starts[e + 1] - 1. Each gets a row of
     # its own here, the nth of m at n/m of the cell: n is its number less that of the entry's first.
     sizes = np.diff(weights.starts)
@@ -89,25 +105,24 @@ def shared_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
     share = 1 / sizes[entry]
     offset = (np.arange(len(entry)) - weights.starts[entry]) * share
     return ColoredEntries(
-        matrix.shape, rows[entry], columns[entry], what.astype(np.int64), entry_colors(matrix),
-        offset, share,
+        matrix.shape, rows[entry], columns[entry], what.astype(np.int64), colors, offset, share,
     )  # fmt: skip
 
 
 def separate_entries(site: str, matrix: ConvMatrix) -> ColoredEntries:
-    """Return the same entries, each with a colour of its own, as a locally connected layer has."""
+    """Return the same entries as a locally connected layer has them: none shares its weight."""
     rows, columns = _positions(site, matrix)
-    return _each_its_own(matrix.shape, rows, columns)
+    return _unshared(matrix.shape, rows, columns)
 
 
 def all_entries(matrix: ConvMatrix) -> ColoredEntries:
-    """Return every entry of a fully connected layer, each with a colour of its own.
+    """Return every entry of a fully connected layer, of which none shares its weight.
 
     Of a matrix with more entries than an image has pixels, as many as that.
     """
     rows, columns = _pixels(matrix.shape)
     positions = np.indices((rows, columns)).reshape(2, -1)
-    return _each_its_own((rows, columns), positions[0], positions[1])
+    return _unshared((rows, columns), positions[0], positions[1])
 
 
 def _positions(
@@ -120,16 +135,15 @@ def _positions(
     return rows, stored.indices.astype(np.int64)
 
 
-def _each_its_own(
+def _unshared(
     shape: tuple[int, int],
     rows: Int[np.ndarray, " entries"],
     columns: Int[np.ndarray, " entries"],
 ) -> ColoredEntries:
     count = len(rows)
-    return ColoredEntries(
-        shape, rows, columns, np.arange(count) % WALK, tap_colors(max(min(count, WALK), 10)),
-        np.zeros(count), np.ones(count),
-    )  # fmt: skip
+    noise = np.random.default_rng(0).integers(len(NOISE), size=count)
+    greys = [paper_with(share) for share in NOISE]
+    return ColoredEntries(shape, rows, columns, noise, greys, np.zeros(count), np.ones(count))
 
 
 def draw(axes: Axes, sheet: Sheet, entries: ColoredEntries) -> None:

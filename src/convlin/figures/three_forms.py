@@ -1,8 +1,9 @@
 """`forms`: convolution ⊂ locally connected ⊂ fully connected, side by side.
 
-The same map in three forms, as a matrix each. A convolution has one colour per tap wherever it
-stands; in the other two every weight has a colour of its own, on the convolution's support or
-everywhere. (From a thousand weights on, colours come again.)
+The same map in three forms, as a matrix each. A convolution has one colour per weight wherever it
+stands. In the other two no weight comes again, on the convolution's support or everywhere: they are
+noise of greys, in which no line can look like a weight that is shared. (Of a convolution with more
+than a thousand weights, colours come again.)
 """
 
 from __future__ import annotations

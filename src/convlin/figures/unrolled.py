@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,7 +66,7 @@ def matrix(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Dra
     """
     require_plane("matrix", matrix)
     texts = figure_texts("matrix", WORDS, words)
-    entries = shared_entries("matrix", matrix)
+    entries = shared_entries("matrix", matrix, by_tap=True)
     rows, columns = matrix.shape
     side = min(CELL, WIDTH / columns, HEIGHT / rows)
     sheet = Sheet(MARGIN, ABOVE, rows, columns, side)
@@ -124,7 +125,7 @@ def _numbers(axes: Axes, sheet: Sheet, matrix: ConvMatrix) -> None:
     what = weights.taps if matrix.geometry.taps > 1 else weights.index
     for entry in np.flatnonzero(alone):
         point = sheet.middle(int(rows[entry]), int(stored.indices[entry]))
-        ink = ink_on(colors[int(what[weights.starts[entry]])])
+        ink = ink_on(colors[int(what[weights.starts[entry]]) % len(colors)])
         write(axes, point, texts[entry], size, ink)
 
 
@@ -181,11 +182,8 @@ def _legend(
     rows, columns = legend.rows, legend.columns
     one_pair = geometry.weight_shape[:2] == (1, 1)
     weight = weight_of(matrix).reshape(rows, columns) if one_pair or not by_tap else None
-    legend.paint(
-        axes,
-        {cell: [colors[cell[0] * columns + cell[1]]] for cell in np.ndindex(rows, columns)},
-        weight,
-    )
+    walk = cycle(colors)
+    legend.paint(axes, {cell: [next(walk)] for cell in np.ndindex(rows, columns)}, weight)
     word = texts["taps" if by_tap else "weights"]
     write(axes, (legend.left, legend.top - 0.15), word, 8, MUTED, ha="left")
     if blurred and matrix.entry_weights().starts[-1] > matrix.nnz:

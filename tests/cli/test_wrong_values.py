@@ -179,7 +179,9 @@ def things(house, monkeypatch):
     Image.new("L", (1, 1)).save(house / "pixel.png")
     Image.new("F", (64, 64), float("nan")).save(house / "nan.tiff")
     (house / "run.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    monkeypatch.setattr("convlin.teach.server.application.serve", lambda *_: pytest.fail("it serves"))
+    monkeypatch.setattr(
+        "convlin.teach.server.application.serve", lambda *_: pytest.fail("it serves")
+    )
     return house
 
 

@@ -62,8 +62,8 @@ def explore(
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
 
-    from convlin.teach.server.hosts import bracketed
     from convlin.teach.server.application import serve
+    from convlin.teach.server.hosts import bracketed
 
     with _listening(host, port) as listening:
         number = listening.getsockname()[1]

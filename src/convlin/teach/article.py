@@ -1,4 +1,4 @@
-"""The article's examples, for lessons and views alike: each is written down here and nowhere else."""
+"""The article's examples, for lessons and views alike, written down in one place."""
 
 from __future__ import annotations
 

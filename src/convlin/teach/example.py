@@ -28,6 +28,7 @@ LONGEST = 32
 # float64 has every whole number.
 LARGEST = 1e6
 
+
 @dataclass(frozen=True, eq=False)
 class Example:
     """One image of one channel, one kernel, and the convolution that brings them together.

@@ -7,8 +7,8 @@ from article import IMAGE, KERNEL, OUTPUT
 from convlin.proof import Proved, Refuted
 from convlin.teach.example import Example, article_example
 from convlin.teach.numbers import full_size, pointwise, sharing, sparse, uses
-from teach.lessons.loops import by_tap, rows_of, windows_of
 from rounding import STABLE, agree, approx, gamma
+from teach.lessons.loops import by_tap, rows_of, windows_of
 
 
 def test_the_articles_example():

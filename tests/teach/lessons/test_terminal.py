@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from convlin.teach.example import Example, article_example
-from convlin.teach.terminal.lesson_terminal import Screen
 from convlin.teach.lessons import lessons
+from convlin.teach.terminal.lesson_terminal import Screen
 from convlin.teach.terminal.wrapping import CLOSING, OPENING, wrap
 from teach.lessons.examples import EXAMPLES
 

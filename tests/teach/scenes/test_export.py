@@ -9,11 +9,11 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from convlin.teach.web.page_files import PAGE
-from convlin.teach.web.one_file import bundle, exported
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.page_words import words
 from convlin.teach.scenes.scene import as_json, scene
+from convlin.teach.web.one_file import bundle, exported
+from convlin.teach.web.page_files import PAGE
 
 QUERIES = {
     "article": "preset=lesson1",

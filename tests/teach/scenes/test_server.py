@@ -13,11 +13,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from convlin.teach.web.page_files import PAGE, page_file
-from convlin.teach.server.hosts import allowed, bracketed
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.scene import as_json, scene
 from convlin.teach.server.application import serve
+from convlin.teach.server.hosts import allowed, bracketed
+from convlin.teach.web.page_files import PAGE, page_file
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,6 @@ def _orders(words: Words, lesson: FullSize) -> Iterator[Block]:
     for order, numbers in lesson.orders.items():
         grids = []
         for c, values in enumerate(numbers):
-
             title = words("full_size.place", order=order, number=c + 1)
             grids.append(grid(words, title, values))
         yield Beside(tuple(grids))

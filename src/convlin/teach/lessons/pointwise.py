@@ -84,10 +84,11 @@ def _grids(words: Words, lesson: Pointwise) -> Iterator[Block]:
 
     grids = []
     for c in range(inputs):
-
         title = words("pointwise.channel", number=c + 1)
         grids.append(grid(words, title, lesson.map[c], marked))
-    kernel = grid(words, words("pointwise.kernel"), lesson.mixing, own, kernel=(*lesson.mixing.shape, 1, 1))
+    kernel = grid(
+        words, words("pointwise.kernel"), lesson.mixing, own, kernel=(*lesson.mixing.shape, 1, 1)
+    )
     results = [
         grid(words, words("pointwise.out", number=o + 1), values, marked)
         for o, values in enumerate(lesson.outputs)

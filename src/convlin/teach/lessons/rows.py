@@ -5,8 +5,6 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
 from convlin.teach.document import Beside, Block, Cell, Grid, Paragraph
 from convlin.teach.example import Example
 from convlin.teach.lessons.parts import WIDEST, grid, number
@@ -37,7 +35,9 @@ def weights_by_pixel(
         return Cell(number(weight), tap)
 
     centre = middle(read)
-    return grid(words, title, example.image, paint, kernel=(1, 1, *example.kernel.shape), centre=centre)
+    return grid(
+        words, title, example.image, paint, kernel=(1, 1, *example.kernel.shape), centre=centre
+    )
 
 
 def row_by_number(
@@ -95,7 +95,8 @@ def matrix_blocks(words: Words, example: Example) -> Iterator[Block]:
     yield Beside(
         (
             grid(
-                words, title, matrix.toarray(), wire, kernel=kernel, widest=MATRIX_SHOWN, tight=True,
+                words, title, matrix.toarray(), wire, kernel=kernel, widest=MATRIX_SHOWN,
+                tight=True,
             ),
         )
     )  # fmt: skip

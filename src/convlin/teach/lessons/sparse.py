@@ -135,7 +135,9 @@ def _straightened(words: Words, lesson: Sparse) -> Iterator[Block]:
     if pixels == wires:
         yield Paragraph(words("sparse.wires_all", pixels=pixels), seen)
     else:
-        yield Paragraph(words("sparse.wires", pixels=pixels, wires=wires, rest=pixels - wires), seen)
+        yield Paragraph(
+            words("sparse.wires", pixels=pixels, wires=wires, rest=pixels - wires), seen
+        )
     value = number(lesson.value)
     yield Figure(
         partial(straightened, example, _labels(words, lesson)),
@@ -206,7 +208,9 @@ def _equation(words: Words, lesson: Sparse) -> Iterator[Block]:
 def _other(words: Words, lesson: Sparse, other: Other) -> Iterator[Block]:
     """Yield other weights of the same output, and the image that tells them apart."""
     own, rounding = number(lesson.value), other.rounding
-    yield Paragraph(words("sparse.other"), view(lesson.example, lesson.example.neuron, "bench", "other"))
+    yield Paragraph(
+        words("sparse.other"), view(lesson.example, lesson.example.neuron, "bench", "other")
+    )
     title, digits = words("sparse.other_row"), None if rounding is None else 2
     yield Beside((grid(words, title, other.weights, digits=digits),))
     if rounding is None:

@@ -7,18 +7,16 @@ from functools import partial
 
 from convlin.display.numbers import times
 from convlin.teach.document import Beside, Block, Figure, Paragraph, Table, View
+from convlin.teach.drawings.scored_sheet import scored_sheet
 from convlin.teach.lessons.parts import code, grid, judgement, number, question
-from convlin.teach.lessons.shown import link
+from convlin.teach.lessons.shown import state_link
 from convlin.teach.numbers import Why
 from convlin.teach.numbers.head import Head
 from convlin.teach.numbers.shifts import Agreement, Shift, Shifts
 from convlin.teach.numbers.shuffles import Shuffles
-from convlin.teach.drawings.scored_sheet import scored_sheet
 from convlin.teach.words import Words
 
 __all__ = ["why_lesson"]
-
-STRIDE = PADDING = 2, 1
 
 
 def why_lesson(words: Words, lesson: Why) -> Iterator[Block]:
@@ -87,7 +85,8 @@ def _ruling(words: Words, shifts: Shifts) -> Block:
 
 def _view(shift: Shift, stride: str, padding: str) -> View:
     image = ",".join(number(pixel) for pixel in shift.moved.ravel())
-    shown = link(f"stride={stride}&padding={padding}&image={image}&at=output:0,0,1")
+    shown = state_link(f"stride={stride}&padding={padding}&image={image}&at=output:0,0,1")
+    assert shown is not None
     return View(shown)
 
 

@@ -29,11 +29,12 @@ ORDERS = "CHW", "HWC"
 class FullSize:
     """Three kernels as large as a map of three channels.
 
-    map, kernels, values: whole numbers, and the outputs they give. each, all: weights of one kernel and of all, with three channels; one_channel: of all kernels
-    on a map of one channel. linear, linear_one_channel: weights of the FC layer on each map.
-    orders: for each way to flatten, the index, from 1, of every map element in the vector. proof:
-    an audit over all weights. mistaken: the verdict on a kernel laid out in the other order.
-    larger, fits: the size of a larger map, and at how many positions the kernel fits on it.
+    map, kernels, values: whole numbers, and the outputs they give. each, all: weights of one
+    kernel and of all, with three channels; one_channel: of all kernels on a map of one channel.
+    linear, linear_one_channel: weights of the FC layer on each map. orders: for each way to
+    flatten, the index, from 1, of every map element in the vector. proof: an audit over all
+    weights. mistaken: the verdict on a kernel laid out in the other order. larger, fits: the size
+    of a larger map, and at how many positions the kernel fits on it.
     """
 
     outputs: int

@@ -18,6 +18,7 @@ from convlin.teach.numbers.given_layers import conv_holding, linear_of
 
 __all__ = ["Pointwise", "pointwise"]
 
+
 @dataclass(frozen=True, eq=False)
 class Pointwise:
     """A 1×1 convolution from three channels to two.

@@ -20,6 +20,8 @@ from convlin.teach.numbers.dial import dial
 
 __all__ = ["Agreement", "Shift", "Shifts", "shifts"]
 
+STRIDE, PADDING = 2, 1
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -78,6 +80,8 @@ class Shifts:
     convolution, after one step of training (`dial`).
     """
 
+    stride: int
+    padding: int
     plain: Shift
     strided: Shift
     strided_twice: Shift
@@ -95,15 +99,18 @@ def shifts() -> Shifts:
     12 of 12 0 of 12
     """
     example = article_example()
-    strided, padded = replace(example, stride=(2, 2)), replace(example, padding=(1, 1))
+    strided = replace(example, stride=(STRIDE, STRIDE))
+    padded = replace(example, padding=(PADDING, PADDING))
     trained = np.array(dial(example).positions[-1].after)
     moved = _moved(example.image, 1)
     after = (trained @ moved.ravel()).reshape(example.outputs.shape)
     before = (trained @ example.image.ravel()).reshape(example.outputs.shape)
     return Shifts(
+        STRIDE,
+        PADDING,
         plain=_shift(example, 1),
         strided=_shift(strided, 1),
-        strided_twice=_shift(strided, 2),
+        strided_twice=_shift(strided, STRIDE),
         padded=_shift(padded, 1),
         connected=Shift(1, example.image, moved, before, after, _compared(before, after)),
     )

@@ -20,8 +20,8 @@ from jaxtyping import Float, Num
 from torch import nn
 
 from convlin.layers import unroll
-from convlin.teach.numbers.given_layers import conv_holding, linear_holding
 from convlin.teach.article import MAP, MIXING
+from convlin.teach.numbers.given_layers import conv_holding, linear_holding
 from convlin.teach.numbers.shifts import Agreement
 
 __all__ = ["LOCAL_KERNEL", "ORDER", "Shuffled", "Shuffles", "shuffles"]

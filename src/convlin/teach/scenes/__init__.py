@@ -11,5 +11,4 @@
 | `other_weights.py` | other weights of one fully connected output that leave it still |
 | `matrix_picture.py` | a large matrix as a picture |
 | `scene.py` | everything the page draws of one state |
-| `page_words.py` | the page's texts |
 """

@@ -12,17 +12,13 @@ a time, so that they cancel. All of it in whole numbers, so the output is still 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from operator import mul
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from convlin.display.languages import Texts
 from convlin.matrix import ConvMatrix
-from convlin.solutions import DesignBlocks, SolutionFamily
 from convlin.teach.scenes.decimals import SCALE, plain
 
 __all__ = ["STEP", "Neuron", "still"]
@@ -74,21 +70,13 @@ class Neuron:
             weights[wire.input] += wire.weight
         return weights.ravel()
 
-    def as_dict(self, texts: dict[str, str]) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Return what the page shows of it."""
         pixels, base = self.image.ravel(), self.base
         move = self.along * still(pixels)
         weights = (base * STEP + move).tolist()
-        output = sum(map(mul, weights, pixels.tolist()))  # beyond 64 bits: Python's integers
-        n = math.prod(self.image.shape)
-        family = SolutionFamily(DesignBlocks.of_linear(n, 1, bias=False), pixels[None, :, None])
-        numbers = {"dimension": family.dimension, "rank": family.rank, "of": n}
-        key = "family.sentence" if family.dimension else "family.fixed"
-        return numbers | {
+        return {
             "row": self.row,
-            "sentence": Texts(texts)(key, **numbers),
-            "weights": plain(weights, SCALE * STEP),
             "base": plain(base.tolist(), SCALE),
-            "output": plain([output], SCALE * SCALE * STEP)[0],
-            "changed": int(np.count_nonzero(move)),
+            "weights": plain(weights, SCALE * STEP),
         }

@@ -14,6 +14,7 @@ from jaxtyping import Int
 from convlin.display.languages import language
 from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
+from convlin.teach.pictures import PICTURES
 from convlin.teach.scenes import decimals
 from convlin.teach.scenes.decimals import SCALE, shortened, written
 from convlin.teach.scenes.page_limits import ALONG, BOUNDS, PAIRS, bounded
@@ -29,7 +30,7 @@ DEFAULTS = {
     "size": "6x6", "in": "1", "out": "1", "kernel": "3x3", "stride": "1x1", "padding": "0x0",
     "mode": "zeros", "dilation": "1x1", "groups": "1", "transposed": "0",
 }  # fmt: skip
-OPTIONAL = ("image", "weights", "along", "at", "preset", "lang")
+OPTIONAL = ("image", "weights", "along", "at", "preset", "picture", "lang")
 PAIR = re.compile(r"([0-9]{1,4})(?:[x×]([0-9]{1,4}))?")
 
 
@@ -38,7 +39,7 @@ class State:
     """What the page shows. Image, weights and `along` are whole thousandths.
 
     `fields` are the numbers of the geometry by their names in links; `named` is the preset that
-    has this geometry, if there is one.
+    has this geometry, if there is one; `picture` is the one that the image begins as, if one.
 
     >>> state = State.of("?size=7&padding=1&along=0.50&stride=1x1")
     >>> state.geometry.output_size(state.size), state.link
@@ -53,6 +54,7 @@ class State:
     along: int
     at: Pin | None
     named: str | None
+    picture: str | None
     lang: str
 
     @classmethod
@@ -64,8 +66,12 @@ class State:
         texts = {name: text for name, text in _fields(link).items() if text or name not in OPTIONAL}
         asked = texts.get("preset")
         base = preset(asked) if asked else {}
-        fields = _numbers(DEFAULTS | base | texts)
+        drawn = texts.get("picture")
+        fields = _numbers(DEFAULTS | base | (_sized(drawn) if drawn else {}) | texts)
         geometry, size = bounded(fields)
+        shape = (geometry.in_channels, *size)
+        if (drawn and PICTURES[drawn].shape != shape[1:]) or geometry.in_channels > 1:
+            drawn = None
         along = decimals.read("along", texts.get("along", "0"))
         if not ALONG[0] * SCALE <= along <= ALONG[1] * SCALE:
             allowed = f"a number from {ALONG[0]} to {ALONG[1]}"
@@ -74,11 +80,12 @@ class State:
         pinned = texts.get("at", base.get("at") if asked in alike else None)
         return cls(
             fields, geometry, size,
-            values_of("image", texts.get("image", ""), own_image((geometry.in_channels, *size))),
+            values_of("image", texts.get("image", ""), begun(shape, drawn)),
             values_of("weights", texts.get("weights", ""), own_weights(geometry.weight_shape)),
             along,
             Pin.read(pinned, geometry, size) if pinned else None,
             asked if asked in alike else _named(alike, pinned),
+            drawn,
             language("explore", texts.get("lang", "en")),
         )  # fmt: skip
 
@@ -87,10 +94,11 @@ class State:
         """Every field as a link writes it; None where a link need not say it."""
         geometry = {name: _written(value) for name, value in self.fields.items()}
         return geometry | {
-            "image": link_of(self.image, own_image((self.geometry.in_channels, *self.size))),
+            "image": link_of(self.image, begun(self.image.shape, self.picture)),
             "weights": link_of(self.weights, own_weights(self.geometry.weight_shape)),
             "along": written(self.along),
             "preset": self.named,
+            "picture": self.picture,
             "lang": self.lang,
             "at": None if self.at is None else str(self.at),
         }
@@ -111,6 +119,19 @@ class State:
         """The link of the geometry alone."""
         texts = {name: _written(value) for name, value in self.fields.items()}
         return _query({name: text for name, text in texts.items() if text != DEFAULTS[name]})
+
+
+def begun(shape: tuple[int, ...], picture: str | None) -> Int[np.ndarray, "c h w"]:
+    """Return the image, in thousandths, that a state of this shape begins with."""
+    return own_image(shape) if picture is None else PICTURES[picture][None].astype(int) * SCALE
+
+
+def _sized(picture: str) -> dict[str, str]:
+    """Return the fields that a picture settles; `Refused` for a name that none has."""
+    if picture not in PICTURES:
+        raise Refused(Refusal("explore", "picture", shortened(picture), ", ".join(PICTURES)))
+    height, width = PICTURES[picture].shape
+    return {"size": f"{height}x{width}", "in": "1"}
 
 
 def _query(texts: Mapping[str, str]) -> str:

@@ -1,12 +1,11 @@
-"""Layers with a name: the article's five lessons, and the kinds of layers that have one."""
+"""Layers with a name: those of lessons, and the kinds of layers that have one."""
 
 from __future__ import annotations
 
 from convlin.errors import Refusal, Refused
 from convlin.teach.scenes.decimals import shortened
-from convlin.teach.scenes.page_words import words
 
-__all__ = ["PRESETS", "listed", "preset"]
+__all__ = ["PRESETS", "preset"]
 
 # What differs from the first lesson; its image and weights are those of its shape.
 PRESETS: dict[str, dict[str, str]] = {
@@ -34,8 +33,3 @@ def preset(name: str) -> dict[str, str]:
         raise Refused(Refusal("explore", "preset", shortened(name), ", ".join(PRESETS)))
     return PRESETS[name]
 
-
-def listed(language: str) -> list[dict[str, str]]:
-    """Return the names of all presets, in order, each with its title in a language."""
-    texts = words(language)
-    return [{"name": name, "title": texts.get(f"preset.{name}", name)} for name in PRESETS]

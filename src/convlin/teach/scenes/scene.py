@@ -9,17 +9,15 @@ from typing import Any
 import numpy as np
 
 from convlin.costs import convolution_forms
-from convlin.figures.palette import tap_colors
-from convlin.geometry import ConvGeometry, short_at
+from convlin.figures.palette import weight_colors
+from convlin.geometry import ConvGeometry
 from convlin.matrix import ConvMatrix
 from convlin.matrix.taps import tables
 from convlin.teach.scenes.decimals import SCALE, plain
 from convlin.teach.scenes.matrix_picture import LARGEST
 from convlin.teach.scenes.other_weights import Neuron
-from convlin.teach.scenes.page_limits import ALONG, divisors, limits
+from convlin.teach.scenes.page_limits import divisors, limits
 from convlin.teach.scenes.page_state import State
-from convlin.teach.scenes.page_words import words
-from convlin.teach.scenes.presets import listed
 
 __all__ = ["as_json", "scene"]
 
@@ -29,37 +27,34 @@ DRAWN = 4096
 
 
 def scene(state: State) -> dict[str, Any]:
-    """Return the scene of a state: maps, pairs that read, matrix, counts, family and controls.
+    """Return the scene of a state: maps, pairs that read, matrix, counts, neuron and controls.
 
     >>> article = scene(State.of(""))
     >>> article["output"]["values"][:4], article["counts"]["parameters"]["local"]
     ([3, -1, -3, -1], 144)
     """
-    geometry, texts = state.geometry, words(state.lang)
+    geometry = state.geometry
     matrix = ConvMatrix(geometry, state.weights, state.size)
     output = (matrix @ state.image.ravel()).tolist()
     row = state.at.output(matrix.output_shape) if state.at else 0
     reads = _reads(geometry, state.size)
-    most = int(np.diff(reads["starts"]).max()) * (geometry.in_channels // geometry.groups)
+    colors = weight_colors(
+        geometry.weight_shape, geometry.groups, transposed=geometry.transposed
+    )
     return {
         "state": state.texts,
         "link": state.link,
-        "title": short_at(geometry, state.size),
         "input": _map(state.image.shape, state.image.ravel().tolist(), SCALE),
         "kernel": _map(geometry.weight_shape, state.weights.ravel().tolist(), SCALE)
-        | {"colors": tap_colors(geometry.taps)},
+        | {"colors": colors},
         "output": _map(matrix.output_shape, output, SCALE * SCALE),
         "reads": reads,
         "channels": {"weight": _slices(geometry)},
         "matrix": _matrix(state, matrix),
-        "counts": _counts(state) | {
-            "wires_per_output": {"conv": most, "linear": matrix.shape[1]},
-        },
-        "family": Neuron(matrix, state.image, row, state.along).as_dict(texts),
-        "limits": limits(state.fields) | {"along": [*ALONG, 1]},
+        "counts": _counts(state) | {"wires": _wires_per_output(geometry, reads["starts"])},
+        "neuron": Neuron(matrix, state.image, row, state.along).as_dict(),
+        "limits": limits(state.fields),
         "divisors": divisors(state.fields),
-        "presets": listed(state.lang),
-        "words": texts,
     }  # fmt: skip
 
 
@@ -135,6 +130,12 @@ def _matrix(state: State, matrix: ConvMatrix) -> dict[str, Any]:
         "drawn": drawn,
         "image": f"api/matrix.png{state.geometry_link}" if pictured else None,
     }
+
+
+def _wires_per_output(geometry: ConvGeometry, starts: list[int]) -> dict[str, int]:
+    """Return how many wires the outputs have, from the fewest to the most; padding takes some."""
+    wires = np.diff(starts) * (geometry.in_channels // geometry.groups)
+    return {"least": int(wires.min()), "most": int(wires.max())}
 
 
 def _counts(state: State) -> dict[str, dict[str, Any]]:

@@ -16,13 +16,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.teach.web.page_files import TYPES, page_file
 from convlin.teach.refusals import asked_language, translated
-from convlin.teach.server.hosts import allowed
 from convlin.teach.scenes.matrix_picture import matrix_png
 from convlin.teach.scenes.page_state import LONGEST, State
 from convlin.teach.scenes.presets import listed
 from convlin.teach.scenes.scene import as_json, scene
+from convlin.teach.server.hosts import allowed
+from convlin.teach.web.page_files import TYPES, page_file
 
 __all__ = ["application", "serve"]
 

@@ -53,9 +53,11 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for part in parts(self.document, options.max_width):
-            yield question_text(part, self.document, options.max_width) if isinstance(
-                part, Question
-            ) else part
+            yield (
+                question_text(part, self.document, options.max_width)
+                if isinstance(part, Question)
+                else part
+            )
 
 
 def parts(document: Document, across: int) -> Iterator[Text | Question]:

@@ -11,10 +11,10 @@ import base64
 import html
 import re
 
-from convlin.teach.web.page_files import PAGE
 from convlin.teach.scenes.matrix_picture import matrix_png
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.scene import as_json, scene
+from convlin.teach.web.page_files import PAGE
 
 __all__ = ["exported"]
 

@@ -48,11 +48,13 @@ class Equation:
 
     def __str__(self) -> str:
         """Write it, pixels in the order of their numbers; 0 where none is lit."""
-        text = ""
+        terms = []
         for number, pixel in self.terms:
-            sign = "-" if pixel < 0 else "+" if text else ""
             factor = "" if abs(pixel) == 1 else f"{abs(pixel):.6g}·"
-            text += f" {sign} {factor}w{number}" if text else f"{sign}{factor}w{number}"
+            terms.append(f"{'-' if pixel < 0 else '+'} {factor}w{number}")
+        text = " ".join(terms).removeprefix("+ ")
+        if text.startswith("- "):
+            text = f"-{text[2:]}"
         return f"{text or '0'} = {self.value:.6g}"
 
 

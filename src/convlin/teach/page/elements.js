@@ -2,6 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
+export const byId = (id) => document.getElementById(id);
+
 export function child(parent, tag, className, attributes = {}) {
   const element = document.createElement(tag);
   if (className) element.className = className;

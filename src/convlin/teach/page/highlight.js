@@ -1,7 +1,9 @@
 // What lights up: look-ups in the pairs (pixel, tap) that the engine says each output reads.
 //
 // A thing pointed at is {kind, at} with a flat index, or {kind: "entry", row, column}. Taps are
-// named as PyTorch stores them in the kernel tensor.
+// named as PyTorch stores them in the kernel tensor. Links count from 0, sentences from 1.
+
+import { say } from "./words.js";
 
 export class Places {
   constructor(scene) {
@@ -24,14 +26,28 @@ export class Places {
     return { input: this.input, output: this.output, tap: this.kernel }[kind];
   }
 
-  // The coordinates of a flat index, as sentences and links write them: of a tap, the channels
-  // that it joins, whatever the kernel tensor's order.
+  // The coordinates of a flat index, as links write them: of a tap, the channels that it joins,
+  // whatever the kernel tensor's order.
   coordinates(kind, at) {
     if (kind === "tap") {
       const [row, column] = unravel(at % this.taps, this.kernel.slice(2));
       return [...this.owner[Math.floor(at / this.taps)], row, column];
     }
     return unravel(at, this.shapeOf(kind));
+  }
+
+  // Where a flat index is, in words: "row 1, column 2", with its channels where there are several.
+  said(kind, at) {
+    const [row, column] = this.coordinates(kind, at).slice(-2).map((n) => n + 1);
+    if (kind === "tap") {
+      if (this.owner.length === 1) return say("views.place", { row, column });
+      const [output, input] = this.owner[Math.floor(at / this.taps)];
+      const both = { in: String(input + 1), out: String(output + 1) };
+      return say("views.tap_channel", { ...both, row, column });
+    }
+    const shape = this.shapeOf(kind);
+    if (shape[0] === 1) return say("views.place", { row, column });
+    return say("views.place_channel", { channel: this.coordinates(kind, at)[0] + 1, row, column });
   }
 
   // "output:0,1,2", as the engine writes it in links.
@@ -89,7 +105,7 @@ export class Places {
     }
   }
 
-  // What a thing lights: flat indices in the three maps, each with the taps that light it.
+  // What a thing lights: flat indices in the three maps, each with the weights that light it.
   lit(thing) {
     const light = { wires: [], input: new Map(), tap: new Map(), output: new Map(), windows: [] };
     if (!thing) return light;
@@ -99,9 +115,9 @@ export class Places {
         : { [FILTERS[thing.kind]]: thing.at };
     light.wires = [...this.reads(filter)];
     for (const [output, pixel, tap] of light.wires) {
-      add(light.output, output, tap % this.taps);
-      add(light.input, pixel, tap % this.taps);
-      add(light.tap, tap, tap % this.taps);
+      add(light.output, output, tap);
+      add(light.input, pixel, tap);
+      add(light.tap, tap, tap);
     }
     // What is pointed at is lit even where nothing reads it, and so are both ends of a zero.
     if (thing.kind === "entry") {

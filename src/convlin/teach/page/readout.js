@@ -1,10 +1,8 @@
 // The line that says in words what is pointed at, and the field that edits a value.
 
-import { figure, place, refused, say } from "./words.js";
-import { offline } from "./scene.js";
+import { figure, refused, say, title } from "./words.js";
 import { VALUES, change, shown, whenPoint, whenRefused, whenScene } from "./store.js";
 
-const MOST_TERMS = 12; // longer sums are cut
 const CALM = 150; // milliseconds before a screen reader hears what is pointed at
 
 const BY_KIND = {
@@ -33,11 +31,9 @@ export function startReadout(host) {
   const give = () => {
     if (!(shown.pinned?.kind in BY_KIND)) return; // unpinned while typing
     const { kind, at } = shown.pinned;
-    const { field: name, values } = BY_KIND[kind];
     const value = field.valueAsNumber;
-    if (!Number.isFinite(value) || shown.scene[values].values[at] === value) return;
-    const before = shown.refusal ? shown.scene.state[name] : shown.wanted.get(name);
-    change({ [name]: edited(before, at, value) });
+    if (!Number.isFinite(value) || shown.scene[BY_KIND[kind].values].values[at] === value) return;
+    put(kind, new Map([[at, value]]));
   };
   whenRefused(({ refusal, cause }) => {
     const mine = Boolean(refusal?.field) && VALUES.includes(cause);
@@ -53,15 +49,23 @@ export function startReadout(host) {
     document.querySelector(`#${shown.pinned.kind} [tabindex="0"]`)?.focus();
   });
   whenScene(({ scene }) => {
-    document.getElementById("title").textContent = scene.title;
+    document.getElementById("title").textContent = title(scene);
     fresh = true;
   });
 }
 
 // What a slider has changed, for those who do not see it.
-function whole({ title, counts }) {
-  const { conv, local, linear } = counts.parameters;
-  return say("read.scene", { title, conv, local, linear });
+function whole(scene) {
+  const { conv, local, linear } = scene.counts.parameters;
+  return say("read.scene", { title: title(scene), conv, local, linear });
+}
+
+// Ask for new values, by their flat indices, of pixels or of kernel weights.
+export function put(kind, values) {
+  const { field } = BY_KIND[kind];
+  const before = shown.refusal ? shown.scene.state[field] : shown.wanted.get(field);
+  const text = [...values].reduce((link, [at, value]) => edited(link, at, value), before);
+  return change({ [field]: text });
 }
 
 // A link's values with one of them changed: a list of all, or place:value for those that differ.
@@ -78,90 +82,98 @@ function valueOf({ kind, at }, scene) {
 function editable(host, scene) {
   const box = host.querySelector(".edit");
   const thing = shown.pinned;
-  const can = !offline && thing && thing.kind in BY_KIND;
+  const can = thing && thing.kind in BY_KIND;
   box.hidden = !can;
   const field = box.querySelector("input");
   if (!can) return;
-  const where = place(scene.places.coordinates(thing.kind, thing.at));
-  field.setAttribute("aria-label", say(`${thing.kind}.value`, { place: where }));
+  const place = scene.places.said(thing.kind, thing.at);
+  field.setAttribute("aria-label", say(`views.${thing.kind}_value`, { place }));
   if (document.activeElement !== field) field.value = valueOf(thing, scene);
 }
 
-// Pin a pixel or a tap and put the caret into its value; a digit typed on it begins a new one.
+// Pin a pixel or a kernel weight and put the caret into its value; a digit or a minus typed on it
+// begins a new one.
 export function edit(thing, key) {
-  if (offline) return;
   const field = document.getElementById("value");
   shown.pinned = thing;
   change({ at: shown.scene.places.name(thing) }).then(() => {
     field.focus();
+    field.select();
     if (/^[0-9]$/.test(key ?? "")) field.value = key;
-    else field.select();
+    else if (key === "-") begin(field, key);
   });
+}
+
+// A number field takes no lone minus: what is typed next gets it.
+function begin(field, sign) {
+  field.value = "";
+  const next = (event) => {
+    field.removeEventListener("keydown", next);
+    if (!/^[0-9]$/.test(event.key)) return;
+    event.preventDefault();
+    field.value = sign + event.key;
+  };
+  field.addEventListener("keydown", next);
 }
 
 // One sentence, and for an output the sum it is.
 function sentences(thing, light, scene) {
-  const { places, input, kernel, output, matrix, counts } = scene;
-  if (thing.kind === "output") {
-    const words = {
-      place: place(places.coordinates("output", thing.at)),
-      value: figure(output.values[thing.at]),
-      n: light.input.size,
-      taps: say("some.wires", { n: light.wires.length }),
-      all: counts.wires_per_output.linear,
-    };
-    return [say("read.output", words), sum(light.wires, input, kernel)];
-  }
-  if (thing.kind === "tap") {
-    const words = {
-      place: place(places.coordinates("tap", thing.at)),
-      value: figure(kernel.values[thing.at]),
-    };
-    const wires = light.wires.length;
-    return [
-      say("read.tap", {
-        ...words,
-        n: light.output.size,
-        wires: say("some.wires", { n: wires }),
-      }),
-      wires > 1 ? say("read.tap.more") : "",
-    ];
-  }
+  const { places } = scene;
+  if (thing.kind === "output") return outputSentences(thing, light, scene);
+  if (thing.kind === "tap") return tapSentences(thing, light, scene);
   if (thing.kind === "input") {
-    const words = {
-      place: place(places.coordinates("input", thing.at)),
-      value: figure(input.values[thing.at]),
-    };
-    const taps = say("some.taps", { n: light.tap.size });
-    return [say("read.input", { ...words, n: light.output.size, taps }), ""];
+    const taps = say("read.taps", { n: light.tap.size });
+    const place = places.said("input", thing.at);
+    const value = figure(scene.input.values[thing.at]);
+    // Upside down: only where the outputs that it reaches show the kernel as a whole.
+    const whole = light.tap.size > 1 && light.output.size === light.tap.size;
+    const key = whole ? "read.input" : "read.input_short";
+    return [say(key, { place, value, n: light.output.size, taps }), ""];
   }
-  const words = {
-    r: String(thing.row),
-    k: String(thing.column),
-    output: place(places.coordinates("output", thing.row)),
-    pixel: place(places.coordinates("input", thing.column)),
-  };
-  const taps = light.wires.map(([, , tap]) => tap);
-  if (!taps.length) return [say("read.zero", { ...words, n: matrix.stored }), ""];
-  const weight = taps.map((tap) => figure(kernel.values[tap])).join(" + ");
-  return [
-    say("read.entry", {
-      ...words,
-      n: taps.length,
-      tap: taps.map((tap) => place(places.coordinates("tap", tap))).join(", "),
-      weight,
-    }),
-    "",
-  ];
+  return entrySentences(thing, light, scene);
 }
 
-// 1·1 + (−1)·0 + …, the factors as they stand in the maps.
-function sum(wires, input, kernel) {
-  const terms = wires.slice(0, MOST_TERMS).map(([, pixel, tap]) => {
-    const [weight, value] = [kernel.values[tap], input.values[pixel]].map((number) =>
+function outputSentences({ at }, light, { places, input, kernel, output, matrix }) {
+  const place = places.said("output", at);
+  const value = figure(output.values[at]);
+  const wires = say("read.wires", { n: light.wires.length });
+  const words = { place, value, wires, n: light.input.size, all: matrix.columns };
+  return [say("read.output", words), sum(light.wires, input, kernel, output.values[at], places)];
+}
+
+function tapSentences({ at }, light, { places, kernel, counts, output }) {
+  const n = light.wires.length;
+  const place = places.said("tap", at);
+  const words = { place, value: figure(kernel.values[at]), n: light.output.size };
+  const first = say("read.tap", { ...words, wires: say("read.wires", { n }) });
+  const all = output.shape[1] * output.shape[2]; // positions, and each would have one of its own
+  if (n < 2) return [first, ""];
+  return [first, n === all ? say("read.tap_more", { n }) : say("read.tap_padding", { all, idle: all - n })];
+}
+
+function entrySentences({ row, column }, light, { places, kernel }) {
+  const words = {
+    r: row + 1,
+    k: column + 1,
+    number: column + 1,
+    output: places.said("output", row),
+    pixel: places.said("input", column),
+  };
+  const taps = light.wires.map(([, , tap]) => tap);
+  if (!taps.length) return [say("read.zero", words), ""];
+  const weight = taps.map((tap) => figure(kernel.values[tap])).join(" + ");
+  const tap = taps.map((one) => places.said("tap", one)).join("; ");
+  return [say("read.entry", { ...words, tap, weight }), ""];
+}
+
+// 1·1 + (−1)·0 + … = 3, channel after channel, the factors as they stand in the maps.
+function sum(wires, input, kernel, value, places) {
+  const inOrder = [...wires].sort((one, other) => one[1] - other[1]);
+  const terms = (places.owner.length > 1 ? inOrder : wires).map(([, pixel, tap]) => {
+    const [weight, factor] = [kernel.values[tap], input.values[pixel]].map((number) =>
       number < 0 ? `(${figure(number)})` : figure(number),
     );
-    return `${weight}·${value}`;
+    return `${weight}·${factor}`;
   });
-  return terms.join(" + ") + (wires.length > MOST_TERMS ? " + …" : "");
+  return terms.length ? `${terms.join(" + ")} = ${figure(value)}` : "";
 }

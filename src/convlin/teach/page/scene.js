@@ -1,24 +1,28 @@
-// Where scenes come from: the engine, or the one that an exported page carries.
+// Where scenes come from: the engine, or this page by itself where there is none.
 
-const embedded = document.getElementById("scene");
-export const offline = embedded !== null;
+import { offline } from "./given.js";
+import { localScene } from "./local.js";
 
 const SPACING = 50; // milliseconds between two questions while a slider moves
 let last = 0;
 let waiting;
 let asking;
 
-// What the engine refuses: the field, its value, what would fit and why.
+// What is refused: the field, its value, what would fit and why; here: it needs the engine.
 export class RefusedState extends Error {
-  constructor({ field, value, allowed, reason }) {
+  constructor({ field, value, allowed, reason, here = false }) {
     super(reason);
-    Object.assign(this, { field, value, allowed, reason });
+    Object.assign(this, { field, value, allowed, reason, here });
   }
 }
 
 // The scene of a state; an older question is dropped when a newer one comes.
 export async function sceneOf(query) {
-  if (offline) return JSON.parse(embedded.textContent);
+  if (offline) {
+    const scene = localScene(query);
+    if (!scene) throw new RefusedState({ field: "", here: true });
+    return scene;
+  }
   clearTimeout(waiting);
   asking?.abort();
   const mine = new AbortController();

@@ -1,7 +1,8 @@
 // The one place that knows what is shown, asked for, pointed at and pinned.
 
 import { Places } from "./highlight.js";
-import { RefusedState, offline, sceneOf } from "./scene.js";
+import { given, offline } from "./given.js";
+import { RefusedState, sceneOf } from "./scene.js";
 
 export const shown = {
   scene: null, // the last good scene
@@ -16,7 +17,8 @@ export const shown = {
 // What a link holds of one geometry alone, and the fields whose change leaves no place for it.
 const GEOMETRY = "size in out kernel stride padding mode dilation groups transposed".split(" ");
 const SHAPES = {
-  image: ["size", "in"],
+  image: ["size", "in", "picture"],
+  picture: ["size", "in"],
   weights: ["kernel", "in", "out", "groups", "transposed"],
   along: GEOMETRY,
 };
@@ -85,13 +87,15 @@ function same(one, other) {
 export function pin(thing) {
   shown.pinned = same(thing, shown.pinned) ? null : thing;
   tellPoint();
-  if (!offline) change({ at: shown.pinned ? shown.scene.places.name(shown.pinned) : null });
+  change({ at: shown.pinned ? shown.scene.places.name(shown.pinned) : null });
 }
 
-// Ask for a preset: all that it says, and nothing of what was there but the language.
-export function choose(preset) {
-  shown.wanted = new URLSearchParams({ preset, lang: shown.scene.state.lang });
+// Ask for a state as a whole, and nothing of what was there: a preset's, a paragraph's.
+export function choose(query) {
+  shown.wanted = new URLSearchParams(query);
+  shown.wanted.set("lang", given.lang);
   shown.cause = null;
+  shown.refusal = null;
   return ask();
 }
 

@@ -15,19 +15,24 @@ const LARGEST = 60; // pixels of a cell's side
 const FONT = 20; // pixels, at most
 
 export class Cells {
-  constructor(host, { pointed = () => {}, pinned = () => {}, edited = null } = {}) {
+  constructor(host, calls = {}) {
+    const nothing = () => {};
     this.host = host;
-    this.calls = { pointed, pinned, edited };
+    this.calls = { pointed: nothing, pinned: nothing, edited: null, painted: null, typed: null, ...calls };
     this.cursor = 0;
     this.lit = new Map();
     host.addEventListener("keydown", (event) => this.key(event));
     host.addEventListener("pointermove", (event) => {
+      if (event.buttons && this.calls.painted?.(this.under(event))) return;
       if (event.pointerType !== "touch") this.calls.pointed(this.under(event));
+    });
+    host.addEventListener("pointerdown", (event) => {
+      if (this.calls.painted?.(this.under(event))) event.preventDefault();
     });
     host.addEventListener("pointerleave", () => this.calls.pointed(null));
     host.addEventListener("click", (event) => {
       const at = this.under(event);
-      if (at === null) return;
+      if (at === null || this.calls.painted?.(null)) return;
       this.go(at);
       this.calls.pinned(at);
     });
@@ -44,7 +49,8 @@ export class Cells {
   }
 
   // spec: label, rows, columns, panels [{name, place: [row, column] or undefined}], pad [t, l, b, r],
-  // text(at), describe(at), fill(at) -> colours of a cell's own, paint(context, panel), image
+  // text(at), describe(at), fill(at) -> colours of a cell's own, shade(at) from -1 to 1,
+  // paint(context, panel), image, bare: what is around the cells is no padding
   draw(spec) {
     const { rows, columns, panels } = spec;
     const focused = this.host.contains(document.activeElement);
@@ -97,7 +103,7 @@ export class Cells {
       preserveAspectRatio: "none",
       viewBox: `${-left} ${-top} ${left + columns + right} ${top + rows + bottom}`,
     });
-    if (top || left || bottom || right) frame.classList.add("padded");
+    if (top || left || bottom || right) frame.classList.add(this.spec.bare ? "bare" : "padded");
     return panel;
   }
 
@@ -123,7 +129,10 @@ export class Cells {
       cell.style.setProperty("--own-ink", inkOn(own[0]));
     }
     cell.classList.toggle("changed", Boolean(this.spec.changed?.(at)));
-    if (this.spec.shade) cell.style.setProperty("--shade", this.spec.shade(at));
+    if (!this.spec.shade) return;
+    const shade = this.spec.shade(at);
+    cell.style.setProperty("--tone", shade < 0 ? "var(--minus)" : "var(--plus)");
+    cell.style.setProperty("--shade", Math.abs(shade));
   }
 
   base(board, at) {
@@ -202,7 +211,7 @@ export class Cells {
   height() {
     return matchMedia("(min-width: 1100px)").matches
       ? this.host.clientHeight
-      : (this.spec.tallest ?? 380);
+      : (this.spec.tallest ?? 150);
   }
 
   under(event) {
@@ -219,6 +228,10 @@ export class Cells {
 
   key(event) {
     const { rows, columns, panels } = this.spec;
+    if (this.calls.typed?.(this.cursor, event)) {
+      event.preventDefault();
+      return;
+    }
     const next = steps(event, this.cursor, { rows, columns, panels: panels.length });
     const typed = /^[0-9.-]$/.test(event.key) && !event.ctrlKey && !event.metaKey;
     if (next !== null) {

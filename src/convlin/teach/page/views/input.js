@@ -1,30 +1,34 @@
 // The input map: pixels, the padding around them and the window over them.
 
-import { figure, place, say } from "../words.js";
-import { current, pin, point, whenPoint, whenScene } from "../store.js";
-import { edit } from "../readout.js";
+import { figure, say } from "../words.js";
+import { current, pin, point, shown, whenPoint, whenScene } from "../store.js";
+import { shape } from "../elements.js";
+import { edit, put } from "../readout.js";
 import { Cells } from "./cells.js";
 import { outline } from "./marks.js";
-import { greys, tints } from "./shade.js";
+import { shaded, tints } from "./shade.js";
+
+const GHOSTS = 400; // cells of padding that get their values written
 
 export function startInput(host) {
-  const cells = new Cells(host, pointing("input", edit));
+  const cells = new Cells(host, { ...pointing("input", edit), painted: painting() });
   whenScene(({ scene }) => {
     const [channels, rows, columns] = scene.input.shape;
     cells.draw({
-      label: say("input.grid"),
+      label: say("views.input_grid"),
       rows,
       columns,
       panels: channelNames(channels),
-      pad: reach(scene.reads.window, rows, columns),
+      pad: overhang(scene.reads.window, rows, columns),
       text: (at) => figure(scene.input.values[at]),
       describe: (at) =>
-        say("input.cell", {
-          place: place(scene.places.coordinates("input", at)),
+        say("views.input_cell", {
+          place: scene.places.said("input", at),
           value: figure(scene.input.values[at]),
         }),
       shade: tints(scene.input.values),
-      paint: greys(scene.input),
+      paint: shaded(scene.input),
+      fitted: (map) => ghosts(map, scene),
     });
   });
   whenPoint(({ scene, light }) => {
@@ -42,8 +46,59 @@ export function startInput(host) {
   });
 }
 
+// A painter of pixels: while the brush is on, what the pointer moves over takes the brush's value.
+function painting() {
+  let waiting = null;
+  const strokes = new Map();
+  const flush = () => {
+    waiting = null;
+    if (strokes.size) put("input", new Map(strokes));
+    strokes.clear();
+  };
+  return (at) => {
+    if (!document.getElementById("paint").checked) return false;
+    const value = document.getElementById("brush").valueAsNumber;
+    if (at !== null && Number.isFinite(value) && shown.scene.input.values[at] !== value) {
+      strokes.set(at, value);
+      waiting ??= setTimeout(flush, 60);
+    }
+    return true;
+  };
+}
+
+// What padding repeats of the image, faintly where it is read: else nothing says why a window that
+// lies beside the image lights pixels at its other edge.
+function ghosts(map, { state, input }) {
+  map.panels.forEach(({ over }) => over.querySelector(".ghosts")?.remove());
+  if (state.mode === "zeros" || map.spec.few === false) return;
+  const [, rows, columns] = input.shape;
+  const [top, left, bottom, right] = map.spec.pad;
+  if ((rows + top + bottom) * (columns + left + right) - rows * columns > GHOSTS) return;
+  map.panels.forEach(({ over }, channel) => {
+    const group = shape(over, "g", { class: "ghosts" });
+    over.prepend(group);
+    for (let y = -top; y < rows + bottom; y++) {
+      for (let x = -left; x < columns + right; x++) {
+        if (y >= 0 && y < rows && x >= 0 && x < columns) continue;
+        const source = [repeated(y, rows, state.mode), repeated(x, columns, state.mode)];
+        const value = input.values[(channel * rows + source[0]) * columns + source[1]];
+        shape(group, "text", { x: x + 0.5, y: y + 0.5 }).textContent = figure(value);
+      }
+    }
+  });
+}
+
+// The pixel that stands at a place beside the image.
+function repeated(at, size, mode) {
+  if (mode === "replicate") return Math.min(Math.max(at, 0), size - 1);
+  if (mode === "circular") return ((at % size) + size) % size;
+  const period = 2 * (size - 1) || 1;
+  const folded = ((at % period) + period) % period;
+  return folded < size ? folded : period - folded;
+}
+
 // How far windows reach over the edges: [top, left, bottom, right].
-function reach(windows, rows, columns) {
+function overhang(windows, rows, columns) {
   const pad = [0, 0, 0, 0];
   for (const [top, left, bottom, right] of windows ?? []) {
     [-top, -left, bottom - rows, right - columns].forEach((over, side) => {
@@ -54,7 +109,7 @@ function reach(windows, rows, columns) {
 }
 
 export function channelNames(count) {
-  return Array.from({ length: count }, (_, at) => ({ name: say("channel", { c: String(at) }) }));
+  return Array.from({ length: count }, (_, at) => ({ name: say("views.channel", { c: at + 1 }) }));
 }
 
 // What a map of this kind does when it is pointed at.
@@ -71,7 +126,7 @@ export function aimed(kind) {
   return thing?.kind === kind ? thing.at : null;
 }
 
-// Taps to colours.
+// Weights to colours.
 export function colored(map, scene) {
   return new Map([...map].map(([at, taps]) => [at, taps.map((tap) => scene.kernel.colors[tap])]));
 }

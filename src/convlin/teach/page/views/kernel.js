@@ -1,7 +1,7 @@
 // The kernel: a slice for each pair of an output and an input channel, each tap in its colour.
 
 import { bytesOf } from "../colors.js";
-import { figure, place, say } from "../words.js";
+import { figure, say } from "../words.js";
 import { whenPoint, whenScene } from "../store.js";
 import { edit } from "../readout.js";
 import { Cells } from "./cells.js";
@@ -13,23 +13,24 @@ export function startKernel(host) {
     const [, , rows, columns] = scene.kernel.shape;
     const { colors, values } = scene.kernel;
     cells.draw({
-      label: say("kernel.grid"),
+      label: say("views.kernel_grid"),
       rows,
       columns,
       panels: scene.places.owner.map(([o, i]) => ({
-        name: say("slice", { o: String(o), i: String(i) }),
+        name: say("views.slice", { o: o + 1, i: i + 1 }),
         place: [o, i],
       })),
       text: (at) => figure(values[at]),
       describe: (at) =>
-        say("tap.cell", {
-          place: place(scene.places.coordinates("tap", at)),
+        say("views.tap_cell", {
+          place: scene.places.said("tap", at),
           value: figure(values[at]),
         }),
-      fill: (at) => [colors[at % colors.length]],
-      paint: (context) => {
+      fill: (at) => [colors[at]],
+      paint: (context, panel) => {
         const pixels = context.createImageData(columns, rows);
-        colors.forEach((color, at) => pixels.data.set([...bytesOf(color), 255], 4 * at));
+        const own = colors.slice(panel * rows * columns, (panel + 1) * rows * columns);
+        own.forEach((color, at) => pixels.data.set([...bytesOf(color), 255], 4 * at));
         context.putImageData(pixels, 0, 0);
       },
     });

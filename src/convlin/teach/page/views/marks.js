@@ -12,12 +12,22 @@ export function marks({ panels, area, spec }, lit, aim) {
     line.set(color, (line.get(color) ?? "") + square(at));
   }
   panels.forEach(({ over }, at) => {
-    over.querySelectorAll(".mark").forEach((path) => path.remove());
+    const under = group(over);
+    under.replaceChildren();
     for (const [color, d] of lines[at])
-      shape(over, "path", { class: "mark", d, fill: color, stroke: color });
+      shape(under, "path", { class: "mark", d, fill: color, stroke: color });
     if (aim !== null && Math.floor(aim / area) === at)
-      shape(over, "path", { class: "mark aim", d: square(aim), fill: "none" });
+      shape(under, "path", { class: "mark aim", d: square(aim), fill: "none" });
   });
+}
+
+// Marks lie under the numbers that are written over a map, however often either is drawn anew.
+function group(over) {
+  const there = over.querySelector(".marks");
+  if (there) return there;
+  const made = shape(over, "g", { class: "marks" });
+  over.prepend(made);
+  return made;
 }
 
 // A rectangle over some panels, in cells: [{panel, top, left, height, width}], in every panel named.

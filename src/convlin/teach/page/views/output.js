@@ -1,28 +1,28 @@
 // The output map: one value a window and channel.
 
-import { figure, place, say } from "../words.js";
+import { figure, say } from "../words.js";
 import { whenPoint, whenScene } from "../store.js";
 import { Cells } from "./cells.js";
 import { aimed, channelNames, colored, pointing } from "./input.js";
-import { greys, tints } from "./shade.js";
+import { shaded, tints } from "./shade.js";
 
 export function startOutput(host) {
   const cells = new Cells(host, pointing("output"));
   whenScene(({ scene }) => {
     const [channels, rows, columns] = scene.output.shape;
     cells.draw({
-      label: say("output.grid"),
+      label: say("views.output_grid"),
       rows,
       columns,
       panels: channelNames(channels),
       text: (at) => figure(scene.output.values[at]),
       describe: (at) =>
-        say("output.cell", {
-          place: place(scene.places.coordinates("output", at)),
+        say("views.output_cell", {
+          place: scene.places.said("output", at),
           value: figure(scene.output.values[at]),
         }),
       shade: tints(scene.output.values),
-      paint: greys(scene.output),
+      paint: shaded(scene.output),
     });
   });
   whenPoint(({ scene, light, thing }) => {

@@ -1,23 +1,21 @@
-// Values as greys: a soft tint behind numbers, or pixels where there are too many for numbers.
+// Values as colours: one scale for all maps, red below zero, paper at zero, blue above.
 
-import { shades } from "../colors.js";
+import { diverging, signedShares } from "../colors.js";
 
-// How strongly each cell is tinted, 0 to 1.
+// How strongly each cell is tinted, and to which side: from -1 to 1.
 export function tints(values) {
-  const most = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-  return (at) => (most > 0 ? Math.abs(values[at]) / most : 0);
+  const share = signedShares(values);
+  return (at) => share(values[at]);
 }
 
-// A painter of one panel's canvas, a pixel a cell, from the page's background to its ink.
-export function greys({ shape: [, rows, columns], values }) {
-  const share = shades(values);
+// A painter of one panel's canvas, a pixel a cell.
+export function shaded({ shape: [, rows, columns], values }) {
+  const share = signedShares(values);
   return (context, panel) => {
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const pixels = context.createImageData(columns, rows);
     for (let at = 0; at < rows * columns; at++) {
-      const part = share(values[panel * rows * columns + at]);
-      pixels.data.fill(dark ? 40 + 190 * part : 245 - 190 * part, 4 * at, 4 * at + 3);
-      pixels.data[4 * at + 3] = 255;
+      const color = diverging(share(values[panel * rows * columns + at]));
+      pixels.data.set([...color, 255], 4 * at);
     }
     context.putImageData(pixels, 0, 0);
   };

@@ -21,7 +21,8 @@ export function startWiring(host) {
       "aria-label": say("wiring.label"),
     });
     const width = host.clientWidth;
-    const height = matchMedia("(min-width: 1100px)").matches ? host.clientHeight : 260;
+    const wide = matchMedia("(min-width: 1100px)").matches;
+    const height = Math.max(150, wide ? host.clientHeight : 260);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("width", width);
     svg.setAttribute("height", height);
@@ -75,10 +76,10 @@ function curve({ pixels, outputs }, output, pixel) {
   return `M${x.toFixed(1)} ${y}C${x.toFixed(1)} ${middle} ${toX.toFixed(1)} ${middle} ${toX.toFixed(1)} ${toY}`;
 }
 
-function together(group, rows, { kernel, reads }, wires) {
+function together(group, rows, { kernel }, wires) {
   const lines = new Map();
   for (const [output, pixel, tap] of wires) {
-    const color = kernel.colors[tap % reads.taps];
+    const color = kernel.colors[tap];
     lines.set(color, (lines.get(color) ?? "") + curve(rows, output, pixel));
   }
   for (const [color, d] of lines) shape(group, "path", { d, stroke: color });
@@ -99,15 +100,22 @@ function layer({ svg }, row, kind, values, side) {
     return;
   }
   for (let at = 0; at < row.count; at++) {
-    shape(group, "circle", {
-      cx: row.x(at),
-      cy: row.y,
-      r: row.radius,
+    const text = figure(values[at]);
+    // A pill where a circle is too narrow for the number; nothing where the next one is in its way.
+    const half = Math.max(row.radius, 3.4 * text.length + 3);
+    const fits = 2 * half <= row.step - 1 || half === row.radius;
+    const across = fits ? half : row.radius;
+    shape(group, "rect", {
+      x: row.x(at) - across,
+      y: row.y - row.radius,
+      width: 2 * across,
+      height: 2 * row.radius,
+      rx: row.radius,
+      class: "neuron",
       "data-kind": kind,
       "data-at": at,
     });
-    if (row.radius >= 8 && figure(values[at]).length <= 3)
-      label(group, row.x(at), row.y, figure(values[at]), "value");
+    if (row.radius >= 8 && fits) label(group, row.x(at), row.y, text, "value");
     if (row.step >= 14)
       label(group, row.x(at), row.y + side * (row.radius + 9), String(at + 1), "number");
   }
@@ -132,7 +140,7 @@ function litWires(rows, scene, light, thing) {
   if (many) together(lit, rows, scene, light.wires);
   const spread = light.wires.length <= 40 && pixels.step >= 14 && thing?.kind === "output";
   for (const [output, pixel, tap] of many ? [] : light.wires) {
-    const color = scene.kernel.colors[tap % scene.reads.taps];
+    const color = scene.kernel.colors[tap];
     const path = shape(lit, "path", {
       d: curve(rows, output, pixel),
       stroke: color,
@@ -142,7 +150,7 @@ function litWires(rows, scene, light, thing) {
     const spot = path.getPointAtLength(26);
     label(lit, spot.x, spot.y, figure(scene.kernel.values[tap]), "weight");
   }
-  for (const circle of svg.querySelectorAll("circle")) {
+  for (const circle of svg.querySelectorAll(".neuron")) {
     const map = circle.dataset.kind === "input" ? light.input : light.output;
     circle.classList.toggle("lit", map.has(Number(circle.dataset.at)));
   }

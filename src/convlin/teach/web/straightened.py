@@ -8,7 +8,7 @@ ink; as wide as a telephone, larger where there is room.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -43,6 +43,7 @@ MOST, LONGEST = 144, 48
 PITCH, CLOSE, MANY = 14.0, 11.5, 36
 STEP = 3.0  # between neurons of two rows of the image: half does not show, twice tears the column
 IMAGE = 84.0  # side of the image: its cells hold a digit up to 7×7, twice leaves wires no room
+LEAST = IMAGE + 20  # of the height: a title stands above the image
 TOP, BELOW = 20.0, 40.0  # a line of letters above, two below
 LEFT, COLUMN = 4.0, 148.0  # where the image begins, and the numbers of neurons end
 # Room of wires that bend: half of it has them too steep to follow, twice is no telephone wide.
@@ -88,12 +89,12 @@ def straightened(
         "size": (height, width), "pixels": example.pixels, "row": at[0] + 1, "column": at[1] + 1,
         "value": value, "wires": len(reads), "others": example.pixels - len(reads),
     }  # fmt: skip
-    body = max(column.height, IMAGE + 20)
+    body = max(column.height, LEAST)
     middle, total = TOP + body / 2, TOP + body + BELOW
     # From the left: numbers of neurons, their values, their weights, wires, the output.
     node = COLUMN + 4 + _wide(example.image.ravel()[pixel] for pixel in column.neurons)
     weights = node + 8 + _wide(weight for _, weight in reads.values())
-    last = max(2 * HALF, _wide([example.outputs[at]]) + 6)
+    last = max(2 * HALF, 14 + 7.8 * len(value))  # its letters are larger and bold
     across = max(WIDTH, weights + BEND + last + 6)
     target = across - 6 - last, middle
     parts = [
@@ -108,7 +109,7 @@ def straightened(
         f'rx="{HALF:g}" fill="var(--paper)" stroke="var(--ink)" stroke-width="1.5"/>',
         _text((across - 6 - last / 2, middle + 4), value, 12, bold=True),
         _text((across - 6, middle - HALF - 7), texts("neuron", **fields), LETTERS, "end"),
-        *_legend(total, texts("wires", **fields), texts("others", **fields), list(reads.values())),
+        *_legend(total, texts("wires", **fields), texts("others", **fields), colors[: len(reads)]),
     ]
     label = escape(texts("label", **fields))
     style = f"width:100%;max-width:{1.4 * across:g}px;min-width:0;max-height:none;height:auto"
@@ -136,7 +137,12 @@ def _column(pixels: int, width: int, reads: set[int]) -> Column:
             y += STEP
         neurons[pixel] = y + pitch / 2
         y, before = y + pitch, pixel
-    return Column(neurons, tuple(gaps), pitch, y - TOP)
+    height = y - TOP
+    lower = max(0.0, LEAST - height) / 2  # in the middle, where the image is higher
+    return Column(
+        {pixel: y + lower for pixel, y in neurons.items()},
+        tuple(y + lower for y in gaps), pitch, height,
+    )  # fmt: skip
 
 
 def _bands(example: Example, column: Column, middle: float) -> Iterator[str]:
@@ -248,17 +254,14 @@ def _neurons(
         yield _text((COLUMN + 4 + wide / 2, y + 3), "⋮", LETTERS, ink="var(--soft)")
 
 
-def _legend(total: float, wires: str, others: str, reads: list[tuple[str, float]]) -> Iterator[str]:
-    """Say below what the two kinds of wires are."""
-    y = total - BELOW + 20
-    piece = 28 / max(len(reads), 1)
-    for n, (color, _) in enumerate(reads):
-        part = f"M{LEFT + n * piece:.4g} {y - 4:g}h{piece:.3g}"
+def _legend(total: float, wires: str, others: str, colors: Sequence[str]) -> Iterator[str]:
+    """Say below what the two kinds of wires are; nine colours stand for all."""
+    y, dashes = total - BELOW + 20, 'stroke="var(--soft)" stroke-dasharray="2 3"'
+    for n, color in enumerate(colors[:9]):
+        part = f"M{LEFT + n * 3:g} {y - 4:g}h3"
         yield f'<path d="{part}" stroke="{color}" stroke-width="3"/>'
     yield _text((38, y), wires, LETTERS, "start")
-    yield (
-        f'<path d="M4 {y + 12:g}h28" stroke="var(--soft)" stroke-width="1" stroke-dasharray="2 3"/>'
-    )
+    yield f'<path d="M{LEFT:g} {y + 12:g}h28" {dashes}/>'
     yield _text((38, y + 16), others, LETTERS, "start")
 
 
@@ -273,20 +276,19 @@ def _text(
 ) -> str:
     weight = ' font-weight="700"' * bold
     return (
-        f'<text x="{place[0]:.4g}" y="{place[1]:.5g}" font-size="{size:g}" text-anchor="{anchor}" '
+        f'<text x="{place[0]:.4g}" y="{place[1]:.6g}" font-size="{size:g}" text-anchor="{anchor}" '
         f'fill="{ink}"{weight}>{escape(text)}</text>'
     )
 
 
 def _cell(example: Example) -> float:
     """Return the side of a pixel of the image."""
-    return min(14.0, IMAGE / max(example.image.shape))
+    return float(min(14.0, IMAGE / max(example.image.shape)))
 
 
 def _wide(values: Iterable[float]) -> float:
     """Return how wide a pill is that holds any of these numbers."""
-    longest: int = max((len(_number(value)) for value in values), default=1)
-    return 8 + 6.2 * longest
+    return 8 + 6.2 * max((len(_number(value)) for value in values), default=1)
 
 
 def _number(value: float) -> str:

@@ -221,9 +221,8 @@ def _wires(
         yield f'<path {line} fill="none" d="{_curve(start, y, end)}"/>'
     for y, color, weight in read:
         x = start[0] + 8
-        yield (
-            f'<rect x="{x:g}" y="{y - 5.5:g}" width="{wide:g}" height="11" rx="3" fill="{color}"/>'
-        )
+        pill = f'x="{x:g}" y="{y - 5.5:g}" width="{wide:g}" height="11" rx="3"'
+        yield f'<rect {pill} fill="{color}"/>'
         yield _text((x + wide / 2, y + 3.5), _number(weight), DIGITS, ink=ink_on(color))
 
 
@@ -257,8 +256,9 @@ def _neurons(
 def _legend(total: float, wires: str, others: str, colors: Sequence[str]) -> Iterator[str]:
     """Say below what the two kinds of wires are; nine colours stand for all."""
     y, dashes = total - BELOW + 20, 'stroke="var(--soft)" stroke-dasharray="2 3"'
+    piece = 28 / max(len(colors[:9]), 1)
     for n, color in enumerate(colors[:9]):
-        part = f"M{LEFT + n * 3:g} {y - 4:g}h3"
+        part = f"M{LEFT + n * piece:.4g} {y - 4:g}h{piece:.3g}"
         yield f'<path d="{part}" stroke="{color}" stroke-width="3"/>'
     yield _text((38, y), wires, LETTERS, "start")
     yield f'<path d="M{LEFT:g} {y + 12:g}h28" {dashes}/>'

@@ -70,7 +70,7 @@ def test_an_image_has_as_many_pixels_as_its_print():
 def test_weights_that_are_not_shared_are_noise_of_greys_that_show_on_paper(size):
     for entries in (separate_entries("forms", ones(size)), all_entries(ones(size))):
         shown, counts = np.unique(entries.color, return_counts=True)
-        assert len(shown) == len(set(entries.colors)) > 50
+        assert len(shown) == len(set(entries.colors)) > 30
         assert counts.max() < 2.5 * counts.mean() + 10
         assert min(contrast(grey, BLANK) for grey in entries.colors) > 1.1
         # The nth grey says nothing of those after it, a row of the matrix further on or anywhere.

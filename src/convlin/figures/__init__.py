@@ -1,4 +1,4 @@
-"""Figures of the engine's own objects, with matplotlib; vector or bitmap, a colour per tap.
+"""Figures of the engine's own objects, with matplotlib; vector or bitmap, a colour per weight.
 
 | file | idea |
 |---|---|

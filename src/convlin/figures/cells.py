@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.patches import Rectangle
 
-from convlin.figures.palette import BLANK, INK, MUTED, ink_on, paper_with
+from convlin.figures.palette import BLANK, INK, MUTED, ink_on, inked, paper_with
 
 __all__ = ["TINY", "Sheet", "covering", "number", "squares", "write"]
 
@@ -145,7 +145,8 @@ class Sheet:
         if size:
             for (row, column, several), text in zip(cells, texts, strict=True):
                 behind = covering(BLANK) if len(several) > 1 else {}
-                color = ink or (INK if behind else ink_on(several[0]))
+                paper = bool(behind) or inked(several[0]) is not None
+                color = ink or (INK if paper else ink_on(several[0]))
                 write(axes, self.middle(row, column), text, size, color, zorder=6, **behind)
 
 
@@ -169,9 +170,10 @@ def squares(
     outline = outline * sheet.side + (sheet.left, sheet.top)
     width = 0.8 if edge != "none" and sheet.side > 2 * GRID else 0.0
     axes.add_collection(
-        PolyCollection(outline, facecolors=faces, edgecolors=edge, linewidths=width, zorder=zorder),
+        PolyCollection(outline, facecolors=faces, edgecolors=edge, linewidths=width, zorder=zorder,
+                       clip_on=False),
         autolim=False,
-    )
+    )  # fmt: skip
 
 
 def write(

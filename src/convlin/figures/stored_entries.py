@@ -44,9 +44,9 @@ PIXELS = 900
 # Colours of weights, before they come again. A prime, so that they do not come again below each
 # other. Half of it is less than two channels by three of 11×11, twice takes as long.
 WALK = 997
-# Shares of ink, of which noise has some sixty greys. Less than the least is lost on paper, beyond
+# Shares of ink, of which noise has thirty-one greys. Less than the least is lost on paper, beyond
 # the most it is darker than the lines between cells.
-NOISE = np.linspace(0.1, 0.4, 60)
+NOISE = np.linspace(0.1, 0.4, 31)
 
 
 @dataclass(frozen=True)

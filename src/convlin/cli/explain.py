@@ -1,4 +1,4 @@
-"""`convlin explain`: five lessons on convolutions and fully connected layers, computed as told."""
+"""`convlin explain`: six lessons on convolutions and fully connected layers, computed as told."""
 
 from __future__ import annotations
 
@@ -33,19 +33,28 @@ def explain(
     lang: Annotated[Literal["en", "zh"], typer.Option(help="English or Chinese.")] = "en",
     lesson: Annotated[
         list[int] | None,
-        typer.Option(metavar="N", min=1, max=5, help="Only this lesson; may be repeated."),
+        typer.Option(metavar="N", min=1, max=6, help="Only this lesson; may be repeated."),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write one HTML file instead; needs the extra `teach`."),
+        typer.Option(
+            metavar="FILE",
+            help="Write one HTML file instead, with linked views; needs the extra `teach`.",
+        ),
     ] = None,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Wait for your answer before each ruling.")
+    ] = False,
     image: Annotated[
         str | None,
-        typer.Option(metavar="FILE|ROWS", help="Your own image, for lessons 1 and 2: a small "
-                     "picture, or rows of numbers such as '1 0 0; 0 1 0'."),
+        typer.Option(metavar="FILE|NAME|ROWS", help="Your own image, for lessons 1 and 2: a "
+                     "picture, which is made small; digits, scene or noise; or rows of numbers "
+                     "such as '1 0 0; 0 1 0'."),
     ] = None,
     kernel: Annotated[
-        str | None, typer.Option(metavar="ROWS", help="Your own kernel: rows of numbers.")
+        str | None,
+        typer.Option(metavar="NAME|ROWS", help="Your own kernel: edge, blur, sharpen, article, or "
+                     "rows of numbers."),
     ] = None,
     stride: Annotated[str, typer.Option(metavar="N", help="One number, or down,across.")] = "1",
     padding: Annotated[
@@ -56,13 +65,18 @@ def explain(
     ] = "1",
     force: Annotated[bool, typer.Option(help="Overwrite the HTML file.")] = False,
 ) -> None:  # fmt: skip
-    """Explain in five lessons how convolutions and fully connected layers relate.
+    """Explain in six lessons how convolutions and fully connected layers relate.
 
     1: a convolution is a sparse FC layer. 2: shared weights. 3: 1x1 convolutions and FC layers.
-    4: kernels as large as the map. 5: what 1x1 convolutions are for. Every number is computed
-    now, and every claim is ruled right, right with a correction, or an open question answered.
+    4: kernels as large as the map. 5: what 1x1 convolutions are for. 6: why share, and what for.
+    Every number is computed now, each ruling is asked first, and every claim of the article is
+    ruled right, right with a correction, dependent on which FC layer, or answered.
     """
     if html is not None:
+        if ask:
+            raise InputError(
+                "--ask waits in the terminal, and --html writes a page, which asks by itself"
+            )
         _check_page(html, force)
     steps = (
         _pair(stride, "--stride", 1),
@@ -70,17 +84,23 @@ def explain(
         _pair(dilation, "--dilation", 1),
     )
     pixels = None if image is None else _image(image)
-    weights = None if kernel is None else _rows(kernel, "--kernel")
+    weights = None if kernel is None else _kernel(kernel)
 
     from convlin.teach.lessons import NUMBERS, lessons
 
     example = _example(pixels, weights, steps)
     document = lessons(lang, sorted(set(lesson or NUMBERS)), example)
     if html is not None:
-        from convlin.teach.web.static_page import page
+        from convlin.teach.web.one_file import one_file
 
-        write(html, page(document).encode(), force=force)
+        write(html, one_file(document).encode(), force=force)
         output().print(f"wrote {shown(html)} ({html.stat().st_size:,} bytes)")
+        return
+
+    if ask:
+        from convlin.teach.terminal.asking import ask as ask_and_wait
+
+        ask_and_wait(document, output(), input)
         return
 
     from convlin.teach.terminal.lesson_terminal import Screen
@@ -104,17 +124,29 @@ def _example(
 
 
 def _image(text: str) -> Float[np.ndarray, "h w"]:
-    """Return a grey picture as whole numbers from 0 to 255, or rows as they are written."""
+    """Return a grey picture, made small, as whole numbers from 0 to 255; or rows as written."""
     if ROWS.fullmatch(text):
         return _rows(text, "--image")
+    from convlin.teach.pictures import PICTURES, shrunk
+
+    if text in PICTURES:
+        return PICTURES[text].astype(float)
     try:
         file = existing(Path(text))
     except InputError:
-        wanted = f"a picture file, or {EXAMPLE}"
+        wanted = f"a picture file, {', '.join(PICTURES)}, or {EXAMPLE}"
         raise InputError(f"--image is {quoted(text)}, expected {wanted}") from None
     grey = read_image(file, 1, (1, 1))[0]
     pixels: np.ndarray = (grey * 255).round().astype(float)
-    return pixels
+    small: np.ndarray = shrunk(pixels)
+    return small
+
+
+def _kernel(text: str) -> Float[np.ndarray, "kh kw"]:
+    """Return a kernel that has a name, or rows as they are written."""
+    from convlin.teach.pictures import KERNELS
+
+    return KERNELS[text].astype(float) if text in KERNELS else _rows(text, "--kernel")
 
 
 def _rows(text: str, option: str) -> Float[np.ndarray, "h w"]:

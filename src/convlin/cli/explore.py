@@ -42,11 +42,11 @@ def explore(
     ] = False,
     export: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the state as one page that needs no server."),
+        typer.Option(metavar="FILE", help="Write the page with this state; it needs no server."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Overwrite the exported file.")] = False,
 ) -> None:
-    """Serve a page with four linked views of one convolution: input, kernel, output, matrix.
+    """Serve the lessons' page with the engine behind it: any convolution, seen in linked views.
 
     Sliders change the geometry; counts and values follow. A link holds all of it. The page
     works without a network. Ctrl-C ends it.
@@ -62,10 +62,11 @@ def explore(
     if find_spec("starlette") is None or find_spec("uvicorn") is None:
         raise InputError('convlin explore needs a web server: pip install "convlin[teach]"')
 
-    from convlin.teach.server.application import serve
+    from convlin.teach.server.application import serve, written_page
     from convlin.teach.server.hosts import bracketed
 
     with _listening(host, port) as listening:
+        written_page(first.lang)  # the first answer then is as quick as all others
         number = listening.getsockname()[1]
         if port is None and number != PORT:
             typer.echo(f"port {PORT} is taken; this is a free one", err=True)
@@ -97,8 +98,9 @@ def _listening(host: str, port: int | None) -> socket.socket:
 
 
 def _write(out: Path, state: State, force: bool) -> None:
-    from convlin.teach.web.one_file import exported
+    from convlin.teach.lessons import lessons
+    from convlin.teach.web.one_file import one_file
 
-    write(out, exported(state).encode(), force=force)
+    write(out, one_file(lessons(state.lang), state).encode(), force=force)
     size = out.stat().st_size
     output().print(f"wrote {shown(out)} ({size:,} bytes)", soft_wrap=True)

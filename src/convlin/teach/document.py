@@ -118,7 +118,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Question:
-    """What the reader predicts before a ruling: one of the options, `right` counting from 0."""
+    """What the reader predicts before the next ruling: an option, `right` counting from 0."""
 
     prompt: str
     options: tuple[str, ...]
@@ -156,7 +156,7 @@ class Table:
 class Judgement:
     """A claim of the article, how it is ruled, what is exactly true, and the evidence.
 
-    question: what to predict first; code: a few lines that print the evidence.
+    code: a few lines that print the evidence.
     """
 
     ruling: Ruling
@@ -166,7 +166,6 @@ class Judgement:
     answer: str
     evidence_label: str
     evidence: tuple[str, ...]
-    question: Question | None = None
     code: Code | None = None
 
 
@@ -183,7 +182,7 @@ class Figure:
 
 
 Block: TypeAlias = (
-    Beside | Exercise | Figure | Formula | Heading | Judgement | Note | Paragraph | Table
+    Beside | Exercise | Figure | Formula | Heading | Judgement | Note | Paragraph | Question | Table
 )
 
 

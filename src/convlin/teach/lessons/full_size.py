@@ -22,6 +22,11 @@ def full_size_lesson(words: Words, lesson: FullSize) -> Iterator[Block]:
         ),
         View("?preset=lesson4"),
     )  # fmt: skip
+    yield question(
+        words("full_size.ask", channels=channels, outputs=lesson.outputs, kernel=tuple(size)),
+        [lesson.outputs, lesson.each, lesson.all, lesson.all * channels],
+        lesson.all,
+    )
     text = words("full_size.matrix", outputs=lesson.outputs, features=lesson.features)
     yield Paragraph(text, View("?preset=lesson4&at=output:1,0,0"))
     yield Formula(tuple(_sums(words, lesson)))
@@ -54,13 +59,6 @@ def full_size_lesson(words: Words, lesson: FullSize) -> Iterator[Block]:
         ),
         proof(words, lesson.proof, "all"),
         mistaken,
-        asked=question(
-            words(
-                "full_size.ask", channels=channels, outputs=lesson.outputs, kernel=tuple(size)
-            ),
-            [lesson.outputs, lesson.each, lesson.all, lesson.all * channels],
-            lesson.all,
-        ),
         code=code(words, "full_size"),
     )  # fmt: skip
 
@@ -74,8 +72,8 @@ def _sums(words: Words, lesson: FullSize) -> Iterator[str]:
         terms = zip(weights.ravel(), values.ravel(), strict=True)
         yield words("full_size.row", number=2, channel=c + 1, sum=total(terms, value))
     added = " + ".join(number(value) if value >= 0 else f"({number(value)})" for _, value in parts)
-    value = number(float(lesson.values[1]))
-    yield words("full_size.total", number=2, sum=f"{added} = {value}")
+    whole = number(float(lesson.values[1]))
+    yield words("full_size.total", number=2, sum=f"{added} = {whole}")
 
 
 def _orders(words: Words, lesson: FullSize) -> Iterator[Block]:

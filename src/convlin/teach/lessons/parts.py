@@ -173,10 +173,9 @@ def judgement(
     claim: str,
     answer: str,
     *evidence: str,
-    asked: Question,
     code: Code | None = None,
 ) -> Judgement:
-    """Return a ruling on a claim of the article, and what to predict before it is read."""
+    """Return a ruling on a claim of the article."""
     label = "question" if ruling == "answered" else "claim"
     return Judgement(
         ruling,
@@ -186,7 +185,6 @@ def judgement(
         answer,
         words("ruling.evidence"),
         evidence,
-        asked,
         code,
     )
 

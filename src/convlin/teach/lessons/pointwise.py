@@ -26,19 +26,22 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
     outputs, inputs = lesson.mixing.shape
     yield Paragraph(words("pointwise.start", channels=inputs, outputs=outputs), _view(lesson))
     yield from _grids(words, lesson)
-    yield from _pixel(words, lesson)
     conv, local, linear = (lesson.weights[form] for form in ("conv", "local", "linear"))
     pixels = lesson.map[0].size
+    options = [conv, local, linear, pixels]
+    yield question(words("pointwise.ask", pixels=pixels), options, conv)
+    yield from _pixel(words, lesson)
     yield judgement(
         words,
         "right",
         words("pointwise.claim"),
         words("pointwise.answer"),
         proof(words, lesson.proof, "all"),
-        asked=question(words("pointwise.ask", pixels=pixels), [conv, local, linear, pixels], conv),
         code=code(words, "pointwise"),
     )
     yield proof_note(words)
+    kinds = [words(f"pointwise.ask_{which}") for which in ("flat", "over", "both", "none")]
+    yield question(words("pointwise.ask_fewer", conv=conv), kinds, kinds[0])
     rows = (
         (words("pointwise.conv"), f"{conv:,}"),
         (words("pointwise.over"), f"{lesson.over_channels:,}"),
@@ -48,7 +51,6 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
     header = words("pointwise.layer"), words("pointwise.weights")
     yield Table(words("pointwise.counts"), header, rows)
     stored = lesson.matrix.nnz
-    options = [words(f"pointwise.ask_{which}") for which in ("flat", "over", "both", "none")]
     yield judgement(
         words,
         "depends",
@@ -61,7 +63,6 @@ def pointwise_lesson(words: Words, lesson: Pointwise) -> Iterator[Block]:
             "pointwise.zeros", zeros=linear - stored, linear=linear, stored=stored, conv=conv,
             times=stored // conv,
         ),
-        asked=question(words("pointwise.ask_fewer", conv=conv), options, options[0]),
         code=code(words, "fewer"),
     )  # fmt: skip
 
@@ -115,5 +116,6 @@ def _pixel(words: Words, lesson: Pointwise) -> Iterator[Block]:
     yield Paragraph(words("pointwise.same", channels=inputs, outputs=outputs, others=others))
     yield figure(
         "pointwise", words("pointwise.figure_text"), words("pointwise.figure"), lesson.matrix,
-        image=lesson.map, words=words.templates("per_pixel"),
+        image=lesson.map, words=words.templates("per_pixel"), first=1,
+        positions=[(0, 0), lesson.pixel, (2, 1)],
     )  # fmt: skip

@@ -27,6 +27,8 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
     else:
         yield from _beside(words, example, example.neighbour)
         yield Paragraph(words("sharing.diagonals", most=lesson.most), view_of_tap(example))
+    weights = [lesson.weights[form] for form in FORMS]
+    yield question(words("sharing.ask"), [*weights, example.pixels], weights[1])
     yield Paragraph(words("sharing.between"), view(example, example.neuron, "dial", "local"))
     yield Table(
         words("sharing.counts"),
@@ -47,14 +49,12 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
         view(example, example.neuron, "dial", "step"),
     )
     yield from _steps(words, lesson)
-    weights = [lesson.weights[form] for form in FORMS]
     yield judgement(
         words,
         "right",
         words("sharing.claim"),
         words("sharing.answer"),
         *_evidence(words, lesson),
-        asked=question(words("sharing.ask"), [*weights, example.pixels], weights[1]),
         code=code(words, "sharing") if example.own == "none" else None,
     )
 

@@ -16,6 +16,7 @@ from convlin.teach.document import (
     Paragraph,
     Table,
 )
+from convlin.teach.drawings.straightened import straightened
 from convlin.teach.example import Example
 from convlin.teach.lessons.parts import (
     code,
@@ -43,13 +44,17 @@ WRITTEN_OUT = 12
 def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
     """Yield the blocks of lesson 1."""
     example = lesson.example
+    pixels, wires = example.pixels, len(lesson.numbers)
     yield from _sliding(words, example)
+    options = [0, wires, pixels - wires, pixels]
+    row, column = example.neuron
+    at = {"row": row + 1, "column": column + 1}
+    yield question(words("sparse.ask", pixels=pixels, **at), options, pixels - wires)
     yield from _straightened(words, lesson)
     yield from matrix_blocks(words, example)
     matrix = example.matrix
     rest = lesson.in_matrix - lesson.entries
     sizes = {"rows": matrix.shape[0], "columns": matrix.shape[1]}
-    pixels, wires = example.pixels, len(lesson.numbers)
     yield judgement(
         words,
         "right",
@@ -59,9 +64,6 @@ def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
         if rest
         else words("sparse.stored_all", all=lesson.in_matrix),
         proof(words, lesson.proof, "these"),
-        asked=question(
-            words("sparse.ask", pixels=pixels), [0, wires, pixels - wires, pixels], pixels - wires
-        ),
         code=code(words, "sparse") if example.own == "none" else None,
     )
     yield proof_note(words)
@@ -140,27 +142,19 @@ def _straightened(words: Words, lesson: Sparse) -> Iterator[Block]:
         )
     value = number(lesson.value)
     yield Figure(
-        partial(straightened, example, _labels(words, lesson)),
+        partial(straightened, example, words.templates("straightened")),
         words("sparse.figure_text"),
         words("sparse.figure", pixels=pixels, value=value),
     )
-
-
-def _labels(words: Words, lesson: Sparse) -> dict[str, str]:
-    """Return what stands on the picture of the straightened image."""
-    pixels, value = lesson.example.pixels, number(lesson.value)
-    return {
-        "column": words("sparse.column", pixels=pixels),
-        "neuron": words("sparse.neuron", value=value),
-        "others": words("sparse.others", rest=pixels - len(lesson.numbers)),
-        "label": words("sparse.figure_text"),
-    }
 
 
 def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
     one, layer, conv, other = lesson.one, lesson.layer, lesson.conv, lesson.other
     example, pixels = lesson.example, lesson.example.pixels
     yield Heading(words("sparse.open"))
+    wires = len(lesson.numbers)
+    options = [0, len(lesson.bench.coloured_dark), pixels - wires, one.free]
+    yield question(words("sparse.ask_free", unknowns=pixels), options, one.free)
     yield from _equation(words, lesson)
     if other is not None:
         yield from _other(words, lesson, other)
@@ -170,7 +164,6 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
     counts = {"unknowns": conv.unknowns, "rank": conv.rank}
     outputs = example.matrix.shape[0]
     more = {"free": conv.free} if conv.free else {"windows": outputs}
-    wires = len(lesson.numbers)
     yield judgement(
         words,
         "answered",
@@ -179,11 +172,6 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
         words("sparse.equation", unknowns=one.unknowns, rank=one.rank, free=one.free),
         words("sparse.equation_layer", outputs=outputs, free=layer.free, unknowns=layer.unknowns),
         words(key, **counts, **more),
-        asked=question(
-            words("sparse.ask_free", unknowns=pixels),
-            [0, len(lesson.bench.coloured_dark), pixels - wires, one.free],
-            one.free,
-        ),
         code=code(words, "other_weights") if example.own == "none" else None,
     )
 

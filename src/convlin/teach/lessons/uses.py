@@ -26,8 +26,9 @@ def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
 
 def _locality(words: Words, locality: Locality) -> Iterator[Block]:
     yield Heading(words("uses.place"))
-    yield Paragraph(words("uses.place_text"), View("?preset=lesson3&at=output:1,1,2", "wiring"))
     options = [words(f"uses.place_{which}") for which in ("fc", "pointwise", "both", "neither")]
+    yield question(words("uses.place_ask"), options, options[2])
+    yield Paragraph(words("uses.place_text"), View("?preset=lesson3&at=output:1,1,2", "wiring"))
     counts = {"pointwise": locality.pointwise, "flattened": locality.flattened}
     yield judgement(
         words,
@@ -36,13 +37,15 @@ def _locality(words: Words, locality: Locality) -> Iterator[Block]:
         words("uses.place_answer", lesson=WHY),
         words("uses.place_reads", positions=locality.positions, **counts),
         words("uses.place_shuffled" if locality.shuffled else "uses.place_unshuffled"),
-        asked=question(words("uses.place_ask"), options, options[2]),
         code=code(words, "place"),
     )
 
 
 def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
     yield Heading(words("uses.size"))
+    runs = sum(case.flattened for case in sizes)
+    prompt = words("uses.size_ask", size=times(sizes[0].size), count=len(sizes))
+    yield question(prompt, range(len(sizes) + 1), runs)
     yield Paragraph(words("uses.size_text"))
     rows = [
         (times(case.size), times(case.pointwise),
@@ -51,25 +54,18 @@ def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
     ]  # fmt: skip
     header = words("uses.map"), words("uses.conv"), words("uses.linear")
     yield Table(words("uses.sizes"), header, tuple(rows))
-    runs = sum(case.flattened for case in sizes)
     yield judgement(
         words,
         "right",
         words("uses.size_claim"),
         words("uses.size_answer"),
         words("uses.size_evidence", count=len(sizes), runs=runs),
-        asked=question(
-            words("uses.size_ask", size=times(sizes[0].size), count=len(sizes)),
-            range(len(sizes) + 1), runs,
-        ),
         code=code(words, "size"),
     )  # fmt: skip
 
 
 def _channels(words: Words, wide: Channels) -> Iterator[Block]:
     yield Heading(words("uses.channels"))
-    text = words("uses.channels_text", reads=wide.reads)
-    yield Paragraph(text, View("?preset=lesson5&at=output:2,1,1", "wiring"))
     shapes = {
         name: (*size, channels)
         for name, (channels, *size) in {"input": wide.input, "output": wide.output}.items()
@@ -83,6 +79,10 @@ def _channels(words: Words, wide: Channels) -> Iterator[Block]:
             (height, width, inputs),
         )
     ]  # fmt: skip
+    prompt = words("uses.channels_ask", input=shapes["input"], kernels=kernels)
+    yield question(prompt, options, times(shapes["output"]))
+    text = words("uses.channels_text", reads=wide.reads)
+    yield Paragraph(text, View("?preset=lesson5&at=output:2,1,1", "wiring"))
     yield judgement(
         words,
         "right",
@@ -92,16 +92,14 @@ def _channels(words: Words, wide: Channels) -> Iterator[Block]:
             "uses.channels_cost", weights=wide.weights, adds=wide.multiply_adds,
             flattened=wide.flattened,
         ),
-        asked=question(
-            words("uses.channels_ask", input=shapes["input"], kernels=kernels),
-            options, times(shapes["output"]),
-        ),
         code=code(words, "channels"),
     )  # fmt: skip
 
 
 def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
     yield Heading(words("uses.activation"))
+    options = [words(f"uses.activation_{which}") for which in ("one", "larger", "none")]
+    yield question(words("uses.activation_ask"), options, options[0])
     yield Paragraph(words("uses.activation_text"))
     grids = [
         grid(words, words(f"uses.{name}"), weights)
@@ -121,7 +119,6 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
     header = (words(f"uses.{name}") for name in ("case", "after", "before"))
     yield Table(words("uses.sums"), tuple(header), tuple(rows))
     after, before = map(_vector, collapse.activated)
-    options = [words(f"uses.activation_{which}") for which in ("one", "larger", "none")]
     yield judgement(
         words,
         "corrected",
@@ -129,7 +126,6 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
         words("uses.activation_answer"),
         words("uses.activation_proof", verdict=proof(words, collapse.proof, "these")),
         words("uses.activation_relu", after=after, before=before),
-        asked=question(words("uses.activation_ask"), options, options[0]),
         code=code(words, "activation"),
     )
 

@@ -28,6 +28,8 @@ def why_lesson(words: Words, lesson: Why) -> Iterator[Block]:
 
 def _shifted(words: Words, shifts: Shifts) -> Iterator[Block]:
     plain = shifts.plain
+    options = [words(f"why.ask_{which}") for which in ("stay", "move", "else")]
+    yield question(words("why.ask"), options, options[1])
     yield Paragraph(words("why.reason"), _view(plain, "1", "0"))
     yield Beside(
         (
@@ -60,7 +62,6 @@ def _ruling(words: Words, shifts: Shifts) -> Block:
         shift.compared[1] for shift in (shifts.plain, shifts.padded, shifts.connected)
     )
     still = shifts.plain.compared[0]
-    options = [words(f"why.ask_{which}") for which in ("stay", "move", "else")]
     follows = shifts.strided_twice.follows
     assert shifts.strided.follows is None and follows is not None
     return judgement(
@@ -78,7 +79,6 @@ def _ruling(words: Words, shifts: Shifts) -> Block:
         ),
         words("why.evidence_padded", padding=shifts.padding, **vars(padded)),
         words("why.evidence_connected", **vars(connected)),
-        asked=question(words("why.ask"), options, options[1]),
         code=code(words, "shift"),
     )  # fmt: skip
 

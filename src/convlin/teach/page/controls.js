@@ -1,7 +1,7 @@
 // The sliders. Each asks the engine; what the engine refuses is said beside the slider.
 
 import { figure, refused, say } from "./words.js";
-import { offline } from "./scene.js";
+import { offline } from "./given.js";
 import { VALUES, change, shown, whenRefused } from "./store.js";
 import { child } from "./elements.js";
 
@@ -33,14 +33,15 @@ export function startControls(host) {
     loose.input.checked = both;
     for (const [field, { element, label, error, inputs, now }] of rows) {
       label.textContent = say(`field.${field}`);
-      element.title = say(`field.${field}.help`);
+      element.title = say(`field.${field}_help`);
       const mine = blamed === field;
       error.textContent = mine ? refused(refusal) : "";
       if (field === "mode") fillChoice(inputs[0], asked(field));
       else if (field === "transposed") inputs[0].checked = asked(field) === "1";
       else fill(field, inputs, now, asked(field), scene, both);
       for (const input of inputs) {
-        input.disabled = offline;
+        // Without an engine, what it alone could change stands still.
+        input.disabled = offline && (input.type !== "range" || input.min === input.max);
         input.setAttribute("aria-invalid", mine);
       }
     }
@@ -50,7 +51,7 @@ export function startControls(host) {
     const banner = document.getElementById("refusal");
     banner.textContent = elsewhere ? refused(refusal) : "";
     banner.hidden = !elsewhere;
-    host.querySelector(".offline").textContent = offline ? say("offline") : "";
+    host.querySelector(".offline").textContent = offline ? say("views.offline") : "";
   };
   whenRefused(show); // told after every scene, too
 }
@@ -104,7 +105,7 @@ function fill(field, inputs, now, asked, scene, apart) {
 
 function axisName(field, axis, apart) {
   const name = say(`field.${field}`);
-  return apart ? say(axis === 0 ? "axis.height" : "axis.width", { field: name }) : name;
+  return apart ? say(axis === 0 ? "field.height" : "field.width", { field: name }) : name;
 }
 
 function choice(host) {
@@ -118,7 +119,7 @@ function choice(host) {
 }
 
 function fillChoice(select, asked) {
-  for (const option of select.options) option.textContent = say(`mode.${option.value}`);
+  for (const option of select.options) option.textContent = say(`field.${option.value}`);
   select.value = asked;
 }
 

@@ -8,31 +8,31 @@ const FORMS = ["conv", "local", "linear", "matrix"];
 
 export function startCounts(host) {
   whenScene(({ scene }) => {
-    const { parameters, multiply_adds: work, bytes, wires_per_output: wires } = scene.counts;
+    const { parameters, multiply_adds: work, bytes, wires } = scene.counts;
     host.replaceChildren();
     for (const form of FORMS) {
       const unit = form === "matrix" ? "counts.stored" : "counts.weights";
       const group = tile(host, say(`form.${form}`), parameters[form], unit, `parameters.${form}`);
-      child(group, "dd", "", { "data-count": `multiply_adds.${form}` }).textContent = say(
-        "counts.work",
-        { n: work[form] },
-      );
-      child(group, "dd", "", { "data-count": `bytes.${form}` }).textContent = say("counts.bytes", {
-        n: bytes[form],
-      });
+      line(group, `multiply_adds.${form}`, say("counts.work", { n: work[form] }));
+      line(group, `bytes.${form}`, say("counts.bytes", { n: bytes[form] }));
     }
-    const group = tile(host, say("counts.wires"), wires.conv, "counts.read", "wires.conv");
-    child(group, "dd", "", { "data-count": "wires.linear" }).textContent = say("counts.of", {
-      all: wires.linear,
-    });
+    const { least, most } = wires;
+    const group = tile(host, say("counts.wires"), most, "counts.read", "wires.conv");
+    if (least !== most)
+      group.querySelector("b").textContent = say("counts.between", { least, most });
+    line(group, "wires.linear", say("counts.of", { all: scene.matrix.columns }));
   });
+}
+
+function line(group, key, text) {
+  child(group, "dd", "", { "data-count": key }).textContent = text;
 }
 
 function tile(host, name, count, unit, key) {
   const group = child(host, "div", "tile");
   child(group, "dt").textContent = name;
-  const line = child(group, "dd", "count");
-  child(line, "b", "", { "data-count": key }).textContent = say("number", { n: count });
-  line.append(` ${say(unit, { n: count })}`);
+  const first = child(group, "dd", "count");
+  child(first, "b", "", { "data-count": key }).textContent = say("{n}", { n: count });
+  first.append(` ${say(unit, { n: count })}`);
   return group;
 }

@@ -6,8 +6,8 @@ import { convolution, outputsOf, plain, reach, rowOf } from "./convolution.js";
 import { SCALE, linkOf, valuesOf } from "./decimals.js";
 import { Places } from "./highlight.js";
 
-const PAIRS = ["size", "kernel", "stride", "padding", "dilation"]; // height × width
-const LARGEST = 32; // pixels a side of what is computed here
+const SIDES = ["size", "kernel", "stride", "padding", "dilation"]; // height × width
+const LARGEST_HERE = 32; // pixels a side of what is computed here
 
 // The scene of a query; null where it needs the engine.
 export function localScene(query) {
@@ -49,7 +49,7 @@ function fieldsOf(query) {
   const picture = texts.picture && given.pictures[texts.picture];
   const sized = picture ? { size: picture.size.join("x"), in: "1" } : {};
   const asked = { ...given.defaults, ...given.presets[texts.preset], ...sized, ...texts };
-  for (const name of PAIRS) {
+  for (const name of SIDES) {
     const sides = asked[name].split(/[x×]/);
     asked[name] = `${Number(sides[0])}x${Number(sides.at(-1))}`;
   }
@@ -85,9 +85,9 @@ function geometryOf(asked) {
   const plainOnes = ["in", "out", "groups"].every((name) => asked[name] === "1");
   if (!plainOnes || asked.mode !== "zeros" || asked.transposed !== "0") return null;
   const numbers = Object.fromEntries(
-    PAIRS.map((name) => [name, asked[name].split("x").map(Number)]),
+    SIDES.map((name) => [name, asked[name].split("x").map(Number)]),
   );
-  return Math.max(...numbers.size) <= LARGEST ? numbers : null;
+  return Math.max(...numbers.size) <= LARGEST_HERE ? numbers : null;
 }
 
 function imageOf({ picture }, { input }) {
@@ -147,9 +147,9 @@ function ends(asked, geometry) {
     const numbers = asked[name].split("x").map(Number);
     return [Math.min(...numbers), Math.max(...numbers)];
   };
-  const square = geometry && PAIRS.every((name) => geometry[name][0] === geometry[name][1]);
+  const square = geometry && SIDES.every((name) => geometry[name][0] === geometry[name][1]);
   const limits = Object.fromEntries(
-    [...PAIRS, "in", "out"].map((name) => [name, fixed(name)]),
+    [...SIDES, "in", "out"].map((name) => [name, fixed(name)]),
   );
   return {
     limits: square ? { ...limits, ...reach(geometry) } : limits,

@@ -1,79 +1,69 @@
-// Put the parts together, ask for the first scene, and keep language, lesson and tab.
+// Put the parts together: the text sets states, the views show them, links hold them.
 
-import { learn, say, translate } from "./words.js";
-import { offline } from "./scene.js";
-import { ask, change, choose, pin, shown, tellRefusal, tellScene, whenScene } from "./store.js";
+import { given, offline } from "./given.js";
+import { say, title, translate } from "./words.js";
+import { choose, pin, shown, tellRefusal, tellScene, whenScene } from "./store.js";
 import { startReadout } from "./readout.js";
 import { startInput } from "./views/input.js";
 import { startKernel } from "./views/kernel.js";
 import { startOutput } from "./views/output.js";
 import { startMatrix } from "./views/matrix.js";
 import { startWiring } from "./views/wiring.js";
-import { startFamily } from "./views/family.js";
+import { startStraighten } from "./views/straighten.js";
+import { startBench } from "./views/bench.js";
+import { startDial } from "./views/dial.js";
 import { startCounts } from "./counts.js";
 import { startControls } from "./controls.js";
+import { startLayer } from "./layer.js";
 import { startPlayer } from "./player.js";
-import { child } from "./elements.js";
+import { startArticle } from "./article.js";
+import { byId } from "./elements.js";
 
-const TABS = ["matrix", "wiring", "family"];
-const byId = (id) => document.getElementById(id);
+const TABS = ["matrix", "wiring", "straighten", "bench", "dial", "layer"];
+const OLD = { family: "bench" }; // tabs by the names that links once had
+const narrow = matchMedia("(max-width: 1099px)");
 
+translate(document);
+byId("views").hidden = false;
+document.body.classList.add("linked");
 whenScene(({ scene }) => {
-  const language = scene.state.lang ?? "en";
-  learn(scene.words, language);
-  document.documentElement.lang = language === "zh" ? "zh-Hans" : "en";
-  document.title = `${scene.title} · ${say("title")}`;
-  translate(document);
-  for (const button of byId("languages").children) {
-    button.setAttribute("aria-pressed", button.dataset.language === language);
-    button.disabled = offline;
-  }
-  lessons(scene);
+  if (document.body.classList.contains("alone")) document.title = `${title(scene)} · convlin`;
 });
+startLayer();
 startCounts(byId("counts"));
 startInput(byId("input"));
 startKernel(byId("tap"));
 startOutput(byId("output"));
 startMatrix(byId("matrix-map"), byId("zoom"));
 startWiring(byId("wires"));
-startFamily(byId("panel-family"));
+const turns = {
+  straighten: startStraighten(byId("panel-straighten")),
+  bench: startBench(byId("panel-bench")),
+  dial: startDial(byId("panel-dial")),
+};
 startControls(byId("controls"));
 startReadout(byId("readout"));
-startPlayer(byId("play"));
-tabs();
+const round = startPlayer(byId("play"));
+const open = startTabs();
+const read = startArticle(async ({ link, tab, step }, asked) => {
+  if (asked && narrow.matches) byId("dock").classList.add("open");
+  await choose(link.replace(/^\?/, ""));
+  open(tab ?? "matrix");
+  turns[tab]?.(step ?? (tab === "straighten" ? "wires" : ""));
+});
+languages();
+wide();
 
 byId("unpin").addEventListener("click", () => pin(shown.pinned));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && shown.pinned) pin(shown.pinned);
 });
-for (const button of byId("languages").children) {
-  button.addEventListener("click", () => change({ lang: button.dataset.language }));
-}
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tellScene);
 first();
 
-function lessons(scene) {
-  const list = byId("presets");
-  if (list.children.length !== scene.presets.length) {
-    list.replaceChildren();
-    for (const { name } of scene.presets) {
-      const button = child(child(list, "li"), "button", "", {
-        type: "button",
-        "data-preset": name,
-      });
-      button.addEventListener("click", () => choose(name));
-    }
-  }
-  scene.presets.forEach(({ name, title }, at) => {
-    const button = list.children[at].firstChild;
-    button.textContent = title;
-    button.disabled = offline;
-    button.setAttribute("aria-pressed", scene.state.preset === name);
-  });
-}
-
 // The tab is no part of the layer's state: it stands in the link's fragment.
-function tabs() {
+function startTabs() {
+  const dock = byId("dock");
   const open = (name, focus) => {
     for (const tab of TABS) {
       const button = byId(`tab-${tab}`);
@@ -82,29 +72,82 @@ function tabs() {
       byId(`panel-${tab}`).hidden = tab !== name;
     }
     if (focus) byId(`tab-${name}`).focus();
+    byId(`tab-${name}`).scrollIntoView({ block: "nearest", inline: "nearest" });
+  };
+  const chosen = (name, focus) => {
+    open(name, focus);
     if (!offline) history.replaceState(null, "", `${location.pathname}${location.search}#${name}`);
   };
   TABS.forEach((tab, at) => {
-    byId(`tab-${tab}`).addEventListener("click", () => open(tab));
-    byId(`tab-${tab}`).addEventListener("keydown", ({ key }) => {
+    const button = byId(`tab-${tab}`);
+    button.addEventListener("click", () => {
+      const again = button.getAttribute("aria-selected") === "true";
+      dock.classList.toggle("open", !(again && dock.classList.contains("open")));
+      chosen(tab);
+    });
+    button.addEventListener("keydown", ({ key }) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-      if (step) open(TABS[(at + step + TABS.length) % TABS.length], true);
+      if (step) chosen(TABS[(at + step + TABS.length) % TABS.length], true);
     });
   });
-  const named = location.hash.slice(1);
-  open(TABS.includes(named) ? named : TABS[0]);
+  open(TABS[0]);
+  return open;
 }
 
-// The link's state; where the engine refuses it, what it would show without, and why.
+// Another language is another page of the same state.
+function languages() {
+  const group = byId("languages");
+  group.hidden = offline;
+  for (const button of group.children) {
+    const language = button.dataset.language;
+    button.setAttribute("aria-pressed", given.lang === language);
+    button.addEventListener("click", () => {
+      if (language === given.lang) return;
+      const query = new URLSearchParams(shown.scene?.link ?? "");
+      query.set("lang", language);
+      location.assign(`?${query}${location.hash}`);
+    });
+  }
+}
+
+// The views alone, as wide as the window, or beside the text.
+function wide() {
+  const button = byId("wide");
+  button.hidden = false;
+  const show = () => {
+    const alone = document.body.classList.contains("alone");
+    button.textContent = say(alone ? "views.reading" : "views.wide");
+    button.setAttribute("aria-pressed", alone);
+  };
+  button.addEventListener("click", () => {
+    document.body.classList.toggle("alone");
+    show();
+  });
+  whenScene(show);
+  show();
+}
+
+// What the page opens with: the state of its link, or of its file; else the first paragraph.
 async function first() {
-  shown.wanted = new URLSearchParams(location.search);
-  const language = shown.wanted.get("lang") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
-  if (!offline) shown.wanted.set("lang", language);
-  await ask();
+  const fragment = location.hash.slice(1);
+  const tab = OLD[fragment] ?? fragment;
+  const query = new URLSearchParams(location.search);
+  query.delete("lang");
+  const link = query.size ? query.toString() : (given.opens?.replace(/^\?/, "") ?? null);
+  const lesson = document.getElementById(fragment);
+  if (link === null && !TABS.includes(tab)) {
+    const paragraph = lesson?.matches("section") ? lesson.querySelector(".step")?.id : null;
+    await read(paragraph);
+    if (!fragment) round();
+    return;
+  }
+  document.body.classList.add("alone");
+  byId("dock").classList.add("open");
+  await choose(link ?? "");
+  if (TABS.includes(tab)) open(tab);
   const { refusal } = shown;
   if (shown.scene || !refusal) return;
-  shown.wanted = new URLSearchParams({ lang: language === "zh" ? "zh" : "en" });
-  await ask();
+  await choose("");
   shown.refusal = refusal;
   tellRefusal();
 }

@@ -162,7 +162,7 @@ function adopt(scene) {
   tellScene();
 }
 
-let written = -PAUSE;
+let lastWritten = -PAUSE;
 let writing;
 
 // The link goes into the address, with its language: a browser that speaks another would else read
@@ -172,9 +172,9 @@ function address(scene) {
   clearTimeout(writing);
   writing = setTimeout(
     () => {
-      written = performance.now();
+      lastWritten = performance.now();
       history.replaceState(null, "", `?${query(fields)}${location.hash}`);
     },
-    Math.max(0, written + PAUSE - performance.now()),
+    Math.max(0, lastWritten + PAUSE - performance.now()),
   );
 }

@@ -94,7 +94,9 @@ class State:
         """Every field as a link writes it; None where a link need not say it."""
         geometry = {name: _written(value) for name, value in self.fields.items()}
         return geometry | {
-            "image": link_of(self.image, begun(self.image.shape, self.picture)),
+            "image": link_of(
+                self.image, begun((self.geometry.in_channels, *self.size), self.picture)
+            ),
             "weights": link_of(self.weights, own_weights(self.geometry.weight_shape)),
             "along": written(self.along),
             "preset": self.named,
@@ -121,7 +123,7 @@ class State:
         return _query({name: text for name, text in texts.items() if text != DEFAULTS[name]})
 
 
-def begun(shape: tuple[int, ...], picture: str | None) -> Int[np.ndarray, "c h w"]:
+def begun(shape: tuple[int, int, int], picture: str | None) -> Int[np.ndarray, "c h w"]:
     """Return the image, in thousandths, that a state of this shape begins with."""
     return own_image(shape) if picture is None else PICTURES[picture][None].astype(int) * SCALE
 

@@ -32,4 +32,3 @@ def preset(name: str) -> dict[str, str]:
     if name not in PRESETS:
         raise Refused(Refusal("explore", "preset", shortened(name), ", ".join(PRESETS)))
     return PRESETS[name]
-

@@ -38,9 +38,7 @@ def scene(state: State) -> dict[str, Any]:
     output = (matrix @ state.image.ravel()).tolist()
     row = state.at.output(matrix.output_shape) if state.at else 0
     reads = _reads(geometry, state.size)
-    colors = weight_colors(
-        geometry.weight_shape, geometry.groups, transposed=geometry.transposed
-    )
+    colors = weight_colors(geometry.weight_shape, geometry.groups, transposed=geometry.transposed)
     return {
         "state": state.texts,
         "link": state.link,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import cache
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,15 +17,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from convlin.errors import Description, Refusal, Refused
+from convlin.teach.lessons import lessons
 from convlin.teach.refusals import asked_language, translated
 from convlin.teach.scenes.matrix_picture import matrix_png
 from convlin.teach.scenes.page_state import LONGEST, State
-from convlin.teach.scenes.presets import listed
 from convlin.teach.scenes.scene import as_json, scene
 from convlin.teach.server.hosts import allowed
+from convlin.teach.web.one_file import served
 from convlin.teach.web.page_files import TYPES, page_file
 
-__all__ = ["application", "serve"]
+__all__ = ["application", "serve", "written_page"]
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
@@ -45,7 +47,6 @@ def application(host: str = "127.0.0.1") -> Starlette:
             Route("/page/{path:path}", _file),
             Route("/api/scene", _scene),
             Route("/api/matrix.png", _matrix),
-            Route("/api/presets", _presets),
         ],
         middleware=[
             Middleware(_Guard, host=host),
@@ -106,7 +107,15 @@ class _Guard:
 
 
 def _index(request: Request) -> Response:
-    return _sent("index.html")
+    # The text's language is the link's; a link that cannot be read is refused by the scene.
+    lang = asked_language("?" + request.scope["query_string"].decode("latin-1"))
+    return Response(written_page(lang), media_type=TYPES[".html"])
+
+
+@cache
+def written_page(lang: str) -> str:
+    """Return the page in a language: its lessons are computed once."""
+    return served(lessons(lang))
 
 
 def _file(request: Request) -> Response:
@@ -119,10 +128,6 @@ def _scene(request: Request) -> Response:
 
 def _matrix(request: Request) -> Response:
     return Response(matrix_png(_state(request)), media_type="image/png")
-
-
-def _presets(request: Request) -> Response:
-    return _json(as_json(listed(_state(request).lang)))
 
 
 def _state(request: Request) -> State:
@@ -149,7 +154,7 @@ def _refused(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     field, value, fits = {
-        404: ("path", request.url.path[:80], "/, /page/…, /api/scene, /api/matrix.png, …"),
+        404: ("path", request.url.path[:80], "/, /page/…, /api/scene, /api/matrix.png"),
         405: ("method", request.method[:20], "GET"),
     }.get(error.status_code, ("", "", ""))
     refusal = Refusal("explore", field, value, fits, error.detail)

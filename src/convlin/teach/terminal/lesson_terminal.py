@@ -72,10 +72,7 @@ def parts(document: Document, across: int) -> Iterator[Text | Question]:
             if isinstance(block, Figure):
                 continue
             yield Text()
-            if isinstance(block, Judgement) and block.question is not None:
-                yield block.question
-                yield Text()
-            yield _block(block, width)
+            yield block if isinstance(block, Question) else _block(block, width)
     yield Text()
     yield Text(document.end, style="dim")
 

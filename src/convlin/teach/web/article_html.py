@@ -68,8 +68,16 @@ def _lesson(lesson: Lesson, document: Document) -> Iterator[str]:
     label, title = plain_text(lesson.label), plain_text(lesson.title)
     yield f'<h2 id="{anchor}-title"><small>{label}</small> {title}</h2>'
     for number, block in enumerate(lesson.blocks):
-        yield from _block(block, f"{anchor}-{number}", document)
+        if isinstance(block, Question):
+            ruled = (n for n, b in enumerate(lesson.blocks) if n > number and _is_ruling(b))
+            yield from _question(block, f"{anchor}-{next(ruled)}", document)
+        else:
+            yield from _block(block, f"{anchor}-{number}", document)
     yield "</section>"
+
+
+def _is_ruling(block: Block) -> bool:
+    return isinstance(block, Judgement)
 
 
 def _block(block: Block, name: str, document: Document) -> Iterator[str]:
@@ -160,8 +168,6 @@ def _judgement(block: Judgement, name: str, document: Document) -> Iterator[str]
     yield f'<div class="judged" id="{name}">'
     label = f'<span class="label">{plain_text(block.claim_label)}</span>'
     yield f'<p class="claim">{label}{plain_text(block.claim)}</p>'
-    if block.question is not None:
-        yield from _question(block.question, document)
     yield f'<details class="ruling {block.ruling}">'
     yield f"<summary>{plain_text(document.words['reveal'])}</summary>"
     yield f'<p class="word">{plain_text(block.word)}</p><p>{plain_text(block.answer)}</p>'
@@ -172,8 +178,8 @@ def _judgement(block: Judgement, name: str, document: Document) -> Iterator[str]
     yield "</details></div>"
 
 
-def _question(question: Question, document: Document) -> Iterator[str]:
-    yield f'<div class="ask" data-right="{question.right}">'
+def _question(question: Question, ruling: str, document: Document) -> Iterator[str]:
+    yield f'<div class="ask" data-right="{question.right}" data-ruling="{ruling}">'
     yield f'<p class="predict">{plain_text(document.words["predict"])}</p>'
     options = "".join(f"<li>{plain_text(option)}</li>" for option in question.options)
     yield f"<p>{plain_text(question.prompt)}</p><ul class='options'>{options}</ul></div>"

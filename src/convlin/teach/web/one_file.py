@@ -7,12 +7,12 @@ of their own and only name what another module exports, and no top-level name co
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from convlin.teach.document import Document
 from convlin.teach.scenes.page_state import State
+from convlin.teach.scenes.scene import as_json
 from convlin.teach.web.article_html import article, contents, plain_text
 from convlin.teach.web.page_data import given
 from convlin.teach.web.page_files import PAGE
@@ -45,9 +45,7 @@ def served(document: Document) -> str:
     return "\n".join(_page(document, data, styles, script)) + "\n"
 
 
-def _page(
-    document: Document, data: dict[str, Any], head: list[str], script: str
-) -> Iterator[str]:
+def _page(document: Document, data: dict[str, Any], head: list[str], script: str) -> Iterator[str]:
     title = plain_text(document.title)
     yield "<!doctype html>"
     yield f'<html lang="{LANGUAGES[document.lang]}">'
@@ -56,15 +54,15 @@ def _page(
     yield '<meta name="color-scheme" content="light dark">'
     yield f'<title>{title}</title><link rel="icon" href="data:,">'
     yield from head
-    yield f'</head><body><header><h1>{title}</h1>{_read("bar.html")}</header>'
+    yield f"</head><body><header><h1>{title}</h1>{_read('bar.html')}</header>"
     yield f'<div id="page"><article id="article"><p class="lead">{plain_text(document.lead)}</p>'
     yield from contents(document)
     yield from article(document)
     yield f"<footer>{plain_text(document.end)}</footer></article>"
     yield f"{_read('views.html')}</div>"
     # "<" as an escape: no text can end the element.
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    yield f'<script type="application/json" id="given">{text.replace("<", "\\u003c")}</script>'
+    text = as_json(data).replace("<", "\\u003c")
+    yield f'<script type="application/json" id="given">{text}</script>'
     yield f"{script}</body></html>"
 
 

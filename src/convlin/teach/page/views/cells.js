@@ -128,7 +128,8 @@ export class Cells {
       cell.style.setProperty("--own", stripes(own));
       cell.style.setProperty("--own-ink", inkOn(own[0]));
     }
-    cell.classList.toggle("changed", Boolean(this.spec.changed?.(at)));
+    for (const name of ["changed", "known", "dark"])
+      cell.classList.toggle(name, Boolean(this.spec[name]?.(at)));
     if (!this.spec.shade) return;
     const shade = this.spec.shade(at);
     cell.style.setProperty("--tone", shade < 0 ? "var(--minus)" : "var(--plus)");

@@ -1,0 +1,138 @@
+// The text beside the views: each paragraph sets a state, questions come before rulings, code can be
+// copied, and what is folded is unfolded on paper.
+
+import { byId, child } from "./elements.js";
+import { say } from "./words.js";
+
+const READ_AFTER = 140; // milliseconds that a paragraph is in sight before it sets its state
+
+// show(paragraph, tab, step, link) is called for a paragraph that is read, or asked for.
+export function startArticle(show) {
+  const paragraphs = [...document.querySelectorAll(".step")];
+  let active = null;
+  const set = (paragraph, asked = false) => {
+    if (paragraph === active && !asked) return;
+    active?.classList.remove("on");
+    active?.querySelector(".show")?.setAttribute("aria-pressed", "false");
+    active = paragraph;
+    active.classList.add("on");
+    active.querySelector(".show").setAttribute("aria-pressed", "true");
+    show(paragraph.dataset, asked);
+  };
+  for (const paragraph of paragraphs) {
+    const button = child(paragraph, "button", "show", { type: "button", "aria-pressed": "false" });
+    button.append(say("views.show"));
+    button.addEventListener("click", () => set(paragraph, true));
+  }
+  followReading(paragraphs, set);
+  questions();
+  copying();
+  printing();
+  return (name) => {
+    const paragraph = name ? byId(name) : paragraphs[0];
+    if (paragraph) set(paragraph);
+  };
+}
+
+// The paragraph that is read: the last one that has come up to a third of the window.
+function followReading(paragraphs, set) {
+  let waiting;
+  let moved = false;
+  const read = () => {
+    const line = innerHeight * 0.4;
+    const above = paragraphs.filter((one) => one.getBoundingClientRect().top < line);
+    const one = above.at(-1);
+    if (one) set(one);
+  };
+  addEventListener(
+    "scroll",
+    () => {
+      moved = true;
+      clearTimeout(waiting);
+      waiting = setTimeout(read, READ_AFTER);
+    },
+    { passive: true },
+  );
+  return () => moved;
+}
+
+function questions() {
+  const asked = [...document.querySelectorAll(".ask")];
+  let right = 0;
+  let answered = 0;
+  for (const question of asked) {
+    const ruling = byId(question.dataset.ruling)?.querySelector("details.ruling");
+    const correct = Number(question.dataset.right);
+    const options = [...question.querySelectorAll(".options li")];
+    const answer = child(question, "p", "answer", { role: "status" });
+    const buttons = options.map((option) => {
+      const text = option.textContent;
+      option.textContent = "";
+      const button = child(option, "button", "", { type: "button" });
+      button.textContent = text;
+      return button;
+    });
+    buttons.forEach((button, at) => {
+      button.addEventListener("click", () => {
+        if (question.classList.contains("answered")) return;
+        question.classList.add("answered");
+        answered++;
+        if (at === correct) right++;
+        button.classList.add(at === correct ? "right" : "wrong");
+        buttons[correct].classList.add("right");
+        for (const one of buttons) one.setAttribute("aria-disabled", "true");
+        answer.textContent = say(at === correct ? "ask.right" : "ask.wrong", {
+          answer: buttons[correct].textContent,
+        });
+        if (ruling) ruling.open = true;
+        score(right, answered);
+      });
+    });
+  }
+}
+
+function score(right, asked) {
+  const line = byId("score");
+  line.hidden = false;
+  line.textContent = say("ask.score", { right, asked });
+}
+
+// The lines alone, without prompts and what they print.
+function copying() {
+  for (const code of document.querySelectorAll(".try")) {
+    const button = child(code, "button", "copy", { type: "button" });
+    button.textContent = say("try.copy");
+    button.addEventListener("click", async () => {
+      const lines = code.querySelector("code").textContent.split("\n");
+      const typed = lines.filter((line) => /^(>>>|\.\.\.)( |$)/.test(line));
+      await copied(typed.map((line) => line.slice(4)).join("\n") + "\n");
+      button.textContent = say("try.copied");
+      setTimeout(() => (button.textContent = say("try.copy")), 1500);
+    });
+  }
+}
+
+// Where a page from a file may not use the clipboard, the old way.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = child(document.body, "textarea", "heard");
+    field.value = text;
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}
+
+function printing() {
+  const folded = () => [...document.querySelectorAll("#article details:not([open])")];
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = folded();
+    for (const one of opened) one.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const one of opened) one.open = false;
+  });
+}

@@ -243,6 +243,7 @@ SAID_OF_ALL = {
     "ruling": "right answered claim question evidence",
     "proof": "these why because",
     "try": "title",
+    "exercise": "title answer unique unique_answer",
 }
 SAID_OF_ALL = {f"{table}.{key}" for table, keys in SAID_OF_ALL.items() for key in keys.split()}
 

@@ -20,6 +20,7 @@ from convlin.teach.drawings.straightened import straightened
 from convlin.teach.example import Example
 from convlin.teach.lessons.parts import (
     code,
+    exercise,
     grid,
     judgement,
     listed,
@@ -174,6 +175,7 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
         words(key, **counts, **more),
         code=code(words, "other_weights") if example.own == "none" else None,
     )
+    yield exercise(words, "unique", 1)
 
 
 def _equation(words: Words, lesson: Sparse) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from convlin.display.numbers import times
 from convlin.teach.document import Beside, Block, Heading, Paragraph, Table, View
-from convlin.teach.lessons.parts import code, grid, judgement, proof, question, unbroken
+from convlin.teach.lessons.parts import code, exercise, grid, judgement, proof, question, unbroken
 from convlin.teach.numbers import Uses
 from convlin.teach.numbers.uses import Channels, Collapse, Locality, Size
 from convlin.teach.words import Words
@@ -128,6 +128,7 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
         words("uses.activation_relu", after=after, before=before),
         code=code(words, "activation"),
     )
+    yield exercise(words, "collapse", 2)
 
 
 def _vector(values: Iterable[int]) -> str:

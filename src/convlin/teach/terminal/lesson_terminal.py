@@ -106,7 +106,7 @@ def _block(block: Block, width: int) -> Text:
         case Beside():
             return _beside(block, width)
         case Table():
-            return _table(block)
+            return _table(block, width)
         case Judgement():
             return _judgement(block, width)
         case Note(title, text):
@@ -215,17 +215,30 @@ def _style(cell: Cell, colours: list[str]) -> Style:
     return Style(bold=cell.look == "marked", dim=cell.look == "faint")
 
 
-def _table(block: Table) -> Text:
-    columns = list(zip(block.header, *block.rows, strict=True))
-    widths = [max(map(cell_len, column)) for column in columns]
-    lines = [Text(" " * INDENT + block.title, style="italic")]
-    for index, row in enumerate((block.header, *block.rows)):
-        line = Text(" " * INDENT, style="" if index else "bold")
-        for column, (text, across) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (across - cell_len(text))
-            line.append(f"  {space}{text}" if column else f"{text}{space}")
-        lines.append(line)
+def _table(block: Table, width: int) -> Text:
+    rows = [block.header, *block.rows]
+    widths = _widths(list(zip(*rows, strict=True)), width - INDENT)
+    title = wrap(block.title, width - INDENT)
+    lines = [Text(" " * INDENT + line, style="italic") for line in title]
+    for index, row in enumerate(rows):
+        cells = [wrap(text, across) for text, across in zip(row, widths, strict=True)]
+        for at in range(max(map(len, cells))):
+            line = Text(" " * INDENT, style="" if index else "bold")
+            for column, (cell, across) in enumerate(zip(cells, widths, strict=True)):
+                text = cell[at] if at < len(cell) else ""
+                space = " " * (across - cell_len(text))
+                line.append(f"  {space}{text}" if column else f"{text}{space}")
+            line.rstrip()
+            lines.append(line)
     return _lines(lines)
+
+
+def _widths(columns: list[tuple[str, ...]], width: int) -> list[int]:
+    """Return how wide columns are: as their longest text, or less where all of them are too wide."""
+    widths = [max(map(cell_len, column)) for column in columns]
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def _lines(lines: Iterable[Text]) -> Text:

@@ -65,6 +65,7 @@ first();
 function startTabs() {
   const dock = byId("dock");
   const open = (name, focus) => {
+    byId("views").dataset.tab = name;
     for (const tab of TABS) {
       const button = byId(`tab-${tab}`);
       button.setAttribute("aria-selected", tab === name);
@@ -72,7 +73,11 @@ function startTabs() {
       byId(`panel-${tab}`).hidden = tab !== name;
     }
     if (focus) byId(`tab-${name}`).focus();
-    byId(`tab-${name}`).scrollIntoView({ block: "nearest", inline: "nearest" });
+    const tabs = byId("tabs"); // the chosen one in sight, and nothing else moved
+    const button = byId(`tab-${name}`);
+    if (button.offsetLeft < tabs.scrollLeft) tabs.scrollLeft = button.offsetLeft;
+    const over = button.offsetLeft + button.offsetWidth - tabs.clientWidth;
+    if (over > tabs.scrollLeft) tabs.scrollLeft = over;
   };
   const chosen = (name, focus) => {
     open(name, focus);

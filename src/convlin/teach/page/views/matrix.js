@@ -50,6 +50,7 @@ export function startMatrix(host, zoom) {
       paint: (context) => paint(context, scene),
       fitted: (map) => {
         write(map, scene);
+        brighten(map, map.lit, columns);
         if (wide) number(map, scene);
       },
     });

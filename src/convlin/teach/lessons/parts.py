@@ -179,10 +179,10 @@ def code(words: Words, name: str) -> Code:
     return Code(words("try.title"), (folder / f"{name}.txt").read_text("utf-8").rstrip())
 
 
-def exercise(words: Words, name: str, position: int) -> Exercise:
-    """Return the exercise of that name, at that position among all, with its answer."""
+def exercise(words: Words, number: int, name: str) -> Exercise:
+    """Return an exercise of that name, its answer, and the lines of Python that check it."""
     return Exercise(
-        words("exercise.title", number=position),
+        words("exercise.title", number=number),
         words(f"exercise.{name}"),
         words("exercise.answer"),
         words(f"exercise.{name}_answer"),

@@ -69,6 +69,7 @@ def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
     )
     yield proof_note(words)
     yield from _open_question(words, lesson)
+    yield exercise(words, 1, "unique")
 
 
 def _sparse(words: Words, entries: int, zeros: int, sizes: dict[str, int]) -> str:
@@ -175,7 +176,6 @@ def _open_question(words: Words, lesson: Sparse) -> Iterator[Block]:
         words(key, **counts, **more),
         code=code(words, "other_weights") if example.own == "none" else None,
     )
-    yield exercise(words, "unique", 1)
 
 
 def _equation(words: Words, lesson: Sparse) -> Iterator[Block]:

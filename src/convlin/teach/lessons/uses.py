@@ -22,6 +22,7 @@ def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
     yield from _sizes(words, lesson.sizes)
     yield from _channels(words, lesson.channels)
     yield from _collapse(words, lesson.collapse)
+    yield exercise(words, 2, "collapse")
 
 
 def _locality(words: Words, locality: Locality) -> Iterator[Block]:
@@ -128,7 +129,6 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
         words("uses.activation_relu", after=after, before=before),
         code=code(words, "activation"),
     )
-    yield exercise(words, "collapse", 2)
 
 
 def _vector(values: Iterable[int]) -> str:

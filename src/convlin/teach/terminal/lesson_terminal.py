@@ -234,7 +234,7 @@ def _table(block: Table, width: int) -> Text:
 
 
 def _widths(columns: list[tuple[str, ...]], width: int) -> list[int]:
-    """Return how wide columns are: as their longest text, or less where all of them are too wide."""
+    """Return how wide columns are: as their longest text, or less where that is too wide."""
     widths = [max(map(cell_len, column)) for column in columns]
     while sum(widths) + GAP * (len(widths) - 1) > width:
         widths[widths.index(max(widths))] -= 1

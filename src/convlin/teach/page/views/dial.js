@@ -63,12 +63,13 @@ export function startDial(host) {
     const owners = ownersOf(form, steps.taps, scene);
     cells.forEach((cell, at) => colorCell(cell, values[at], owners[at], at, scene.matrix.columns));
     const n = scene.counts.parameters[form];
-    find(".count").textContent = `${say(`form.${form}`)}: ${say("dial.count", { n })}`;
+    const count = say("dial.count", { form: say(`form.${form}`), n });
+    find(".count").textContent = count;
     find(".now").textContent = say(`dial.${form}_help`, { n });
-    slider.setAttribute("aria-valuetext", `${say(`form.${form}`)}, ${say("dial.count", { n })}`);
+    slider.setAttribute("aria-valuetext", count);
     find(".train").textContent = say(stepped ? "dial.undo" : "dial.step");
     find(".stepped").textContent = stepped ? told(fractions, values, steps, form, scene) : "";
-    board.setAttribute("aria-label", find(".count").textContent);
+    board.setAttribute("aria-label", count);
     board.dataset.form = form;
   };
   return (step) => {
@@ -91,14 +92,15 @@ function ownersOf(form, taps, { kernel }) {
 
 // A colour for each of many weights, neighbours far apart: hues by the golden angle.
 function own(number) {
-  return `hsl(${((number * 137.508) % 360).toFixed(1)} ${45 + ((number * 29) % 40)}% ${38 + ((number * 17) % 36)}%)`;
+  const hue = ((number * 137.508) % 360).toFixed(1);
+  return `hsl(${hue} ${35 + ((number * 29) % 30)}% ${62 + ((number * 17) % 24)}%)`;
 }
 
 function colorCell(cell, value, color, at, columns) {
   cell.style.setProperty("--late", `${Math.floor(at / columns) * 18}ms`);
   cell.style.background = color ?? "";
   cell.classList.toggle("weight", Boolean(color));
-  cell.style.color = color ? (color.startsWith("#") ? inkOn(color) : "#ffffff") : "";
+  cell.style.color = color ? (color.startsWith("#") ? inkOn(color) : "#000000") : "";
   cell.textContent = color ? short(value) : "";
 }
 

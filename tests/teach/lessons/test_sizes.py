@@ -32,7 +32,9 @@ def test_sixteen_items_are_listed(count, whole):
 def test_twelve_terms_are_written_out(kernel, written):
     example = Example(article_example().image, np.ones(kernel))
     (lesson,) = lessons("en", [1], example).lessons
-    sums = [block for block in lesson.blocks if isinstance(block, Formula) and "·" in block.lines[0]]
+    sums = [
+        block for block in lesson.blocks if isinstance(block, Formula) and "·" in block.lines[0]
+    ]
     assert bool(sums) is written
 
 

@@ -43,13 +43,17 @@ CELL = 0.25  # at half of it a small matrix is lost between its words, at twice 
 # ABOVE holds the title and each form's name, GAP the sign between two: half has them collide, twice
 # is no figure but three. Twice MARGIN or BELOW is empty paper.
 MARGIN, GAP, ABOVE, BELOW = 0.4, 0.55, 0.95, 0.55
+HEADING = 0.5  # of ABOVE, what the title takes
 NARROW = 2.2  # that the words need: at half of it they run into each other, twice is empty paper
 
 
-def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Drawing:
+def forms(
+    matrix: ConvMatrix, *, stacked: bool = False, words: Mapping[str, str] | None = None
+) -> Drawing:
     """Draw the matrix as convolution, locally connected and fully connected, with their weights.
 
-    The counts are those of `convlin.cost`, without biases. words: others for those of `WORDS`.
+    The counts are those of `convlin.cost`, without biases. stacked: one below the other, for a
+    narrow column of text that says itself which layer it is. words: others for those of `WORDS`.
     Raises `Refused` for 3-D, and for more than 4096² stored entries.
 
     >>> import numpy as np
@@ -70,17 +74,22 @@ def forms(matrix: ConvMatrix, *, words: Mapping[str, str] | None = None) -> Draw
     rows, columns = matrix.shape
     side = min(CELL, PANEL / rows, PANEL / columns)
     width = max(columns * side, NARROW)
-    figure, axes = blank(2 * (MARGIN + GAP) + 3 * width, ABOVE + rows * side + BELOW)
-    write(axes, (MARGIN, 0.3), short_at(matrix.geometry, matrix.input_size), 10, MUTED, ha="left")
+    head = ABOVE - HEADING if stacked else ABOVE
+    high = head + rows * side + BELOW
+    down, across = (high, 0.0) if stacked else (0.0, width + GAP)
+    figure, axes = blank(2 * MARGIN + width + 2 * across, high + 2 * down)
+    if not stacked:
+        layer = short_at(matrix.geometry, matrix.input_size)
+        write(axes, (MARGIN, 0.3), layer, 10, MUTED, ha="left")
     for n, (form, entries) in enumerate(drawn.items()):
-        middle = MARGIN + n * (width + GAP) + width / 2
-        sheet = Sheet(middle - columns * side / 2, ABOVE, rows, columns, side)
+        middle = MARGIN + n * across + width / 2
+        sheet = Sheet(middle - columns * side / 2, head + n * down, rows, columns, side)
         draw(axes, sheet, entries)
         border(axes, sheet, matrix)
-        write(axes, (middle, ABOVE - 0.2), texts[form], 10, weight="bold")
+        write(axes, (middle, sheet.top - 0.2), texts[form], 10, weight="bold")
         count = texts(f"{form}_count", weights=weights[form])
         write(axes, (middle, sheet.bottom + 0.25), count)
-        if n:
+        if n and not stacked:
             between = middle - width / 2 - GAP / 2
             write(axes, (between, (sheet.top + sheet.bottom) / 2), "⊂", 16, MUTED)
     return figure

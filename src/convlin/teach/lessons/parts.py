@@ -11,11 +11,22 @@ import numpy as np
 from jaxtyping import Num
 
 from convlin.proof import Proved, Refuted, Verdict
-from convlin.teach.document import Cell, Code, Figure, Grid, Judgement, Note, Question, Ruling
+from convlin.teach.document import (
+    Cell,
+    Code,
+    Exercise,
+    Figure,
+    Grid,
+    Judgement,
+    Note,
+    Question,
+    Ruling,
+)
 from convlin.teach.words import Words
 
 __all__ = [
     "code",
+    "exercise",
     "figure",
     "grid",
     "judgement",
@@ -160,6 +171,17 @@ def code(words: Words, name: str) -> Code:
     """Return the lines of Python of that name, with what they print."""
     folder = files("convlin.teach.lessons") / "snippets"
     return Code(words("try.title"), (folder / f"{name}.txt").read_text("utf-8").rstrip())
+
+
+def exercise(words: Words, number: int, name: str) -> Exercise:
+    """Return an exercise of that name, its answer, and the lines of Python that check it."""
+    return Exercise(
+        words("exercise.title", number=number),
+        words(f"exercise.{name}"),
+        words("exercise.answer"),
+        words(f"exercise.{name}_answer"),
+        code(words, name),
+    )
 
 
 def proof_note(words: Words) -> Note:

@@ -41,7 +41,7 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
         )
     yield figure(
         "forms", words("sharing.forms_text"), words("sharing.forms"), example.matrix,
-        words=words.templates("three_forms"),
+        stacked=True, words=words.templates("three_forms"),
     )  # fmt: skip
     splits = [words("sharing.splits")] if lesson.steps else [words("sharing.still")]
     yield Paragraph(

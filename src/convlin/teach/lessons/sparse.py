@@ -20,6 +20,7 @@ from convlin.teach.drawings.straightened import straightened
 from convlin.teach.example import Example
 from convlin.teach.lessons.parts import (
     code,
+    exercise,
     grid,
     judgement,
     listed,
@@ -68,6 +69,7 @@ def sparse_lesson(words: Words, lesson: Sparse) -> Iterator[Block]:
     )
     yield proof_note(words)
     yield from _open_question(words, lesson)
+    yield exercise(words, 1, "unique")
 
 
 def _sparse(words: Words, entries: int, zeros: int, sizes: dict[str, int]) -> str:

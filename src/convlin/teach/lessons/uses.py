@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from convlin.display.numbers import times
 from convlin.teach.document import Beside, Block, Heading, Paragraph, Table, View
-from convlin.teach.lessons.parts import code, grid, judgement, proof, question, unbroken
+from convlin.teach.lessons.parts import code, exercise, grid, judgement, proof, question, unbroken
 from convlin.teach.numbers import Uses
 from convlin.teach.numbers.uses import Channels, Collapse, Locality, Size
 from convlin.teach.words import Words
@@ -22,6 +22,7 @@ def uses_lesson(words: Words, lesson: Uses) -> Iterator[Block]:
     yield from _sizes(words, lesson.sizes)
     yield from _channels(words, lesson.channels)
     yield from _collapse(words, lesson.collapse)
+    yield exercise(words, 2, "collapse")
 
 
 def _locality(words: Words, locality: Locality) -> Iterator[Block]:

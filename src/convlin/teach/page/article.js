@@ -13,15 +13,15 @@ export function startArticle(show) {
   const set = (paragraph, asked = false) => {
     if (paragraph === active && !asked) return;
     active?.classList.remove("on");
-    active?.querySelector(".show")?.setAttribute("aria-pressed", "false");
+    if (active) press(active, false);
     active = paragraph;
     active.classList.add("on");
-    active.querySelector(".show").setAttribute("aria-pressed", "true");
+    press(active, true);
     show(paragraph.dataset, asked);
   };
   for (const paragraph of paragraphs) {
     const button = child(paragraph, "button", "show", { type: "button", "aria-pressed": "false" });
-    button.append(say("views.show"));
+    button.textContent = say("views.show");
     button.addEventListener("click", () => set(paragraph, true));
   }
   followReading(paragraphs, set);
@@ -34,10 +34,15 @@ export function startArticle(show) {
   };
 }
 
+function press(paragraph, on) {
+  const button = paragraph.querySelector(".show");
+  button.setAttribute("aria-pressed", on);
+  button.textContent = say(on ? "views.showing" : "views.show");
+}
+
 // The paragraph that is read: the last one that has come up to a third of the window.
 function followReading(paragraphs, set) {
   let waiting;
-  let moved = false;
   const read = () => {
     const line = innerHeight * 0.4;
     const above = paragraphs.filter((one) => one.getBoundingClientRect().top < line);
@@ -47,13 +52,11 @@ function followReading(paragraphs, set) {
   addEventListener(
     "scroll",
     () => {
-      moved = true;
       clearTimeout(waiting);
       waiting = setTimeout(read, READ_AFTER);
     },
     { passive: true },
   );
-  return () => moved;
 }
 
 function questions() {

@@ -16,14 +16,14 @@ export function startLayer() {
     change({ kernel: "3x3", weights: given.kernels[name].join(",") }),
   );
   whenScene(({ scene: { state, input, kernel } }) => {
-    press(presets, state.preset);
+    mark(presets, state.preset);
     const plain = input.shape.join() === "1,6,6" && !state.image;
-    press(pictures, state.picture ?? (plain ? ARTICLE : null));
+    mark(pictures, state.picture ?? (plain ? ARTICLE : null));
     const single = kernel.shape.join() === "1,1,3,3";
     const named = Object.entries(given.kernels).find(
       ([, values]) => single && values.every((value, at) => value === kernel.values[at]),
     );
-    press(kernels, named?.[0] ?? null);
+    mark(kernels, named?.[0] ?? null);
     for (const button of kernels.values()) button.disabled = state.in !== "1" || state.out !== "1";
   });
 }
@@ -46,6 +46,6 @@ function chips(host, names, table, chosen) {
   );
 }
 
-function press(buttons, name) {
+function mark(buttons, name) {
   for (const [own, button] of buttons) button.setAttribute("aria-pressed", own === name);
 }

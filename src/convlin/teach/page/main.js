@@ -65,6 +65,7 @@ first();
 function startTabs() {
   const dock = byId("dock");
   const open = (name, focus) => {
+    byId("views").dataset.tab = name;
     for (const tab of TABS) {
       const button = byId(`tab-${tab}`);
       button.setAttribute("aria-selected", tab === name);
@@ -72,7 +73,11 @@ function startTabs() {
       byId(`panel-${tab}`).hidden = tab !== name;
     }
     if (focus) byId(`tab-${name}`).focus();
-    inSight(byId("tabs"), byId(`tab-${name}`));
+    const tabs = byId("tabs"); // the chosen one in sight, and nothing else moved
+    const button = byId(`tab-${name}`);
+    if (button.offsetLeft < tabs.scrollLeft) tabs.scrollLeft = button.offsetLeft;
+    const over = button.offsetLeft + button.offsetWidth - tabs.clientWidth;
+    if (over > tabs.scrollLeft) tabs.scrollLeft = over;
   };
   const chosen = (name, focus) => {
     open(name, focus);
@@ -92,12 +97,6 @@ function startTabs() {
   });
   open(TABS[0]);
   return open;
-}
-
-// Scroll the row of tabs alone: the page stays where it is read.
-function inSight(row, tab) {
-  const [box, own] = [row, tab].map((element) => element.getBoundingClientRect());
-  row.scrollLeft += Math.min(0, own.left - box.left) + Math.max(0, own.right - box.right);
 }
 
 // Another language is another page of the same state.

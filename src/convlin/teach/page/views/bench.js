@@ -94,7 +94,7 @@ export function startBench(host) {
       value: figure(target),
     });
     const equation = state.shared ? sharedEquation(scene, state, row) : ownEquation(scene, state);
-    find(".equation").textContent = equation.names;
+    find(".equation").textContent = `${equation.names} = ${figure(target)}`;
     const holds = Math.abs(equation.value - target) < 1e-9;
     const sum = find(".sum");
     sum.textContent = `${equation.numbers} = ${figure(equation.value)}, ${holds ? say("bench.holds") : say("bench.fails", { value: figure(target) })}`;
@@ -240,7 +240,6 @@ function grid(cells, scene, state) {
     shade: tints(values),
     changed: (at) => !state.shared && values[at] !== state.base[at],
     known: (at) => !state.shared && known.has(at),
-    dark: (at) => !state.shared && input.values[at] === 0,
   });
 }
 

@@ -128,7 +128,7 @@ export class Cells {
       cell.style.setProperty("--own", stripes(own));
       cell.style.setProperty("--own-ink", inkOn(own[0]));
     }
-    for (const name of ["changed", "known", "dark"])
+    for (const name of ["changed", "known"])
       cell.classList.toggle(name, Boolean(this.spec[name]?.(at)));
     if (!this.spec.shade) return;
     const shade = this.spec.shade(at);

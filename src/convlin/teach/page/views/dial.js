@@ -91,14 +91,15 @@ function ownersOf(form, taps, { kernel }) {
 
 // A colour for each of many weights, neighbours far apart: hues by the golden angle.
 function own(number) {
-  return `hsl(${((number * 137.508) % 360).toFixed(1)} ${45 + ((number * 29) % 40)}% ${38 + ((number * 17) % 36)}%)`;
+  const hue = ((number * 137.508) % 360).toFixed(1);
+  return `hsl(${hue} ${35 + ((number * 29) % 30)}% ${62 + ((number * 17) % 24)}%)`;
 }
 
 function colorCell(cell, value, color, at, columns) {
   cell.style.setProperty("--late", `${Math.floor(at / columns) * 18}ms`);
   cell.style.background = color ?? "";
   cell.classList.toggle("weight", Boolean(color));
-  cell.style.color = color ? (color.startsWith("#") ? inkOn(color) : "#ffffff") : "";
+  cell.style.color = color ? (color.startsWith("#") ? inkOn(color) : "#000000") : "";
   cell.textContent = color ? short(value) : "";
 }
 

@@ -73,11 +73,7 @@ function startTabs() {
       byId(`panel-${tab}`).hidden = tab !== name;
     }
     if (focus) byId(`tab-${name}`).focus();
-    const tabs = byId("tabs"); // the chosen one in sight, and nothing else moved
-    const button = byId(`tab-${name}`);
-    if (button.offsetLeft < tabs.scrollLeft) tabs.scrollLeft = button.offsetLeft;
-    const over = button.offsetLeft + button.offsetWidth - tabs.clientWidth;
-    if (over > tabs.scrollLeft) tabs.scrollLeft = over;
+    inSight(byId("tabs"), byId(`tab-${name}`));
   };
   const chosen = (name, focus) => {
     open(name, focus);
@@ -97,6 +93,12 @@ function startTabs() {
   });
   open(TABS[0]);
   return open;
+}
+
+// Scroll the row of tabs alone: the page stays where it is read.
+function inSight(row, tab) {
+  const [box, own] = [row, tab].map((element) => element.getBoundingClientRect());
+  row.scrollLeft += Math.min(0, own.left - box.left) + Math.max(0, own.right - box.right);
 }
 
 // Another language is another page of the same state.

@@ -162,7 +162,7 @@ function entrySentences({ row, column }, light, { places, kernel }) {
   const taps = light.wires.map(([, , tap]) => tap);
   if (!taps.length) return [say("read.zero", words), ""];
   const weight = taps.map((tap) => figure(kernel.values[tap])).join(" + ");
-  const tap = taps.map((one) => places.said("tap", one)).join("; ");
+  const tap = taps.map((one) => places.said("tap", one)).join(" / ");
   return [say("read.entry", { ...words, tap, weight }), ""];
 }
 

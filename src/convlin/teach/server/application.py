@@ -28,6 +28,9 @@ from convlin.teach.web.page_files import TYPES, page_file
 
 __all__ = ["application", "serve", "written_page"]
 
+# Pixels a side of a matrix's picture: no screen shows more of it at once, and a zoom of four fills
+# one.
+MOST = 1024
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; "
@@ -127,7 +130,7 @@ def _scene(request: Request) -> Response:
 
 
 def _matrix(request: Request) -> Response:
-    return Response(matrix_png(_state(request)), media_type="image/png")
+    return Response(matrix_png(_state(request), MOST), media_type="image/png")
 
 
 def _state(request: Request) -> State:

@@ -106,7 +106,7 @@ def _block(block: Block, width: int) -> Text:
         case Beside():
             return _beside(block, width)
         case Table():
-            return _table(block)
+            return _table(block, width)
         case Judgement():
             return _judgement(block, width)
         case Note(title, text):
@@ -215,10 +215,11 @@ def _style(cell: Cell, colours: list[str]) -> Style:
     return Style(bold=cell.look == "marked", dim=cell.look == "faint")
 
 
-def _table(block: Table) -> Text:
+def _table(block: Table, width: int) -> Text:
     columns = list(zip(block.header, *block.rows, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
-    lines = [Text(" " * INDENT + block.title, style="italic")]
+    title = wrap(block.title, width - INDENT)
+    lines = [Text(" " * INDENT + line, style="italic") for line in title]
     for index, row in enumerate((block.header, *block.rows)):
         line = Text(" " * INDENT, style="" if index else "bold")
         for column, (text, across) in enumerate(zip(row, widths, strict=True)):

@@ -99,7 +99,11 @@ export function startBench(host) {
     find(".equation").textContent = `${equation.names} = ${figure(target)}`;
     const holds = Math.abs(equation.value - target) < 1e-9;
     const sum = find(".sum");
-    sum.textContent = `${equation.numbers} = ${figure(equation.value)}, ${holds ? say("bench.holds") : say("bench.fails", { value: figure(target) })}`;
+    sum.textContent = say(holds ? "bench.holds" : "bench.fails", {
+      sum: equation.numbers,
+      value: figure(equation.value),
+      expected: figure(target),
+    });
     sum.classList.toggle("holds", holds);
     find('[data-do="other"]').hidden = state.shared;
     second(find(".second"), scene, state);
@@ -189,7 +193,8 @@ function second(host, { input, neuron, places }, { weights, base, shared }) {
   const [got, expected] = [weights[pixel], base[pixel]].map(figure);
   const holds = weights[pixel] === base[pixel];
   const text = host.querySelector("p");
-  text.textContent = `${say("bench.second", { number: pixel + 1 })}: ${say(holds ? "bench.second_holds" : "bench.second_fails", { got, expected })}`;
+  const key = holds ? "bench.second_holds" : "bench.second_fails";
+  text.textContent = say(key, { number: pixel + 1, got, expected });
   host.classList.toggle("fails", !holds);
 }
 

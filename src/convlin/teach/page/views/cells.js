@@ -50,11 +50,12 @@ export class Cells {
 
   // spec: label, rows, columns, panels [{name, place: [row, column] or undefined}], pad [t, l, b, r],
   // text(at), describe(at), fill(at) -> colours of a cell's own, shade(at) from -1 to 1,
-  // paint(context, panel), image, bare: what is around the cells is no padding
+  // paint(context, panel), pooled: cells a pixel of what is painted, image, bare: what is around
+  // the cells is no padding
   draw(spec) {
     const { rows, columns, panels } = spec;
     const focused = this.host.contains(document.activeElement);
-    this.spec = { pad: [0, 0, 0, 0], few: rows * columns * panels.length <= FEW, ...spec };
+    this.spec = { pad: [0, 0, 0, 0], pooled: 1, few: rows * columns * panels.length <= FEW, ...spec };
     this.area = rows * columns;
     this.cursor = Math.min(this.cursor, this.area * panels.length - 1);
     this.lit = new Map();
@@ -147,8 +148,8 @@ export class Cells {
       return;
     }
     const canvas = child(board, "canvas", "base", {
-      width: this.spec.columns,
-      height: this.spec.rows,
+      width: Math.ceil(this.spec.columns / this.spec.pooled),
+      height: Math.ceil(this.spec.rows / this.spec.pooled),
       "aria-hidden": "true",
     });
     this.spec.paint(canvas.getContext("2d"), at);

@@ -63,12 +63,13 @@ export function startDial(host) {
     const owners = ownersOf(form, steps.taps, scene);
     cells.forEach((cell, at) => colorCell(cell, values[at], owners[at], at, scene.matrix.columns));
     const n = scene.counts.parameters[form];
-    find(".count").textContent = `${say(`form.${form}`)}: ${say("dial.count", { n })}`;
+    const count = say("dial.count", { form: say(`form.${form}`), n });
+    find(".count").textContent = count;
     find(".now").textContent = say(`dial.${form}_help`, { n });
-    slider.setAttribute("aria-valuetext", `${say(`form.${form}`)}, ${say("dial.count", { n })}`);
+    slider.setAttribute("aria-valuetext", count);
     find(".train").textContent = say(stepped ? "dial.undo" : "dial.step");
     find(".stepped").textContent = stepped ? told(fractions, values, steps, form, scene) : "";
-    board.setAttribute("aria-label", find(".count").textContent);
+    board.setAttribute("aria-label", count);
     board.dataset.form = form;
   };
   return (step) => {

@@ -10,7 +10,8 @@ import { outline } from "./marks.js";
 const WRITTEN = 400; // entries that get their number written where there is room
 const SEVERAL = [118, 118, 118]; // an entry that holds several weights
 const READABLE = 15; // pixels of an entry's side that a number fits into
-const AXIS = 10; // pixels of the numbers along the edges
+const AXIS = 9; // pixels of the numbers along the edges
+const PAINTED = 512; // pixels a side of what is painted: of larger matrices one is several entries
 
 export function startMatrix(host, zoom) {
   const entry = (scene, at) => ({
@@ -39,7 +40,9 @@ export function startMatrix(host, zoom) {
       panels: [{ name: say("matrix.grid") }],
       few: false,
       bare: true,
-      pad: wide ? [1.2, 2.2, 0, 0] : [0, 0, 0, 0],
+      // Room for the numbers along the edges: of large matrices several entries wide.
+      pad: wide ? [Math.max(1.2, rows / 14), Math.max(2.2, columns / 16), 0, 0] : [0, 0, 0, 0],
+      pooled: Math.ceil(Math.max(rows, columns) / PAINTED),
       largest: 44,
       tallest: 420,
       zoom: level,
@@ -133,13 +136,19 @@ function follow(cells, wire, { rows, columns }) {
   });
 }
 
+// A pixel an entry; of a large matrix one for several, in the colour of an entry among them if there
+// is any: shrunk by the browser, thin diagonals would break into dashes.
 function paint(context, scene) {
-  const { columns, rows } = scene.matrix;
-  const pixels = context.createImageData(columns, rows);
+  const { width, height } = context.canvas;
+  const pooled = Math.ceil(Math.max(scene.matrix.rows, scene.matrix.columns) / PAINTED);
+  const pixels = context.createImageData(width, height);
   const colors = scene.kernel.colors.map(bytesOf);
   for (const { row, column, taps } of entries(scene)) {
     const color = taps.length > 1 ? SEVERAL : colors[taps[0]];
-    pixels.data.set([...color, 255], 4 * (row * columns + column));
+    pixels.data.set(
+      [...color, 255],
+      4 * (Math.floor(row / pooled) * width + Math.floor(column / pooled)),
+    );
   }
   context.putImageData(pixels, 0, 0);
 }
@@ -168,12 +177,13 @@ function number(map, { matrix: { rows, columns } }) {
   const { over } = map.panels[0];
   const put = (of, at, x, y) => {
     const text = shape(over, "text", { class: `axis ${of}`, x, y, "data-of": of, "data-at": at });
-    text.style.fontSize = `${Math.min(0.62, AXIS / map.side)}px`;
+    text.style.fontSize = `${AXIS / map.side}px`;
     text.textContent = String(at + 1);
   };
   const each = (room) => Math.max(1, Math.ceil(room / map.side)); // pixels that a number needs
-  for (let at = 0; at < rows; at += each(AXIS)) put("row", at, -0.3, at + 0.5);
-  for (let at = 0; at < columns; at += each(1.6 * AXIS)) put("column", at, at + 0.5, -0.6);
+  const gap = Math.min(0.6, 4 / map.side);
+  for (let at = 0; at < rows; at += each(AXIS)) put("row", at, -gap, at + 0.5);
+  for (let at = 0; at < columns; at += each(1.6 * AXIS)) put("column", at, at + 0.5, -gap - AXIS / map.side / 2);
 }
 
 // Where padding repeats pixels, one entry holds the sum of several weights.

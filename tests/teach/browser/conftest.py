@@ -118,9 +118,7 @@ def opened(browser, server, files, resting, drawn):
 
     listeners = {"pageerror": raised, "console": logged, "request": sent}
 
-    def opened(
-        link="", where="server", lang="en", width=1280, height=800, locale="en-GB", **media
-    ):
+    def opened(link="", where="server", lang="en", width=1280, height=800, locale="en-GB", **media):
         rested = resting[locale]
         page = rested.pop() if rested else browser.new_context(locale=locale).new_page()
         used.append((page, locale))

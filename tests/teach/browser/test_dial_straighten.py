@@ -1,6 +1,7 @@
 """The dial's counts, colours and step are the engine's; the image slides into one column."""
 
 import re
+from itertools import chain
 
 import pytest
 from playwright.sync_api import expect
@@ -56,7 +57,7 @@ def test_a_step_of_training_makes_equal_weights_part(opened, said, told):
         page.locator("#dial").evaluate(SLIDE, str(at))
         page.click("#panel-dial .train")
         shown = page.locator(".dial-board i").all_text_contents()
-        for text, value, owner in zip(shown, flat, sum(position.owner, []), strict=True):
+        for text, value, owner in zip(shown, flat, chain(*position.owner), strict=True):
             assert text == "" if owner < 0 else abs(number(text) - value) <= 0.0501
         step = position.step
         parts = [step.shared, step.local, step.off]

@@ -10,7 +10,12 @@ from convlin.teach.lessons import lessons
 
 
 def blocks(lang, kind):
-    return [block for lesson in lessons(lang).lessons for block in lesson.blocks if isinstance(block, kind)]
+    return [
+        block
+        for lesson in lessons(lang).lessons
+        for block in lesson.blocks
+        if isinstance(block, kind)
+    ]
 
 
 @pytest.mark.parametrize(

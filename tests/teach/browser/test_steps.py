@@ -120,7 +120,11 @@ def test_each_paragraph_sets_its_state(opened, steps, drawn, where, lang, width)
 
 def test_reading_on_sets_the_state_of_what_is_read(opened):
     page = opened(where="file", width=1440, height=900)
-    for name, tab in (("lesson-1-4", "straighten"), ("lesson-2-7", "dial"), ("lesson-1-0", "matrix")):
+    for name, tab in (
+        ("lesson-1-4", "straighten"),
+        ("lesson-2-7", "dial"),
+        ("lesson-1-0", "matrix"),
+    ):
         page.evaluate("id => document.getElementById(id).scrollIntoView({block: 'start'})", name)
         expect(page.locator(f"#{name}")).to_have_class(re.compile(r"\bon\b"))
         expect(page.locator(f"#panel-{tab}")).to_be_visible()

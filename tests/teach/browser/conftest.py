@@ -1,4 +1,4 @@
-"""A running `convlin explore`, a headless Chromium, and what PyTorch says of the layers it shows.
+"""The one page in a headless Chromium: from a file, and from a running `convlin explore`.
 
 Without Chromium or axe-core these tests fail, and say what to install.
 """
@@ -17,6 +17,9 @@ from playwright.sync_api import sync_playwright
 from torch import nn
 
 import convlin
+from convlin.teach.lessons import lessons
+from convlin.teach.web.one_file import one_file
+from convlin.teach.words import Words
 
 ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking"),
@@ -80,10 +83,27 @@ def drawn():
     return lambda page: page.evaluate(frames)
 
 
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Write the page of each language once, and return its address."""
+    folder = tmp_path_factory.mktemp("pages")
+
+    def address(lang):
+        file = folder / f"{lang}.html"
+        if not file.exists():
+            file.write_text(one_file(lessons(lang)), "utf-8")
+        return file.as_uri()
+
+    return address
+
+
 @pytest.fixture
-def opened(browser, server, resting, drawn):
-    """Open a link of the page and wait for its first scene; nothing may go wrong in its console."""
-    used, wrong = [], []
+def opened(browser, server, files, resting, drawn):
+    """Open a link of the page and wait for its first scene.
+
+    Nothing may go wrong in its console, and a page from a file asks nobody for anything.
+    """
+    used, wrong, asked = [], [], []
 
     def raised(error):
         wrong.append(str(error))
@@ -92,28 +112,43 @@ def opened(browser, server, resting, drawn):
         if said.type == "error":
             wrong.append(said.text)
 
-    def opened(link="", width=1280, height=800, locale="en-GB", **media):
+    def sent(request):
+        if request.frame.url.startswith("file:") and not request.is_navigation_request():
+            asked.append(request.url)
+
+    listeners = {"pageerror": raised, "console": logged, "request": sent}
+
+    def opened(link="", where="server", lang="en", width=1280, height=800, locale="en-GB", **media):
         rested = resting[locale]
         page = rested.pop() if rested else browser.new_context(locale=locale).new_page()
         used.append((page, locale))
         page.set_default_timeout(10_000)
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(**{"color_scheme": "light", "reduced_motion": "no-preference", **media})
-        page.on("pageerror", raised)
-        page.on("console", logged)
-        page.goto(link if ":" in link.partition("?")[0] else server + link)
+        page.emulate_media(**{"color_scheme": "light", "reduced_motion": "reduce", **media})
+        for event, listener in listeners.items():
+            page.on(event, listener)
+        page.goto(link if ":" in link.partition("?")[0] else address(link, where, lang))
         page.wait_for_selector("#output [role=gridcell]", state="attached")
         drawn(page)
         return page
 
+    def address(link, where, lang):
+        if where == "file":
+            return files(lang) + link
+        query, mark, fragment = link.partition("#")
+        if lang != "en":
+            query += f"{'&' if '?' in query else '?'}lang={lang}"
+        return server + query + mark + fragment
+
     yield opened
     for page, locale in used:
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
         rest(page, server)
-        page.remove_listener("pageerror", raised)
-        page.remove_listener("console", logged)
         resting[locale].append(page)  # and never, where it could not be left: it may hang
     # Chromium logs each answer that is no success, as a refused state's is not; the page is calm.
     assert [text for text in wrong if "with a status of" not in text] == []
+    assert [url for url in asked if not url.startswith("data:")] == []
 
 
 def rest(page, server):
@@ -170,3 +205,14 @@ def lit():
         )
 
     return lit
+
+
+@pytest.fixture(scope="session")
+def said():
+    """Return a text of the page with its numbers filled in, as `page/words.js` does."""
+
+    def said(lang, key, **values):
+        table, name = key.split(".")
+        return Words(lang).table(table)(name, **values)
+
+    return said

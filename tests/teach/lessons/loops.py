@@ -36,3 +36,23 @@ def by_tap(taps):
         places[tap][0].append(row)
         places[tap][1].append(pixel)
     return places
+
+
+def correlate(image, kernels, stride, padding):
+    """Slide kernels (o, c, kh, kw) over a map (c, h, w), one position after the other."""
+    _, h, w = image.shape
+    o, _, kh, kw = kernels.shape
+    padded = np.zeros((len(image), h + 2 * padding, w + 2 * padding), dtype=int)
+    padded[:, padding : padding + h, padding : padding + w] = image
+    tops = range(0, padded.shape[1] - kh + 1, stride)
+    lefts = range(0, padded.shape[2] - kw + 1, stride)
+    return np.array([
+        [[sum(int(kernels[k, c, y, x]) * int(padded[c, top + y, left + x])
+              for c, y, x in np.ndindex(kernels.shape[1:])) for left in lefts] for top in tops]
+        for k in range(o)
+    ])  # fmt: skip
+
+
+def moved(image, by):
+    rows = [[0] * by + row[: len(row) - by] for row in image.tolist()]
+    return np.array(rows)

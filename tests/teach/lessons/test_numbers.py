@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from article import IMAGE, KERNEL, OUTPUT
+from article import IMAGE, KERNEL, MAP, MIXING, OUTPUT, RAISING
 from convlin.proof import Proved, Refuted
 from convlin.teach.example import Example, article_example
 from convlin.teach.numbers import full_size, pointwise, sharing, sparse, uses
@@ -65,6 +65,10 @@ def test_families(example, lesson):
     assert lesson.conv.free == example.kernel.size - lesson.conv.rank
 
 
+def whole(example):
+    return all((a == a.round()).all() for a in (example.image, example.kernel))
+
+
 def test_other_weights_with_the_same_output(example, lesson):
     if lesson.other is None:
         assert example.pixels == 1 and example.image.any()
@@ -74,11 +78,35 @@ def test_other_weights_with_the_same_output(example, lesson):
     size = scale.max() * example.pixels
     assert agree((weights * example.image).sum(), lesson.value, STABLE * example.pixels, size)
     assert agree(other.value, lesson.value, STABLE * example.pixels, size)
-    assert other.rounding.within
+    if whole(example):
+        assert other.rounding is None and np.array_equal(weights, weights.round())
+        assert other.value == lesson.value
+        terms = zip(weights.ravel(), example.image.ravel(), strict=True)
+        assert sum(int(w) * int(x) for w, x in terms) == lesson.value
+    else:
+        assert other.rounding.within
     differ = np.abs(weights - lesson.weights).ravel()
     assert differ[other.pixel - 1] == differ.max() > 0
     assert other.own_there == lesson.weights.ravel()[other.pixel - 1]
     assert other.other_there == weights.ravel()[other.pixel - 1]
+
+
+def test_what_is_free_after_every_window(example, lesson):
+    windows = windows_of(example)
+    free = [
+        example.kernel.size - np.linalg.matrix_rank(windows[: count + 1])
+        for count in range(len(windows))
+    ]
+    assert lesson.windows == tuple(free[: free.index(free[-1]) + 1])
+
+
+def test_how_often_weights_are_used(example):
+    _, taps, size = rows_of(example)
+    lesson = sharing(example)
+    uses = [len(rows) for rows, _ in by_tap(taps).values()]
+    assert lesson.most == max(uses, default=0)
+    assert lesson.idle == size[0] * size[1] * example.kernel.size - len(taps)
+    assert lesson.taps == example.kernel.size
 
 
 def test_the_first_step_of_training(example):
@@ -111,6 +139,7 @@ def test_weights_of_the_forms(example):
 
 def test_lesson_3():
     lesson = pointwise()
+    assert np.array_equal(lesson.map, MAP) and np.array_equal(lesson.mixing, MIXING)
     assert np.array_equal(lesson.outputs, np.einsum("oc,cyx->oyx", lesson.mixing, lesson.map))
     weights = lesson.weights
     assert (weights["conv"], weights["local"], weights["linear"]) == (6, 9 * 6, 27 * 18)
@@ -129,6 +158,13 @@ def test_lesson_4():
     found = lesson.mistaken.counterexample
     own, other = (lesson.orders[order][found.input] for order in ("CHW", "HWC"))
     assert (found.expected, found.got) == (own + 27 * found.output[0], other + 27 * found.output[0])
+    assert np.array_equal(lesson.map, MAP)
+    kernels = lesson.kernels
+    assert kernels.shape == (3, 3, 3, 3) and np.array_equal(kernels, kernels.round())
+    assert len({tuple(kernel.ravel()) for kernel in kernels.reshape(9, 9)}) == 9
+    for output, kernel in enumerate(kernels):
+        total = sum(int(kernel[at]) * int(MAP[at]) for at in np.ndindex(3, 3, 3))
+        assert lesson.values[output] == total
     assert lesson.fits == tuple(n - 3 + 1 for n in lesson.larger)
 
 
@@ -150,6 +186,7 @@ def test_lesson_5():
 
 def test_two_pointwise_layers_collapse_and_a_relu_keeps_them_apart():
     found = uses().collapse
+    assert np.array_equal(found.first, RAISING)
     assert np.array_equal(found.product, found.second @ found.first)
     assert isinstance(found.proof, Proved)
     one, other = found.pixels

@@ -13,31 +13,12 @@ from convlin.teach.example import article_example
 from convlin.teach.numbers import dial, pointwise, why
 from convlin.teach.numbers.shifts import Agreement
 from convlin.teach.numbers.shuffles import LOCAL_KERNEL, ORDER
+from teach.lessons.loops import correlate, moved
 
 
 @pytest.fixture(scope="module")
 def lesson():
     return why()
-
-
-def correlate(image, kernels, stride, padding):
-    """Slide kernels (o, c, kh, kw) over a map (c, h, w), one position after the other."""
-    _, h, w = image.shape
-    o, _, kh, kw = kernels.shape
-    padded = np.zeros((len(image), h + 2 * padding, w + 2 * padding), dtype=int)
-    padded[:, padding : padding + h, padding : padding + w] = image
-    tops = range(0, padded.shape[1] - kh + 1, stride)
-    lefts = range(0, padded.shape[2] - kw + 1, stride)
-    return np.array([
-        [[sum(int(kernels[k, c, y, x]) * int(padded[c, top + y, left + x])
-              for c, y, x in np.ndindex(kernels.shape[1:])) for left in lefts] for top in tops]
-        for k in range(o)
-    ])  # fmt: skip
-
-
-def moved(image, by):
-    rows = [[0] * by + row[: len(row) - by] for row in image.tolist()]
-    return np.array(rows)
 
 
 SHIFTS = {

@@ -8,8 +8,8 @@ import pytest
 
 from convlin import Refused
 from convlin.figures.palette import contrast, tap_colors
-from convlin.teach.example import Example, article_example
 from convlin.teach.drawings.straightened import straightened
+from convlin.teach.example import Example, article_example
 from figures.drawn import reads
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -48,6 +48,7 @@ PART = 8, 9  # rows and columns of what is shown of a larger one: two fit beside
 # Letters in a row of a grid, of a terminal's 80 with its indent, with two spaces beside every
 # number.
 ACROSS = 76
+FEWEST = 3  # options of a question: of two, guessing is right half the time
 LONGEST_LIST = 16  # items: the article's nine wires are written out, twice is three lines
 
 
@@ -157,12 +158,17 @@ def proof(words: Words, verdict: Verdict, scope: str) -> str:
 def question(prompt: str, options: Iterable[Any], right: Any) -> Question:
     """Return a question with these options, each once; numbers stand in their order.
 
+    Of fewer than three numbers, which small examples have, the next ones follow.
+
     >>> question("How many?", [36, 9, 27, 9], 27)
     Question(prompt='How many?', options=('9', '27', '36'), right=1)
+    >>> question("How many?", [0, 1, 1], 0).options
+    ('0', '1', '2')
     """
     several = list(dict.fromkeys([*options, right]))
     if all(isinstance(option, int) for option in several):
         several.sort()
+        several += range(several[-1] + 1, several[-1] + 1 + FEWEST - len(several))
     texts = tuple(f"{option:,}" if isinstance(option, int) else option for option in several)
     return Question(prompt, texts, several.index(right))
 

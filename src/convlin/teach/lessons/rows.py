@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from convlin.teach.document import Beside, Block, Cell, Grid, Paragraph
 from convlin.teach.example import Example
-from convlin.teach.lessons.parts import WIDEST, grid, number
+from convlin.teach.lessons.parts import ACROSS, WIDEST, grid, number
 from convlin.teach.lessons.shown import view
 from convlin.teach.words import Words
 
@@ -48,7 +48,8 @@ def row_by_number(
     if pixels > ROW_SHOWN:
         return None
     read = example.wires(neuron)
-    across = min(WIDEST, pixels)
+    texts = [str(pixels), *(number(weight) for _, weight in read.values())]
+    across = min(WIDEST, pixels, ACROSS // (max(map(len, texts)) + 2))
     rows = []
     for start in range(0, pixels, across):
         numbers = range(start, min(start + across, pixels))

@@ -26,7 +26,9 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
         yield Paragraph(words("sharing.alone"), view(example, example.neuron))
     else:
         yield from _beside(words, example, example.neighbour)
-        yield Paragraph(words("sharing.diagonals", most=lesson.most), view_of_tap(example))
+        if lesson.most:
+            key = "sharing.diagonals_padding" if lesson.idle else "sharing.diagonals"
+            yield Paragraph(words(key, most=lesson.most), view_of_tap(example))
     weights = [lesson.weights[form] for form in FORMS]
     yield question(words("sharing.ask"), [*weights, example.pixels], weights[1])
     yield Paragraph(words("sharing.between"), view(example, example.neuron, "dial", "local"))
@@ -96,7 +98,9 @@ def _evidence(words: Words, lesson: Sharing) -> Iterator[str]:
         yield words("sharing.evidence_alone", conv=weights["conv"], local=weights["local"])
         return
     yield words("sharing.evidence_counts", **weights)
-    if lesson.steps and lesson.steps["linear"].fractions[0] < PARTED:
+    # The FC layer's weights on the kernel move as the local layer's do; what it has besides may
+    # move all alike, and then nothing that started equal parts.
+    if lesson.steps and lesson.steps["local"].fractions[0] < PARTED:
         share = _share(lesson.steps["linear"].fractions[0])
         yield words("sharing.evidence_step", linear=share)
 

@@ -186,8 +186,13 @@ def _equation(words: Words, lesson: Sparse) -> Iterator[Block]:
     if not lit:
         yield Paragraph(words("sparse.lit_none", value=value), seen)
         return
-    yield Paragraph(words("sparse.lit", lit=len(lit), numbers=listed(words, lit)), seen)
-    if len(lit) <= WRITTEN_OUT:
+    written = len(lit) <= WRITTEN_OUT
+    text = [
+        words("sparse.lit", lit=len(lit), numbers=listed(words, lit)),
+        words("sparse.lit_sum" if written else "sparse.lit_one"),
+    ]
+    yield Paragraph((" " if words.lang == "en" else "").join(text), seen)
+    if written:
         yield Formula((str(bench.window),))
     grey = len(bench.grey_lit) + len(bench.grey_dark)
     counts = {"dark": len(bench.coloured_dark), "grey": grey, "free": bench.free}
@@ -234,7 +239,7 @@ def _known(words: Words, lesson: Sparse) -> Table:
 def _same_nine(words: Words, lesson: Sparse) -> Iterator[Block]:
     """Yield what is free of the weights that all windows share."""
     outputs = lesson.example.matrix.shape[0]
-    if outputs < 2 or not lesson.windows or len(lesson.windows) > WRITTEN_OUT:
+    if outputs < 2 or not lesson.conv.rank or not 0 < len(lesson.windows) <= WRITTEN_OUT:
         return
     counts = {"unknowns": lesson.conv.unknowns, "windows": outputs, "free": lesson.conv.free}
     seen = view(lesson.example, lesson.example.neuron, "bench", "shared")

@@ -1,7 +1,7 @@
 // The line that says in words what is pointed at, and the field that edits a value.
 
 import { figure, refused, say, title } from "./words.js";
-import { VALUES, change, shown, whenPoint, whenRefused, whenScene } from "./store.js";
+import { VALUES, change, shown, tellPoint, whenPoint, whenRefused, whenScene } from "./store.js";
 
 const CALM = 150; // milliseconds before a screen reader hears what is pointed at
 
@@ -96,12 +96,12 @@ function editable(host, scene) {
 export function edit(thing, key) {
   const field = document.getElementById("value");
   shown.pinned = thing;
-  change({ at: shown.scene.places.name(thing) }).then(() => {
-    field.focus();
-    field.select();
-    if (/^[0-9]$/.test(key ?? "")) field.value = key;
-    else if (key === "-") begin(field, key);
-  });
+  tellPoint(); // shows the field: what is typed next must not wait for the engine
+  field.focus();
+  field.select();
+  if (/^[0-9]$/.test(key ?? "")) field.value = key;
+  else if (key === "-") begin(field, key);
+  change({ at: shown.scene.places.name(thing) });
 }
 
 // A number field takes no lone minus: what is typed next gets it.

@@ -216,17 +216,29 @@ def _style(cell: Cell, colours: list[str]) -> Style:
 
 
 def _table(block: Table, width: int) -> Text:
-    columns = list(zip(block.header, *block.rows, strict=True))
-    widths = [max(map(cell_len, column)) for column in columns]
+    rows = [block.header, *block.rows]
+    widths = _widths(list(zip(*rows, strict=True)), width - INDENT)
     title = wrap(block.title, width - INDENT)
     lines = [Text(" " * INDENT + line, style="italic") for line in title]
-    for index, row in enumerate((block.header, *block.rows)):
-        line = Text(" " * INDENT, style="" if index else "bold")
-        for column, (text, across) in enumerate(zip(row, widths, strict=True)):
-            space = " " * (across - cell_len(text))
-            line.append(f"  {space}{text}" if column else f"{text}{space}")
-        lines.append(line)
+    for index, row in enumerate(rows):
+        cells = [wrap(text, across) for text, across in zip(row, widths, strict=True)]
+        for at in range(max(map(len, cells))):
+            line = Text(" " * INDENT, style="" if index else "bold")
+            for column, (cell, across) in enumerate(zip(cells, widths, strict=True)):
+                text = cell[at] if at < len(cell) else ""
+                space = " " * (across - cell_len(text))
+                line.append(f"  {space}{text}" if column else f"{text}{space}")
+            line.rstrip()
+            lines.append(line)
     return _lines(lines)
+
+
+def _widths(columns: list[tuple[str, ...]], width: int) -> list[int]:
+    """Return how wide columns are: as their longest text, or less where that is too wide."""
+    widths = [max(map(cell_len, column)) for column in columns]
+    while sum(widths) + GAP * (len(widths) - 1) > width:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def _lines(lines: Iterable[Text]) -> Text:

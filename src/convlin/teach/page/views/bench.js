@@ -50,7 +50,9 @@ export function startBench(host) {
   whenScene((now) => {
     scene = now.scene;
     // Other pixels leave the weights as they are, and show what becomes of their output.
-    const key = JSON.stringify([scene.kernel.values, scene.neuron, scene.input.shape]);
+    const { row, base } = scene.neuron;
+    const kept = [scene.kernel.values, row, base, scene.state.along, scene.input.shape];
+    const key = JSON.stringify(kept);
     if (key !== state.key) begin();
     state.key = key;
     show();

@@ -115,7 +115,7 @@ def test_a_step_that_moves_nothing_is_not_said_to_split():
 
 
 def test_zeros_are_only_said_to_be_most_where_they_are():
-    few = "in an example as small as this, its zeros are not most of it"
+    few = "In an example as small as this, though, zeros are not the majority"
     said = {name: drawn(lessons("en", [1], EXAMPLES[name]())) for name in ("article", "dark")}
     assert few in " ".join(said["dark"].replace("▌", "").split())
     assert few not in " ".join(said["article"].replace("▌", "").split())

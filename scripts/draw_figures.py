@@ -17,7 +17,7 @@ from torch import nn
 import convlin
 from convlin import figures
 from convlin.display.atomic import replacing
-from convlin.teach.article import IMAGE, KERNEL
+from convlin.teach.article_examples import IMAGE, KERNEL
 
 DOCS = Path(__file__).parents[1] / "docs"
 IMAGE, KERNEL = np.array(IMAGE), np.array(KERNEL)

@@ -212,7 +212,7 @@ def test_the_words():
     }.items():  # fmt: skip
         assert said(refused(State.of, query), "zh") == words
     large = refused(Example, np.zeros((4, 33)), KERNEL.astype(float))
-    assert said(large, "zh") == "--image：尺寸为 4×33，应为 1×1 到 32×32（课文会数每一条连接）"
+    assert said(large, "zh") == "--image：尺寸为 4×33，应为 1×1 到 32×32（课文要逐条统计连接）"
 
 
 def test_english_stays_as_it_is():

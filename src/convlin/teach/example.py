@@ -17,7 +17,7 @@ from convlin.errors import Description, Refusal, Refused
 from convlin.geometry import ConvGeometry
 from convlin.layers import unroll
 from convlin.matrix import ConvMatrix
-from convlin.teach.article import IMAGE, KERNEL
+from convlin.teach.article_examples import IMAGE, KERNEL
 
 __all__ = ["LONGEST", "Example", "article_example", "telling_output"]
 

@@ -14,7 +14,7 @@ from convlin.exchange.flatten_order import element_order
 from convlin.geometry import ConvGeometry
 from convlin.layers import to_conv
 from convlin.proof import Verdict, audit, prove
-from convlin.teach.article import MAP
+from convlin.teach.article_examples import MAP
 from convlin.teach.numbers.given_layers import conv_holding, linear_holding
 from convlin.teach.scenes.decimals import SCALE
 from convlin.teach.scenes.shown_numbers import own_weights

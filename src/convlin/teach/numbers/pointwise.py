@@ -13,7 +13,7 @@ from convlin.geometry import ConvGeometry
 from convlin.layers import to_linear, unroll
 from convlin.matrix import ConvMatrix
 from convlin.proof import Verdict, audit
-from convlin.teach.article import MAP, MIXING
+from convlin.teach.article_examples import MAP, MIXING
 from convlin.teach.numbers.given_layers import conv_holding, linear_of
 
 __all__ = ["Pointwise", "pointwise"]

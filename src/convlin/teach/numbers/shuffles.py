@@ -20,7 +20,7 @@ from jaxtyping import Float, Num
 from torch import nn
 
 from convlin.layers import unroll
-from convlin.teach.article import MAP, MIXING
+from convlin.teach.article_examples import MAP, MIXING
 from convlin.teach.numbers.given_layers import conv_holding, linear_holding
 from convlin.teach.numbers.shifts import Agreement
 

@@ -13,7 +13,7 @@ from convlin.costs import convolution_forms
 from convlin.geometry import ConvGeometry
 from convlin.layers import to_linear, unroll
 from convlin.proof import Verdict, prove
-from convlin.teach.article import MAP, MIXING, RAISING
+from convlin.teach.article_examples import MAP, MIXING, RAISING
 from convlin.teach.numbers.given_layers import conv_holding, linear_holding, linear_of
 
 __all__ = ["Channels", "Collapse", "Locality", "Size", "Uses", "uses"]

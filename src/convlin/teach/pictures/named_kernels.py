@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-from convlin.teach.article import KERNEL
+from convlin.teach.article_examples import KERNEL
 
 __all__ = ["KERNELS"]
 

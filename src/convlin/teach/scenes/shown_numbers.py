@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from convlin.errors import Description, Refusal, Refused
-from convlin.teach.article import IMAGE, KERNEL, MAP, MIXING, RAISING
+from convlin.teach.article_examples import IMAGE, KERNEL, MAP, MIXING, RAISING
 from convlin.teach.scenes.decimals import SCALE, read, shortened, written
 
 __all__ = ["link_of", "own_image", "own_weights", "values_of"]

@@ -111,8 +111,7 @@ def test_names_are_unique_and_links_lead_somewhere(outline):
 def test_grids_tables_and_figures_say_what_they_are(document, outline):
     grids = [grid for block in blocks_of(document, Beside) for grid in block.grids]
     tables = len(grids) + len(blocks_of(document, Table))
-    captions = [caption for caption in outline.named("caption")]
-    assert len(captions) == tables <= len(outline.named("table"))
+    assert len(outline.named("caption")) == tables <= len(outline.named("table"))
     figures = blocks_of(document, Figure)
     assert len(figures) == len(outline.named("figure")) == 5
     labels = [svg["aria-label"] for svg in outline.named("svg") if "aria-label" in svg]

@@ -56,6 +56,8 @@ def explore(
     from convlin.teach.scenes.page_state import State
 
     first = State.of(state)
+    if find_spec("matplotlib") is None:
+        raise InputError('convlin explore draws with matplotlib: pip install "convlin[teach]"')
     if export is not None:
         _write(export, first, force)
         return

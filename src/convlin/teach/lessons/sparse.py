@@ -226,7 +226,7 @@ def _known(words: Words, lesson: Sparse) -> Table:
     rows = [
         (words("sparse.known_one"), "1", f"{one.rank:,}", f"{one.free:,}"),
         *(
-            (words("sparse.known_more", count=count), f"{count + 1:,}", f"{known.rank:,}",
+            (words("sparse.known_more", first=1, count=count), f"{count + 1:,}", f"{known.rank:,}",
              f"{known.free:,}")
             for count, known in lesson.known
         ),

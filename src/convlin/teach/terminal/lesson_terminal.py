@@ -136,8 +136,8 @@ def _judgement(block: Judgement, width: int) -> Text:
 
 def _exercise(block: Exercise, width: int) -> Text:
     lines = [Text(block.title, style="bold underline"), _prose(block.task, width)]
-    answer = _prose(f"{block.answer_label}: {block.answer}", width, style="dim")
-    return _lines([*lines, Text(), answer, *([Text(), _code(block.code)] if block.code else [])])
+    answer = [Text(block.answer_label, style="italic"), _prose(block.answer, width, style="dim")]
+    return _lines([*lines, Text(), *answer, *([Text(), _code(block.code)] if block.code else [])])
 
 
 def _code(code: Code) -> Text:

@@ -33,6 +33,10 @@ BY_NAME = {
     "picture": {*PICTURES, *KERNELS},
     "form": {"conv", "local", "linear", "matrix"},
     "field": {
+        "link",
+        "host",
+        "path",
+        "method",
         *DEFAULTS,
         *OPTIONAL,
         *(f"{name}_help" for name in DEFAULTS),

@@ -115,7 +115,7 @@ def test_an_export_that_fails_leaves_the_old_file(run, house, monkeypatch):
 
 
 REFUSED = {
-    "state": (["--state", "?size=99"], "explore: size is '99', expected a whole number from 1 to 64, or heightxwidth"),
+    "state": (["--state", "?size=99"], "explore: size is '99', expected a whole number from 1 to 64, or height × width, such as 5x4"),
     "state-of-an-export": (["--state", "nonsense", "--export", "a.html"], "explore: link is 'nonsense', expected field=value&field=value, in UTF-8"),
     "suffix": (["--export", "page.txt"], "page.txt: the file must end in .html"),
     "no-folder": (["--export", "b/a.html"], "b/a.html: no such folder: b"),

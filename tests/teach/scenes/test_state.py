@@ -198,7 +198,7 @@ def test_the_words_of_refusals():
     for query, words in {
         "size=3x9&kernel=4x2": "explore: size is 3, expected height ≥ 4 (kernel extent 4, padding (0, 0))",
         "transposed=1&mode=reflect": "explore: mode is 'reflect', expected zeros (transposed)",
-        "kernel=12": "explore: kernel is '12', expected a whole number from 1 to 11, or heightxwidth",
+        "kernel=12": "explore: kernel is '12', expected a whole number from 1 to 11, or height × width, such as 5x4",
         "at=output:0,4,0": "explore: at is 'output:0,4,0', expected indices below (1, 4, 4)",
         "image=1,2": "explore: image is 2 values, expected 36 values (one for each of (1, 6, 6))",
         "picture=cat": "explore: picture is 'cat', expected digits, scene, noise",

@@ -5,26 +5,28 @@ import { byId, child } from "./elements.js";
 import { say } from "./words.js";
 
 const READ_AFTER = 140; // milliseconds that a paragraph is in sight before it sets its state
+const STILL = 400; // milliseconds that a paragraph stays which was asked for, wherever the page goes
 
-// show(paragraph, tab, step, link) is called for a paragraph that is read, or asked for.
+// show(data, asked, keys) is called for a paragraph that is read, or asked for, by keys or pointer.
 export function startArticle(show) {
   const paragraphs = [...document.querySelectorAll(".step")];
   let active = null;
-  const set = (paragraph, asked = false) => {
-    if (paragraph === active && !asked) return;
+  const set = (paragraph, asked = false, keys = false) => {
+    if (asked) forget();
+    else if (paragraph === active) return;
     active?.classList.remove("on");
     if (active) press(active, false);
     active = paragraph;
     active.classList.add("on");
     press(active, true);
-    show(paragraph.dataset, asked);
+    show(paragraph.dataset, asked, keys);
   };
   for (const paragraph of paragraphs) {
     const button = child(paragraph, "button", "show", { type: "button", "aria-pressed": "false" });
     button.textContent = say("views.show");
-    button.addEventListener("click", () => set(paragraph, true));
+    button.addEventListener("click", ({ detail }) => set(paragraph, true, detail === 0));
   }
-  followReading(paragraphs, set);
+  const forget = followReading(paragraphs, set);
   questions();
   copying();
   printing();
@@ -40,12 +42,15 @@ function press(paragraph, on) {
   button.textContent = say(on ? "views.showing" : "views.show");
 }
 
-// The paragraph that is read: the last one that has come up to a third of the window.
+// The paragraph that is read: the last one that has come up to a third of the window. Returns what
+// has a scroll forgotten that comes with what is asked for: by the focus, or by a panel that opens.
 function followReading(paragraphs, set) {
   let waiting;
+  let asked = -STILL;
   const read = () => {
     const line = innerHeight * 0.4;
-    const above = paragraphs.filter((one) => one.getBoundingClientRect().top < line);
+    const open = paragraphs.filter((one) => !one.classList.contains("veiled"));
+    const above = open.filter((one) => one.getBoundingClientRect().top < line);
     const one = above.at(-1);
     if (one) set(one);
   };
@@ -53,19 +58,23 @@ function followReading(paragraphs, set) {
     "scroll",
     () => {
       clearTimeout(waiting);
-      waiting = setTimeout(read, READ_AFTER);
+      if (performance.now() - asked > STILL) waiting = setTimeout(read, READ_AFTER);
     },
     { passive: true },
   );
+  return () => {
+    clearTimeout(waiting);
+    asked = performance.now();
+  };
 }
 
 function questions() {
-  const asked = [...document.querySelectorAll(".ask")];
   let right = 0;
   let answered = 0;
-  for (const question of asked) {
-    const ruling = byId(question.dataset.ruling)?.querySelector("details.ruling");
+  for (const question of document.querySelectorAll(".ask")) {
+    const ruling = byId(question.dataset.ruling);
     const correct = Number(question.dataset.right);
+    const reveal = veil(question, ruling);
     const options = [...question.querySelectorAll(".options li")];
     const answer = child(question, "p", "answer", { role: "status" });
     const buttons = options.map((option) => {
@@ -87,11 +96,29 @@ function questions() {
         answer.textContent = say(at === correct ? "ask.right" : "ask.wrong", {
           answer: buttons[correct].textContent,
         });
-        if (ruling) ruling.open = true;
+        reveal();
+        if (ruling) ruling.querySelector("details.ruling").open = true;
         score(right, answered);
       });
     });
   }
+}
+
+// What lies between a question and its ruling says the answer: it waits, unless the reader reads on
+// without one. Returns what takes the veil away.
+function veil(question, ruling) {
+  const between = [];
+  for (let next = question.nextElementSibling; next && next !== ruling; next = next.nextElementSibling)
+    if (!next.matches(".ask")) between.push(next);
+  const skip = child(question, "button", "skip", { type: "button" });
+  skip.textContent = say("ask.skip");
+  const cover = (on) => {
+    for (const element of between) element.classList.toggle("veiled", on);
+    skip.hidden = !on;
+  };
+  cover(between.length > 0);
+  skip.addEventListener("click", () => cover(false));
+  return () => cover(false);
 }
 
 function score(right, asked) {

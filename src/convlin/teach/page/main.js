@@ -45,14 +45,16 @@ startControls(byId("controls"));
 startReadout(byId("readout"));
 const round = startPlayer(byId("play"));
 const open = startTabs();
-const read = startArticle(async ({ link, tab, step }, asked) => {
+const read = startArticle(async ({ link, tab, step }, asked, keys) => {
   if (asked && narrow.matches) byId("dock").classList.add("open");
   await choose(link.replace(/^\?/, ""));
   open(tab ?? "matrix");
   turns[tab]?.(step ?? (tab === "straighten" ? "wires" : ""));
+  if (keys) byId("back").focus(); // the next stop is the views: there are many more in the text
 });
 languages();
 wide();
+byId("back").addEventListener("click", () => document.querySelector(".step.on .show")?.focus());
 
 byId("unpin").addEventListener("click", () => pin(shown.pinned));
 document.addEventListener("keydown", (event) => {
@@ -143,7 +145,7 @@ async function first() {
   const link = query.size ? query.toString() : (given.opens?.replace(/^\?/, "") ?? null);
   const lesson = document.getElementById(fragment);
   if (link === null && !TABS.includes(tab)) {
-    const paragraph = lesson?.matches("section") ? lesson.querySelector(".step")?.id : null;
+    const paragraph = lesson?.matches("section") ? lesson.querySelector(".step:not(.veiled)")?.id : null;
     await read(paragraph);
     if (!fragment) round();
     return;

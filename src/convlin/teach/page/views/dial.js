@@ -93,7 +93,7 @@ function ownersOf(form, taps, { kernel }) {
 // A colour for each of many weights, neighbours far apart: hues by the golden angle.
 function own(number) {
   const hue = ((number * 137.508) % 360).toFixed(1);
-  return `hsl(${hue} ${35 + ((number * 29) % 30)}% ${62 + ((number * 17) % 24)}%)`;
+  return `hsl(${hue} ${35 + ((number * 29) % 30)}% ${64 + ((number * 17) % 22)}%)`;
 }
 
 function colorCell(cell, value, color, at, columns) {

@@ -55,6 +55,7 @@ export function startMatrix(host, zoom) {
         write(map, scene);
         brighten(map, map.lit, columns);
         if (wide) number(map, scene);
+        cross(map, current(), scene.matrix);
       },
     });
   };

@@ -102,7 +102,7 @@ function layer({ svg }, row, kind, values, side) {
   for (let at = 0; at < row.count; at++) {
     const text = figure(values[at]);
     // A pill where a circle is too narrow for the number; nothing where the next one is in its way.
-    const half = Math.max(row.radius, 3.1 * text.length + 2);
+    const half = Math.max(row.radius, 3.8 * text.length + 1);
     const fits = 2 * half <= row.step - 1 || half === row.radius;
     const across = fits ? half : row.radius;
     shape(group, "rect", {

@@ -86,7 +86,7 @@ function column(host, scene) {
       at % columns,
     ];
     const start = [4 + place * SIDE, TOP + channel * (rows * SIDE + 8) + row * SIDE];
-    shape(home, "rect", { x: start[0], y: start[1], width: WIDE - 7, height: HIGH - 1, rx: 2 });
+    shape(home, "rect", { x: start[0], y: start[1], width: WIDE - 7, height: SIDE - 2, rx: 2 });
     const there = [COLUMN, TOP + at * HIGH];
     const group = shape(svg, "g", { class: "pixel" });
     group.style.setProperty("--home", `translate(${start[0]}px, ${start[1]}px)`);

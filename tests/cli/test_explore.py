@@ -86,8 +86,11 @@ def test_export_writes_one_file(run, house):
     result = run("explore", "--export", "page.html", "--state", "preset=patchify")
     assert result.exit_code == 0, result.output
     page = (house / "page.html").read_text("utf-8")
-    found = re.search(r'<script type="application/json" id="scene">(.*?)</script>', page)
-    assert json.loads(found[1])["state"]["preset"] == "patchify"
+    found = re.search(r'<script type="application/json" id="given">(.*?)</script>', page)
+    given = json.loads(found[1])
+    opens = "?size=8x8&in=3&out=4&kernel=4x4&stride=4x4"
+    assert (given["opens"], given["engine"]) == (opens, False)
+    assert given["geometries"][opens]["matrix"]["rows"] == 4 * 2 * 2
     size = (house / "page.html").stat().st_size
     assert result.stdout == f"wrote page.html ({size:,} bytes)\n"
     assert not list(house.glob(".page*"))
@@ -112,7 +115,7 @@ def test_an_export_that_fails_leaves_the_old_file(run, house, monkeypatch):
 
 
 REFUSED = {
-    "state": (["--state", "?size=99"], "explore: size is '99', expected a whole number from 1 to 64, or heightxwidth"),
+    "state": (["--state", "?size=99"], "explore: size is '99', expected a whole number from 1 to 64, or height × width, such as 5x4"),
     "state-of-an-export": (["--state", "nonsense", "--export", "a.html"], "explore: link is 'nonsense', expected field=value&field=value, in UTF-8"),
     "suffix": (["--export", "page.txt"], "page.txt: the file must end in .html"),
     "no-folder": (["--export", "b/a.html"], "b/a.html: no such folder: b"),
@@ -141,6 +144,18 @@ def test_no_such_host(run):
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_the_page_is_not_drawn_without_matplotlib(run, house, monkeypatch):
+    import convlin.cli.explore as command
+
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    for arguments in ((), ("--export", "page.html")):
+        result = run("explore", *arguments)
+        assert (result.exit_code, result.stderr) == (
+            2, 'convlin: convlin explore draws with matplotlib: pip install "convlin[teach]"\n'
+        )  # fmt: skip
+    assert not list(house.glob("*.html"))
+
+
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
 def test_a_missing_extra_is_named(run, house, monkeypatch, package):
     import convlin.cli.explore as command
@@ -158,10 +173,11 @@ def test_a_missing_extra_is_named(run, house, monkeypatch, package):
 def test_nobody_else_imports_a_web_server(house):
     script = (
         "import sys, convlin, convlin.cli\n"
-        "from convlin.teach.web.one_file import exported\n"
+        "from convlin.teach.lessons import lessons\n"
         "from convlin.teach.scenes.page_state import State\n"
-        "exported(State.of(''))\n"
-        "print([name for name in ('starlette', 'uvicorn', 'torch') if name in sys.modules])"
+        "from convlin.teach.web.one_file import one_file\n"
+        "one_file(lessons('en', [4]), State.of(''))\n"
+        "print([name for name in ('starlette', 'uvicorn') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr

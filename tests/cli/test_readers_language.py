@@ -131,7 +131,7 @@ def test_pictures_that_cannot_be_read(run, things):
     )
     assert lines["cut.png"].startswith("cut.png：不是可读取的图片：图片文件不完整")
     large = refused(run, "explain", "--image", "large.png")
-    assert large == "--image：尺寸为 40×33，应为 1×1 到 32×32（课文会数每一条连接）"
+    assert large == "--image：尺寸为 40×33，应为 1×1 到 32×32（课文要逐条统计连接）"
 
 
 def test_a_picture_of_too_many_pixels(run, house):

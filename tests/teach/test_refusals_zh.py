@@ -205,14 +205,14 @@ def test_templates_are_chinese_with_the_same_holes(table):
 def test_the_words():
     for query, words in {
         "size=3x9&kernel=4x2": "explore：size 为 3，应为不小于 4 的高度（卷积核覆盖 4 个像素，填充为 (0, 0)）",
-        "in=4&out=6&groups=4": "explore：out 为 6，应为 groups = 4 的倍数",
+        "in=4&out=6&groups=4": "explore：out 为 6，应为分组数 4 的倍数",
         "mode=mirror": "explore：mode 为 'mirror'，应为 zeros、reflect、replicate、circular 之一",
         "image=1,2": "explore：image 为 2 个值，应为 36 个值（形状为 (1, 6, 6)，每个元素一个值）",
         "size": "explore：链接为 'size'，应为“字段=值&字段=值”形式的文本，用 UTF-8 编码",
     }.items():  # fmt: skip
         assert said(refused(State.of, query), "zh") == words
     large = refused(Example, np.zeros((4, 33)), KERNEL.astype(float))
-    assert said(large, "zh") == "--image：尺寸为 4×33，应为 1×1 到 32×32（课文会数每一条连接）"
+    assert said(large, "zh") == "--image：尺寸为 4×33，应为 1×1 到 32×32（课文要逐条统计连接）"
 
 
 def test_english_stays_as_it_is():

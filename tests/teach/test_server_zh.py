@@ -42,7 +42,7 @@ def test_the_servers_own_refusals(port):
     method = must_answer_in_chinese(asked(port, "/api/scene?lang=zh", method="POST")[1])
     assert method["reason"] == "不支持这种请求方法"
     long = must_answer_in_chinese(asked(port, "/?lang=zh&image=" + "1," * 4097)[1])
-    assert long["value"] == "8,208 字节" and long["allowed"] == "8,192 以内"
+    assert long["value"] == "8,208 字节" and long["allowed"] == "不超过 8,192 的长度"
     assert json.loads(asked(port, "/api/scene?padding=99")[1])["error"]["allowed"].startswith(
         "a whole"
     )

@@ -146,14 +146,16 @@ def _kernel(text: str) -> Float[np.ndarray, "kh kw"]:
     """Return a kernel that has a name, or rows as they are written."""
     from convlin.teach.pictures import KERNELS
 
-    return KERNELS[text].astype(float) if text in KERNELS else _rows(text, "--kernel")
+    if text in KERNELS:
+        return KERNELS[text].astype(float)
+    return _rows(text, "--kernel", f"{', '.join(KERNELS)}, or {EXAMPLE}")
 
 
-def _rows(text: str, option: str) -> Float[np.ndarray, "h w"]:
+def _rows(text: str, option: str, wanted: str = EXAMPLE) -> Float[np.ndarray, "h w"]:
     """Return rows of numbers, with spaces or commas between them and semicolons between rows."""
     import numpy as np
 
-    wrong = f"{option} is {quoted(text)}, expected {EXAMPLE}"
+    wrong = f"{option} is {quoted(text)}, expected {wanted}"
     rows = [row.replace(",", " ").split() for row in text.split(";")]
     try:
         numbers = [[float(item) for item in row] for row in rows]

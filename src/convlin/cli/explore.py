@@ -6,7 +6,7 @@ import socket
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -37,6 +37,10 @@ def explore(
         ),
     ] = None,
     state: Annotated[str, typer.Option(metavar="LINK", help="What to show: a page's link.")] = "",
+    lang: Annotated[
+        Literal["en", "zh"] | None,
+        typer.Option(help="English or Chinese; without it the link's, or English."),
+    ] = None,
     browser: Annotated[
         bool, typer.Option("--open/--no-open", help="Open it in the browser.")
     ] = False,
@@ -56,6 +60,10 @@ def explore(
     from convlin.teach.scenes.page_state import State
 
     first = State.of(state)
+    if lang is not None:
+        first = State.of(_in_language(first.link, lang))
+    if find_spec("matplotlib") is None:
+        raise InputError('convlin explore draws with matplotlib: pip install "convlin[teach]"')
     if export is not None:
         _write(export, first, force)
         return
@@ -79,6 +87,16 @@ def explore(
             serve(listening, host)
         except KeyboardInterrupt:
             typer.echo()
+
+
+def _in_language(link: str, lang: str) -> str:
+    """Return a link of the page in a language.
+
+    >>> _in_language("?size=5x4&lang=zh", "en"), _in_language("?", "zh")
+    ('?size=5x4&lang=en', '?lang=zh')
+    """
+    rest = [field for field in link[1:].split("&") if field and not field.startswith("lang=")]
+    return "?" + "&".join([*rest, f"lang={lang}"])
 
 
 def _listening(host: str, port: int | None) -> socket.socket:

@@ -88,7 +88,7 @@ def translated(refusal: Refusal, lang: str) -> Refusal:
     """Return a refusal with its texts in a language, site and field kept; itself if one fits not.
 
     >>> translated(Refusal("--padding", "output size", "9×9", "at most 8×8"), "zh").allowed
-    '8×8 以内'
+    '不大于 8×8 的尺寸'
     """
     if lang == "en" or isinstance(refusal, Retold):
         return refusal

@@ -189,7 +189,7 @@ TRUE = {
         f.says(own, f.matrix[f.neuron, pixel - 1]) and other != own and pixels == f.pixels
     ),
     "sparse.known": lambda f, pixels: pixels == f.pixels,
-    "sparse.known_more": lambda f, count: count in (f.pixels // 2, f.pixels) and count > 0,
+    "sparse.known_more": lambda f, first, count: first == 1 and count in (f.pixels // 2, f.pixels) and count > 0,
     "sparse.pair": lambda f, down, across: down != across,
     "sparse.ask": lambda f, pixels, row, column: (
         pixels == f.pixels and f.at(row, column) == f.neuron

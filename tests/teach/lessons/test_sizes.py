@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from convlin.teach.document import Beside, Formula, Grid
+from convlin.teach.document import Beside, Formula, Grid, Table
 from convlin.teach.example import Example, article_example
 from convlin.teach.lessons import lessons
 from convlin.teach.lessons.parts import grid, listed
-from convlin.teach.web.static_page import _beside
+from convlin.teach.lessons.rows import row_by_number
+from convlin.teach.web.article_html import _beside
 from convlin.teach.words import Words
 from teach.lessons.examples import EXAMPLES
 
@@ -31,12 +32,43 @@ def test_sixteen_items_are_listed(count, whole):
 def test_twelve_terms_are_written_out(kernel, written):
     example = Example(article_example().image, np.ones(kernel))
     (lesson,) = lessons("en", [1], example).lessons
-    assert any(isinstance(block, Formula) for block in lesson.blocks) is written
+    sums = [
+        block for block in lesson.blocks if isinstance(block, Formula) and "·" in block.lines[0]
+    ]
+    assert bool(sums) is written
+
+
+@pytest.mark.parametrize(("lit", "written"), [(12, True), (13, False)])
+def test_twelve_lit_weights_are_an_equation(lit, written):
+    image = np.zeros((4, 4))
+    image.flat[:lit] = 1
+    (lesson,) = lessons("en", [1], Example(image, np.ones((4, 4)))).lessons
+    equations = [b for b in lesson.blocks if isinstance(b, Formula) and b.lines[0][0] == "w"]
+    assert bool(equations) is written
+
+
+@pytest.mark.parametrize(("side", "written"), [(12, True), (13, False)])
+def test_a_row_of_144_pixels_is_written_out(side, written):
+    example = Example(np.ones((side, side)), np.ones((3, 3)))
+    row = row_by_number(Words("en"), "", example, (0, 0))
+    assert (row is not None) is written
+    if row is not None:
+        assert [cell.text for cell in row.rows[0]] == [str(n) for n in range(1, 13)]
+        assert len(row.rows) == 2 * side and {len(cells) for cells in row.rows} == {12}
+
+
+@pytest.mark.parametrize(("kernel", "told"), [((3, 4), True), ((1, 13), False)])
+def test_windows_are_told_up_to_twelve(kernel, told):
+    image = np.random.default_rng(0).integers(0, 9, (5, 16)).astype(float)
+    (lesson,) = lessons("en", [1], Example(image, np.ones(kernel))).lessons
+    title = Words("en")("sparse.windows")
+    tables = [block for block in lesson.blocks if isinstance(block, Table)]
+    assert (title in [table.title for table in tables]) is told
 
 
 def test_the_articles_matrix_is_shown_whole_and_of_larger_ones_as_much():
     for name, whole in (("article", True), ("large", False)):
-        (lesson,) = lessons("en", [2], EXAMPLES[name]() if name in EXAMPLES else None).lessons
+        (lesson,) = lessons("en", [1], EXAMPLES[name]()).lessons
         (matrix,) = [
             shown
             for block in lesson.blocks if isinstance(block, Beside)

@@ -14,6 +14,7 @@ from convlin.teach.example import Example, article_example
 from convlin.teach.lessons import lessons
 from convlin.teach.terminal.lesson_terminal import Screen
 from convlin.teach.terminal.wrapping import CLOSING, OPENING, wrap
+from convlin.teach.words import Words
 from teach.lessons.examples import EXAMPLES
 
 
@@ -42,7 +43,7 @@ def test_taps_are_coloured(document):
 
 
 def test_the_lesson_in_letters():
-    text = drawn(lessons("en", [2]))
+    text = drawn(lessons("en", [1]))
     rows = [line.split() for line in text.splitlines() if line.strip().startswith(("a b c", ". "))]
     assert len(rows) == 16 and all(len(row) == 36 for row in rows)
     for index, row in enumerate(rows):
@@ -101,25 +102,39 @@ def test_a_sum_of_rounded_numbers_is_not_said_to_be_equal():
     assert "    3·0.25 + (-0.5)·2 = -0.25\n" in text
 
 
+def flat(text):
+    """A text on one line, without the marks of rulings."""
+    return " ".join(text.replace("▌", "").split())
+
+
+def said(key, **fields):
+    return flat(Words("en")(f"sparse.{key}", **fields))
+
+
 def test_what_rounding_leaves_of_zero_is_zero():
-    text = drawn(lessons("en", [1], Example(article_example().image, np.zeros((1, 1)))))
-    assert "On this image they give 0, the kernel 0: a difference of" in text
+    zero = Example(article_example().image, np.zeros((1, 1)))
+    assert said("other_same", value="0") in flat(drawn(lessons("en", [1], zero)))
+    decimal = Example(article_example().image / 3, np.array([[0.0]]))
+    text = flat(drawn(lessons("en", [1], decimal)))
+    start = said("other_close", value="0", own="0", difference="@", bound="").partition("@")[0]
+    assert start in text
 
 
 def test_a_step_that_moves_nothing_is_not_said_to_split():
-    dark = drawn(lessons("en", [2], EXAMPLES["dark"]()))
-    assert "training would move no weight" in " ".join(dark.split()) and "splits" not in dark
+    words, dark = Words("en"), flat(drawn(lessons("en", [2], EXAMPLES["dark"]())))
+    assert flat(words("sharing.still")) in dark and flat(words("sharing.splits")) not in dark
 
 
 def test_zeros_are_only_said_to_be_most_where_they_are():
-    few = "in an example as small as this, its zeros are not most of it"
-    said = {name: drawn(lessons("en", [1], EXAMPLES[name]())) for name in ("article", "dark")}
-    assert few in " ".join(said["dark"].replace("▌", "").split())
-    assert few not in " ".join(said["article"].replace("▌", "").split())
-    one = drawn(lessons("en", [1], EXAMPLES["one-pixel"]()))
-    assert "The matrix's 1 entry belongs to taps of the kernel." in one and "0 are" not in one
+    one, dark, article = (
+        flat(drawn(lessons("en", [1], EXAMPLES[name]())))
+        for name in ("one-pixel", "dark", "article")
+    )
+    assert said("answer_few", rows=4, columns=12) in dark
+    assert said("answer", rows=16, columns=36) in article
+    assert said("answer_dense") in one and said("stored_all", all=1) in one
 
 
 def test_a_kernel_of_more_weights_than_letters_says_what_its_sign_is():
-    large = drawn(lessons("en", [2], EXAMPLES["large"]()))
-    assert "a # is any of them" in " ".join(large.split()) and "A letter is" not in large
+    large = flat(drawn(lessons("en", [1], EXAMPLES["large"]())))
+    assert said("matrix_many") in large and said("matrix") not in large

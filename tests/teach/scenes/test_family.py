@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-import convlin
 from convlin.teach.scenes.other_weights import STEP, still
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.scene import scene
@@ -47,53 +46,44 @@ def row_by_torch(state, row):
 def test_the_slider_changes_weights_and_not_outputs(case, along):
     state = State.of(f"{CASES[case]}&along={along}")
     shown = scene(state)
-    family, pixels = shown["family"], shown["input"]["values"]
-    before = shown["output"]["values"][family["row"]]
-    assert family["base"] == row_by_torch(state, family["row"])
+    neuron, pixels = shown["neuron"], shown["input"]["values"]
+    before = shown["output"]["values"][neuron["row"]]
+    assert neuron["base"] == row_by_torch(state, neuron["row"])
     # JSON's floats are read as they are: their sum of products is taken without any rounding.
-    weights = [Fraction(weight) for weight in family["weights"]]
-    assert sum(w * x for w, x in zip(weights, pixels, strict=True)) == before == family["output"]
-    differing = sum(a != b for a, b in zip(family["weights"], family["base"], strict=True))
-    assert family["changed"] == differing
+    weights = [Fraction(weight) for weight in neuron["weights"]]
+    assert sum(w * x for w, x in zip(weights, pixels, strict=True)) == before
+    differing = changed(neuron)
     if along == "0":
         assert differing == 0
     else:
         assert differing >= len(pixels) - 1
     if along in ("1", "-3"):
-        assert all(isinstance(weight, int) for weight in family["weights"])
+        assert all(isinstance(weight, int) for weight in neuron["weights"])
+
+
+def changed(neuron):
+    return sum(a != b for a, b in zip(neuron["weights"], neuron["base"], strict=True))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_about_the_pinned_output(case):
     state = State.of(CASES[case])
-    assert scene(state)["family"]["row"] == ROWS[case]
+    neuron = scene(state)["neuron"]
+    assert neuron.keys() == {"row", "base", "weights"} and neuron["row"] == ROWS[case]
 
 
 def test_other_images_tell_the_weights_apart():
     state = State.of("size=4x5&kernel=2&along=1")
-    family, pixels = scene(state)["family"], state.image.ravel() // 1000
+    neuron, pixels = scene(state)["neuron"], state.image.ravel() // 1000
     other = np.roll(pixels, 1)
-    difference = np.array(family["weights"]) - np.array(family["base"])
+    difference = np.array(neuron["weights"]) - np.array(neuron["base"])
     assert difference @ pixels == 0 and difference @ other != 0
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_the_dimension_is_same_outputs(case):
-    state = State.of(CASES[case])
-    family = scene(state)["family"]
-    layer = nn.Linear(state.image.size, 1, bias=False, dtype=torch.float64)
-    known = convlin.same_outputs(layer, torch.from_numpy(state.image.ravel() / 1000))
-    assert (family["dimension"], family["rank"]) == (known.dimension, known.rank)
-    assert family["of"] == state.image.size == family["dimension"] + family["rank"]
-    for number in ("dimension", "of", "rank"):
-        assert str(family[number]) in family["sentence"]
-
-
 def test_a_black_image_fixes_nothing_and_a_single_pixel_everything():
-    black = scene(State.of("size=1x3&kernel=1&image=0,0,0&along=2"))["family"]
-    assert (black["dimension"], black["rank"], black["changed"]) == (3, 0, 3)
-    single = scene(State.of("size=1&kernel=1&image=7&along=2"))["family"]
-    assert (single["dimension"], single["rank"], single["changed"]) == (0, 1, 0)
+    black = scene(State.of("size=1x3&kernel=1&image=0,0,0&along=2"))["neuron"]
+    assert changed(black) == 3
+    single = scene(State.of("size=1&kernel=1&image=7&along=2"))["neuron"]
     assert single["weights"] == single["base"]
 
 
@@ -116,20 +106,10 @@ def test_a_direction_has_six_decimals_and_no_more():
 def test_the_largest_numbers_there_may_be_stay_exact():
     values = ",".join(["9999.999", "-9999.998"] * 18)
     state = State.of(f"image={values}&weights={','.join(['9999.997'] * 9)}&along=-9.999")
-    family = scene(state)["family"]
+    shown = scene(state)
     window = sum(Fraction(number, 1000) for number in state.image[0, :3, :3].ravel().tolist())
-    assert family["output"] == scene(state)["output"]["values"][0]
-    assert family["output"] == float(Fraction(9_999_997, 1000) * window)
-    assert family["changed"] == 36
-
-
-def test_a_lit_image_of_one_pixel_leaves_nothing_free_and_says_so():
-    family = scene(State.of("size=1&kernel=1&along=5"))["family"]
-    assert (family["dimension"], family["changed"], family["output"]) == (0, 0, -2)
-    assert family["sentence"].startswith("The image leaves no direction free (rank 1 of 1)")
-    dark = scene(State.of("size=1&kernel=1&image=0:0&along=5"))["family"]
-    assert (dark["dimension"], dark["changed"], dark["output"]) == (1, 1, 0)
-    assert dark["sentence"].startswith("The image leaves 1 of 1 directions free (rank 0)")
+    assert shown["output"]["values"][0] == float(Fraction(9_999_997, 1000) * window)
+    assert changed(shown["neuron"]) == 36
 
 
 def test_two_numbers_of_seven_digits_have_a_direction():

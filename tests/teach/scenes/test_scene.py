@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 import convlin
+from article import MAP, MIXING, RAISING
+from convlin.teach.numbers import full_size
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.presets import PRESETS
 from convlin.teach.scenes.scene import as_json, scene
@@ -146,10 +148,9 @@ def test_counts_are_those_of_cost(case):
         assert shown["counts"]["parameters"][form] == own.parameters
         assert shown["counts"]["multiply_adds"][form] == own.multiply_adds
         assert shown["counts"]["bytes"][form] == own.stored_bytes
-    wires = shown["counts"]["wires_per_output"]
     channels = state.geometry.in_channels // state.geometry.groups
-    assert wires["conv"] == channels * max(map(len, pairs_by_loops(state)))
-    assert wires["linear"] == state.image.size
+    wires = [channels * len(pairs) for pairs in pairs_by_loops(state)]
+    assert shown["counts"]["wires"] == {"least": min(wires), "most": max(wires)}
 
 
 def test_the_matrix_has_the_sizes_of_unrolls(case):
@@ -173,15 +174,47 @@ def test_the_articles_numbers():
     shown = scene(State.of("preset=lesson1"))
     assert shown["output"]["values"] == [3, -1, -3, -1, -3, 1, 0, -3, -3, -3, 0, 1, 3, -2, -2, -1]
     assert shown["counts"]["parameters"] == {"conv": 9, "local": 144, "linear": 576, "matrix": 144}
-    assert shown["counts"]["wires_per_output"] == {"conv": 9, "linear": 36}
+    assert shown["counts"]["wires"] == {"least": 9, "most": 9}
     pixels = shown["reads"]["pixel"][: shown["reads"]["starts"][1]]
     assert [pixel + 1 for pixel in pixels] == [1, 2, 3, 7, 8, 9, 13, 14, 15]
-    assert shown["title"] == "Conv2d 1→1 k3 on (6, 6)"
+    assert shown["neuron"]["row"] == 0
+    assert shown["neuron"]["base"][:9] == [1, -1, -1, 0, 0, 0, -1, 1, -1]
     assert len(set(shown["kernel"]["colors"])) == 9
     per_pixel, full = (scene(State.of(f"preset={name}")) for name in ("lesson3", "lesson4"))
     assert per_pixel["counts"]["parameters"]["conv"] == 6
     assert per_pixel["counts"]["parameters"]["linear"] == 486
     assert full["counts"]["parameters"]["conv"] == full["counts"]["parameters"]["linear"] == 81
+
+
+def test_the_lessons_numbers_are_those_of_the_views():
+    """What lessons 3 to 5 compute with is what their presets show."""
+    three, four, five = (scene(State.of(f"preset=lesson{n}")) for n in (3, 4, 5))
+    for shown in (three, four, five):
+        assert shown["input"]["values"] == MAP.ravel().tolist()
+    assert three["kernel"]["values"] == MIXING.ravel().tolist()
+    assert three["output"]["values"] == np.einsum("oc,cyx->oyx", MIXING, MAP).ravel().tolist()
+    assert five["kernel"]["values"] == RAISING.ravel().tolist()
+    assert four["kernel"]["values"] == full_size().kernels.ravel().tolist()
+    assert four["output"]["values"] == full_size().values.tolist()
+
+
+def test_a_colour_is_one_weight():
+    """Whatever its value: all weights of all kernels differ in colour, in the same order."""
+    shown = scene(State.of("weights=0,0,0,0,0,0,0,0,0"))
+    assert len(set(shown["kernel"]["colors"])) == 9
+    several = scene(State.of("preset=lesson4"))["kernel"]
+    assert len(several["colors"]) == len(several["values"]) == 81
+
+
+def test_a_scene_has_no_words_of_its_own():
+    """Texts are the page's, in its language: a scene is the same in every one."""
+    english, chinese = (scene(State.of(f"size=5x4&lang={lang}")) for lang in ("en", "zh"))
+    assert english.keys() == {
+        "state", "link", "input", "kernel", "output", "reads", "channels", "matrix", "counts",
+        "neuron", "limits", "divisors",
+    }  # fmt: skip
+    del english["state"]["lang"], chinese["state"]["lang"], english["link"], chinese["link"]
+    assert english == chinese
 
 
 def test_one_weight_changes_one_weight():

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +14,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from convlin.teach.lessons import lessons
 from convlin.teach.scenes.page_state import State
 from convlin.teach.scenes.scene import as_json, scene
 from convlin.teach.server.application import serve
 from convlin.teach.server.hosts import allowed, bracketed
+from convlin.teach.web.one_file import STYLES, served
 from convlin.teach.web.page_files import PAGE, page_file
 
 
@@ -52,15 +55,37 @@ def asked(port, target, host="127.0.0.1", method="GET"):
 
 def test_the_page_and_its_files(client):
     page = client.get("/")
-    assert page.status_code == 200 and page.content == (PAGE / "index.html").read_bytes()
+    assert page.status_code == 200 and page.text == served(lessons("en"))
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     for name in (PAGE / "modules.txt").read_text().split():
         module = client.get(f"/page/{name}")
         assert module.content == (PAGE / name).read_bytes()
         assert module.headers["content-type"] == "text/javascript; charset=utf-8"
-    style = client.get("/page/explore.css")
-    assert style.headers["content-type"] == "text/css; charset=utf-8"
+    for name in STYLES:
+        style = client.get(f"/page/{name}.css")
+        assert style.content == (PAGE / f"{name}.css").read_bytes()
+        assert style.headers["content-type"] == "text/css; charset=utf-8"
     assert client.get("/?size=5x4&at=output:0,0,0").content == page.content
+
+
+def test_the_page_in_the_language_of_its_link(client):
+    chinese = client.get("/?size=5x4&lang=zh")
+    assert chinese.text == served(lessons("zh")) and '<html lang="zh-Hans">' in chinese.text
+    english = client.get("/?size=5x4&lang=en")
+    assert english.text == client.get("/").text and '<html lang="en">' in english.text
+    # What cannot be read is refused by the scene, in English.
+    assert client.get("/?lang=fr&sise=3").text == english.text
+
+
+def test_everything_that_the_page_names_is_there(client):
+    page = client.get("/").text
+    files = re.findall(r'(?:src|href)="(page/[^"]+)"', page)
+    assert "page/main.js" in files and len(files) == 1 + len(STYLES)
+    assert all(client.get(f"/{name}").status_code == 200 for name in files)
+    for name in (PAGE / "modules.txt").read_text().split():
+        for other in re.findall(r'from "(\.[^"]+)"', (PAGE / name).read_text("utf-8")):
+            path = (PAGE / name).parent.joinpath(other).resolve().relative_to(PAGE)
+            assert client.get(f"/page/{path}").status_code == 200
 
 
 def test_a_scene_is_the_engines(client):
@@ -90,18 +115,12 @@ def test_the_picture_of_a_scene_is_where_it_says(client):
     image = client.get("/api/scene?size=64&padding=1").json()["matrix"]["image"]
     answer = client.get(f"/{image}")
     assert answer.headers["content-type"] == "image/png"
-    assert Image.open(BytesIO(answer.content)).size == (4096, 4096)
+    assert Image.open(BytesIO(answer.content)).size == (1024, 1024)  # of 4096 by 4096
 
 
-def test_presets(client):
-    names = [preset["name"] for preset in client.get("/api/presets").json()]
-    assert names[:5] == [f"lesson{n}" for n in range(1, 6)]
-    assert {"pointwise", "patchify", "full", "depthwise"} <= set(names)
-    scenes = client.get("/api/scene?lang=zh").json()
-    assert scenes["presets"] == client.get("/api/presets?lang=zh").json()
-
-
-@pytest.mark.parametrize("path", ["/", "/page/main.js", "/api/scene", "/api/presets", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page/main.js", "/api/scene", "/api/matrix.png?size=7", "/nowhere"]
+)
 def test_every_answer_is_guarded(client, path):
     headers = client.get(path).headers
     policy = dict(
@@ -144,7 +163,9 @@ MALFORMED = {
     "raw-bytes": ("/api/scene?size=\xff", 400, None),
     "large": ("/api/scene?size=65", 400, "size"),
     "picture": ("/api/matrix.png?size=65", 400, "size"),
-    "presets": ("/api/presets?lang=xx", 400, "lang"),
+    "language": ("/api/scene?lang=xx", 400, "lang"),
+    "no-picture": ("/api/scene?picture=cat", 400, "picture"),
+    "presets": ("/api/presets", 404, "path"),
     "too-long": ("/api/scene?image=" + "1," * 4097, 414, "link"),
     "too-long-page": ("/?image=" + "1," * 4097, 414, "link"),
     "unknown-path": ("/api/scenes", 404, "path"),
@@ -157,7 +178,7 @@ MALFORMED = {
     "up-encoded-whole": ("/page/..%2fserver.py", 404, "path"),
     "up-twice-encoded": ("/page/%252e%252e%252fserver.py", 404, "path"),
     "up-backslash": ("/page/..%5cserver.py", 404, "path"),
-    "up-and-down": ("/page/views/../../words/en.json", 404, "path"),
+    "up-and-down": ("/page/views/../../words/en.toml", 404, "path"),
     "absolute": ("/page//etc/passwd", 404, "path"),
     "absolute-encoded": ("/page/%2fetc%2fpasswd", 404, "path"),
     "nul-file": ("/page/main.js%00.css", 404, "path"),

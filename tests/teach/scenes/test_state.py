@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from convlin import ConvGeometry, Refused
+from convlin.teach.pictures import PICTURES
 from convlin.teach.scenes.decimals import SCALE
 from convlin.teach.scenes.page_limits import BOUNDS, PAIRS, divisors, limits
 from convlin.teach.scenes.page_state import State
@@ -31,6 +32,13 @@ LINKS = {
     "an-image": ("size=1x3&kernel=1&image=%2B1,0,-0", "?size=1x3&kernel=1x1&image=1,0,0"),
     "along": ("along=-02.50", "?along=-2.5"),
     "chinese": ("lang=zh", "?lang=zh"),
+    "a-picture": ("picture=digits", "?size=16x16&picture=digits"),
+    "a-picture-painted": ("picture=noise&image=3:9,0:1.5", "?size=12x12&image=0:1.5,3:9&picture=noise"),
+    "a-picture-as-it-is": ("picture=scene&image=", "?size=28x28&picture=scene"),
+    "a-picture-of-another-size": ("picture=digits&size=9", "?size=9x9"),
+    "a-picture-of-several-channels": ("picture=digits&in=2", "?size=16x16&in=2"),
+    "a-picture-in-a-preset": ("preset=strided&picture=noise", "?size=12x12&stride=2x2&padding=1x1&picture=noise"),
+    "no-picture": ("picture=", "?"),
     "an-entry": ("at=entry:15,35", "?at=entry:15,35"),
 }  # fmt: skip
 
@@ -83,6 +91,18 @@ def test_every_preset_is_a_state_and_knows_its_name(name):
         assert State.of(state.link).texts["preset"] == name
     else:
         assert state.at is None
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_the_image_and_stays_named(name):
+    state = State.of(f"picture={name}&kernel=3&at=output:0,2,5")
+    assert state.size == PICTURES[name].shape and state.texts["image"] is None
+    assert np.array_equal(state.image[0], PICTURES[name].astype(int) * SCALE)
+    painted = State.of(f"picture={name}&image=5:-2.5")
+    assert painted.picture == name and painted.texts["image"] == "5:-2.5"
+    expected = PICTURES[name].ravel() * SCALE
+    expected[5] = -2500
+    assert painted.image.ravel().tolist() == expected.tolist()
 
 
 def test_a_layer_of_no_preset_has_none():
@@ -146,6 +166,8 @@ REFUSED = {
     "along-too-far": ("along=10.001", "along"),
     "along-inf": ("along=-inf", "along"),
     "no-such-preset": ("preset=lesson6", "preset"),
+    "no-such-picture": ("picture=cat", "picture"),
+    "picture-twice": ("picture=noise&picture=noise", "picture"),
     "no-such-language": ("lang=fr", "lang"),
     "language-is-no-path": ("lang=../en", "lang"),
     "at-nothing": ("at=pixel:0,0,0", "at"),
@@ -176,9 +198,10 @@ def test_the_words_of_refusals():
     for query, words in {
         "size=3x9&kernel=4x2": "explore: size is 3, expected height ≥ 4 (kernel extent 4, padding (0, 0))",
         "transposed=1&mode=reflect": "explore: mode is 'reflect', expected zeros (transposed)",
-        "kernel=12": "explore: kernel is '12', expected a whole number from 1 to 11, or heightxwidth",
+        "kernel=12": "explore: kernel is '12', expected a whole number from 1 to 11, or height × width, such as 5x4",
         "at=output:0,4,0": "explore: at is 'output:0,4,0', expected indices below (1, 4, 4)",
         "image=1,2": "explore: image is 2 values, expected 36 values (one for each of (1, 6, 6))",
+        "picture=cat": "explore: picture is 'cat', expected digits, scene, noise",
         "along=11": "explore: along is 11, expected a number from -10 to 10",
         "size=64&kernel=8&padding=4": "explore: size is 64x64, expected a smaller layer (output positions × taps: 270,400, at most 200,000)",
     }.items():  # fmt: skip

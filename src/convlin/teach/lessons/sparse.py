@@ -207,7 +207,8 @@ def _other(words: Words, lesson: Sparse, other: Other) -> Iterator[Block]:
         words("sparse.other"), view(lesson.example, lesson.example.neuron, "bench", "other")
     )
     title, digits = words("sparse.other_row"), None if rounding is None else 2
-    yield Beside((grid(words, title, other.weights, digits=digits),))
+    centre = middle(lesson.example.wires(lesson.example.neuron))
+    yield Beside((grid(words, title, other.weights, digits=digits, centre=centre),))
     if rounding is None:
         yield Paragraph(words("sparse.other_same", value=own))
     else:
@@ -226,7 +227,7 @@ def _known(words: Words, lesson: Sparse) -> Table:
     rows = [
         (words("sparse.known_one"), "1", f"{one.rank:,}", f"{one.free:,}"),
         *(
-            (words("sparse.known_more", count=count), f"{count + 1:,}", f"{known.rank:,}",
+            (words("sparse.known_more", first=1, count=count), f"{count + 1:,}", f"{known.rank:,}",
              f"{known.free:,}")
             for count, known in lesson.known
         ),

@@ -49,7 +49,8 @@ function followReading(paragraphs, set) {
   let asked = -STILL;
   const read = () => {
     const line = innerHeight * 0.4;
-    const above = paragraphs.filter((one) => one.getBoundingClientRect().top < line);
+    const open = paragraphs.filter((one) => !one.classList.contains("veiled"));
+    const above = open.filter((one) => one.getBoundingClientRect().top < line);
     const one = above.at(-1);
     if (one) set(one);
   };
@@ -68,12 +69,12 @@ function followReading(paragraphs, set) {
 }
 
 function questions() {
-  const asked = [...document.querySelectorAll(".ask")];
   let right = 0;
   let answered = 0;
-  for (const question of asked) {
-    const ruling = byId(question.dataset.ruling)?.querySelector("details.ruling");
+  for (const question of document.querySelectorAll(".ask")) {
+    const ruling = byId(question.dataset.ruling);
     const correct = Number(question.dataset.right);
+    const reveal = veil(question, ruling);
     const options = [...question.querySelectorAll(".options li")];
     const answer = child(question, "p", "answer", { role: "status" });
     const buttons = options.map((option) => {
@@ -95,11 +96,29 @@ function questions() {
         answer.textContent = say(at === correct ? "ask.right" : "ask.wrong", {
           answer: buttons[correct].textContent,
         });
-        if (ruling) ruling.open = true;
+        reveal();
+        if (ruling) ruling.querySelector("details.ruling").open = true;
         score(right, answered);
       });
     });
   }
+}
+
+// What lies between a question and its ruling says the answer: it waits, unless the reader reads on
+// without one. Returns what takes the veil away.
+function veil(question, ruling) {
+  const between = [];
+  for (let next = question.nextElementSibling; next && next !== ruling; next = next.nextElementSibling)
+    if (!next.matches(".ask")) between.push(next);
+  const skip = child(question, "button", "skip", { type: "button" });
+  skip.textContent = say("ask.skip");
+  const cover = (on) => {
+    for (const element of between) element.classList.toggle("veiled", on);
+    skip.hidden = !on;
+  };
+  cover(between.length > 0);
+  skip.addEventListener("click", () => cover(false));
+  return () => cover(false);
 }
 
 function score(right, asked) {

@@ -145,7 +145,7 @@ async function first() {
   const link = query.size ? query.toString() : (given.opens?.replace(/^\?/, "") ?? null);
   const lesson = document.getElementById(fragment);
   if (link === null && !TABS.includes(tab)) {
-    const paragraph = lesson?.matches("section") ? lesson.querySelector(".step")?.id : null;
+    const paragraph = lesson?.matches("section") ? lesson.querySelector(".step:not(.veiled)")?.id : null;
     await read(paragraph);
     if (!fragment) round();
     return;

@@ -187,7 +187,7 @@ def _number(name: str, text: str) -> Any:
     numbers = [int(part) for part in match.groups() if part] if match else []
     many = name in PAIRS
     if not numbers or (len(numbers) > 1 and not many) or any(not low <= n <= high for n in numbers):
-        allowed = f"a whole number from {low} to {high}" + ", or heightxwidth" * many
+        allowed = f"a whole number from {low} to {high}" + ", or height × width, such as 5x4" * many
         raise Refused(Refusal("explore", name, shortened(text), allowed))
     return (numbers[0], numbers[-1]) if many else numbers[0]
 

@@ -49,7 +49,7 @@ def _chosen(
     """Return the option that was typed, from 0; None for a line without a word."""
     ends = {"first": 1, "last": len(question.options)}
     while True:
-        line = read(f"{words('prompt', **ends)}: ").strip()
+        line = read(words("prompt", **ends)).strip()
         if not line:
             return None
         if line.isdecimal() and 1 <= int(line) <= len(question.options):

@@ -136,8 +136,8 @@ def _judgement(block: Judgement, width: int) -> Text:
 
 def _exercise(block: Exercise, width: int) -> Text:
     lines = [Text(block.title, style="bold underline"), _prose(block.task, width)]
-    answer = _prose(f"{block.answer_label}: {block.answer}", width, style="dim")
-    return _lines([*lines, Text(), answer, *([Text(), _code(block.code)] if block.code else [])])
+    answer = [Text(block.answer_label, style="italic"), _prose(block.answer, width, style="dim")]
+    return _lines([*lines, Text(), *answer, *([Text(), _code(block.code)] if block.code else [])])
 
 
 def _code(code: Code) -> Text:
@@ -160,7 +160,7 @@ def _beside(block: Beside, width: int) -> Text:
     middle = min(len(grid.rows) + 1 for grid in block.grids) // 2
     bands: list[list[list[Text]]] = [[]]
     for grid, sign in zip(block.grids, signs, strict=True):
-        lines = _grid(grid)
+        lines = _grid(grid, width - INDENT)
         parts = [lines] if sign == "" else [_sign(sign, middle), lines]
         taken = sum(map(_across, bands[-1])) + GAP * len(bands[-1])
         if bands[-1] and INDENT + taken + sum(map(_across, parts)) + GAP > width:
@@ -191,14 +191,14 @@ def _across(lines: list[Text]) -> int:
     return max(line.cell_len for line in lines)
 
 
-def _grid(grid: Grid) -> list[Text]:
+def _grid(grid: Grid, width: int) -> list[Text]:
     """Return a grid's lines: its title, its rows, and which part it is.
 
     A cell has a space on either side, which brackets fill where it is marked.
     """
     colours = weight_colors(grid.kernel) if grid.kernel else []
     across = max(len(cell.text) for row in grid.rows for cell in row)
-    lines = [Text(grid.title, style="italic")]
+    lines = [Text(line, style="italic") for line in wrap(grid.title, width) or [""]]
     for row in grid.rows:
         line = Text()
         for cell in row:

@@ -20,7 +20,10 @@ from convlin.teach.web.page_files import PAGE
 __all__ = ["STYLES", "bundle", "one_file", "served"]
 
 LANGUAGES = {"en": "en", "zh": "zh-Hans"}
-STYLES = ("base", "article", "views", "maps", "panels")
+STYLES = (
+    "base", "article", "questions", "views", "maps", "panels", "straighten", "bench", "phone",
+    "print",
+)  # fmt: skip
 # The file may run its own script, show its own pictures, and reach nothing.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 

@@ -9,7 +9,7 @@ import { current, point, shown, whenPoint, whenScene } from "../store.js";
 const STAGES = ["image", "column", "wires", "rows"];
 const LONGEST = 64; // pixels of a column that is drawn: the article's 36 fill a panel, 64 two
 const SIDE = 24; // of a pixel in the image
-const HIGH = 12; // of a neuron in the column
+const HIGH = 11; // of a neuron in the column
 const WIDE = 30;
 const TOP = 16;
 const COLUMN = 230; // where the column stands

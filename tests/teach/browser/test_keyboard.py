@@ -22,7 +22,7 @@ def tab_to(page, selector, most=60, key="Tab"):
 @pytest.mark.parametrize("where", ["file", "server"])
 def test_a_whole_lesson_by_keys(opened, said, where):
     """Read, answer, have it shown, look at a map, change a pixel, and a weight of the bench."""
-    page = opened("#lesson-1", where, width=1440, height=900)
+    page = opened("#lesson-1", where, width=1440, height=900, veiled=True)
     tab_to(page, "#lesson-1-0 .show")
     tab_to(page, ".ask .options button")
     for _ in range(2):

@@ -23,7 +23,8 @@ def blocks(lang, kind):
 )
 def test_questions_come_before_their_rulings(opened, said, where, lang, width):
     """Every second one is answered wrongly: by its first option that is not right."""
-    page, asked = opened(where=where, lang=lang, width=width), blocks(lang, Question)
+    page = opened(where=where, lang=lang, width=width, veiled=True)
+    asked = blocks(lang, Question)
     rulings = page.locator("details.ruling")
     boxes = page.locator(".ask")
     expect(boxes).to_have_count(len(asked))
@@ -49,6 +50,25 @@ def test_questions_come_before_their_rulings(opened, said, where, lang, width):
         score = said(lang, "ask.score", right=right, asked=at + 1)
         expect(page.locator("#score")).to_have_text(score)
     assert right == (len(asked) + 1) // 2
+
+
+def test_what_answers_a_question_waits_for_the_answer_or_is_read_on_to(opened):
+    page = opened(where="file", width=1440, veiled=True)
+    held = page.locator(".veiled")
+    total, boxes = held.count(), page.locator(".ask")
+    assert total > 30
+    between = "ask => { let n = 0; for (let e = ask.nextElementSibling; e && !e.matches('.judged');"
+    between += " e = e.nextElementSibling) n += e.matches('.veiled'); return n; }"
+    first, second = (boxes.nth(at).evaluate(between) for at in (0, 1))
+    assert first > 0 and second > 0
+    boxes.nth(0).locator(".options button").first.click()
+    expect(held).to_have_count(total - first)
+    expect(boxes.nth(0).locator(".skip")).to_be_hidden()
+    boxes.nth(1).locator(".skip").click()
+    expect(held).to_have_count(total - first - second)
+    expect(page.locator("#score")).to_have_text("You predicted 0 of 1 ruling correctly.")
+    page.emulate_media(media="print")
+    expect(held.first).to_be_visible()
 
 
 def test_a_ruling_opened_without_an_answer_counts_for_nothing(opened):

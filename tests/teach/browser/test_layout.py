@@ -1,58 +1,65 @@
-"""Widths from phone to desktop, large maps, calm motion and readable cells."""
+"""Widths from phone to desktop, large maps, calm motion."""
 
 import pytest
 from playwright.sync_api import expect
 
-LINKS = [
-    "?preset=lesson1",
-    "?preset=depthwise",
-    "?preset=patchify&lang=zh",
-    "?size=64x64&in=3&out=8&kernel=5x5",
-    "?in=8&out=8&kernel=3x3&padding=1x1",
-]
+TABS = ("matrix", "wiring", "straighten", "bench", "dial", "layer")
+LINKS = {
+    "lesson": "?preset=lesson1",
+    "depthwise": "?preset=depthwise",
+    "patchify-zh": "?preset=patchify&lang=zh",
+    "many-cells": "?size=64x64&in=3&out=8&kernel=5x5",
+    "many-slices": "?in=8&out=8&kernel=3x3&padding=1x1",
+    "long-numbers": "?image=0:-9999.125,1:1000.001&weights=0:-9999.999",
+}
 LOADED = "[...document.images].every(image => image.complete)"
 
 
-@pytest.mark.parametrize("width", [360, 768, 1100, 1280, 1920])
-@pytest.mark.parametrize("link", LINKS)
-def test_the_page_never_scrolls_sideways(opened, drawn, link, width):
-    page = opened(link, width=width, height=780)
-    for tab in ("wiring", "family", "matrix"):
+@pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
+def test_the_page_never_scrolls_sideways(opened, drawn, link):
+    page = opened(link, width=360, height=780)
+    for width in (320, 360, 768, 1100, 1280, 1920):
+        page.set_viewport_size({"width": width, "height": 780})
+        for tab in TABS:
+            page.evaluate("tab => document.getElementById(`tab-${tab}`).click()", tab)
+            page.wait_for_function(LOADED)
+            drawn(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (width, tab)
+
+
+def test_the_views_of_a_desktop_need_one_screen(opened, drawn):
+    page = opened("?preset=lesson1#matrix", width=1280, height=800)
+    for tab in TABS:
         page.click(f"#tab-{tab}")
-        page.wait_for_function(LOADED)
         drawn(page)
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-
-
-@pytest.mark.parametrize("tab", ["matrix", "wiring", "family"])
-def test_a_desktop_needs_one_screen(opened, tab):
-    page = opened(f"#{tab}", width=1280, height=800)
-    assert page.evaluate("document.documentElement.scrollHeight") <= 800
-    for box in ("input", "tap", "output", f"panel-{tab}"):
-        inner = page.locator(f"#{box}").bounding_box()
-        assert inner["y"] + inner["height"] <= 800
+        assert page.evaluate("document.documentElement.scrollHeight") <= 800, tab
+        for box in ("input", "tap", "output", f"panel-{tab}"):
+            inner = page.locator(f"#{box}").bounding_box()
+            assert inner["y"] + inner["height"] <= 800, (tab, box)
 
 
 @pytest.mark.parametrize("link", ["?size=64x64&padding=1x1", "?size=64x64&in=8&out=8&padding=1x1"])
 def test_large_maps_stay_few_nodes(opened, link):
     page = opened(link)
-    assert page.evaluate("document.querySelectorAll('*').length") < 5000
+    assert page.evaluate("document.querySelectorAll('#views *').length") < 5000
 
 
 def test_a_matrix_of_4096_by_4096_is_usable(opened):
-    page = opened("?size=64x64&padding=1x1")
+    page = opened("?size=64x64&padding=1x1#matrix", width=1440, height=900)
     image = page.locator("#matrix-map img")
-    expect(image).to_have_js_property("naturalWidth", 4096)
-    expect(image).to_have_js_property("naturalHeight", 4096)
+    expect(image).to_have_js_property("complete", True)
+    sides = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert sides[0] == sides[1] >= 1024 and 4096 % sides[0] == 0
+    expect(page.get_by_role("grid", name="Matrix")).to_have_attribute("aria-colcount", "4096")
     for _ in range(4):
         page.click("#zoom [data-times='2']")
     page.locator("#output .board").click(position={"x": 1, "y": 1})
     line = page.locator("#readout .line")
-    expect(line).to_contain_text("Output (0, 0, 0)")
+    expect(line).to_contain_text("row 1, column 1 ")
     page.focus("#matrix-map .cursor")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    expect(line).to_contain_text("Row 1, column 1")
+    expect(line).to_contain_text("Row 2, column 2:")
     took = page.evaluate(
         """() => { const began = performance.now();
         const map = document.querySelector("#output .frame");
@@ -65,10 +72,10 @@ def test_a_matrix_of_4096_by_4096_is_usable(opened):
 
 
 def test_a_tap_of_a_large_map_lights_quickly_and_with_few_nodes(opened):
-    page = opened("?size=64x64&padding=1x1")
+    page = opened("?size=64x64&padding=1x1#matrix")
     page.hover('#tap [data-at="4"]')
     expect(page.locator("#readout .line")).to_contain_text("4,096 outputs")
-    assert page.evaluate("document.querySelectorAll('*').length") < 5000
+    assert page.evaluate("document.querySelectorAll('#views *').length") < 5000
     assert page.locator("#output .mark").count() == 1
 
 
@@ -81,30 +88,3 @@ def test_less_motion_is_respected(opened, motion):
         return animationName !== "none" || transitionDuration.split(", ").some(d => d !== "0s"); })"""
     )
     assert moving == (motion == "no-preference")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("link", ["", "?kernel=5x5&size=7x7", "?kernel=9x9&size=11x11"])
-def test_numbers_on_taps_have_contrast(opened, link, scheme):
-    """WCAG 2.2: 4.5 to 1, computed here from the colours that the browser computed."""
-    page = opened(link, color_scheme=scheme)
-    page.hover('#output [data-at="0"]')
-    pairs = page.eval_on_selector_all(
-        "#tap .cell, #input .cell, #output .cell",
-        """cells => cells.map(cell => { const { color, backgroundColor } = getComputedStyle(cell);
-        return [color, backgroundColor]; })""",
-    )
-    assert min(contrast(*pair) for pair in pairs) >= 4.5
-
-
-def contrast(one, other):
-    low, high = sorted(map(luminance, (one, other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(color):
-    name, _, inside = color.rstrip(")").partition("(")
-    numbers = [float(part) for part in inside.replace(",", " ").split() if part != "srgb"]
-    parts = numbers[:3] if name == "color" else [number / 255 for number in numbers[:3]]
-    light = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]

@@ -1,28 +1,30 @@
 """The page's files keep the rules that let them be bundled and translated; no browser needed."""
 
 import collections
-import json
 import re
-from importlib import resources
 
 import pytest
 
-PAGE = resources.files("convlin.teach.scenes") / "page"
+from convlin.teach.web.page_data import TABLES
+from convlin.teach.web.page_files import PAGE
+from convlin.teach.words import LANGUAGES, sentences
+
 MODULES = (PAGE / "modules.txt").read_text("utf-8").split()
 SOURCES = {name: (PAGE / name).read_text("utf-8") for name in MODULES}
 WORDS = {
-    language: json.loads(
-        (resources.files("convlin.teach.scenes") / "words" / f"{language}.json").read_text("utf-8")
-    )
-    for language in ("en", "zh")
+    language: {
+        key: text for key, text in sentences(language).items() if key.partition(".")[0] in TABLES
+    }
+    for language in LANGUAGES
 }
 DEFINES = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", re.M)
 IMPORT = re.compile(r'import \{ [\w, ]+ \} from "(\.{1,2}/[\w./]+\.js)";')
+# Keys put together from a name: `field.${name}` and the like.
+MADE = ("field.", "form.", "preset.", "picture.", "dial.", "straighten.", "views.")
 
 
 def test_every_module_is_listed_behind_those_it_needs():
-    found = [file.name for file in PAGE.iterdir() if file.name.endswith(".js")]
-    found += [f"views/{file.name}" for file in (PAGE / "views").iterdir()]
+    found = [path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js")]
     assert sorted(MODULES) == sorted(found)
     for place, name in enumerate(MODULES):
         for line in SOURCES[name].splitlines():
@@ -38,6 +40,24 @@ def test_a_top_level_name_comes_once_in_all_modules():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_what_is_imported_is_exported_and_used():
+    exported = {
+        name: set(
+            re.findall(r"^export (?:async )?(?:function\*?|const|let|class) (\w+)", text, re.M)
+        )
+        for name, text in SOURCES.items()
+    }
+    for name, text in SOURCES.items():
+        body = "\n".join(line for line in text.splitlines() if not line.startswith("import "))
+        for names, path in re.findall(
+            r'^import \{ (.*) \} from "(?:\.{1,2}/)+([\w./]+)";', text, re.M
+        ):
+            source = path if path in SOURCES else f"views/{path}"
+            for one in names.split(", "):
+                assert one in exported[source], f"{name}: {one}"
+                assert re.search(rf"\b{one}\b", body), f"{name} does not use {one}"
+
+
 def test_exports_are_prefixes_of_definitions():
     for name, text in SOURCES.items():
         for line in re.findall(r"^export .*", text, re.M):
@@ -50,37 +70,24 @@ def test_no_module_reaches_beyond_the_server():
 
 
 def test_both_languages_have_the_same_texts_with_the_same_holes():
-    plain = {
-        lang: {key for key in texts if not key.endswith(".one")} for lang, texts in WORDS.items()
-    }
-    assert plain["en"] == plain["zh"]
-    for key in plain["en"]:
-        holes = [set(re.findall(r"\{\w+\}", WORDS[language][key])) for language in WORDS]
+    assert WORDS["en"].keys() == WORDS["zh"].keys()
+    for key, text in WORDS["en"].items():
+        holes = [set(re.findall(r"\{(\w+)\}", one)) for one in (text, WORDS["zh"][key])]
         assert holes[0] == holes[1], key
 
 
 def test_every_text_the_page_names_exists_and_is_used():
-    page = (PAGE / "index.html").read_text("utf-8")
-    named = set(re.findall(r'data-(?:word|label)="([\w.]+)"', page))
+    html = "".join((PAGE / name).read_text("utf-8") for name in ("bar.html", "views.html"))
+    named = set(re.findall(r'data-(?:word|label)="([\w.]+)"', html))
     code = "\n".join(SOURCES.values())
+    said = set(re.findall(rf'"((?:{"|".join(TABLES)})\.\w+)"', code))
     assert named <= WORDS["en"].keys()
-    literal = set(re.findall(r'"([a-z]+(?:\.[a-z]+)*)"', code)) | named
-    made = (
-        "field.",
-        "mode.",
-        "form.",
-        "preset.",
-        "input.value",
-        "tap.value",
-    )  # keys put together from a name
-    left = [
-        key
-        for key in WORDS["en"]
-        if key not in literal and not key.endswith(".one") and not key.startswith(made)
-    ]
-    assert left == ["family.sentence", "family.fixed"]  # the engine's
-    said = set(re.findall(r'say\("([\w.]+)"', code))
     assert said <= WORDS["en"].keys()
+    left = [key for key in WORDS["en"].keys() - named - said if not key.startswith(MADE[:-1])]
+    # What the terminal and the text beside the views say of the same tables.
+    elsewhere = {"ask.predict", "ask.reveal", "ask.prompt", "ask.unknown", "try.title"}
+    put_together = {"views.input_value", "views.tap_value"}
+    assert sorted(set(left) - elsewhere - put_together) == []
 
 
 @pytest.mark.parametrize("language", WORDS)

@@ -174,6 +174,21 @@ def test_editing_a_pixel_keeps_the_weights_and_shows_the_failure(bench, said):
     assert free(page) == said("en", "bench.free", n=34, of=36)
 
 
+def test_the_neuron_of_another_output_stays_while_a_pixel_is_edited(bench, said):
+    page = bench
+    page.click('#output [data-at="5"]')
+    page.click('#panel-bench [data-do="other"]')
+    before = weights(page)
+    page.click('#input [data-at="14"]')
+    page.keyboard.press("5")
+    page.keyboard.press("Enter")
+    expect(page.locator('#input [data-at="14"]')).to_have_text("5")
+    assert weights(page) == before
+    place = said("en", "bench.which", place="row 2, column 2", value="5")
+    expect(page.locator("#panel-bench .which")).to_contain_text(place)
+    expect(page.locator("#panel-bench .sum")).not_to_have_class(re.compile("holds"))
+
+
 def test_other_weights_of_an_old_link_stay_when_a_pixel_changes(opened):
     page = opened("?along=5#family", width=1440, height=900)
     before = weights(page)

@@ -16,6 +16,9 @@ from convlin.teach.words import Words
 __all__ = ["sharing_lesson"]
 
 FORMS: tuple[Form, ...] = ("conv", "local", "linear")
+# Entries of a matrix that is drawn in three forms: of 100×100 a line is still seen; twice a side is a
+# grey page of a megabyte.
+DRAWN = 10_000
 PARTED = 0.99  # of a step that is shared: above, nothing parts that a reader would see
 
 
@@ -41,10 +44,11 @@ def sharing_lesson(words: Words, lesson: Sharing) -> Iterator[Block]:
         yield Paragraph(
             words("sharing.padding_only", local=lesson.weights["local"], idle=lesson.idle)
         )
-    yield figure(
-        "forms", words("sharing.forms_text"), words("sharing.forms"), example.matrix,
-        stacked=True, words=words.templates("three_forms"),
-    )  # fmt: skip
+    if example.matrix.shape[0] * example.matrix.shape[1] <= DRAWN:
+        yield figure(
+            "forms", words("sharing.forms_text"), words("sharing.forms"), example.matrix,
+            stacked=True, words=words.templates("three_forms"),
+        )  # fmt: skip
     splits = [words("sharing.splits")] if lesson.steps else [words("sharing.still")]
     yield Paragraph(
         (" " if words.lang == "en" else "").join([words("sharing.nested"), *splits]),

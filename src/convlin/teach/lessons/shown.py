@@ -12,18 +12,29 @@ from convlin.teach.scenes.page_state import State
 
 __all__ = ["link", "state_link", "view", "view_of_tap"]
 
+# Pixels of an image that a tab has room for, and entries of a matrix that the dial has: as in
+# `page/views/`, which say so where there are more. A paragraph shows the matrix then.
+FITS = {"straighten": 64, "bench": 400}
+DIALLED = 2500
+
 
 def view(
     example: Example, output: tuple[int, ...], tab: str = "matrix", step: str = ""
 ) -> View | None:
     """Return a view of an example with an output pinned; None where the views cannot show it.
 
+    An example too large for the tab is shown as its matrix.
+
     >>> from convlin.teach.example import article_example
     >>> view(article_example(), (0, 1))
     View(link='?at=output:0,0,1', tab='matrix', step='')
     """
     shown = link(example, f"output:0,{output[0]},{output[1]}")
-    return None if shown is None else View(shown, tab, step)
+    if shown is None:
+        return None
+    rows, columns = example.matrix.shape
+    large = columns > FITS.get(tab, columns) or (tab == "dial" and rows * columns > DIALLED)
+    return View(shown) if large else View(shown, tab, step)
 
 
 def view_of_tap(example: Example) -> View | None:

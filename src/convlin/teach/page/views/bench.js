@@ -48,7 +48,7 @@ export function startBench(host) {
     state.windows = 1;
   };
   whenScene((now) => {
-    scene = { ...now.scene, neuron: benchNeuron(now.scene, scene) };
+    scene = { ...now.scene, neuron: keptNeuron(now.scene, scene) };
     // Other pixels leave the weights as they are, and show what becomes of their output.
     const { row, base } = scene.neuron;
     const kept = [scene.kernel.values, row, base, scene.state.along, scene.input.shape];
@@ -123,7 +123,7 @@ export function startBench(host) {
 
 // The neuron of the output that is pinned. Where something else is, as when a pixel is edited, it
 // stays the one it was, as long as there is such an output.
-function benchNeuron({ neuron, state, places, kernel, input, output }, before) {
+function keptNeuron({ neuron, state, places, kernel, input, output }, before) {
   const row = before?.neuron.row;
   if (/^(output|entry)/.test(state.at ?? "") || row === undefined || row === neuron.row) return neuron;
   if (row >= output.values.length) return neuron;

@@ -99,7 +99,7 @@ def house(tmp_path, monkeypatch):
 @pytest.fixture
 def run(house):
     """Run a command in the working directory: its result with `exit_code`, `stdout`, `stderr`."""
-    return lambda *arguments: CliRunner().invoke(app, [str(a) for a in arguments])
+    return lambda *arguments, **more: CliRunner().invoke(app, [str(a) for a in arguments], **more)
 
 
 @pytest.fixture

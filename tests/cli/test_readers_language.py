@@ -30,7 +30,6 @@ def things(house, monkeypatch):
     (house / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
     Image.effect_noise((64, 64), 50).save(house / "picture.png")
     (house / "cut.png").write_bytes((house / "picture.png").read_bytes()[:900])
-    Image.new("L", (33, 40)).save(house / "large.png")
     Image.new("F", (9, 8), float("nan")).save(house / "nan.tiff")
     (house / "run.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     monkeypatch.setattr(
@@ -99,7 +98,7 @@ def test_every_option_of_the_two_was_tried():
 
 
 USAGE = {
-    "lesson-6": (["explain", "--lang", "zh", "--lesson", "6"], "'--lesson' 的值无效：应不大于 5（参见 --help）"),
+    "lesson-7": (["explain", "--lang", "zh", "--lesson", "7"], "'--lesson' 的值无效：应不大于 6（参见 --help）"),
     "lesson-0": (["explain", "--lesson", "0", "--lang=zh"], "'--lesson' 的值无效：应不小于 1（参见 --help）"),
     "lesson-x": (["explain", "--lang=zh", "--lesson", "x"], "'--lesson' 的值无效：应为整数（参见 --help）"),
     "no-value": (["explain", "--lang", "zh", "--lesson"], "选项 '--lesson' 需要一个值（参见 --help）"),
@@ -130,7 +129,8 @@ def test_pictures_that_cannot_be_read(run, things):
         "run.eps：不是可读取的图片：不属于以下任何一种格式：PNG、JPEG、"
     )
     assert lines["cut.png"].startswith("cut.png：不是可读取的图片：图片文件不完整")
-    large = refused(run, "explain", "--image", "large.png")
+    rows = ";".join(["1 " * 33] * 40)
+    large = refused(run, "explain", "--image", rows)
     assert large == "--image：尺寸为 40×33，应为 1×1 到 32×32（课文要逐条统计连接）"
 
 
@@ -176,6 +176,11 @@ def test_files_that_are_there_and_extras_that_are_not(run, house, monkeypatch):
     said = refused(run, "explain", "--html", "new.html")
     assert said == '--html 用 matplotlib 绘图，请先安装：pip install "convlin[teach]"'
     said = refused(run, "explore")
+    assert said == 'convlin explore 用 matplotlib 绘图，请先安装：pip install "convlin[teach]"'
+    monkeypatch.setattr(
+        sys.modules["convlin.cli.explore"], "find_spec", lambda name: name == "matplotlib" or None
+    )
+    said = refused(run, "explore")
     assert said == 'convlin explore 需要网页服务器，请先安装：pip install "convlin[teach]"'
 
 
@@ -191,7 +196,7 @@ def test_other_commands_and_english_are_as_they_were(run):
         run("explain", "--lang", "en", "--html", "a.txt").stderr
         == "convlin: a.txt: the file must end in .html\n"
     )
-    assert "Invalid value for '--lesson'" in run("explain", "--lesson", "6").stderr
+    assert "Invalid value for '--lesson'" in run("explain", "--lesson", "7").stderr
     assert "No such option: --lang" in run("cost", "--lang", "zh").stderr
 
 

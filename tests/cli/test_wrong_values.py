@@ -89,7 +89,7 @@ WRONG = {
     "to": ["", "x", "LINEAR", *ODD], "keys": ["", "x", "SAME", *ODD],
     "only": ["", "none", "*.none", *ODD], "skip": ["", "none", "*.none", *ODD],
     "head": ["", "x", "CONV", *ODD], "lang": ["", "de", "EN", *ODD],
-    "lesson": [*NUMBERS, "0", "6", "-1"], "rounds": [*NUMBERS, "0", "-1"], "seed": [*NUMBERS, "-1"],
+    "lesson": [*NUMBERS, "0", "7", "-1"], "rounds": [*NUMBERS, "0", "-1"], "seed": [*NUMBERS, "-1"],
     "memory_limit": [*NUMBERS, "0", "-1", "1"], "port": [*NUMBERS, "-1", "70000"],
     "size": ["", "x", "64x", "x64", "-64", "6.4", "20", "64,64", "99999", "9" * 5000, *ODD],
     "layer": ["none", "1", "0.0", "0.weight", "9" * 5000, *ODD],
@@ -113,12 +113,12 @@ WRONG = {
     "workers": [*NUMBERS, "0", "-1", "2"], "threads": [*NUMBERS, "0", "-1"],
     "shard": ["", "x", "0/2", "3/2", "1", "1/0", "1/2/3", *ODD],
     "stall": ["", "x", "0", "-1", "nan", "inf", *ODD],
-    "state": ["x", "?size=99", "?size=", "?along=nan", "?" + "x" * 300, *ODD],
+    "state": ["x", "?size=99", "?size=", "?along=nan", "?picture=cat", "?" + "x" * 300, *ODD],
 }  # fmt: skip
 FLAGS = {
     "plan", "json", "force", "trust", "proofs", "allow_inexact", "browser", "up_to_rounding",
     "copies", "batch_only", "sized", "measured", "raw", "softmax", "resume", "verify",
-    "skip_unreadable", "lift_bomb_limit", "check", "dry_run", "points",
+    "skip_unreadable", "lift_bomb_limit", "check", "dry_run", "points", "ask",
 }  # fmt: skip
 # These fit: a folder that the demo makes, models whose window is another, and functions that are no
 # conversions, which a verdict says.

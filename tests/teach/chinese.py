@@ -2,14 +2,14 @@
 
 import re
 
-from convlin.teach.pictures import PICTURES
+from convlin.teach.pictures import KERNELS, PICTURES
 from convlin.teach.scenes.page_state import DEFAULTS, OPTIONAL
 from convlin.teach.scenes.presets import PRESETS
 
 # A text of the reader's or of the system, as Python or Chinese quotes it.
 QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|“[^”]*”")
 NAMES = {
-    *DEFAULTS, *OPTIONAL, *PRESETS, *PICTURES, "zeros", "reflect", "replicate", "circular", "sise", "en", "zh",
+    *DEFAULTS, *OPTIONAL, *PRESETS, *PICTURES, *KERNELS, "zeros", "reflect", "replicate", "circular", "sise", "en", "zh",
     "explore", "convlin", "matplotlib", "pip", "install", "html", "UTF", "ASCII", "GET", "NaN", "nan", "inf",
     "PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "localhost",
 }  # fmt: skip

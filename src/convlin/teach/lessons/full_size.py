@@ -45,7 +45,11 @@ def full_size_lesson(words: Words, lesson: FullSize) -> Iterator[Block]:
     )  # fmt: skip
     yield Paragraph(words("full_size.order"), View("?preset=lesson4&at=output:1,0,0", "wiring"))
     yield from _orders(words, lesson)
-    yield Paragraph(words("full_size.larger", larger=lesson.larger, fits=lesson.fits))
+    high, wide = lesson.larger
+    yield Paragraph(
+        words("full_size.larger", larger=lesson.larger, fits=lesson.fits),
+        View(f"?size={high}x{wide}&in={channels}&out={lesson.outputs}&at=output:1,1,1"),
+    )
     right, wrong = lesson.orders
     verdict = proof(words, lesson.mistaken, "these")
     mistaken = words("full_size.mistaken", wrong=wrong, right=right, verdict=verdict)

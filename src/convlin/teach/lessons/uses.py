@@ -47,7 +47,9 @@ def _sizes(words: Words, sizes: tuple[Size, ...]) -> Iterator[Block]:
     runs = sum(case.flattened for case in sizes)
     prompt = words("uses.size_ask", size=times(sizes[0].size), count=len(sizes))
     yield question(prompt, range(len(sizes) + 1), runs)
-    yield Paragraph(words("uses.size_text"))
+    high, wide = sizes[1].size
+    text = words("uses.size_text")
+    yield Paragraph(text, View(f"?size={high}x{wide}&in=3&out=2&kernel=1x1&at=output:1,2,4"))
     rows = [
         (times(case.size), times(case.pointwise),
          words("uses.runs" if case.flattened else "uses.refuses"))
@@ -101,7 +103,7 @@ def _collapse(words: Words, collapse: Collapse) -> Iterator[Block]:
     yield Heading(words("uses.activation"))
     options = [words(f"uses.activation_{which}") for which in ("one", "larger", "none")]
     yield question(words("uses.activation_ask"), options, options[0])
-    yield Paragraph(words("uses.activation_text"))
+    yield Paragraph(words("uses.activation_text"), View("?preset=lesson5&at=output:0,1,1"))
     grids = [
         grid(words, words(f"uses.{name}"), weights)
         for name, weights in (

@@ -96,7 +96,10 @@ def _of(words: Words, found: Agreement) -> str:
 
 def _shuffled(words: Words, shuffles: Shuffles) -> Iterator[Block]:
     channels, pixels = len(shuffles.map), shuffles.map[0].size
-    yield Paragraph(words("why.shuffle", pixels=pixels, channels=channels), View("?preset=lesson3"))
+    image = ",".join(number(pixel) for pixel in shuffles.shuffled.ravel())
+    shown = state_link(f"preset=lesson3&image={image}&at=output:0,1,2")
+    assert shown is not None
+    yield Paragraph(words("why.shuffle", pixels=pixels, channels=channels), View(shown))
     yield Beside(
         tuple(
             grid(words, words("pointwise.channel", number=c + 1), values)
@@ -127,7 +130,9 @@ def _head(words: Words, head: Head) -> Iterator[Block]:
         words(
             "why.head", window=head.window, sheet=head.sheet.shape, map=head.map,
             windows=head.windows, stride=down,
-        )
+        ),
+        # The same in small: a kernel as large as the map was, on a larger map.
+        View("?size=5x4&in=3&out=3&at=output:1,1,1"),
     )  # fmt: skip
     yield Figure(
         partial(scored_sheet, head, words("why.head_text")),

@@ -48,7 +48,7 @@ export function startBench(host) {
     state.windows = 1;
   };
   whenScene((now) => {
-    scene = now.scene;
+    scene = { ...now.scene, neuron: neuronOf(now.scene, scene) };
     // Other pixels leave the weights as they are, and show what becomes of their output.
     const { row, base } = scene.neuron;
     const kept = [scene.kernel.values, row, base, scene.state.along, scene.input.shape];
@@ -121,6 +121,17 @@ export function startBench(host) {
   };
 }
 
+// The neuron of the output that is pinned. Where something else is, as when a pixel is edited, it
+// stays the one it was, as long as there is such an output.
+function neuronOf({ neuron, state, places, kernel, input, output }, before) {
+  const row = before?.neuron.row;
+  if (/^(output|entry)/.test(state.at ?? "") || row === undefined || row === neuron.row) return neuron;
+  if (row >= output.values.length) return neuron;
+  const base = new Array(input.values.length).fill(0);
+  for (const [, pixel, tap] of places.reads({ output: row })) base[pixel] += kernel.values[tap];
+  return { row, base, weights: base };
+}
+
 // w1 + w8 + w15 and the numbers that stand there now: of lit pixels, those of the kernel and others
 // that are no longer zero.
 function ownEquation({ input, places, neuron }, { weights, base }) {
@@ -156,17 +167,18 @@ function spelled(terms, value) {
   };
 }
 
-// Other weights for the same output, in whole numbers: all of it on one lit pixel of the window, and
-// anything on dark ones.
+// Other weights for the same output, in whole numbers: all of it on one lit pixel of the window, or
+// where it is no multiple of one, the kernel's on all lit ones; and anything on dark ones.
 function others({ input, output, neuron, places }, base) {
   const value = output.values[neuron.row];
+  const share = (pixel) => value / input.values[pixel];
+  const whole = (number) => Math.abs(number - Math.round(number)) < 1e-9;
   const met = [...places.reads({ output: neuron.row })].map(([, pixel]) => pixel);
-  const lit = met.find((pixel) => input.values[pixel] !== 0 && value % input.values[pixel] === 0);
-  if (lit === undefined) return [...base];
+  const lit = met.find((pixel) => input.values[pixel] !== 0 && whole(share(pixel)));
   let turn = 0;
   return base.map((weight, at) => {
-    if (at === lit) return value / input.values[lit];
-    if (input.values[at] !== 0) return 0;
+    if (at === lit) return Math.round(share(lit));
+    if (input.values[at] !== 0) return lit === undefined ? weight : 0;
     const other = OTHERS[turn++ % OTHERS.length];
     return other === weight ? other + 1 : other;
   });
@@ -216,6 +228,7 @@ function freedom(host, { input, output, kernel }, state, free) {
   meter.querySelector("i").style.width = `${(100 * left) / of}%`;
   find('[data-do="more"]').textContent = say(state.shared ? "bench.window" : "bench.more");
   find('[data-do="more"]').disabled = count >= most;
+  find('[data-do="less"]').textContent = say(state.shared ? "bench.window_less" : "bench.less");
   find('[data-do="less"]').disabled = count <= (state.shared ? 1 : 0);
   find('[data-do="all"]').disabled = count >= most;
 }
@@ -237,11 +250,11 @@ function grid(cells, scene, state) {
     tallest: 260,
     text: (at) => figure(values[at]),
     describe: (at) =>
-      say("bench.cell", {
+      say(state.shared ? "views.tap_cell" : "bench.cell", {
         number: at + 1,
         place: places.said(state.shared ? "tap" : "input", at),
         value: figure(values[at]),
-        pixel: figure(state.shared ? 0 : input.values[at]),
+        pixel: figure(input.values[at]),
       }),
     fill: (at) => (color(at) ? [color(at)] : []),
     shade: tints(values),

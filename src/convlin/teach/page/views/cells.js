@@ -13,6 +13,7 @@ const GAP = 8; // pixels between panels
 const NAME = 16; // pixels for a panel's name
 const LARGEST = 60; // pixels of a cell's side
 const FONT = 20; // pixels, at most
+const LEAST_FONT = 7.5; // pixels: smaller digits nobody reads
 
 export class Cells {
   constructor(host, calls = {}) {
@@ -188,7 +189,7 @@ export class Cells {
     this.grid.style.setProperty("--cell", `${this.side}px`);
     this.grid.style.setProperty("--font", `${font}px`);
     this.grid.style.gridTemplateColumns = `repeat(${across}, auto)`;
-    this.grid.classList.toggle("wordless", font < 8);
+    this.grid.classList.toggle("wordless", font < LEAST_FONT);
     this.grid.classList.toggle("tiny", this.side < 4);
     this.grid.classList.toggle("thin", this.side < 9);
     this.grid.classList.toggle("lined", !this.spec.few && this.side >= 7);

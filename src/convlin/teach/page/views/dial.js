@@ -104,8 +104,10 @@ function colorCell(cell, value, color, at, columns) {
   cell.textContent = color ? short(value) : "";
 }
 
+// As short as can be: of what a cell has room for, the zero before the point says least.
 function short(value) {
-  return Number.isInteger(value) ? figure(value) : figure(Math.round(value * 10) / 10);
+  const text = Number.isInteger(value) ? figure(value) : figure(Math.round(value * 10) / 10);
+  return text.replace(/^(−?)0\./, "$1.");
 }
 
 // How the step splits, and what became of the copies of the kernel weight that parts most.

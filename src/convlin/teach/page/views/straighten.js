@@ -78,16 +78,18 @@ function column(host, scene) {
     "aria-label": say("straighten.label", { n: count, output: 1 }),
   });
   const wires = shape(svg, "g", { class: "column-wires" });
+  const home = shape(svg, "g", { class: "home", "aria-hidden": "true" }); // where the image was
   const neurons = scene.input.values.map((value, at) => {
     const [channel, row, place] = [
       Math.floor(at / (rows * columns)),
       Math.floor(at / columns) % rows,
       at % columns,
     ];
-    const home = [4 + place * SIDE, TOP + channel * (rows * SIDE + 8) + row * SIDE];
+    const start = [4 + place * SIDE, TOP + channel * (rows * SIDE + 8) + row * SIDE];
+    shape(home, "rect", { x: start[0], y: start[1], width: WIDE - 7, height: SIDE - 2, rx: 2 });
     const there = [COLUMN, TOP + at * HIGH];
     const group = shape(svg, "g", { class: "pixel" });
-    group.style.setProperty("--home", `translate(${home[0]}px, ${home[1]}px)`);
+    group.style.setProperty("--home", `translate(${start[0]}px, ${start[1]}px)`);
     group.style.setProperty("--there", `translate(${there[0]}px, ${there[1]}px)`);
     group.style.setProperty("--late", `${row * 110}ms`);
     shape(group, "rect", { width: WIDE - 7, height: HIGH - 1, rx: 2 });

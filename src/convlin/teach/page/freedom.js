@@ -30,7 +30,7 @@ export function freedomByWindows({ reads, input, kernel, output }) {
     let row = new Array(taps).fill(0n);
     for (let at = reads.starts[position]; at < reads.starts[position + 1]; at++)
       row[reads.tap[at]] = BigInt(Math.round(input.values[reads.pixel[at]] * SCALE));
-    for (;;) {
+    while (pivots.size < taps) {
       const last = row.findLastIndex((value) => value !== 0n);
       if (last < 0) break;
       const pivot = pivots.get(last);
@@ -38,9 +38,20 @@ export function freedomByWindows({ reads, input, kernel, output }) {
         pivots.set(last, row);
         break;
       }
-      row = row.map((value, at) => value * pivot[last] - pivot[at] * row[last]);
+      row = shortened(row.map((value, at) => value * pivot[last] - pivot[at] * row[last]));
     }
     free.push(taps - pivots.size);
   }
   return free;
+}
+
+// An equation divided by what its numbers have in common: else they get twice as long at each step.
+function shortened(row) {
+  const common = row.reduce(divisor, 0n);
+  return common > 1n ? row.map((value) => value / common) : row;
+}
+
+function divisor(one, other) {
+  while (other) [one, other] = [other, one % other];
+  return one < 0n ? -one : one;
 }

@@ -16,8 +16,8 @@ from convlin.teach.words import Words
 __all__ = ["sharing_lesson"]
 
 FORMS: tuple[Form, ...] = ("conv", "local", "linear")
-# Entries of a matrix that is drawn in three forms: of 100×100 a line is still seen; twice a side is a
-# grey page of a megabyte.
+# Entries of a matrix that is drawn in three forms: of 100×100 a line is still seen, twice a side is
+# a grey page of a megabyte.
 DRAWN = 10_000
 PARTED = 0.99  # of a step that is shared: above, nothing parts that a reader would see
 

@@ -27,6 +27,7 @@ ARGUMENTS = [
     *("--renderer-process-limit=1", "--disable-site-isolation-trials"),
 ]
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
+USUAL = {"media": "screen", "color_scheme": "light", "reduced_motion": "reduce"}
 DEFAULTS = {
     "size": "6x6",
     "in": "1",
@@ -128,7 +129,7 @@ def opened(browser, server, files, resting, drawn):
         used.append((page, locale))
         page.set_default_timeout(10_000)
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(**{"color_scheme": "light", "reduced_motion": "reduce", **media})
+        page.emulate_media(**USUAL | media)
         for event, listener in listeners.items():
             page.on(event, listener)
         page.goto(link if ":" in link.partition("?")[0] else address(link, where, lang))

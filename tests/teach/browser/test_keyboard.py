@@ -23,7 +23,7 @@ def tab_to(page, selector, most=60, key="Tab"):
 def test_a_whole_lesson_by_keys(opened, said, where):
     """Read, answer, have it shown, look at a map, change a pixel, and a weight of the bench."""
     page = opened("#lesson-1", where, width=1440, height=900, veiled=True)
-    tab_to(page, "#lesson-1-0 .show")
+    tab_to(page, "#lesson-1 .step .show")
     tab_to(page, ".ask .options button")
     for _ in range(2):
         page.keyboard.press("Tab")
@@ -31,16 +31,16 @@ def test_a_whole_lesson_by_keys(opened, said, where):
     answer = page.locator(".ask .answer").first
     expect(answer).to_have_text(said("en", "ask.right", answer="27"))
     expect(page.locator("details.ruling").first).to_have_attribute("open", "")
-    tab_to(page, "#lesson-1-4 .show")
+    tab_to(page, '#lesson-1 [data-tab="straighten"] .show')
     page.keyboard.press("Enter")
     expect(page.locator("#panel-straighten")).to_be_visible()
     expect(page.locator("#back")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator("#lesson-1-4 .show")).to_be_focused()
+    expect(page.locator('#lesson-1 [data-tab="straighten"] .show')).to_be_focused()
     tab_to(page, "#lesson-1 .try .copy")
     page.keyboard.press("Enter")
     expect(page.locator("#lesson-1 .try .copy").first).to_have_text(said("en", "try.copied"))
-    tab_to(page, "#lesson-1-16 .show", most=20)
+    tab_to(page, '#lesson-1 [data-tab="bench"] .show', most=20)
     page.keyboard.press("Enter")
     expect(page.locator("#panel-bench")).to_be_visible()
     expect(page.locator("#back")).to_be_focused()

@@ -54,7 +54,7 @@ def test_the_links_language_is_spoken(opened, said, lang):
     page = opened(f"?lang={lang}")
     expect(page.locator("#tab-matrix")).to_have_text(said(lang, "matrix.title"))
     expect(page.locator("html")).to_have_attribute("lang", "zh-Hans" if lang == "zh" else "en")
-    expect(page.locator("#lesson-1-0")).to_have_class(re.compile(r"\bon\b"))
+    expect(page.locator("#lesson-1 .step >> nth=0")).to_have_class(re.compile(r"\bon\b"))
 
 
 def test_the_address_follows_pin_slider_tab_and_language(opened, said):
@@ -83,7 +83,7 @@ def test_the_address_follows_pin_slider_tab_and_language(opened, said):
 
 def test_a_paragraphs_state_stands_in_the_address_and_opens_alone(opened):
     page = opened()
-    page.click("#lesson-2-2 .show")
+    page.click('#lesson-2 [data-link^="?at=tap"] .show')
     expect(page).to_have_url(re.compile("at=tap:0,0,0,0"))
     page.click("#wide")
     expect(page.locator("#article")).to_be_hidden()

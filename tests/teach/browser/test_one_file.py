@@ -32,7 +32,7 @@ def test_the_commands_page_opens_in_a_browser(opened, tmp_path):
     assert out.stat().st_size < 1_000_000
     page = opened(out.as_uri())
     assert numbers(page, "output")[0] == 3
-    page.click("#lesson-1-4 .show")
+    page.click('#lesson-1 [data-tab="straighten"] .show')
     expect(page.locator("#panel-straighten")).to_be_visible()
 
 

@@ -9,6 +9,7 @@ import border_padding
 import converting
 import counters
 import dense
+import explore
 import layers
 import memory
 import permutes
@@ -22,8 +23,6 @@ import wall
 import window_scores
 import zoo
 from tables import console
-
-import explore
 
 
 def main() -> None:

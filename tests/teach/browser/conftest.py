@@ -27,7 +27,6 @@ ARGUMENTS = [
     *("--renderer-process-limit=1", "--disable-site-isolation-trials"),
 ]
 AXE = Path(__file__).with_name("node_modules") / "axe-core" / "axe.min.js"
-USUAL = {"media": "screen", "color_scheme": "light", "reduced_motion": "reduce"}
 DEFAULTS = {
     "size": "6x6",
     "in": "1",
@@ -129,7 +128,8 @@ def opened(browser, server, files, resting, drawn):
         used.append((page, locale))
         page.set_default_timeout(10_000)
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(**USUAL | media)
+        calm = {"media": "screen", "color_scheme": "light", "reduced_motion": "reduce"}
+        page.emulate_media(**calm | media)
         for event, listener in listeners.items():
             page.on(event, listener)
         page.goto(link if ":" in link.partition("?")[0] else address(link, where, lang))

@@ -97,3 +97,15 @@ def test_a_bad_link_is_said_and_the_default_shown(opened):
     expect(page.locator("#output .cell")).to_have_count(16)
     page = opened("?at=output:7,7,7")
     expect(page.locator("#refusal")).to_contain_text("output:7,7,7")
+
+
+def test_a_page_that_is_loaded_again_has_its_text_as_it_was_left(opened):
+    """By then its address has a state, and a link with one opens the views alone."""
+    page = opened(width=1440, height=900)
+    expect(page).to_have_url(re.compile(r"at=output:0,0,0"))
+    for there in (True, False):
+        page.reload()
+        expect(page.locator("#output .cell")).to_have_count(16)
+        expect(page.locator("#article")).to_be_visible(visible=there)
+        if there:
+            page.click("#wide")

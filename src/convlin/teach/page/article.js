@@ -117,7 +117,11 @@ function veil(question, ruling) {
     skip.hidden = !on;
   };
   cover(between.length > 0);
-  skip.addEventListener("click", () => cover(false));
+  skip.addEventListener("click", () => {
+    cover(false);
+    between[0].tabIndex = -1; // the button is gone: who reads by keys goes on with what it led to
+    between[0].focus({ preventScroll: true });
+  });
   return () => cover(false);
 }
 

@@ -79,7 +79,7 @@ function startTabs() {
   };
   const chosen = (name, focus) => {
     open(name, focus);
-    if (!offline) history.replaceState(null, "", `${location.pathname}${location.search}#${name}`);
+    if (!offline) history.replaceState(history.state, "", `${location.pathname}${location.search}#${name}`);
   };
   TABS.forEach((tab, at) => {
     const button = byId(`tab-${tab}`);
@@ -129,11 +129,16 @@ function wide() {
     button.setAttribute("aria-pressed", alone);
   };
   button.addEventListener("click", () => {
-    document.body.classList.toggle("alone");
+    remember(!document.body.classList.toggle("alone"));
     show();
   });
   whenScene(show);
   show();
+}
+
+// Whether the text was there, for when this page is loaded again: its address then has a state, too.
+function remember(reading) {
+  history.replaceState({ reading }, "");
 }
 
 // What the page opens with: the state of its link, or of its file; else the first paragraph.
@@ -146,11 +151,12 @@ async function first() {
   const lesson = document.getElementById(fragment);
   if (link === null && !TABS.includes(tab)) {
     const paragraph = lesson?.matches("section") ? lesson.querySelector(".step:not(.veiled)")?.id : null;
+    remember(true);
     await read(paragraph);
     if (!fragment) round();
     return;
   }
-  document.body.classList.add("alone");
+  document.body.classList.toggle("alone", !history.state?.reading);
   byId("dock").classList.add("open");
   await choose(link ?? "");
   if (TABS.includes(tab)) open(tab);

@@ -173,7 +173,7 @@ function address(scene) {
   writing = setTimeout(
     () => {
       lastWritten = performance.now();
-      history.replaceState(null, "", `?${query(fields)}${location.hash}`);
+      history.replaceState(history.state, "", `?${query(fields)}${location.hash}`);
     },
     Math.max(0, lastWritten + PAUSE - performance.now()),
   );

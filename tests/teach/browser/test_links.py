@@ -109,3 +109,12 @@ def test_a_page_that_is_loaded_again_has_its_text_as_it_was_left(opened):
         expect(page.locator("#article")).to_be_visible(visible=there)
         if there:
             page.click("#wide")
+
+
+@pytest.mark.parametrize(("locale", "html"), [("zh-CN", "zh-Hans"), ("en-GB", "en")])
+def test_a_page_speaks_its_browsers_language_until_a_link_says_another(opened, locale, html):
+    page = opened(locale=locale)
+    expect(page.locator("html")).to_have_attribute("lang", html)
+    expect(page).to_have_url(re.compile(f"lang={html[:2]}"))
+    page = opened("?lang=en", locale=locale)
+    expect(page.locator("html")).to_have_attribute("lang", "en")

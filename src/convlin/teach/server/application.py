@@ -110,8 +110,11 @@ class _Guard:
 
 
 def _index(request: Request) -> Response:
-    # The text's language is the link's; a link that cannot be read is refused by the scene.
-    lang = asked_language("?" + request.scope["query_string"].decode("latin-1"))
+    # The text's language is the link's, else the browser's. A link that cannot be read is refused
+    # by the scene.
+    link = "?" + request.scope["query_string"].decode("latin-1")
+    spoken = request.headers.get("accept-language", "") if "lang=" not in link else ""
+    lang = "zh" if spoken.startswith("zh") else asked_language(link)
     return Response(written_page(lang), media_type=TYPES[".html"])
 
 

@@ -14,7 +14,8 @@ export function trained(scene) {
   const before = taps.map((tap) => (tap < 0 ? 0 : scene.kernel.values[tap]));
   const linear = taps.map((_, at) => y[Math.floor(at / columns)] * x[at % columns]);
   const local = linear.map((value, at) => (taps[at] < 0 ? 0 : value));
-  const { sum, mean } = byTap(local, taps, scene.kernel.values.length);
+  const count = scene.kernel.values.length;
+  const { sum } = byTap(local, taps, count);
   const conv = taps.map((tap) => (tap < 0 ? 0 : sum[tap]));
   const gradients = { conv, local, linear };
   const rate = rateOf(Object.values(gradients), x, y, rows, columns);
@@ -25,7 +26,7 @@ export function trained(scene) {
       TRAINED.map((form) => {
         const step = gradients[form];
         const after = before.map((value, at) => value - rate * step[at]);
-        return [form, { before, after, fractions: fractions(step, taps, mean, form, sum) }];
+        return [form, { before, after, fractions: fractions(step, taps, count) }];
       }),
     ),
   };
@@ -54,16 +55,16 @@ function byTap(values, taps, count) {
 }
 
 // The step's squared length, split: what all positions share, what each has of its own, what lies
-// off the kernel. The convolution's own step is the sum over its wires, all of it shared.
-function fractions(step, taps, mean, form, sum) {
+// off the kernel.
+function fractions(step, taps, count) {
+  const { mean } = byTap(step, taps, count);
   const parts = [0, 0, 0];
   step.forEach((value, at) => {
     const tap = taps[at];
     if (tap < 0) parts[2] += value * value;
     else {
-      const common = form === "conv" ? sum[tap] : mean[tap];
-      parts[0] += common * common;
-      parts[1] += (value - common) ** 2;
+      parts[0] += mean[tap] ** 2;
+      parts[1] += (value - mean[tap]) ** 2;
     }
   });
   const all = parts[0] + parts[1] + parts[2];

@@ -69,15 +69,12 @@ def _lesson(lesson: Lesson, document: Document) -> Iterator[str]:
     yield f'<h2 id="{anchor}-title"><small>{label}</small> {title}</h2>'
     for number, block in enumerate(lesson.blocks):
         if isinstance(block, Question):
-            ruled = (n for n, b in enumerate(lesson.blocks) if n > number and _is_ruling(b))
-            yield from _question(block, f"{anchor}-{next(ruled)}", document)
+            after = enumerate(lesson.blocks[number:], start=number)
+            ruling = next(n for n, later in after if isinstance(later, Judgement))
+            yield from _question(block, f"{anchor}-{ruling}", document)
         else:
             yield from _block(block, f"{anchor}-{number}", document)
     yield "</section>"
-
-
-def _is_ruling(block: Block) -> bool:
-    return isinstance(block, Judgement)
 
 
 def _block(block: Block, name: str, document: Document) -> Iterator[str]:

@@ -63,5 +63,5 @@ def geometries(document: Document, state: State | None) -> dict[str, Any]:
     ]
     presets = [f"?preset={name}" for name in PRESETS]
     states = [*map(State.of, [*links, *presets]), *([state] if state else [])]
-    known = {state.geometry_link: state for state in states}
+    known = dict.fromkeys(shown.geometry_link for shown in states)
     return {link: scene(State.of(link)) for link in known}

@@ -13,21 +13,10 @@ const GHOSTS = 400; // cells of padding that get their values written
 export function startInput(host) {
   const cells = new Cells(host, { ...pointing("input", edit), painted: painting() });
   whenScene(({ scene }) => {
-    const [channels, rows, columns] = scene.input.shape;
+    const [, rows, columns] = scene.input.shape;
     cells.draw({
-      label: say("views.input_grid"),
-      rows,
-      columns,
-      panels: channelNames(channels),
+      ...valueMap(scene, "input", { grid: "views.input_grid", cell: "views.input_cell" }),
       pad: overhang(scene.reads.window, rows, columns),
-      text: (at) => figure(scene.input.values[at]),
-      describe: (at) =>
-        say("views.input_cell", {
-          place: scene.places.said("input", at),
-          value: figure(scene.input.values[at]),
-        }),
-      shade: tints(scene.input.values),
-      paint: shaded(scene.input),
       fitted: (map) => ghosts(map, scene),
     });
   });
@@ -106,6 +95,24 @@ function overhang(windows, rows, columns) {
     });
   }
   return pad;
+}
+
+// What a map of values is drawn from: the input's, or the output's. keys: of the words for the map
+// and for one of its cells.
+export function valueMap(scene, kind, keys) {
+  const { shape, values } = scene[kind];
+  const [channels, rows, columns] = shape;
+  return {
+    label: say(keys.grid),
+    rows,
+    columns,
+    panels: channelNames(channels),
+    text: (at) => figure(values[at]),
+    describe: (at) =>
+      say(keys.cell, { place: scene.places.said(kind, at), value: figure(values[at]) }),
+    shade: tints(values),
+    paint: shaded(scene[kind]),
+  };
 }
 
 export function channelNames(count) {
